@@ -1,0 +1,298 @@
+"""audience.yaml: events, traits, segments, lifecycle stages and marketing stops. Shape, meaning and compilation."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
+
+from journeys.duration import parse_duration
+from journeys.errors import did_you_mean
+from journeys.expression import Call, Node, Problem, Scope, parse_condition, parse_expression, walk
+from journeys.model import Condition, Duration, Expression, Identifier, Strict, Text
+from journeys.rule import Rule, rule_of
+from journeys.source import Source
+from journeys.values import ValueType
+
+FIELD_TYPES = ("text", "number", "boolean", "time", "list")
+AGGREGATES = ("count", "sum", "avg", "first", "last", "top", "distinct", "median_gap")
+ENVELOPE: dict[str, ValueType] = {"user_id": "text", "type": "text", "time": "time", "id": "text"}
+SYSTEM_EVENTS: dict[str, dict[str, ValueType]] = {
+    "stage_changed": {"from": "text", "to": "text"},
+    "segment_entered": {"segment": "text"},
+    "segment_left": {"segment": "text"},
+    "message_delivered": {"journey": "text", "step": "text", "channel": "text"},
+    "message_undelivered": {"journey": "text", "step": "text", "channel": "text"},
+    "message_clicked": {"journey": "text", "step": "text", "channel": "text"},
+    "benefit_used": {"benefit": "text", "code": "text"},
+    "consent_withdrawn": {"channel": "text", "purpose": "text"},
+    "journey_ended": {"journey": "text", "reason": "text"},
+}
+BUILT_IN: dict[str, ValueType] = {"id": "text", "tags": "list", "stage": "text"}
+
+
+class TraitModel(Strict):
+    """One declared trait."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    type: Literal["text", "number", "boolean", "time", "time_of_day", "anniversary", "choice", "list"]
+    from_: Literal["profile"] | None = Field(default=None, alias="from")
+    value: Expression | None = None
+    count: str | None = None
+    sum: str | None = None
+    avg: str | None = None
+    first: str | None = None
+    last: str | None = None
+    top: str | None = None
+    distinct: str | None = None
+    median_gap: str | None = None
+    of: str | list[str] | None = None
+    within: Duration | None = None
+    where: Condition | None = None
+    at_least: Annotated[int, Field(ge=1, le=1000)] | None = None
+    take: str | None = None
+    default: Text | bool | None = None
+
+    def aggregate(self) -> tuple[str, str] | None:
+        """The aggregate and its event, or None for profile and value traits."""
+        return next(((a, getattr(self, a)) for a in AGGREGATES if getattr(self, a) is not None), None)
+
+
+class SegmentModel(Strict):
+    """One named segment."""
+
+    name: Text
+    when: Condition
+
+
+class StageModel(Strict):
+    """One lifecycle stage; the first that holds is the user's."""
+
+    stage: Identifier
+    name: Text
+    when: Condition | None = None
+
+
+class StopModel(Strict):
+    """While it holds, the user gets no marketing."""
+
+    name: Text
+    when: Condition
+
+
+class AudienceModel(Strict):
+    """The file audience.yaml."""
+
+    events: dict[str, dict[str, Literal["text", "number", "boolean", "time", "list"]]] = Field(default_factory=dict)
+    traits: dict[str, TraitModel] = Field(default_factory=dict)
+    segments: dict[str, SegmentModel] = Field(default_factory=dict)
+    lifecycle: list[StageModel] = Field(default_factory=list)
+    suppress_marketing: list[StopModel] = Field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Trait:
+    """A compiled trait. `columns` are the event's fields that its aggregate reads, `within` is milliseconds."""
+
+    name: str
+    kind: ValueType
+    aggregate: str = ""  # empty: from the profile, or `value`
+    event: str = ""
+    of: str = ""
+    take: str = ""
+    within: int = 0
+    at_least: int = 1
+    where: Rule | None = None
+    value: Rule | None = None
+    default: Any = None
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Audience:
+    """The compiled audience: what exists, and every rule as a closure."""
+
+    events: Mapping[str, Mapping[str, ValueType]]
+    traits: Mapping[str, Trait]
+    segments: Mapping[str, Rule]
+    segment_names: Mapping[str, str]
+    stages: tuple[tuple[str, Rule | None], ...]
+    stops: tuple[tuple[str, Rule], ...]
+    windows: Mapping[str, int] = field(default_factory=dict)  # event → how long its history is kept
+
+    def event_fields(self, names: tuple[str, ...]) -> dict[str, ValueType]:
+        """The fields that all of these events have (with the same type), and the envelope's."""
+        shared: dict[str, ValueType] = {}
+        for index, name in enumerate(names):
+            fields = self.events.get(name, {})
+            shared = dict(fields) if index == 0 else {f: k for f, k in shared.items() if fields.get(f) == k}
+        return {**shared, **ENVELOPE}
+
+    def user_types(self) -> dict[str, ValueType]:
+        """The types of user.*."""
+        return {**BUILT_IN, **{name: trait.kind for name, trait in self.traits.items()}}
+
+
+EMPTY = Audience(SYSTEM_EVENTS, {}, {}, {}, (), ())
+
+
+def compile_audience(model: AudienceModel, source: Source) -> Audience:
+    """The compiled audience; findings go to `source`. What is wrong is left out, so that the rest can be checked."""
+    events: dict[str, Mapping[str, ValueType]] = {**SYSTEM_EVENTS}
+    for name, fields in model.events.items():
+        if name in SYSTEM_EVENTS:
+            source.report("J104", ("events", name), key=True, found=name)
+        else:
+            events[name] = fields
+    user: dict[str, ValueType] = {**BUILT_IN, **{n: t.type for n, t in model.traits.items()}}
+    scope = Scope(user=user, segments=frozenset(model.segments), events=frozenset(events), timed=True)
+    reader = _AudienceReader(source, events, scope)
+    traits = {name: t for name, m in model.traits.items() if (t := reader.trait(name, m)) is not None}
+    segments = {name: r for name, m in model.segments.items() if (r := reader.rule(m.when, ("segments", name, "when")))}
+    stages: list[tuple[str, Rule | None]] = []
+    for index, stage in enumerate(model.lifecycle):
+        if (stage.when is None) != (index == len(model.lifecycle) - 1):
+            source.report("J103", ("lifecycle", index))
+        rule = reader.rule(stage.when, ("lifecycle", index, "when")) if stage.when is not None else None
+        if rule is not None or stage.when is None:
+            stages.append((stage.stage, rule))
+    stops = [
+        (stop.name, rule)
+        for index, stop in enumerate(model.suppress_marketing)
+        if (rule := reader.rule(stop.when, ("suppress_marketing", index, "when")))
+    ]
+    _refuse_circles(source, traits, segments)
+    names = {name: m.name for name, m in model.segments.items()}
+    rules = [*segments.values(), *(r for _, r in stages if r), *(r for _, r in stops)]
+    windows = windows_of(rules)
+    for trait in traits.values():
+        if trait.within:
+            windows[trait.event] = max(windows.get(trait.event, 0), trait.within)
+    return Audience(events, traits, segments, names, tuple(stages), tuple(stops), windows)
+
+
+def windows_of(rules: list[Rule]) -> dict[str, int]:
+    """The longest window of count() per event in these rules."""
+    windows: dict[str, int] = {}
+    for rule in rules:
+        for node in walk(rule.node):
+            if isinstance(node, Call) and node.function == "count":
+                event, within = node.arguments
+                windows[event] = max(windows.get(event, 0), within)
+    return windows
+
+
+_MADE: dict[str, ValueType] = {"count": "number", "sum": "number", "avg": "number", "distinct": "number", "median_gap": "number"}
+_ALLOWED = {
+    "count": {"where", "within"}, "sum": {"where", "within", "of"}, "avg": {"where", "within", "of", "at_least"},
+    "first": {"where", "of", "within"}, "last": {"where", "of", "within"},
+    "top": {"where", "of", "within", "take", "at_least"}, "distinct": {"where", "of", "within"},
+    "median_gap": {"where", "within", "at_least"},
+}  # fmt: skip
+_NEEDS_OF = ("sum", "avg", "first", "last", "top", "distinct")
+
+
+class _AudienceReader:
+    def __init__(self, source: Source, events: Mapping[str, Mapping[str, ValueType]], scope: Scope) -> None:
+        self.source, self.events, self.scope = source, events, scope
+
+    def rule(self, text: str, path: tuple[str | int, ...], scope: Scope | None = None) -> Rule | None:
+        node, problems = parse_condition(text, scope or self.scope)
+        return self._rule(text, node, problems, path)
+
+    def _rule(self, text: str, node: Node | None, problems: list[Problem], path: tuple[str | int, ...]) -> Rule | None:
+        for problem in problems:
+            self.source.report(problem.code, path, problem.word, **problem.params)
+        return rule_of(text, node) if node is not None else None
+
+    def trait(self, name: str, model: TraitModel) -> Trait | None:
+        path = ("traits", name)
+        sources = [a for a in (*AGGREGATES, "value") if getattr(model, a) is not None] + (["from"] if model.from_ else [])
+        if len(sources) != 1:
+            self.source.report("J100", path, key=True, found=name, expected="from, value, " + ", ".join(AGGREGATES))
+            return None
+        if model.type == "choice" and not isinstance(model.of, list):
+            self.source.report("J014", path, key=True, found="of: [...]")
+            return None
+        choices = tuple(model.of) if isinstance(model.of, list) else ()
+        if model.value is not None:
+            node, problems = parse_expression(model.value, self.scope)
+            rule = self._rule(model.value, node, problems, (*path, "value"))
+            return Trait(name, model.type, value=rule, default=model.default) if rule else None
+        aggregate = model.aggregate()
+        if aggregate is None:
+            return Trait(name, model.type, default=model.default, choices=choices)
+        return self._aggregate(name, model, *aggregate)
+
+    def _aggregate(self, name: str, model: TraitModel, aggregate: str, event: str) -> Trait | None:
+        path = ("traits", name)
+        fields = self.events.get(event)
+        if fields is None:
+            self.source.report("J020", (*path, aggregate), found=event, hint=did_you_mean(event, self.events))
+            return None
+        for key in ("where", "within", "of", "take", "at_least"):
+            if getattr(model, key) is not None and key not in _ALLOWED[aggregate]:
+                self.source.report("J101", (*path, key), key=True, found=key, aggregate=aggregate)
+                return None
+        of = model.of if isinstance(model.of, str) else ""
+        if aggregate in _NEEDS_OF and not of:
+            self.source.report("J014", path, key=True, found="of")
+            return None
+        known: dict[str, ValueType] = {**fields, "time": "time", "hour": "time_of_day"}
+        for key, wanted in (("of", of), ("take", model.take or "")):
+            if wanted and wanted not in known:
+                self.source.report("J023", (*path, key), found=wanted, event=event, hint=did_you_mean(wanted, known))
+                return None
+        made = _MADE.get(aggregate) or known[model.take or of]
+        texts = ("text", "choice")
+        if made != model.type and not (made in texts and model.type in texts):
+            self.source.report("J102", (*path, "type"), aggregate=aggregate, made=made, found=name, declared=model.type)
+            return None
+        where = None
+        if model.where is not None:
+            scope = Scope(event={**fields, **ENVELOPE}, event_name=event, events=self.scope.events, timed=True)
+            where = self.rule(model.where, (*path, "where"), scope)
+            if where is None:
+                return None
+        within = parse_duration(model.within) or 0 if model.within else 0
+        return Trait(name, model.type, aggregate, event, of, model.take or "", within, model.at_least or 1, where, None, model.default)
+
+
+def _refuse_circles(source: Source, traits: dict[str, Trait], segments: dict[str, Rule]) -> None:
+    """Traits and segments that need themselves are refused and taken out."""
+    needs: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for name, trait in traits.items():
+        needs[("traits", name)] = _needs(trait.value) if trait.value else []
+    for name, rule in segments.items():
+        needs[("segments", name)] = _needs(rule)
+    for start in list(needs):
+        circle = _circle(needs, start)
+        if circle:
+            kind, name = start
+            leaf = "value" if kind == "traits" else "when"
+            source.report("J052", (kind, name, leaf), found=name, circle=" → ".join(n for _, n in circle))
+            (traits if kind == "traits" else segments).pop(name, None)
+
+
+def _needs(rule: Rule) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for node in walk(rule.node):
+        if isinstance(node, Call) and node.function == "segment":
+            found.append(("segments", node.arguments[0]))
+        elif getattr(node, "root", "") == "user":
+            found.append(("traits", node.attribute))  # type: ignore[union-attr]
+    return found
+
+
+def _circle(needs: Mapping[tuple[str, str], list[tuple[str, str]]], start: tuple[str, str]) -> list[tuple[str, str]]:
+    trail: list[tuple[tuple[str, str], list[tuple[str, str]]]] = [(start, [start])]
+    seen: set[tuple[str, str]] = set()
+    while trail:
+        node, path = trail.pop()
+        for following in needs.get(node, ()):
+            if following == start:
+                return [*path, start]
+            if following not in seen:
+                seen.add(following)
+                trail.append((following, [*path, following]))
+    return []

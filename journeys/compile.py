@@ -1,0 +1,265 @@
+"""From a loaded file to a CompiledJourney, and the findings on the way. Pure: the same inputs give the same digest."""
+
+import hashlib
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from transitions import Machine
+
+from journeys import model
+from journeys.audience import Audience, windows_of
+from journeys.compiled import (
+    ENDED,
+    HELD_OUT,
+    CompiledJourney,
+    CompiledStep,
+    EntrySpec,
+    ExitRule,
+    GoalSpec,
+    WaitSpec,
+)
+from journeys.duration import DAY, parse_duration, parse_time_of_day
+from journeys.errors import Finding, JourneyError, did_you_mean
+from journeys.flow import check_flow
+from journeys.loader import LoadedJourney
+from journeys.localtime import to_instant
+from journeys.rule import Rule
+from journeys.schedule import trigger_of
+from journeys.scopes import Scopes
+from journeys.source import Source
+from journeys.steps import Rules, StepReader
+from journeys.world import World
+
+LANGUAGE_VERSION = 1
+
+
+def compile_journey(
+    loaded: LoadedJourney, audience: Audience, world: World, zone: ZoneInfo, journeys: frozenset[str] = frozenset()
+) -> CompiledJourney:
+    """The journey as closures and a machine; raises JourneyError where `analyse` has an error."""
+    compiled, findings = analyse(loaded, audience, world, zone, journeys)
+    errors = [f.line() for f in findings if f.severity == "error"]
+    if compiled is None or errors:
+        raise JourneyError("\n".join(errors or ["the file has no journey"]))
+    return compiled
+
+
+def analyse(
+    loaded: LoadedJourney, audience: Audience, world: World, zone: ZoneInfo, journeys: frozenset[str] = frozenset()
+) -> tuple[CompiledJourney | None, list[Finding]]:
+    """All findings of one file, and the compiled journey when none of them is an error."""
+    if loaded.journey is None:
+        return None, list(loaded.source.findings)
+    source = Source(loaded.source.file, loaded.source.text, loaded.source.data, loaded.source.spots, list(loaded.source.findings))
+    compiled = _Compiler(source, loaded.journey, audience, world, zone, journeys).compile()
+    return (None if any(f.severity == "error" for f in source.findings) else compiled), source.findings
+
+
+def digest_of(text: str) -> str:
+    """The version's digest: SHA-256 of the source text, 64 hex digits."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class _Compiler:
+    def __init__(
+        self, source: Source, journey: model.Journey, audience: Audience, world: World, zone: ZoneInfo, journeys: frozenset[str]
+    ) -> None:
+        self.source, self.journey, self.audience, self.zone = source, journey, audience, zone
+        self.scopes = Scopes(journey, audience, world, journeys)
+        self.rules = Rules(source)
+        self.steps = StepReader(source, journey, self.scopes, self.rules, zone)
+
+    def compile(self) -> CompiledJourney:
+        journey = self.journey
+        steps, first = self.steps.read()
+        entry, goal, exits = self._entry(), self._goal(), self._exits()
+        self._journey_keys()
+        check_flow(self.source, self.steps.placed, steps, first)
+        renamed = {p.step.was: p.id for p in self.steps.placed.values() if p.step.was}
+        for was in renamed:
+            if was in self.steps.placed:
+                self.source.report("J076", self.steps.placed[renamed[was]].path, found=was)
+        share = float(journey.holdout.removesuffix("%")) if journey.holdout else 0
+        return CompiledJourney(
+            journey=journey,
+            digest=digest_of(self.source.text),
+            source=self.source.text,
+            zone=self.zone,
+            machine=machine_of(steps, first),
+            steps=steps,
+            first=first,
+            entry=entry,
+            goal=goal,
+            exits=exits,
+            holdout=round(share * 100),
+            ends_at=self._moment(journey.ends_at, ("ends_at",)),
+            max_lateness=parse_duration(journey.max_lateness) if journey.max_lateness else None,
+            late_exits=journey.on_late == "exit",
+            windows=windows_of(self.rules.all),
+            awaited=_awaited(steps, goal, exits),
+            renamed=renamed,
+        )
+
+    def _moment(self, text: str | None, path: tuple[str | int, ...]) -> int | None:
+        """`2026-12-18 10:00` in the project's zone."""
+        if text is None:
+            return None
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError:
+            problem = f'expected a quoted moment such as "2026-12-18 10:00", found “{text}”'
+            self.source.report("J013", path, problem=problem)
+            return None
+        return to_instant(moment if moment.tzinfo else moment.replace(tzinfo=self.zone))
+
+    def _entry(self) -> EntrySpec:
+        entry = self.journey.entry
+        forms = [form for form in entry.FORMS if getattr(entry, form) is not None]
+        if "date" in forms and "at" in forms:
+            forms.remove("at")
+        if len(forms) != 1:
+            self.source.report("J015", ("entry",), key=True, expected=", ".join(entry.FORMS), found=", ".join(forms) or "none")
+            return EntrySpec("api")
+        form = forms[0]
+        self._entry_companions(form)
+        events = self.steps.events(entry.event, ("entry", "event")) if entry.event else ()
+        if entry.segment is not None and entry.segment not in self.audience.segments:
+            hint = did_you_mean(entry.segment, self.audience.segments)
+            self.source.report("J021", ("entry", "segment"), found=entry.segment, hint=hint)
+        if form == "segment" and entry.existing is None and self.journey.status == "live":
+            self.source.report("J080", ("entry",), key=True)
+        where_scope = self.scopes.arriving(events, self.scopes.base) if form == "event" else self.scopes.base
+        where = self.rules.condition(entry.where, where_scope, ("entry", "where"))
+        user = self.rules.expression(entry.user, self.scopes.entered(), ("entry", "user"), ("text", "list"), "a user id or a list of ids")
+        self._subject(entry, events)
+        date, anniversary = self._date(entry)
+        clock = parse_time_of_day(entry.at) if form == "date" and entry.at else None
+        if form == "date" and entry.at and clock is None:
+            self.source.report("J013", ("entry", "at"), problem=f'expected a time of day such as "09:30", found “{entry.at}”')
+        if form == "schedule":
+            self._schedule(entry.schedule or "")
+        return EntrySpec(
+            form=form,
+            events=events,
+            segment=entry.segment or "",
+            schedule=entry.schedule or "",
+            at=self._moment(entry.at, ("entry", "at")) if form == "at" else None,
+            date=date,
+            date_clock=clock,
+            anniversary=anniversary,
+            where=where,
+            user=user,
+            subject=entry.subject or "",
+            existing=entry.existing or "skip",
+            pace=_pace(entry.pace),
+            offset=parse_duration(entry.offset) or 0 if entry.offset else 0,
+            reentry=self._reentry(entry, form, anniversary=anniversary),
+            mode=entry.mode,
+        )
+
+    _COMPANIONS = {  # noqa: RUF012 - a constant
+        "user": ("event", "api"), "subject": ("event", "api"), "existing": ("segment",), "offset": ("date",),
+        "pace": ("segment", "schedule", "at"),
+    }  # fmt: skip
+
+    def _entry_companions(self, form: str) -> None:
+        for key, forms in self._COMPANIONS.items():
+            if getattr(self.journey.entry, key) is not None and form not in forms:
+                self.source.report("J085", ("entry", key), key=True, found=key, needs=" / ".join(forms))
+
+    def _subject(self, entry: model.Entry, events: tuple[str, ...]) -> None:
+        if entry.subject is None or not events:
+            return
+        fields = self.audience.event_fields(events)
+        if fields.get(entry.subject) not in ("text", "number"):
+            hint = did_you_mean(entry.subject, fields)
+            self.source.report("J023", ("entry", "subject"), found=entry.subject, event=" or ".join(events), hint=hint)
+
+    def _date(self, entry: model.Entry) -> tuple[Rule | None, bool]:
+        if entry.date is None:
+            return None, False
+        rule = self.rules.expression(entry.date, self.scopes.base, ("entry", "date"), ("anniversary", "time"), "an anniversary or a time")
+        return rule, rule is not None and getattr(rule.node, "kind", "") == "anniversary"
+
+    def _schedule(self, text: str) -> None:
+        try:
+            trigger_of(text, self.zone)
+        except ValueError as error:
+            self.source.report(
+                "J013", ("entry", "schedule"), problem=f"expected five cron fields such as 0 9 * * 5, found “{text}” ({error})"
+            )
+
+    @staticmethod
+    def _reentry(entry: model.Entry, form: str, *, anniversary: bool) -> object:
+        if isinstance(entry.reentry, model.Reentry):
+            return parse_duration(entry.reentry.after)
+        return entry.reentry or ("always" if form == "schedule" or anniversary else "once")
+
+    def _goal(self) -> GoalSpec | None:
+        goal = self.journey.goal
+        if goal is None:
+            return None
+        match = self.steps.match(goal.event, goal.where, goal.of, ("goal",), self.scopes.entered(), any_subject=goal.any_subject)
+        names = model.event_names(goal.event)
+        if self.journey.holdout and set(names) & {"coupon_used", "benefit_used"}:
+            self.source.report("J084", ("goal", "event"), found=", ".join(names))
+        return GoalSpec(match, parse_duration(goal.within) or DAY, goal.then == "exit")
+
+    def _exits(self) -> tuple[ExitRule, ...]:
+        rules: list[ExitRule] = []
+        for index, item in enumerate(self.journey.exit_when):
+            path, scope = ("exit_when", index), self.scopes.entered()
+            if (item.event is None) == (item.when is None):
+                found = "both" if item.event else "none"
+                self.source.report("J015", path, expected="event, when", found=found)
+                continue
+            if item.event is None:
+                rules.append(ExitRule(None, self.rules.condition(item.when, scope, (*path, "when")), item.reason))
+                continue
+            match = self.steps.match(item.event, item.where, item.of, path, scope, any_subject=item.any_subject)
+            rules.append(ExitRule(match, None, item.reason))
+        return tuple(rules)
+
+    def _journey_keys(self) -> None:
+        journey, report = self.journey, self.source.report
+        if journey.holdout and journey.goal is None:
+            report("J081", ("holdout",), key=True)
+        if journey.holdout and journey.purpose == "service":
+            report("J082", ("holdout",), key=True)
+        if journey.on_late and not journey.max_lateness:
+            report("J086", ("on_late",), key=True)
+        if journey.purpose == "marketing" and journey.goal is None and journey.status == "live":
+            report("J087", ("id",), key=True)
+
+
+def _pace(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    count, _, per = text.partition(" per ")
+    return int(count), parse_duration(per) or DAY
+
+
+def _awaited(steps: dict[str, CompiledStep], goal: GoalSpec | None, exits: tuple[ExitRule, ...]) -> frozenset[str]:
+    names: set[str] = set(goal.match.names if goal else ())
+    for rule in exits:
+        names.update(rule.match.names if rule.match else ())
+    for step in steps.values():
+        if isinstance(step.spec, WaitSpec):
+            names.update(name for case in step.spec.cases for name in case.names)
+    return frozenset(names)
+
+
+def machine_of(steps: dict[str, CompiledStep], first: str) -> Machine:
+    """One machine per version: it knows every state and legal move; nobody is ever registered with it."""
+    states = [*steps, HELD_OUT, ENDED]
+    moves = [[trigger, step.id, to] for step in steps.values() for trigger, to in step.moves.items()]
+    live = [*steps, HELD_OUT]
+    ends = [[trigger, live, ENDED] for trigger in ("goal_reached", "left", "closed")]
+    return Machine(model=None, states=states, transitions=[*moves, *ends], initial=first, auto_transitions=False, send_event=True)
+
+
+def table_of(machine: Machine) -> dict[tuple[str, str], str]:
+    """The machine's (state, trigger) → state table, for the hot path."""
+    return {
+        (source, name): transitions[0].dest for name, event in machine.events.items() for source, transitions in event.transitions.items()
+    }

@@ -1,0 +1,97 @@
+"""The contents of a send: which keys a channel takes, which templates exist, and the texts as templates."""
+
+from collections.abc import Callable
+
+from journeys.compiled import PositionSpec
+from journeys.errors import did_you_mean
+from journeys.model import EmailContent, Position, PushContent, Robot, SendStep, SmsContent, Strict, WechatContent, WecomContent
+from journeys.source import Path_, Source
+from journeys.template import Template
+from journeys.world import MessageTemplate, World
+
+ReadText = Callable[[str, Path_], Template | None]
+
+
+class ContentReader:
+    """Compiles the positions of sends against the channels that exist."""
+
+    def __init__(self, source: Source, world: World) -> None:
+        self.source, self.world = source, world
+
+    def positions(self, step: SendStep, path: Path_, purpose: str, text: ReadText) -> tuple[PositionSpec, ...]:
+        """The positions that are right; what is wrong is reported."""
+        found: list[PositionSpec] = []
+        for index, position in enumerate(step.send):
+            here = (*path, "send", index)
+            chosen = position.chosen()
+            if len(chosen) != 1:
+                names = ", ".join(name for name, _ in chosen) or "none"
+                self.source.report("J015", here, expected=", ".join(Position.model_fields), found=names)
+                continue
+            channel, content = chosen[0]
+            if isinstance(step.to, Robot) and channel != "wecom":
+                self.source.report("J091", (*here, channel), key=True, expected="wecom", found=channel)
+            if channel not in self.world.channels:
+                hint = did_you_mean(channel, self.world.channels)
+                self.source.report("J024", (*here, channel), key=True, found=channel, hint=hint)
+                continue
+            spec = self._content(channel, content, (*here, channel), purpose, text)
+            if spec is not None:
+                found.append(spec)
+        return tuple(found)
+
+    def _content(self, channel: str, content: Strict, path: Path_, purpose: str, text: ReadText) -> PositionSpec | None:
+        if isinstance(content, WechatContent):
+            values = [("data", k, v) for k, v in content.data.items()]
+            page = [("", "page", content.page)] if content.page is not None else []
+            return self._templated(channel, content.template, values, page, path, purpose, text)
+        if isinstance(content, SmsContent):
+            values = [("params", k, v) for k, v in content.params.items()]
+            return self._templated(channel, content.template, values, [], path, purpose, text)
+        assert isinstance(content, PushContent | WecomContent | EmailContent)  # noqa: S101 - a closed union
+        plain = [("", k, v) for k, v in content.model_dump(exclude_none=True).items()]
+        return self._spec(channel, None, plain, path, text)
+
+    def _templated(
+        self,
+        channel: str,
+        template: str,
+        values: list[tuple[str, str, str]],
+        others: list[tuple[str, str, str]],
+        path: Path_,
+        purpose: str,
+        text: ReadText,
+    ) -> PositionSpec | None:
+        templates = self.world.channels[channel]
+        known = templates.get(template)
+        if known is None:
+            hint = did_you_mean(template, templates)
+            self.source.report("J025", (*path, "template"), found=template, channel=channel, hint=hint)
+            return None
+        if known.purpose is not None and known.purpose != purpose:
+            self.source.report("J090", (*path, "template"), found=template, template_purpose=known.purpose, purpose=purpose)
+        self._fields(template, known, values, path)
+        return self._spec(channel, template, [*others, *values], path, text)
+
+    def _fields(self, template: str, known: MessageTemplate, values: list[tuple[str, str, str]], path: Path_) -> None:
+        for section, key, value in values:
+            if key not in known.fields:
+                hint = did_you_mean(key, known.fields)
+                self.source.report("J026", (*path, section, key), key=True, found=key, template=template, hint=hint)
+                continue
+            limit = known.limit(key)
+            if limit and "{{" not in value and len(value) > limit[1]:
+                self.source.report("J094", (*path, section, key), field=key, kind=limit[0], limit=limit[1], found=len(value))
+        written = {key for _, key, _ in values}
+        for key in known.fields:
+            if key not in written:
+                self.source.report("J027", path, key=True, template=template, found=key)
+
+    @staticmethod
+    def _spec(channel: str, template: str | None, texts: list[tuple[str, str, str]], path: Path_, text: ReadText) -> PositionSpec | None:
+        parts: list[tuple[str, str, Template]] = []
+        for section, key, value in texts:
+            parsed = text(value, (*path, section, key) if section else (*path, key))
+            if parsed is not None:
+                parts.append((section, key, parsed))
+        return PositionSpec(channel, template, tuple(parts))

@@ -1,0 +1,460 @@
+"""Conditions and expressions: Jinja2's syntax, read once into a small typed tree. Never evaluated by Jinja2."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from jinja2 import Environment, TemplateSyntaxError, nodes
+from jinja2.parser import Parser
+
+from journeys.duration import parse_duration, parse_time_of_day
+from journeys.errors import did_you_mean
+from journeys.values import ValueType, as_number
+
+Root = Literal["user", "entry", "steps", "event"]
+TIME_FUNCTIONS = {"days_since": -1, "days_until": 1, "hours_since": -1, "hours_until": 1}
+_ENVIRONMENT = Environment(autoescape=False)  # noqa: S701 - it only parses; plain text, not HTML
+
+
+@dataclass(frozen=True, slots=True)
+class Const:
+    """A literal."""
+
+    value: Any
+    kind: ValueType
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """`user.TRAIT`, `entry.FIELD`, `event.FIELD` (step is empty) or `steps.STEP.FIELD`."""
+
+    root: Root
+    attribute: str
+    kind: ValueType
+    step: str = ""
+
+    def __str__(self) -> str:
+        return f"steps.{self.step}.{self.attribute}" if self.step else f"{self.root}.{self.attribute}"
+
+
+@dataclass(frozen=True, slots=True)
+class Logic:
+    """`and` or `or` over two or more conditions."""
+
+    operator: Literal["and", "or"]
+    items: tuple["Node", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """`not CONDITION`: a comparison with something missing is false, so its negation is true."""
+
+    item: "Node"
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """`== != < <= > >=`."""
+
+    operator: str
+    left: "Node"
+    right: "Node"
+
+
+@dataclass(frozen=True, slots=True)
+class In:
+    """`x in user.LIST` or `x in ['a', 'b']`."""
+
+    item: "Node"
+    container: "Node"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """`x is known` (known=True) or `x is missing`."""
+
+    item: "Node"
+    known: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Arithmetic:
+    """`+ - * /` on numbers, rounded to four places; a division by zero is missing."""
+
+    operator: str
+    left: "Node"
+    right: "Node"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function of the language with its checked arguments."""
+
+    function: str
+    arguments: tuple[Any, ...]
+    kind: ValueType
+
+
+Node = Const | Name | Logic | Not | Compare | In | Known | Arithmetic | Call
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A finding before it has a place: the code, its parameters, and the word of the text it is about."""
+
+    code: str
+    params: Mapping[str, Any]
+    word: str = ""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The names an expression may use and their types. A root that is None may not be used at all."""
+
+    user: Mapping[str, ValueType] = field(default_factory=dict)
+    entry: Mapping[str, ValueType] | None = None
+    steps: Mapping[str, Mapping[str, ValueType]] | None = None
+    event: Mapping[str, ValueType] | None = None
+    event_name: str = "event"
+    segments: frozenset[str] = frozenset()
+    events: frozenset[str] = frozenset()
+    journeys: frozenset[str] = frozenset()
+    benefits: frozenset[str] = frozenset()
+    channels: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    timed: bool = False  # a segment, stage or stop: evaluated over time and without reach
+    in_template: bool = False
+
+
+class _Refused(Exception):
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.code)
+        self.problem = problem
+
+
+def parse_expression(text: str, scope: Scope) -> tuple[Node | None, list[Problem]]:
+    """The typed tree of an expression, or None with what is wrong with it."""
+    try:
+        parser = Parser(_ENVIRONMENT, text, state="variable")
+        tree = parser.parse_expression()
+        if not parser.stream.eos:
+            raise _Refused(Problem("J040", {"problem": f"unexpected {parser.stream.current.value!r}"}))
+        return _Reader(scope).read(tree), []
+    except TemplateSyntaxError as error:
+        return None, [Problem("J040", {"problem": error.message})]
+    except RecursionError:
+        return None, [Problem("J040", {"problem": "nested too deep"})]
+    except _Refused as refused:
+        return None, [refused.problem]
+
+
+def parse_condition(text: str, scope: Scope) -> tuple[Node | None, list[Problem]]:
+    """Like parse_expression, and the result must be true or false."""
+    node, problems = parse_expression(text, scope)
+    if node is not None and kind_of(node) not in ("boolean", "any"):
+        return None, [Problem("J044", {"found": f"{text} ({kind_of(node)})"})]
+    return node, problems
+
+
+def kind_of(node: Node) -> ValueType:
+    """The type of the value that a tree gives."""
+    if isinstance(node, Const | Name | Call):
+        return node.kind
+    if isinstance(node, Arithmetic):
+        return "number"
+    return "boolean"
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """The node and everything below it."""
+    yield node
+    children: tuple[Any, ...] = ()
+    if isinstance(node, Logic):
+        children = node.items
+    elif isinstance(node, Not | Known):
+        children = (node.item,)
+    elif isinstance(node, Compare | Arithmetic):
+        children = (node.left, node.right)
+    elif isinstance(node, In):
+        children = (node.item, node.container)
+    elif isinstance(node, Call):
+        children = tuple(a for a in node.arguments if isinstance(a, Node))
+    for child in children:
+        yield from walk(child)
+
+
+def contains_time(node: Node) -> bool:
+    """Whether a function of the present moment stands in the tree."""
+    return any(isinstance(n, Call) and n.function in TIME_FUNCTIONS for n in walk(node))
+
+
+_OPERATORS = {"eq": "==", "ne": "!=", "lt": "<", "lteq": "<=", "gt": ">", "gteq": ">="}
+_ARITHMETIC = {nodes.Add: "+", nodes.Sub: "-", nodes.Mul: "*", nodes.Div: "/"}
+_WORDS: dict[type, str] = {
+    nodes.Pow: "**", nodes.Mod: "%", nodes.FloorDiv: "//", nodes.Concat: "~", nodes.CondExpr: "if … else",
+    nodes.Getitem: "[…]", nodes.Dict: "{…}", nodes.Filter: "a filter",
+}  # fmt: skip
+_TEXTS = ("text", "choice")
+_ORDERED = ("number", "time", "time_of_day")
+
+
+class _Reader:
+    """Turns Jinja2's syntax tree into ours and types it on the way."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+
+    def read(self, node: nodes.Node) -> Node:
+        if isinstance(node, nodes.And | nodes.Or):
+            return self._logic(node)
+        if isinstance(node, nodes.Not):
+            return self._negation(node)
+        if isinstance(node, nodes.Compare):
+            return self._compare(node)
+        if isinstance(node, nodes.Test):
+            return self._known(node)
+        if isinstance(node, nodes.Call):
+            return self._call(node)
+        if isinstance(node, nodes.Getattr | nodes.Name):
+            return self._name(node)
+        if isinstance(node, nodes.Const):
+            return self._const(node.value)
+        if isinstance(node, nodes.Neg):
+            inner = self.read(node.node)
+            if isinstance(inner, Const) and inner.kind == "number":
+                return Const(as_number(-inner.value), "number")
+            return Arithmetic("-", Const(0, "number"), self._number(inner, "-"))
+        if isinstance(node, nodes.List | nodes.Tuple):
+            return Const([str(self._text_constant(item, "in")) for item in node.items], "list")
+        operator = _ARITHMETIC.get(type(node))
+        if operator is not None and isinstance(node, nodes.BinExpr):
+            left, right = self.read(node.left), self.read(node.right)
+            return Arithmetic(operator, self._number(left, operator), self._number(right, operator))
+        raise _Refused(Problem("J041", {"found": _WORDS.get(type(node), type(node).__name__.lower())}))
+
+    def _logic(self, node: nodes.And | nodes.Or) -> Node:
+        operator: Literal["and", "or"] = "and" if isinstance(node, nodes.And) else "or"
+        items: list[Node] = []
+        for side in (self._condition(node.left), self._condition(node.right)):
+            items.extend(side.items if isinstance(side, Logic) and side.operator == operator else (side,))
+        return Logic(operator, tuple(items))
+
+    def _negation(self, node: nodes.Not) -> Node:
+        return Not(self._condition(node.node))
+
+    def _condition(self, node: nodes.Node) -> Node:
+        read = self.read(node)
+        if kind_of(read) not in ("boolean", "any"):
+            raise _Refused(Problem("J044", {"found": f"{_spell(read)} ({kind_of(read)})"}, _spell(read)))
+        return read
+
+    def _const(self, value: Any) -> Const:
+        if isinstance(value, bool):
+            return Const(value, "boolean")
+        if isinstance(value, int | float):
+            return Const(as_number(value), "number")
+        if isinstance(value, str):
+            return Const(value, "text")
+        raise _Refused(Problem("J041", {"found": str(value)}, str(value)))
+
+    def _text_constant(self, node: nodes.Node, function: str) -> str:
+        if isinstance(node, nodes.Const) and isinstance(node.value, str):
+            return node.value
+        raise _Refused(Problem("J043", {"function": function, "expected": "a quoted text", "found": _raw(node)}))
+
+    def _number(self, node: Node, operator: str) -> Node:
+        if kind_of(node) not in ("number", "any"):
+            raise _Refused(Problem("J046", {"operator": operator, "found": kind_of(node)}, _spell(node)))
+        if self.scope.timed and contains_time(node):
+            raise _Refused(Problem("J049", {}))
+        return node
+
+    def _compare(self, node: nodes.Compare) -> Node:
+        if len(node.ops) != 1:
+            raise _Refused(Problem("J041", {"found": "a chain of comparisons"}))
+        operand = node.ops[0]
+        left, right = self.read(node.expr), self.read(operand.expr)
+        if operand.op in ("in", "notin"):
+            contained = self._in(left, right)
+            return Not(contained) if operand.op == "notin" else contained
+        operator = _OPERATORS[operand.op]
+        left, right = self._typed(left, right), self._typed(right, left)
+        a, b = kind_of(left), kind_of(right)
+        same = a == b or {a, b} <= set(_TEXTS) or "any" in (a, b)
+        if not same:
+            raise _Refused(Problem("J045", {"left": f"{_spell(left)} ({a})", "right": f"{_spell(right)} ({b})"}, _spell(left)))
+        if operator not in ("==", "!=") and "any" not in (a, b) and a not in _ORDERED:
+            raise _Refused(Problem("J046", {"operator": operator, "found": f"{_spell(left)} ({a})"}, _spell(left)))
+        if "list" in (a, b):
+            raise _Refused(Problem("J045", {"left": a, "right": b}, _spell(left)))
+        if self.scope.timed and contains_time(left) and contains_time(right):
+            raise _Refused(Problem("J049", {}))
+        return Compare(operator, left, right)
+
+    def _typed(self, node: Node, other: Node) -> Node:
+        """A text constant beside a time of day is one: user.active_hour > '18:00'."""
+        if isinstance(node, Const) and node.kind == "text" and kind_of(other) == "time_of_day":
+            minutes = parse_time_of_day(node.value)
+            if minutes is not None:
+                return Const(minutes, "time_of_day")
+        return node
+
+    def _in(self, left: Node, right: Node) -> Node:
+        if kind_of(right) not in ("list", "any") or kind_of(left) not in (*_TEXTS, "any"):
+            params = {"function": "in", "expected": "text in a list", "found": f"{kind_of(left)} in {kind_of(right)}"}
+            raise _Refused(Problem("J043", params, _spell(right)))
+        return In(left, right)
+
+    def _known(self, node: nodes.Test) -> Node:
+        if node.name not in ("known", "missing") or node.args or node.kwargs:
+            raise _Refused(Problem("J041", {"found": f"is {node.name}"}, node.name))
+        return Known(self.read(node.node), node.name == "known")
+
+    def _name(self, node: nodes.Getattr | nodes.Name) -> Node:
+        path: list[str] = []
+        current: nodes.Node = node
+        while isinstance(current, nodes.Getattr):
+            path.append(current.attr)
+            current = current.node
+        if not isinstance(current, nodes.Name):
+            raise _Refused(Problem("J041", {"found": _raw(node)}))
+        path.append(current.name)
+        path.reverse()
+        return self._resolve(path)
+
+    def _resolve(self, path: list[str]) -> Node:
+        scope, root, spelled = self.scope, path[0], ".".join(path)
+        if root == "event" and scope.event is None and len(path) > 1:
+            raise _Refused(Problem("J047", {}, spelled))
+        tables: dict[str, Mapping[str, ValueType] | None] = {"user": scope.user, "entry": scope.entry, "event": scope.event}
+        if root == "steps" and scope.steps is not None and len(path) == 3:  # noqa: PLR2004 - steps.ID.FIELD
+            return self._step_result(path[1], path[2], spelled)
+        table = tables.get(root)
+        if table is None or len(path) != 2:  # noqa: PLR2004 - ROOT.FIELD
+            known = [r for r, t in {**tables, "steps": scope.steps}.items() if t is not None]
+            event = ", event" if scope.event is not None else ""
+            raise _Refused(Problem("J033", {"found": spelled, "hint": did_you_mean(root, known), "event": event}, spelled))
+        kind = table.get(path[1])
+        if kind is None:
+            hint = did_you_mean(path[1], table)
+            if root == "user":
+                raise _Refused(Problem("J022", {"found": path[1], "hint": hint}, spelled))
+            event = scope.event_name if root == "event" else "entry"
+            raise _Refused(Problem("J023", {"found": path[1], "event": event, "hint": hint}, spelled))
+        return Name(root, path[1], kind)  # type: ignore[arg-type]
+
+    def _step_result(self, step: str, attribute: str, spelled: str) -> Node:
+        steps = self.scope.steps or {}
+        fields = steps.get(step)
+        if fields is None:
+            raise _Refused(Problem("J031", {"found": step, "hint": did_you_mean(step, steps)}, spelled))
+        kind = fields.get(attribute) or fields.get("*")
+        if kind is None:
+            hint = did_you_mean(attribute, fields)
+            raise _Refused(Problem("J035", {"step": step, "found": attribute, "hint": hint}, spelled))
+        return Name("steps", attribute, kind, step)
+
+    def _call(self, node: nodes.Call) -> Node:
+        if not isinstance(node.node, nodes.Name) or node.dyn_args or node.dyn_kwargs:
+            raise _Refused(Problem("J041", {"found": f"{_raw(node.node)}(…)"}))
+        function = node.node.name
+        reader = _FUNCTIONS.get(function)
+        if reader is None:
+            raise _Refused(Problem("J042", {"found": function, "hint": did_you_mean(function, _FUNCTIONS)}, function))
+        if self.scope.in_template and function != "remaining":
+            raise _Refused(Problem("J061", {"found": f"{function}(…)"}, function))
+        if self.scope.timed and function in ("reachable", "has_consent", "remaining", "in_journey"):
+            raise _Refused(Problem("J048", {"function": function}, function))
+        return reader(self, function, node)
+
+    def _time_function(self, function: str, node: nodes.Call) -> Node:
+        arguments = self._arguments(function, node, "one time")
+        if len(arguments) != 1 or kind_of(inner := self.read(arguments[0])) not in ("time", "any"):
+            found = ", ".join(f"{_raw(a)}" for a in arguments)
+            raise _Refused(Problem("J043", {"function": function, "expected": "one time", "found": found}, function))
+        return Call(function, (inner,), "number")
+
+    def _arguments(self, function: str, node: nodes.Call, expected: str) -> list[nodes.Expr]:
+        if node.kwargs:
+            params = {"function": function, "expected": expected, "found": f"{node.kwargs[0].key}="}
+            raise _Refused(Problem("J043", params, function))
+        return node.args
+
+    def _texts(self, function: str, node: nodes.Call, least: int, most: int) -> list[str]:
+        expected = f"{least} quoted text" if most == 1 else f"{least} to {most} quoted texts"
+        arguments = self._arguments(function, node, expected)
+        if not least <= len(arguments) <= most:
+            params = {"function": function, "expected": expected, "found": len(arguments)}
+            raise _Refused(Problem("J043", params, function))
+        return [self._text_constant(a, function) for a in arguments]
+
+    def _segment(self, function: str, node: nodes.Call) -> Node:
+        return self._of_known(function, node, self.scope.segments, "J021")
+
+    def _in_journey(self, function: str, node: nodes.Call) -> Node:
+        return self._of_known(function, node, self.scope.journeys, "J032")
+
+    def _remaining(self, function: str, node: nodes.Call) -> Node:
+        call = self._of_known(function, node, self.scope.benefits, "J028")
+        return Call(function, call.arguments, "number")
+
+    def _of_known(self, function: str, node: nodes.Call, known: frozenset[str], code: str) -> Call:
+        (name,) = self._texts(function, node, 1, 1)
+        if name not in known:
+            raise _Refused(Problem(code, {"found": name, "hint": did_you_mean(name, known)}, name))
+        return Call(function, (name,), "boolean")
+
+    def _has_tag(self, function: str, node: nodes.Call) -> Node:
+        (tag,) = self._texts(function, node, 1, 1)
+        return Call(function, (tag,), "boolean")
+
+    def _reach(self, function: str, node: nodes.Call) -> Node:
+        channel, *rest = self._texts(function, node, 1, 2 if function == "reachable" else 1)
+        if channel not in self.scope.channels:
+            hint = did_you_mean(channel, self.scope.channels)
+            raise _Refused(Problem("J024", {"found": channel, "hint": hint}, channel))
+        templates = self.scope.channels[channel]
+        if rest and rest[0] not in templates:
+            params = {"found": rest[0], "channel": channel, "hint": did_you_mean(rest[0], templates)}
+            raise _Refused(Problem("J025", params, rest[0]))
+        return Call(function, (channel, *rest), "boolean")
+
+    def _count(self, function: str, node: nodes.Call) -> Node:
+        keywords = {k.key: k.value for k in node.kwargs}
+        within = parse_duration(self._text_constant(keywords["within"], function)) if "within" in keywords else None
+        if len(node.args) != 1 or set(keywords) != {"within"} or not within or within < 0:
+            params = {"function": function, "expected": "count('event', within='30d')", "found": "something else"}
+            raise _Refused(Problem("J043", params, function))
+        event = self._text_constant(node.args[0], function)
+        if event not in self.scope.events:
+            raise _Refused(Problem("J020", {"found": event, "hint": did_you_mean(event, self.scope.events)}, event))
+        return Call(function, (event, within), "number")
+
+
+_FUNCTIONS: dict[str, Callable[[_Reader, str, nodes.Call], Node]] = {
+    **dict.fromkeys(TIME_FUNCTIONS, _Reader._time_function),  # noqa: SLF001 - the reader's own table
+    "segment": _Reader._segment,  # noqa: SLF001
+    "in_journey": _Reader._in_journey,  # noqa: SLF001
+    "remaining": _Reader._remaining,  # noqa: SLF001
+    "has_tag": _Reader._has_tag,  # noqa: SLF001
+    "reachable": _Reader._reach,  # noqa: SLF001
+    "has_consent": _Reader._reach,  # noqa: SLF001
+    "count": _Reader._count,  # noqa: SLF001
+}
+
+
+def _spell(node: Node) -> str:
+    if isinstance(node, Name):
+        return str(node)
+    if isinstance(node, Const):
+        return repr(node.value)
+    return f"{node.function}(…)" if isinstance(node, Call) else type(node).__name__.lower()
+
+
+def _raw(node: nodes.Node) -> str:
+    if isinstance(node, nodes.Const):
+        return repr(node.value)
+    if isinstance(node, nodes.Name):
+        return node.name
+    if isinstance(node, nodes.Getattr):
+        return f"{_raw(node.node)}.{node.attr}"
+    return type(node).__name__.lower()

@@ -1,0 +1,201 @@
+"""From files to models, with every finding of shape at its place. Names and flow come later, in `check`."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from journeys.audience import AudienceModel
+from journeys.errors import Finding, Place, did_you_mean
+from journeys.model import KINDS, TAG_PREFIX, Journey
+from journeys.source import Path_, Source, parse_source, read_source
+
+AUDIENCE_FILE = "audience.yaml"
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class LoadedJourney:
+    """A journey file: the model is None when the file's shape is wrong (see source.findings)."""
+
+    source: Source
+    journey: Journey | None
+
+
+@dataclass(frozen=True)
+class Definitions:
+    """All files of a folder: the journeys in the order of their names, and the audience."""
+
+    journeys: tuple[LoadedJourney, ...]
+    audience: AudienceModel
+    audience_source: Source
+    findings: tuple[Finding, ...] = ()
+
+
+def load_definitions(folder: Path) -> Definitions:
+    """Every *.yaml of a folder. A missing audience.yaml is an empty audience; an unreadable file is a finding."""
+    files = sorted(p for p in folder.glob("*.yaml") if p.name != AUDIENCE_FILE) if folder.is_dir() else []
+    findings = [] if files else [Finding("J016", Place(str(folder)), {"found": str(folder)})]
+    journeys = tuple(load_journey(path) for path in files)
+    audience_path = folder / AUDIENCE_FILE
+    audience, source = load_audience(audience_path) if audience_path.exists() else (AudienceModel(), Source(AUDIENCE_FILE, ""))
+    return Definitions(journeys, audience, source, tuple(findings))
+
+
+def load_journey(path: Path) -> LoadedJourney:
+    """One journey file."""
+    return _journey(read_source(path))
+
+
+def load_journey_text(text: str, file: str) -> LoadedJourney:
+    """A journey from its text, as releases keep it."""
+    return _journey(parse_source(text, file))
+
+
+def _journey(source: Source) -> LoadedJourney:
+    return LoadedJourney(source, _validate(Journey, source, "a mapping of keys (id, name, entry, steps, …)"))
+
+
+def load_audience(path: Path) -> tuple[AudienceModel, Source]:
+    """The audience file; an empty model when its shape is wrong (see the source's findings)."""
+    source = read_source(path)
+    return _audience(source), source
+
+
+def load_audience_text(text: str, file: str = AUDIENCE_FILE) -> tuple[AudienceModel, Source]:
+    """The audience from its text, as releases keep it."""
+    source = parse_source(text, file)
+    return _audience(source), source
+
+
+def _audience(source: Source) -> AudienceModel:
+    if source.data is None and not source.findings:
+        return AudienceModel()
+    return _validate(AudienceModel, source, "a mapping (events, traits, segments, lifecycle)") or AudienceModel()
+
+
+def _validate(model: type[_Model], source: Source, expected: str) -> _Model | None:
+    if source.data is None:
+        if not source.findings:
+            source.report("J004", ())
+        return None
+    if not isinstance(source.data, dict):
+        source.report("J009", (), expected=expected, found=_found(source.data))
+        return None
+    try:
+        return model.model_validate(source.data)
+    except ValidationError as error:
+        _report(source, error)
+    return None
+
+
+def _report(source: Source, error: ValidationError) -> None:
+    seen: set[tuple[Any, ...]] = set()
+    for detail in error.errors(include_url=False):
+        path, tag = _path(source.data, detail["loc"])
+        kind = detail["type"]
+        if kind == "extra_forbidden":
+            key = str(path[-1])
+            source.report("J012", path, key=True, found=key, hint=did_you_mean(key, _known_keys(tag)))
+        elif kind == "missing":
+            source.report("J014", path[:-1] if path and path not in source.spots else path, found=str(detail["loc"][-1]))
+        elif kind == "step_kind":
+            _report_kind(source, path)
+        else:
+            problem = _problem(detail)
+            if (path, problem) not in seen:
+                seen.add((path, problem))
+                source.report("J013", path, problem=problem)
+
+
+def _path(data: Any, location: Iterable[str | int]) -> tuple[Path_, str]:
+    """The path in the data of a pydantic location, without its union tags; and the last step tag on the way."""
+    path: list[str | int] = []
+    tag, here = "", data
+    parts = list(location)
+    for index, part in enumerate(parts):
+        if isinstance(part, str) and part.startswith(TAG_PREFIX):
+            tag = part.removeprefix(TAG_PREFIX)
+        elif isinstance(here, dict) and (part in here or index == len(parts) - 1):
+            path.append(part)
+            here = here.get(part)
+        elif isinstance(here, list) and isinstance(part, int) and part < len(here):
+            path.append(part)
+            here = here[part]
+    return tuple(path), tag
+
+
+def _known_keys(tag: str) -> list[str]:
+    models: list[type[BaseModel]] = [KINDS[tag]] if tag in KINDS else []
+    known = {f.alias or n for m in models for n, f in m.model_fields.items()}
+    return [*known, *(_ALL_KEYS - known)]
+
+
+def _collect(model: type[BaseModel], into: set[str]) -> set[str]:
+    into.update(f.alias or n for n, f in model.model_fields.items())
+    return into
+
+
+def _all_keys() -> set[str]:
+    from journeys import audience, model  # noqa: PLC0415 - only to list every key once
+
+    keys: set[str] = set()
+    for module in (model, audience):
+        for item in vars(module).values():
+            if isinstance(item, type) and issubclass(item, BaseModel):
+                _collect(item, keys)
+    return {k.rstrip("_") for k in keys}
+
+
+_ALL_KEYS = _all_keys()
+
+
+def _report_kind(source: Source, path: Path_) -> None:
+    step: Any = source.data
+    for part in path:
+        step = step[part]
+    kinds = ", ".join(KINDS)
+    if not isinstance(step, dict):
+        source.report("J013", path, problem=f"expected a step (a mapping with one of {kinds}), found {_found(step)}")
+        return
+    found = [k for k in KINDS if k in step]
+    unknown = [k for k in step if k not in _ALL_KEYS]
+    for key in unknown:
+        source.report("J012", (*path, key), key=True, found=key, hint=did_you_mean(key, [*KINDS, *_ALL_KEYS]))
+    if not unknown or found:
+        source.report("J015", path, expected=kinds, found=", ".join(found) or "none of them")
+
+
+_EXPECTED = {
+    "string_type": "a text", "int_type": "a whole number", "float_type": "a number", "bool_type": "true or false",
+    "list_type": "a list", "dict_type": "a mapping", "model_type": "a mapping", "model_attributes_type": "a mapping",
+}  # fmt: skip
+
+
+def _problem(detail: Any) -> str:
+    kind, found = detail["type"], _found(detail["input"])
+    if kind in _EXPECTED:
+        return f"expected {_EXPECTED[kind]}, found {found}"
+    if kind == "literal_error":
+        expected = detail["ctx"]["expected"].replace("'", "").replace(" or ", ", ")
+        hint = did_you_mean(detail["input"], expected.split(", "))
+        return f"expected one of {expected}, found {found}" + (f", did you mean {hint}?" if hint else "")
+    if kind == "string_pattern_mismatch":
+        return f"expected lower-case letters, digits and _ (a letter first, at most 64), found {found}"
+    if kind == "value_error":
+        return f"{detail['msg'].removeprefix('Value error, ')}, found {found}"
+    message = detail["msg"]
+    return f"{message[0].lower()}{message[1:]}, found {found}"
+
+
+def _found(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list" if value else "an empty list"
+    text = str(value)
+    return f"“{text[:60]}…”" if len(text) > 60 else f"“{text}”"  # noqa: PLR2004 - a line's worth

@@ -1,0 +1,412 @@
+"""From the steps of a file to compiled steps: nested lists become one table of moves from step to step."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from journeys import model
+from journeys.compiled import (
+    ENDED,
+    BranchSpec,
+    CallSpec,
+    CompiledStep,
+    DelaySpec,
+    EventMatch,
+    ExitSpec,
+    GotoSpec,
+    GrantSpec,
+    Moment,
+    SendSpec,
+    Spec,
+    SplitSpec,
+    UpdateSpec,
+    WaitSpec,
+)
+from journeys.contents import ContentReader
+from journeys.duration import DAY, parse_duration, parse_time_of_day, parse_window
+from journeys.errors import did_you_mean
+from journeys.expression import Problem, Scope, kind_of, parse_condition, parse_expression
+from journeys.rule import Rule, rule_of
+from journeys.scopes import Scopes
+from journeys.source import Path_, Source
+from journeys.template import Template, parse_template
+from journeys.values import ValueType
+
+
+@dataclass
+class Placed:
+    """A step of the file with its path, its id (made up for exits without one) and what follows it."""
+
+    step: model.StepBase
+    path: Path_
+    id: str
+    named: bool
+    follows: str
+    moves: dict[str, str] = field(default_factory=dict)
+
+
+class Rules:
+    """Compiles the expressions of one file and reports what is wrong where it stands."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.all: list[Rule] = []
+
+    def report(self, problems: list[Problem], path: Path_) -> None:
+        """Findings for problems of the text at a path."""
+        for problem in problems:
+            self.source.report(problem.code, path, problem.word, **problem.params)
+
+    def condition(self, text: str | None, scope: Scope, path: Path_) -> Rule | None:
+        """A rule that is true or false."""
+        if text is None:
+            return None
+        node, problems = parse_condition(text, scope)
+        self.report(problems, path)
+        return self._kept(rule_of(text, node)) if node is not None else None
+
+    def expression(self, text: str | None, scope: Scope, path: Path_, kinds: tuple[ValueType, ...], expected: str) -> Rule | None:
+        """A rule whose value has one of these types."""
+        if text is None:
+            return None
+        node, problems = parse_expression(text, scope)
+        self.report(problems, path)
+        if node is None:
+            return None
+        if kind_of(node) not in (*kinds, "any"):
+            self.source.report("J043", path, function=text, expected=expected, found=kind_of(node))
+            return None
+        return self._kept(rule_of(text, node))
+
+    def text(self, text: str, scope: Scope, path: Path_) -> Template | None:
+        """A text with {{ }}."""
+        template, problems = parse_template(text, scope)
+        self.report(problems, path)
+        return template
+
+    def _kept(self, rule: Rule) -> Rule:
+        self.all.append(rule)
+        return rule
+
+
+class StepReader:
+    """Compiles all steps of one journey."""
+
+    def __init__(self, source: Source, journey: model.Journey, scopes: Scopes, rules: Rules, zone: ZoneInfo) -> None:
+        self.source, self.journey, self.scopes, self.rules, self.zone = source, journey, scopes, rules, zone
+        self.placed: dict[str, Placed] = {}
+        self.first_lines: dict[str, int] = {}
+        self.results: dict[str, Mapping[str, ValueType]] = {}
+        self.contents = ContentReader(source, scopes.world)
+
+    def read(self) -> tuple[dict[str, CompiledStep], str]:
+        """The steps by id in the order of the file, and the first step's id."""
+        first = self._place_list(self.journey.steps, ("steps",), ENDED)
+        self.results = {p.id: self.scopes.result_of(p.step) for p in self.placed.values() if p.named}
+        self._jumps()
+        compiled: dict[str, CompiledStep] = {}
+        for index, placed in enumerate(self.placed.values()):
+            scope = self.scopes.inside(self.results)
+            only_if = self.rules.condition(placed.step.if_, scope, (*placed.path, "if"))
+            spec = self._spec(placed, scope)
+            if placed.step.if_ is not None:
+                placed.moves["pass"] = placed.follows
+            line = self.source.place(placed.path).line
+            if spec is not None:
+                kind = model.kind_name(placed.step)
+                compiled[placed.id] = CompiledStep(placed.id, kind, index, line, only_if, spec, placed.moves, placed.named)
+        return compiled, first
+
+    # --- placing: ids and what follows what
+
+    def _place_list(self, steps: list[model.StepBase], path: Path_, follows: str) -> str:
+        """Place a list of steps; returns the id of its first, or `follows` when it is empty."""
+        ids = [self._identify(step, (*path, index)) for index, step in enumerate(steps)]
+        entries: list[Placed] = []
+        for index, (step, (identifier, named)) in enumerate(zip(steps, ids, strict=True)):
+            after = ids[index + 1][0] if index + 1 < len(ids) else follows
+            placed = Placed(step, (*path, index), identifier, named, after)
+            self.placed.setdefault(identifier, placed)
+            entries.append(placed)
+            self._place_nested(placed)
+        return ids[0][0] if ids else follows
+
+    def _identify(self, step: model.StepBase, path: Path_) -> tuple[str, bool]:
+        line = self.source.place(path).line
+        if step.id is None:
+            kind = model.kind_name(step)
+            if not isinstance(step, model.ExitStep):
+                self.source.report("J075", path, found=kind)
+            base = f"exit:{step.exit}" if isinstance(step, model.ExitStep) else f"{kind}:{line}"
+            identifier, count = base, 1
+            while identifier in self.first_lines:
+                count += 1
+                identifier = f"{base}#{count}"
+            self.first_lines[identifier] = line
+            return identifier, False
+        if step.id in self.first_lines:
+            self.source.report("J070", (*path, "id"), found=step.id, first=self.first_lines[step.id])
+            return f"{step.id}#{line}", False
+        self.first_lines[step.id] = line
+        return step.id, True
+
+    def _place_nested(self, placed: Placed) -> None:
+        step, path, follows, moves = placed.step, placed.path, placed.follows, placed.moves
+
+        def nested(steps: list[Any] | None, *where: str | int) -> str:
+            return self._place_list(steps, (*path, *where), follows) if steps is not None else follows
+
+        if isinstance(step, model.ExitStep):
+            moves["exit"] = ENDED
+        elif isinstance(step, model.BranchStep):
+            for index, case in enumerate(step.branch):
+                moves[f"case_{index + 1}"] = nested(case.steps, "branch", index, "steps")
+            moves["otherwise"] = nested(step.otherwise, "otherwise")
+        elif isinstance(step, model.SplitStep):
+            for index, variant in enumerate(step.split):
+                moves[f"variant_{variant.name}"] = nested(variant.steps, "split", index, "steps")
+        elif isinstance(step, model.WaitStep):
+            self._place_wait(step, moves, nested)
+        elif isinstance(step, model.GrantStep | model.CallStep):
+            moves["ok"] = follows
+            takes_default = isinstance(step, model.CallStep) and step.call.default is not None
+            if not takes_default:
+                moves["failed"] = nested(step.on_failed, "on_failed") if step.on_failed is not None else ENDED
+            elif step.on_failed is not None:
+                self.source.report("J085", (*path, "on_failed"), key=True, found="on_failed", needs="no default")
+            moves["skip"] = follows
+        elif isinstance(step, model.SendStep):
+            moves |= {"done": follows, "skip": follows}
+        elif isinstance(step, model.DelayStep):
+            moves["done"] = follows
+            until = step.delay if isinstance(step.delay, model.Until) else None
+            if until and "exit" in (until.if_missing, until.if_past):
+                moves["exit"] = ENDED
+        elif not isinstance(step, model.GotoStep):
+            moves["done"] = follows
+
+    def _place_wait(self, step: model.WaitStep, moves: dict[str, str], nested: Callable[..., str]) -> None:
+        wait = step.wait_for
+        if wait.any_of is not None:
+            for index, case in enumerate(wait.any_of):
+                moves[f"event_{index + 1}"] = nested(case.steps, "wait_for", "any_of", index, "steps")
+        else:
+            moves["event_1"] = nested(step.on_event, "on_event")
+        moves["timeout"] = nested(step.on_timeout, "on_timeout")
+
+    def _jumps(self) -> None:
+        order = {identifier: index for index, identifier in enumerate(self.placed)}
+        for placed in self.placed.values():
+            if not isinstance(placed.step, model.GotoStep):
+                continue
+            goto, path = placed.step.goto, (*placed.path, "goto")
+            placed.moves["done"] = placed.follows
+            if goto.step not in order or not self.placed[goto.step].named:
+                named = [p.id for p in self.placed.values() if p.named]
+                self.source.report("J031", (*path, "step"), found=goto.step, hint=did_you_mean(goto.step, named))
+                continue
+            placed.moves["jump"] = goto.step
+            back = order[goto.step] <= order[placed.id]
+            if back and goto.max_visits is None:
+                self.source.report("J073", path, key=True, found=goto.step)
+            if not back:
+                del placed.moves["done"]
+                if goto.max_visits is not None:
+                    self.source.report("J074", (*path, "max_visits"), key=True, found=goto.step)
+
+    # --- the meaning of each kind
+
+    def _spec(self, placed: Placed, scope: Scope) -> Spec | None:
+        step, path = placed.step, placed.path
+        if isinstance(step, model.SendStep):
+            return self._send(step, path, scope)
+        if isinstance(step, model.DelayStep):
+            return self._delay(step, path, scope)
+        if isinstance(step, model.WaitStep):
+            return self._wait(step, path, scope)
+        if isinstance(step, model.BranchStep):
+            rules = [self.rules.condition(c.when, scope, (*path, "branch", i, "when")) for i, c in enumerate(step.branch)]
+            return BranchSpec(tuple(r for r in rules if r is not None))
+        if isinstance(step, model.SplitStep):
+            return self._split(step, path)
+        if isinstance(step, model.GrantStep):
+            return self._grant(step, path, scope)
+        if isinstance(step, model.UpdateStep):
+            return self._update(step, path, scope)
+        if isinstance(step, model.CallStep):
+            return self._call(step, path, scope)
+        if isinstance(step, model.GotoStep):
+            return GotoSpec(step.goto.step, step.goto.max_visits)
+        assert isinstance(step, model.ExitStep)  # noqa: S101 - the last of a closed union
+        return ExitSpec(step.exit)
+
+    def _send(self, step: model.SendStep, path: Path_, scope: Scope) -> SendSpec:
+        purpose = step.purpose or self.journey.purpose
+        texts = _for_text(scope)
+        positions = self.contents.positions(step, path, purpose, lambda t, p: self.rules.text(t, texts, p))
+        to: Rule | None = None
+        robot: str | Rule | None = None
+        if isinstance(step.to, model.Robot):
+            robot = self._robot(step.to.robot, (*path, "to", "robot"), scope)
+        elif step.to is not None:
+            to = self.rules.expression(step.to, scope, (*path, "to"), ("text",), "a user id")
+        if step.reach and step.fall_through:
+            self.source.report("J092", (*path, "reach"), key=True)
+        expires: int | Rule | None = None
+        if step.expires is not None:
+            expires = parse_duration(step.expires)
+            if expires is None:
+                expires = self.rules.expression(step.expires, scope, (*path, "expires"), ("time",), "a duration or a time")
+        window = parse_window(step.between) if step.between else None
+        topic = step.topic or self.journey.topic
+        every, falls = step.reach == "all", step.fall_through is not None
+        return SendSpec(positions, every, to, robot, window, expires, purpose, topic, falls)
+
+    def _robot(self, name: str, path: Path_, scope: Scope) -> str | Rule | None:
+        if name in self.scopes.world.robots:
+            return name
+        if "." in name:
+            return self.rules.expression(name, scope, path, ("text",), "a robot's name")
+        self.source.report("J030", path, found=name, hint=did_you_mean(name, self.scopes.world.robots))
+        return None
+
+    def _delay(self, step: model.DelayStep, path: Path_, scope: Scope) -> DelaySpec | None:
+        if isinstance(step.delay, str):
+            return DelaySpec(parse_duration(step.delay), None)
+        moment = self._moment(step.delay, (*path, "delay"), scope)
+        return DelaySpec(None, moment) if moment else None
+
+    def _moment(self, until: model.Until, path: Path_, scope: Scope) -> Moment | None:
+        clock = parse_time_of_day(until.until)
+        rule = None
+        if clock is None:
+            kinds: tuple[ValueType, ...] = ("time", "time_of_day")
+            rule = self.rules.expression(until.until, scope, (*path, "until"), kinds, "a time or a time of day")
+            if rule is None:
+                return None
+            if until.if_missing is None and _may_be_missing(rule, self.results):
+                self.source.report("J083", path, key=True, found=until.until)
+        missing: Any = until.if_missing or "go_on"
+        if missing not in ("go_on", "exit"):
+            missing = parse_time_of_day(missing)
+            if missing is None:
+                problem = f"expected go_on, exit or a quoted time of day, found “{until.if_missing}”"
+                self.source.report("J013", (*path, "if_missing"), problem=problem)
+                return None
+        offset = parse_duration(until.offset) or 0 if until.offset else 0
+        at = parse_time_of_day(until.at) if until.at else None
+        return Moment(clock, rule, offset, at, tuple(until.days or ()), missing, until.if_past or "go_on")
+
+    def _wait(self, step: model.WaitStep, path: Path_, scope: Scope) -> WaitSpec | None:
+        wait, here = step.wait_for, (*path, "wait_for")
+        forms = [k for k in ("event", "when", "any_of") if getattr(wait, k) is not None]
+        if len(forms) != 1:
+            self.source.report("J015", here, key=True, expected="event, when, any_of", found=", ".join(forms) or "none")
+            return None
+        for key in ("where", "of", "any_subject"):
+            if getattr(wait, key) and wait.event is None:
+                self.source.report("J085", (*here, key), key=True, found=key, needs="event")
+        when = None
+        cases: list[EventMatch] = []
+        if wait.event is not None:
+            cases = [self.match(wait.event, wait.where, wait.of, here, scope, any_subject=wait.any_subject)]
+        elif wait.any_of is not None:
+            for index, case in enumerate(wait.any_of):
+                at = (*here, "any_of", index)
+                cases.append(self.match(case.event, case.where, case.of, at, scope, any_subject=case.any_subject))
+        else:
+            when = self.rules.condition(wait.when, _over_time(scope), (*here, "when"))
+        timeout: int | Moment | None
+        if isinstance(wait.timeout, str):
+            timeout = parse_duration(wait.timeout) or 0
+        else:
+            until = model.Until(until=wait.timeout.until, offset=wait.timeout.offset, if_missing="go_on")
+            timeout = self._moment(until, (*here, "timeout"), scope)
+        return WaitSpec(tuple(cases), when, timeout) if timeout is not None else None
+
+    def match(
+        self, event: Any, where: str | None, of: str | None, path: Path_, scope: Scope, *, any_subject: bool
+    ) -> EventMatch:
+        """An event clause: event, where, of, any_subject."""
+        names = self.events(event, (*path, "event"))
+        rule = self.rules.condition(where, self.scopes.arriving(names, scope), (*path, "where"))
+        owner = self.rules.expression(of, scope, (*path, "of"), ("text",), "a user id")
+        return EventMatch(names, rule, owner, any_subject)
+
+    def events(self, event: Any, path: Path_) -> tuple[str, ...]:
+        """The event names, each of them declared (others are reported)."""
+        known = self.scopes.audience.events
+        names = model.event_names(event)
+        for index, name in enumerate(names):
+            if name not in known:
+                at = (*path, index) if isinstance(event, list) else path
+                self.source.report("J020", at, found=name, hint=did_you_mean(name, known))
+        return tuple(n for n in names if n in known)
+
+    def _split(self, step: model.SplitStep, path: Path_) -> SplitSpec:
+        names = [v.name for v in step.split]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                problem = f"two variants have the name “{name}”"
+                self.source.report("J013", (*path, "split", index, "name"), problem=problem)
+        if not any(v.weight for v in step.split):
+            self.source.report("J013", (*path, "split"), problem="expected a weight above 0, found none")
+        return SplitSpec(tuple((v.name, v.weight) for v in step.split), step.per == "enrolment")
+
+    def _grant(self, step: model.GrantStep, path: Path_, scope: Scope) -> GrantSpec:
+        grant, here = step.grant, (*path, "grant")
+        benefits = self.scopes.world.benefits
+        if grant.benefit not in benefits:
+            hint = did_you_mean(grant.benefit, benefits)
+            self.source.report("J028", (*here, "benefit"), found=grant.benefit, hint=hint)
+        to = self.rules.expression(grant.to, scope, (*here, "to"), ("text",), "a user id")
+        any_kind: tuple[ValueType, ...] = ("text", "number", "choice")
+        once = self.rules.expression(grant.once_per, scope, (*here, "once_per"), any_kind, "a text or a number")
+        expires = parse_duration(grant.expires) if grant.expires else None
+        timeout = parse_duration(grant.timeout) if grant.timeout else None
+        return GrantSpec(grant.benefit, grant.amount, expires, to, once, timeout or DAY)
+
+    def _update(self, step: model.UpdateStep, path: Path_, scope: Scope) -> UpdateSpec:
+        update, here, texts = step.update, (*path, "update"), _for_text(scope)
+        traits = {n for n, t in self.scopes.audience.traits.items() if not t.aggregate and t.value is None}
+        for section, named in (("set", update.set), ("increment", update.increment)):
+            for name in named:
+                if name not in traits:
+                    hint = did_you_mean(name, traits)
+                    self.source.report("J022", (*here, section, name), key=True, found=name, hint=hint)
+
+        def text(value: str, *where: str | int) -> Template:
+            return self.rules.text(value, texts, (*here, *where)) or Template(value, (value,), ())
+
+        values = tuple((k, v if isinstance(v, bool) else text(v, "set", k)) for k, v in update.set.items())
+        add = tuple(text(t, "add_tags", i) for i, t in enumerate(update.add_tags))
+        remove = tuple(text(t, "remove_tags", i) for i, t in enumerate(update.remove_tags))
+        return UpdateSpec(values, add, remove, tuple(update.increment.items()))
+
+    def _call(self, step: model.CallStep, path: Path_, scope: Scope) -> CallSpec:
+        call, here, texts = step.call, (*path, "call"), _for_text(scope)
+        endpoints = self.scopes.world.endpoints
+        if call.endpoint not in endpoints:
+            hint = did_you_mean(call.endpoint, endpoints)
+            self.source.report("J029", (*here, "endpoint"), found=call.endpoint, hint=hint)
+        body: list[tuple[str, Template | bool]] = []
+        for key, value in call.body.items():
+            parsed = value if isinstance(value, bool) else self.rules.text(value, texts, (*here, "body", key))
+            if parsed is not None:
+                body.append((key, parsed))
+        return CallSpec(call.endpoint, tuple(body), parse_duration(call.timeout) or 0, call.default)
+
+
+def _for_text(scope: Scope) -> Scope:
+    return Scope(**{**scope.__dict__, "in_template": True})
+
+
+def _over_time(scope: Scope) -> Scope:
+    return Scope(**{**scope.__dict__, "timed": True})
+
+
+def _may_be_missing(rule: Rule, results: Mapping[str, Mapping[str, ValueType]]) -> bool:
+    """Everything but the expiry of a grant may be missing; a failed grant is found by the flow analysis."""
+    attribute, step = getattr(rule.node, "attribute", ""), getattr(rule.node, "step", "")
+    return not (attribute == "expires_at" and step in results)

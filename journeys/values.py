@@ -1,0 +1,115 @@
+"""The types of values that rules may use, and how a raw value from outside becomes one; never guesses.
+
+Missing is None. Times are instants (milliseconds, UTC), times of day are minutes after midnight,
+anniversaries are `MM-DD`, numbers are decimals of four places (an int where the fraction is nothing).
+"""
+
+import math
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from journeys.duration import parse_time_of_day
+from journeys.localtime import to_instant
+
+ValueType = Literal["text", "number", "boolean", "time", "time_of_day", "anniversary", "choice", "list", "any"]
+Value = str | int | float | bool | list[str] | None
+
+LARGEST_NUMBER = 1e12
+_SECONDS_BELOW = 100_000_000_000  # an epoch below this is seconds (year 5138), above it milliseconds
+_ANNIVERSARY = re.compile(r"(?:\d{4}-)?(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])(?:[T ].*)?")
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def as_number(value: float) -> int | float:
+    """The number rounded half-even to four places: 0.1 + 0.2 → 0.3, 3.0 → 3."""
+    rounded = round(value, 4)
+    return int(rounded) if rounded == int(rounded) else rounded
+
+
+def clean_text(text: str) -> str:
+    """The text with NUL and lone surrogates, which databases refuse, replaced by U+FFFD."""
+    return _UNSTORABLE.sub("�", text) if _UNSTORABLE.search(text) else text
+
+
+def coerce(value: Any, kind: ValueType, zone: ZoneInfo, choices: Sequence[str] = ()) -> Value:
+    """The value as `kind`, or None (missing) when it is not one: `"39.9"` is the number 39.9, `"many"` is missing."""
+    if value is None:
+        return None
+    if kind == "text":
+        return _text(value)
+    if kind == "number":
+        return _number(value)
+    if kind == "boolean":
+        return _boolean(value)
+    if kind == "time":
+        return parse_time(value, zone)
+    if kind == "time_of_day":
+        return _time_of_day(value)
+    if kind == "anniversary":
+        match = _ANNIVERSARY.fullmatch(value) if isinstance(value, str) else None
+        return f"{match[1]}-{match[2]}" if match else None
+    if kind == "choice":
+        text = _text(value)
+        return text if text in choices else None
+    if kind == "list":
+        return [t for t in map(_text, value) if t is not None] if isinstance(value, list) else None
+    return _text(value) if not isinstance(value, int | float | bool) else value
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return print_number(as_number(value)) if math.isfinite(value) else None
+
+
+def _number(value: Any) -> int | float | None:
+    if isinstance(value, str):
+        try:
+            value = float(value.strip())
+        except ValueError:
+            return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return as_number(value) if math.isfinite(value) and abs(value) <= LARGEST_NUMBER else None
+
+
+def _boolean(value: Any) -> bool | None:
+    if isinstance(value, bool):
+        return value
+    return {"true": True, "false": False, "1": True, "0": False}.get(str(value).strip().lower())
+
+
+def _time_of_day(value: Any) -> int | None:
+    if isinstance(value, str):
+        return parse_time_of_day(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 24 * 60 else None
+
+
+def parse_time(value: Any, zone: ZoneInfo) -> int | None:
+    """The instant of an ISO 8601 text (in `zone` when it names no offset) or of epoch seconds or milliseconds."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        if not math.isfinite(value):
+            return None
+        ms = int(value * 1000) if abs(value) < _SECONDS_BELOW else int(value)
+        return ms if 0 <= ms < 4_102_444_800_000 else None  # 1970 to 2100
+    if not isinstance(value, str) or not value:
+        return None
+    try:
+        moment = datetime.fromisoformat(value.strip())
+        return to_instant(moment if moment.tzinfo else moment.replace(tzinfo=zone))
+    except (ValueError, OverflowError):
+        return None
+
+
+def print_number(number: float) -> str:
+    """The shortest form: 10 → `10`, 12.5 → `12.5`, never an exponent."""
+    if isinstance(number, int):
+        return str(number)
+    return f"{number:.4f}".rstrip("0").rstrip(".")

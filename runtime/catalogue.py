@@ -1,0 +1,98 @@
+"""What is applied now, compiled: the current release's journeys, older versions with people inside, who enters by what."""
+
+from dataclasses import dataclass, field, replace
+from zoneinfo import ZoneInfo
+
+from journeys.audience import EMPTY, Audience, compile_audience
+from journeys.compile import analyse
+from journeys.compiled import CompiledJourney
+from journeys.loader import load_audience_text, load_journey_text
+from journeys.world import World
+from runtime.store.releases import Release, Version
+
+
+@dataclass(frozen=True)
+class Versioned:
+    """A compiled journey with the number of its row."""
+
+    version_id: int
+    number: int
+    journey: CompiledJourney
+
+
+@dataclass
+class Catalogue:
+    """One release, ready to run. `current` by journey id, `versions` by row number."""
+
+    release_id: int
+    applied_at: int
+    audience: Audience
+    audience_digest: str
+    current: dict[str, Versioned]
+    versions: dict[int, Versioned]
+    world: World
+    zone: ZoneInfo
+    broken: dict[int, str] = field(default_factory=dict)
+    by_event: dict[str, list[Versioned]] = field(default_factory=dict)
+    by_segment: dict[str, list[Versioned]] = field(default_factory=dict)
+    by_date: list[Versioned] = field(default_factory=list)
+    by_schedule: list[Versioned] = field(default_factory=list)
+
+    def version(self, version: Version) -> Versioned | None:
+        """An older version, compiled on first use; None (and noted in `broken`) when it does not compile any more."""
+        if version.id not in self.versions and version.id not in self.broken:
+            compiled = _compiled(version, self.audience, self.world, self.zone, frozenset(self.current))
+            if isinstance(compiled, str):
+                self.broken[version.id] = compiled
+            else:
+                self.versions[version.id] = compiled
+        return self.versions.get(version.id)
+
+    def listens_to(self, event_type: str) -> bool:
+        """Whether an event of this type can let somebody in or move somebody."""
+        return event_type in self.by_event or any(event_type in v.journey.awaited for v in self.versions.values())
+
+
+def _compiled(version: Version, audience: Audience, world: World, zone: ZoneInfo, ids: frozenset[str]) -> Versioned | str:
+    loaded = load_journey_text(version.source, f"{version.journey}@{version.number}")
+    journey, findings = analyse(loaded, audience, world, zone, ids)
+    if journey is None:
+        return "; ".join(f.line() for f in findings if f.severity == "error")
+    return Versioned(version.id, version.number, journey)
+
+
+def catalogue_of(release: Release | None, world: World, zone: ZoneInfo) -> Catalogue:
+    """The catalogue of a release; an empty one before the first."""
+    if release is None:
+        return Catalogue(0, 0, EMPTY, "", {}, {}, world, zone)
+    model, source = load_audience_text(release.audience)
+    audience = compile_audience(model, source)
+    ids = frozenset(v.journey for v in release.versions)
+    catalogue = Catalogue(release.id, release.applied_at, audience, release.audience_digest, {}, {}, world, zone)
+    for version in release.versions:
+        compiled = _compiled(version, audience, world, zone, ids)
+        if isinstance(compiled, str):
+            catalogue.broken[version.id] = compiled
+            continue
+        catalogue.versions[version.id] = catalogue.current[version.journey] = compiled
+        _index(catalogue, compiled)
+    windows = dict(audience.windows)
+    for compiled in catalogue.versions.values():
+        for event, within in compiled.journey.windows.items():
+            windows[event] = max(windows.get(event, 0), within)
+    catalogue.audience = replace(audience, windows=windows)
+    return catalogue
+
+
+def _index(catalogue: Catalogue, versioned: Versioned) -> None:
+    entry = versioned.journey.entry
+    if versioned.journey.journey.status == "draft":
+        return
+    for event in entry.events:
+        catalogue.by_event.setdefault(event, []).append(versioned)
+    if entry.segment:
+        catalogue.by_segment.setdefault(entry.segment, []).append(versioned)
+    if entry.form == "date":
+        catalogue.by_date.append(versioned)
+    if entry.form == "schedule" and versioned.journey.journey.status == "live":
+        catalogue.by_schedule.append(versioned)

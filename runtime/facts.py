@@ -1,0 +1,131 @@
+"""One user at one moment, as rules see it. Values are read when a rule asks for them, never before."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from journeys.audience import Audience, Trait
+from runtime.policy import Reach, can_reach, consented
+from runtime.profile import history_within, read_trait, window_change
+from runtime.state import User
+
+_EMPTY: Mapping[str, Any] = {}
+
+
+class UserFacts:
+    """Implements journeys.evaluate.Facts. Traits and segments are memoised: the moment does not move."""
+
+    __slots__ = ("_memo", "audience", "entry", "event", "journey_purpose", "now", "reach", "steps", "user", "zone")
+
+    def __init__(
+        self,
+        audience: Audience,
+        user: User,
+        now: int,
+        *,
+        reach: Reach | None = None,
+        entry: Mapping[str, Any] = _EMPTY,
+        steps: Mapping[str, Mapping[str, Any]] = _EMPTY,
+        event: Mapping[str, Any] = _EMPTY,
+        purpose: str = "marketing",
+    ) -> None:
+        self.audience, self.user, self.now, self.zone = audience, user, now, user.zone
+        self.reach, self.entry, self.steps, self.event, self.journey_purpose = reach, entry, steps, event, purpose
+        self._memo: dict[Any, Any] = {}
+
+    def with_event(self, event: Mapping[str, Any]) -> "UserFacts":
+        """The same moment with an event at hand."""
+        facts = UserFacts(self.audience, self.user, self.now, reach=self.reach, entry=self.entry, steps=self.steps,
+                          event=event, purpose=self.journey_purpose)  # fmt: skip
+        facts._memo = self._memo
+        return facts
+
+    def forget(self) -> None:
+        """Drop what was memoised, after the user changed."""
+        self._memo = {}
+
+    def trait(self, name: str) -> Any:
+        """The user's value of a trait, its default, or None."""
+        memo = self._memo
+        if name in memo:
+            return memo[name]
+        value = self._trait(name)
+        memo[name] = value
+        return value
+
+    def _trait(self, name: str) -> Any:
+        trait = self.audience.traits.get(name)
+        user = self.user
+        if trait is None:
+            if name == "id":
+                return user.id
+            if name == "tags":
+                return user.profile.get("t", [])
+            return user.stage or None
+        pinned = user.profile.get("pin")  # a rehearsal's given values
+        if pinned and name in pinned:
+            value = self._pinned(trait, pinned[name])
+        elif trait.value is not None:
+            value = trait.value.test(self)
+        elif trait.aggregate:
+            value = read_trait(trait, user, self.now)
+        else:
+            value = user.profile.get("p", _EMPTY).get(name)
+        return trait.default if value is None else value
+
+    def _pinned(self, trait: Trait, given: Any) -> Any:
+        """A given value, until the story's own events say more: counts add up, others are read anew."""
+        if not trait.aggregate:
+            return given
+        own = read_trait(trait, self.user, self.now)
+        if trait.aggregate == "count":
+            return given + own
+        return given if own is None else own
+
+    def trait_change(self, name: str) -> int | None:
+        """When the value changes by time alone."""
+        trait = self.audience.traits.get(name)
+        if trait is None:
+            return None
+        if trait.value is not None:
+            return trait.value.change(self) if trait.value.change else None
+        return window_change(self.user, trait.event, trait.within, self.now) if trait.within else None
+
+    def segment(self, name: str) -> bool:
+        """The segment's condition, now."""
+        key = ("segment", name)
+        if key not in self._memo:
+            self._memo[key] = bool(self.audience.segments[name].test(self))
+        return self._memo[key]  # type: ignore[no-any-return]
+
+    def segment_change(self, name: str) -> int | None:
+        """When a time term of the segment changes."""
+        change = self.audience.segments[name].change
+        return change(self) if change else None
+
+    def has_tag(self, tag: str) -> bool:
+        """Whether the user carries the tag."""
+        return tag in self.user.profile.get("t", ())
+
+    def count(self, event: str, within: int) -> int:
+        """Events of that kind in (now - within, now]."""
+        return len(history_within(self.user, event, within, self.now))
+
+    def count_change(self, event: str, within: int) -> int | None:
+        """When the oldest of them leaves."""
+        return window_change(self.user, event, within, self.now)
+
+    def in_journey(self, journey: str) -> bool:
+        """Whether the user is inside that journey now."""
+        return journey in self.user.journeys
+
+    def reachable(self, channel: str, template: str | None) -> bool:
+        """Whether a message of the journey's purpose could go there now."""
+        return self.reach is not None and can_reach(self.reach.of(self.user), channel, template, self.journey_purpose) is None
+
+    def has_consent(self, channel: str) -> bool:
+        """Whether the user agreed to the journey's purpose on the channel."""
+        return self.reach is not None and consented(self.reach.of(self.user), channel, self.journey_purpose)
+
+    def remaining(self, benefit: str) -> int | None:
+        """Units left of the benefit's budget; 10^9 where there is none to keep."""
+        return self.reach.remaining(benefit) if self.reach is not None else None

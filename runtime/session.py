@@ -1,0 +1,445 @@
+"""One user's turn: stimuli in, changes out. Keeps the order of LANGUAGE.md: projection, goals, exits, waits, entries.
+
+Works in memory only. What comes out is written by the engine in one transaction.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from journeys.compile import digest_of
+from journeys.compiled import WaitSpec
+from journeys.duration import DAY
+from journeys.localtime import zone_named
+from runtime.catalogue import Catalogue, Versioned
+from runtime.decide import decide, watched_users
+from runtime.enrol import enrol, next_date
+from runtime.facts import UserFacts
+from runtime.policy import PersonReach, Reach
+from runtime.profile import change_tags, project, set_values
+from runtime.state import (
+    ENDED,
+    LIVE,
+    Arrived,
+    Changed,
+    Due,
+    Enrolment,
+    Entered,
+    Event,
+    Fact,
+    LogEntry,
+    NeedsReach,
+    NewMessage,
+    Refusal,
+    Settled,
+    Stimulus,
+    User,
+)
+
+MOST_FLIPS = 1000  # of one user in one turn: breakpoints passed during a long downtime
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """Choices that a test makes instead of chance: hold-out and split variants."""
+
+    forced: str = "in"
+    variants: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Tracked:
+    """An enrolment in hand, with what is to be written for it."""
+
+    enrolment: Enrolment
+    versioned: Versioned
+    is_new: bool = False
+    changed: bool = False
+    log: list[LogEntry] = field(default_factory=list)
+    messages: list[NewMessage] = field(default_factory=list)
+    cancel: str = ""
+    watched: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Forwarded:
+    """Something for another user's inbox."""
+
+    user_id: str
+    kind: str
+    payload: dict[str, Any] | None = None
+    event: Event | None = None
+
+
+LoadReach = Callable[[frozenset[str]], dict[str, PersonReach]]
+
+
+class Session:
+    """The turn of one user. `tracked` and the lists are what came out of it."""
+
+    def __init__(
+        self, catalogue: Catalogue, user: User, reach: Reach, enrolments: Iterable[Tracked], past: Iterable[Enrolment],
+        load_reach: LoadReach, rehearsal: Rehearsal | None = None,
+    ) -> None:  # fmt: skip
+        self.catalogue, self.user, self.reach = catalogue, user, reach
+        self.tracked = list(enrolments)
+        self.past = list(past)
+        self.load_reach, self.rehearsal = load_reach, rehearsal
+        self.refusals: list[Refusal] = []
+        self.log: list[LogEntry] = []
+        self.forwarded: list[Forwarded] = []
+        self.tallies: Counter[tuple[str, int, str, str]] = Counter()
+        self.user_changed = False
+        self.paces: dict[str, int] = {}
+        self.system: list[Event] = []
+        self._note_journeys()
+
+    def _note_journeys(self) -> None:
+        self.user.journeys = {t.enrolment.journey for t in self.tracked if t.enrolment.status < ENDED}
+
+    # --- stimuli
+
+    def event(self, event: Event, now: int) -> None:
+        """An accepted event of this user."""
+        at = max(event.time, self.user.evaluated_at)
+        self._baseline(at)
+        self.catch_up(min(event.time, now), now)
+        project(self.catalogue.audience, self.user, event)
+        self.user_changed = True
+        self._arrived(event, now)
+        for versioned in self.catalogue.by_event.get(event.type, ()):
+            self._enter_by_event(versioned, event, now)
+        self.evaluate(at, now)
+        self._system_events(now)
+
+    def _system_events(self, now: int) -> None:
+        """Events of the system itself (stages, segments, ends) move people like any other."""
+        while self.system:
+            event = self.system.pop(0)
+            if self.catalogue.listens_to(event.type):
+                self._arrived(event, now)
+                for versioned in self.catalogue.by_event.get(event.type, ()):
+                    self._enter_by_event(versioned, event, now)
+
+    def forwarded_event(self, event: Event, now: int) -> None:
+        """An event of somebody else that an enrolment of this user waits for."""
+        self._arrived(event, now)
+
+    def record(self, payload: Mapping[str, Any], at: int, now: int) -> None:
+        """A user record: traits, tags, identities, consents, zone."""
+        self._baseline(at)
+        self.catch_up(at, now)
+        user, audience = self.user, self.catalogue.audience
+        zone = zone_named(str(payload["zone"])) if payload.get("zone") else None
+        if zone is not None:
+            user.zone = zone
+        set_values(audience, user, payload.get("traits") or {})
+        change_tags(user, payload.get("tags") or [], payload.get("remove_tags") or [])
+        for part in ("identities", "consents", "credits"):
+            given = payload.get(part)
+            if given:
+                user.reach[part] = _merged(user.reach.get(part, {}), given)
+        self.user_changed = True
+        self._refresh_reach()
+        self.apply_to_all(Changed(at), now)
+        self.evaluate(max(at, user.evaluated_at), now)
+        self._system_events(now)
+
+    def _refresh_reach(self) -> None:
+        person = self.reach.people.get(self.user.id)
+        if person is not None:
+            person.zone = self.user.zone
+            person.consents = self.user.reach.get("consents", {})
+            person.addresses = self.user.reach.get("identities", {})
+            person.credits = self.user.reach.get("credits", {})
+
+    def settled(self, payload: Mapping[str, Any], now: int) -> None:
+        """The outcome of a grant or call of one of this user's enrolments."""
+        outcome = Settled(
+            payload["step"], payload["visit"], payload["ok"], payload["at"], payload.get("reason", ""), payload.get("answer") or {}
+        )
+        for tracked in list(self.tracked):
+            if tracked.enrolment.id == payload["enrolment_id"]:
+                self.apply(tracked, outcome, now)
+
+    def enter_by_note(self, payload: Mapping[str, Any], now: int) -> None:
+        """An entry that somebody else's event (`user: EXPR`) or the API asked for."""
+        versioned = self.catalogue.current.get(payload["journey"])
+        if versioned is None:
+            return
+        event = Event(payload["id"], payload["type"], payload["user_id"], payload["time"], payload["received_at"], payload["data"])
+        self._baseline(event.time)
+        fact = Fact("event", f"{event.type}:{event.id}", event.time, event.fields(), event)
+        self.enter(versioned, fact, now)
+
+    def due(self, tracked: Tracked, now: int) -> None:
+        """The enrolment's timer."""
+        self.apply(tracked, Due(), now)
+        self._system_events(now)
+
+    def recheck(self, now: int) -> None:
+        """Nothing but time has passed."""
+        self._baseline(now)
+        self.catch_up(now, now)
+
+    @property
+    def waits_for_effect(self) -> bool:
+        """Whether a grant or call of this user is still open."""
+        return any("open" in t.enrolment.context and t.enrolment.status == LIVE for t in self.tracked)
+
+    def run_until(self, until: int, *, inclusive: bool) -> bool:
+        """On a virtual clock: fire this user's own timers and flips in the order of their times, each at its own time.
+
+        A timer at `until` itself is fired only when `inclusive`: an event of that moment comes first. False when an
+        open grant or call has to be settled before the user's time can go on.
+        """
+        while not self.waits_for_effect:
+            flip = self.user.recheck_at
+            timers = [t for t in self.tracked if t.enrolment.due_at is not None]
+            timer = min(timers, key=lambda t: t.enrolment.due_at or 0, default=None)
+            at = timer.enrolment.due_at if timer is not None else None
+            if flip is not None and flip <= until and (at is None or flip <= at):
+                self.evaluate(max(flip, self.user.evaluated_at), flip)
+                self._system_events(flip)
+            elif timer is not None and at is not None and (at < until or (inclusive and at == until)):
+                self.due(timer, at)
+                if not timer.changed:
+                    timer.enrolment.due_at = None
+            else:
+                return True
+        return False
+
+    # --- decisions
+
+    def _arrived(self, event: Event, now: int) -> None:
+        for tracked in list(self.tracked):
+            if event.type in tracked.versioned.journey.awaited or tracked.versioned.journey.exits or _waits_when(tracked):
+                self.apply(tracked, Arrived(event), now)
+
+    def apply_to_all(self, stimulus: Stimulus, now: int) -> None:
+        """Give a stimulus to every enrolment."""
+        for tracked in list(self.tracked):
+            self.apply(tracked, stimulus, now)
+
+    def apply(self, tracked: Tracked, stimulus: Stimulus, now: int) -> None:
+        """Decide and take the decision into hand."""
+        journey, audience = tracked.versioned.journey, self.catalogue.audience
+        while True:
+            decision = decide(journey, audience, tracked.enrolment, self.user, self.reach, stimulus, now)
+            if not isinstance(decision, NeedsReach):
+                break
+            self.reach.people.update(self.load_reach(decision.user_ids))
+        if decision is None:
+            return
+        before = tracked.enrolment
+        tracked.enrolment = decision.enrolment
+        tracked.changed = True
+        tracked.log.extend(decision.log)
+        tracked.messages.extend(decision.messages)
+        if decision.cancel_pending:
+            tracked.cancel = decision.enrolment.ended_by or "cancelled"
+        if decision.updates:
+            self.user_changed = True
+        self._count(before, decision.enrolment, decision.log, now)
+        if decision.enrolment.status == ENDED and before.status != ENDED:
+            self._note_journeys()
+            self._ended(decision.enrolment)
+        elif _has_owner(tracked):
+            tracked.watched |= watched_users(journey, audience, tracked.enrolment, self.user, now)
+        if decision.updates:
+            self.evaluate(max(tracked.enrolment.begun_at, self.user.evaluated_at), now)
+
+    def _count(self, before: Enrolment, after: Enrolment, log: list[LogEntry], now: int) -> None:
+        journey = after.journey
+        for entry in log:
+            if entry.action in ("suppressed", "late"):
+                self._tally(journey, entry.at, "suppressed", entry.why.get("reason", "late"))
+            elif entry.action == "ended":
+                self._tally(journey, entry.at, "ended", entry.why["reason"])
+            elif entry.action == "held":
+                self._tally(journey, entry.at, "held", entry.why["reason"])
+        if after.converted_at is not None and before.converted_at is None:
+            self._tally(journey, now, "converted", "holdout" if before.state == "$held_out" else "treated")
+
+    def _tally(self, journey: str, at: int, what: str, detail: str) -> None:
+        self.tallies[journey, at // DAY, what, detail] += 1
+
+    def _ended(self, enrolment: Enrolment) -> None:
+        at = enrolment.ended_at or 0
+        data = {"journey": enrolment.journey, "reason": enrolment.ended_by or ""}
+        self.system.append(Event(f"ended:{enrolment.key}", "journey_ended", self.user.id, at, at, data))
+
+    # --- entering
+
+    def _enter_by_event(self, versioned: Versioned, event: Event, now: int) -> None:
+        entry = versioned.journey.entry
+        if entry.user is None:
+            self.enter(versioned, Fact("event", f"{event.type}:{event.id}", event.time, event.fields(), event), now)
+            return
+        fields = event.fields()
+        facts = UserFacts(self.catalogue.audience, self.user, event.time, reach=self.reach, entry=fields, event=fields)
+        targets = entry.user.test(facts)
+        for target in dict.fromkeys([targets] if isinstance(targets, str) else targets or ()):
+            payload = {"journey": versioned.journey.id, "id": event.id, "type": event.type, "user_id": event.user_id,
+                       "time": event.time, "received_at": event.received_at, "data": dict(event.data)}  # fmt: skip
+            if target == self.user.id:
+                self.enter_by_note(payload, now)
+            else:
+                self.forwarded.append(Forwarded(target, "enrol", payload))
+
+    def enter(self, versioned: Versioned, fact: Fact, now: int, *, quietly: bool = False) -> bool:
+        """Let the user in if the journey takes her; a refusal is kept (for populations, only counted)."""
+        if self.rehearsal is not None:
+            fact = Fact(fact.kind, fact.id, fact.at, fact.data, fact.event, self.rehearsal.forced)
+        journey = versioned.journey
+        at = fact.at
+        facts = UserFacts(self.catalogue.audience, self.user, at, reach=self.reach, entry=fact.data, purpose=journey.journey.purpose)
+        open_ = [e for e in self.past if e.journey == journey.id]
+        open_ += [t.enrolment for t in self.tracked if t.enrolment.journey == journey.id and t.is_new]
+        live = {t.enrolment.id: t.enrolment for t in self.tracked if t.enrolment.journey == journey.id and not t.is_new}
+        open_ = [live.get(e.id, e) if e.id else e for e in open_]
+        result = enrol(journey, versioned.version_id, facts, fact, open_, project_holdout=self.reach.rules.holdout)
+        if isinstance(result, Entered) and self.paces.get(journey.id, 1) < 1:
+            result = Refusal(journey.id, self.user.id, "pace", at, {"fact": fact.kind})
+        if isinstance(result, Refusal):
+            if result.reason != "duplicate":
+                self._tally(journey.id, at, "refused", result.reason)
+                if not quietly:
+                    self.refusals.append(result)
+            return False
+        if journey.id in self.paces:
+            self.paces[journey.id] -= 1
+        self._restart(result, now)
+        tracked = Tracked(result.enrolment, versioned, is_new=True, changed=True, log=list(result.log))
+        self.tracked.append(tracked)
+        self.user.journeys.add(journey.id)
+        self._tally(journey.id, at, "entered", "holdout" if result.enrolment.status != LIVE else "treated")
+        if result.enrolment.status == LIVE:
+            self.apply(tracked, Due(), max(now, at))
+        elif _has_owner(tracked):
+            tracked.watched |= watched_users(journey, self.catalogue.audience, tracked.enrolment, self.user, now)
+        return True
+
+    def _restart(self, entered: Entered, now: int) -> None:
+        keys = {e.key for e in entered.restarted}
+        for tracked in self.tracked:
+            enrolment = tracked.enrolment
+            if enrolment.key in keys and enrolment.status != ENDED:
+                at = max(entered.enrolment.entered_at, enrolment.begun_at)
+                enrolment.status, enrolment.due_at, enrolment.state = ENDED, None, "$ended"
+                enrolment.ended_at, enrolment.ended_by = at, "restarted"
+                tracked.changed, tracked.cancel = True, "restarted"
+                tracked.log.append(LogEntry(at, "ended", "", {"reason": "restarted"}))
+                self._tally(enrolment.journey, now, "ended", "restarted")
+
+    # --- segments, stages and dates: the edges of the audience
+
+    def _baseline(self, at: int) -> None:
+        """Before anything changes a user, what is not known of her under this audience is taken as it is: no edge."""
+        user = self.user
+        if user.audience == self.catalogue.audience_digest:
+            return
+        if user.is_new:
+            user.segments = {name: [digest_of(rule.text)[:8], False] for name, rule in self.catalogue.audience.segments.items()}
+            user.evaluated_at = max(at - 1, 0)
+            user.is_new = False
+        else:
+            self._take_unknown(max(user.evaluated_at, min(at, self.catalogue.applied_at)))
+        user.audience = self.catalogue.audience_digest
+        self.user_changed = True
+
+    def _take_unknown(self, at: int) -> None:
+        facts = UserFacts(self.catalogue.audience, self.user, at)
+        known: dict[str, Any] = {}
+        for name, rule in self.catalogue.audience.segments.items():
+            digest = digest_of(rule.text)[:8]
+            before = self.user.segments.get(name)
+            known[name] = before if before is not None and before[0] == digest else [digest, facts.segment(name)]
+        self.user.segments = known
+
+    def catch_up(self, until: int, now: int) -> None:
+        """Evaluate at every breakpoint up to an instant: flips happen at their own time, also after a downtime."""
+        for _ in range(MOST_FLIPS):
+            at = self.user.recheck_at
+            if at is None or at > until:
+                return
+            self.evaluate(max(at, self.user.evaluated_at), now)
+            self._system_events(now)
+
+    def evaluate(self, at: int, now: int) -> None:
+        """Evaluate segments, stage and dates at an instant: edges enrol, the next breakpoint is noted."""
+        user, audience = self.user, self.catalogue.audience
+        facts = UserFacts(audience, user, at, reach=self.reach)
+        previous = user.evaluated_at
+        entered: list[str] = []
+        changes: list[int | None] = []
+        for name, rule in audience.segments.items():
+            inside = facts.segment(name)
+            known = user.segments.get(name)
+            if known is None or known[1] != inside:
+                user.segments[name] = [known[0] if known else digest_of(rule.text)[:8], inside]
+                self._segment_event(name, at, inside=inside)
+                if inside:
+                    entered.append(name)
+            changes.append(rule.change(facts) if rule.change else None)
+        self._stage(facts, at, changes)
+        fires: list[tuple[Versioned, int]] = []
+        for versioned in self.catalogue.by_date:
+            fire = next_date(versioned.journey, facts, previous)
+            if fire is not None and fire <= at:
+                fires.append((versioned, fire))
+                fire = next_date(versioned.journey, facts, at)
+            changes.append(fire)
+        user.evaluated_at = at
+        user.recheck_at = min((c for c in changes if c is not None), default=None)
+        self.user_changed = True
+        for name in entered:
+            for versioned in self.catalogue.by_segment.get(name, ()):
+                self.enter(versioned, Fact("segment", f"{name}@{at}", at), now)
+        for versioned, fire in fires:
+            self.enter(versioned, Fact("date", f"date@{fire}", fire), now)
+
+    def _segment_event(self, name: str, at: int, *, inside: bool) -> None:
+        kind = "segment_entered" if inside else "segment_left"
+        self.log.append(LogEntry(at, kind, "", {"segment": name}))
+        self.system.append(Event(f"{kind}:{name}@{at}", kind, self.user.id, at, at, {"segment": name}))
+
+    def _stage(self, facts: UserFacts, at: int, changes: list[int | None]) -> None:
+        user = self.user
+        stage = ""
+        for name, rule in self.catalogue.audience.stages:
+            if rule is not None and rule.change is not None:
+                changes.append(rule.change(facts))
+            if not stage and (rule is None or rule.test(facts)):
+                stage = name
+        if stage != user.stage:
+            if user.stage:
+                data = {"from": user.stage, "to": stage}
+                self.log.append(LogEntry(at, "stage_changed", "", dict(data)))
+                self.system.append(Event(f"stage:{stage}@{at}", "stage_changed", user.id, at, at, data))
+            user.stage = stage
+
+
+def _waits_when(tracked: Tracked) -> bool:
+    step = tracked.versioned.journey.steps.get(tracked.enrolment.state)
+    return step is not None and isinstance(step.spec, WaitSpec) and step.spec.when is not None
+
+
+def _has_owner(tracked: Tracked) -> bool:
+    journey = tracked.versioned.journey
+    matches = [journey.goal.match] if journey.goal else []
+    matches += [rule.match for rule in journey.exits if rule.match is not None]
+    step = journey.steps.get(tracked.enrolment.state)
+    if step is not None and isinstance(step.spec, WaitSpec):
+        matches += step.spec.cases
+    return any(match.of is not None for match in matches)
+
+
+def _merged(before: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Given values over those before, one level deeper for mappings: consents name channel, then purpose."""
+    merged = dict(before)
+    for key, value in given.items():
+        old = merged.get(key)
+        merged[key] = {**old, **value} if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged

@@ -1,0 +1,302 @@
+"""config.toml as typed settings. Secrets stand only as `env:NAME` or `file:PATH`; unknown keys stop the start."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from journeys.duration import parse_duration, parse_window
+from journeys.errors import Language
+from journeys.localtime import zone_named
+from journeys.values import ValueType
+from journeys.world import MessageTemplate, World
+from runtime.policy import Cap, Rules
+
+CONFIG_FILE = "config.toml"
+CHANNEL_NAMES = ("wechat", "sms", "push", "wecom", "email")
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the message says which key, what was found and what to write."""
+
+
+def _zone(name: str) -> str:
+    if zone_named(name) is None:
+        msg = "expected an IANA zone such as Asia/Shanghai"
+        raise ValueError(msg)
+    return name
+
+
+def _window(text: str) -> str:
+    if parse_window(text) is None:
+        msg = 'expected a window such as "21:00-09:00"'
+        raise ValueError(msg)
+    return text
+
+
+def _percent(text: str) -> str:
+    number = text.removesuffix("%")
+    if not text.endswith("%") or not number.replace(".", "", 1).isdigit() or float(number) > 100:  # noqa: PLR2004 - percent
+        msg = 'expected a share such as "5%"'
+        raise ValueError(msg)
+    return text
+
+
+def _span(text: str) -> str:
+    if text not in ("day", "week") and not parse_duration(text):
+        msg = 'expected "day", "week" or a rolling span such as "7d"'
+        raise ValueError(msg)
+    return text
+
+
+def _secret(text: str) -> str:
+    if not text.startswith(("env:", "file:")):
+        msg = "expected env:NAME or file:PATH; secrets never stand in the file itself"
+        raise ValueError(msg)
+    return text
+
+
+SecretSource = Annotated[str, AfterValidator(_secret)]
+
+
+class Section(BaseModel):
+    """A table of config.toml whose keys are all known."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DefinitionsSection(Section):
+    """Where the journey files are."""
+
+    path: str = "journeys"
+
+
+class DatabaseSection(Section):
+    """sqlite:///data/journeyd.db or postgresql+psycopg://…."""
+
+    url: str = "sqlite:///data/journeyd.db"
+
+
+class ServerSection(Section):
+    """Where HTTP is served. `body_limit` is bytes of a request after decompression."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    body_limit: Annotated[int, Field(ge=1024, le=64 * 1024 * 1024)] = 1024 * 1024
+
+
+class SourceSection(Section):
+    """A sender of events: its secrets (several while rotating) and the event types it may assert."""
+
+    secrets: Annotated[list[SecretSource], Field(min_length=1)]
+    may_assert: list[str] = Field(default_factory=lambda: ["*"])
+
+
+class IntakeSection(Section):
+    """Who may post."""
+
+    sources: dict[str, SourceSection] = Field(default_factory=dict)
+
+
+class TemplateSection(Section):
+    """A template that the vendor keeps: its id, its purpose, our field names with the vendor's."""
+
+    id: str
+    purpose: Literal["marketing", "service"]
+    fields: dict[str, str] = Field(default_factory=dict)
+
+
+class ChannelSection(Section):
+    """A channel, its adapter and its templates."""
+
+    adapter: Literal["recording"] = "recording"
+    templates: dict[str, TemplateSection] = Field(default_factory=dict)
+
+
+class RecordingSection(Section):
+    """The recording adapter's file."""
+
+    file: str = "data/outbox.jsonl"
+
+
+class AdaptersSection(Section):
+    """Keys of the adapters themselves."""
+
+    recording: RecordingSection = RecordingSection()
+
+
+class BenefitSection(Section):
+    """A benefit; the budget counts grants, of all journeys together (none written: no limit)."""
+
+    adapter: Literal["recording"] = "recording"
+    budget: Annotated[int, Field(ge=0)] | None = None
+
+
+class EndpointSection(Section):
+    """An endpoint of the operator's: the declared types of its answer, and what the recording adapter answers."""
+
+    adapter: Literal["recording"] = "recording"
+    answer: dict[str, Literal["text", "number", "boolean", "time", "list"]] = Field(default_factory=dict)
+    reply: dict[str, Any] = Field(default_factory=dict)
+
+
+class RobotSection(Section):
+    """A group robot."""
+
+    adapter: Literal["recording"] = "recording"
+
+
+class CapSection(Section):
+    """At most `max` messages per `per`, of a channel, a purpose or a topic."""
+
+    max: Annotated[int, Field(ge=0)]
+    per: Annotated[str, AfterValidator(_span)]
+    channel: Literal["wechat", "sms", "push", "wecom", "email"] | None = None
+    purpose: Literal["marketing", "service"] | None = None
+    topic: str | None = None
+
+
+class PolicySection(Section):
+    """The project's rules for all journeys."""
+
+    quiet_hours: Annotated[str, AfterValidator(_window)] | None = None
+    caps: list[CapSection] = Field(default_factory=list)
+    holdout: Annotated[str, AfterValidator(_percent)] = "0%"
+
+
+class Settings(BaseSettings):
+    """config.toml. Every key can be overridden as JOURNEYD_SECTION__KEY."""
+
+    model_config = SettingsConfigDict(extra="forbid", env_prefix="JOURNEYD_", env_nested_delimiter="__", frozen=True)
+
+    timezone: Annotated[str, AfterValidator(_zone)] = "Asia/Shanghai"
+    language: Language | None = None
+    definitions: DefinitionsSection = DefinitionsSection()
+    database: DatabaseSection = DatabaseSection()
+    server: ServerSection = ServerSection()
+    intake: IntakeSection = IntakeSection()
+    channels: dict[Literal["wechat", "sms", "push", "wecom", "email"], ChannelSection] = Field(default_factory=dict)
+    adapters: AdaptersSection = AdaptersSection()
+    benefits: dict[str, BenefitSection] = Field(default_factory=dict)
+    endpoints: dict[str, EndpointSection] = Field(default_factory=dict)
+    robots: dict[str, RobotSection] = Field(default_factory=dict)
+    policy: PolicySection = PolicySection()
+
+
+class Project:
+    """Settings with the folder that their paths are relative to."""
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self.settings, self.folder = settings, folder
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The project's zone."""
+        zone = zone_named(self.settings.timezone)
+        assert zone is not None  # noqa: S101 - validated
+        return zone
+
+    @property
+    def definitions(self) -> Path:
+        """The folder of the journey files."""
+        return self.folder / self.settings.definitions.path
+
+    @property
+    def recording_file(self) -> Path:
+        """The recording adapter's file."""
+        return self.folder / self.settings.adapters.recording.file
+
+    @property
+    def database_url(self) -> str:
+        """The database's URL; a relative SQLite path is made absolute."""
+        url = self.settings.database.url
+        prefix = "sqlite:///"
+        if url.startswith(prefix) and not url.startswith(prefix + "/") and url != prefix + ":memory:":
+            return prefix + str(self.folder.absolute() / url.removeprefix(prefix))
+        return url
+
+    def secrets(self) -> dict[str, tuple[list[str], list[str]]]:
+        """Source → (secrets, event types it may assert). Raises ConfigError for one that is missing."""
+        return {
+            name: ([self.resolve(s, f"intake.sources.{name}.secrets") for s in source.secrets], list(source.may_assert))
+            for name, source in self.settings.intake.sources.items()
+        }
+
+    def resolve(self, secret: str, key: str) -> str:
+        """The value of `env:NAME` or `file:PATH`."""
+        kind, _, where = secret.partition(":")
+        if kind == "env":
+            value = os.environ.get(where, "")
+            if not value:
+                msg = f"{key}: the environment variable {where} is not set; set it, or use file:PATH"
+                raise ConfigError(msg)
+            return value.strip()
+        path = self.folder / where
+        try:
+            return path.read_text(encoding="utf-8").strip()
+        except OSError as error:
+            msg = f"{key}: cannot read {path} ({error.strerror}); `journeyd init` makes one, or write the secret there (mode 0600)"
+            raise ConfigError(msg) from None
+
+    def world(self) -> World:
+        """The names that journeys may use."""
+        settings = self.settings
+        channels = {
+            name: {t: MessageTemplate(s.purpose, s.fields) for t, s in section.templates.items()}
+            for name, section in settings.channels.items()
+        }
+        endpoints: dict[str, dict[str, ValueType]] = {name: dict(section.answer) for name, section in settings.endpoints.items()}
+        return World(channels, frozenset(settings.benefits), endpoints, frozenset(settings.robots))  # type: ignore[arg-type]
+
+    def rules(self) -> Rules:
+        """The project's policy."""
+        policy = self.settings.policy
+        caps = tuple(
+            Cap(c.max, c.per if c.per in ("day", "week") else parse_duration(c.per) or 0, c.channel, c.purpose, c.topic)
+            for c in policy.caps
+        )
+        quiet = parse_window(policy.quiet_hours) if policy.quiet_hours else None
+        return Rules(quiet, caps, round(float(policy.holdout.removesuffix("%")) * 100))
+
+    def language(self) -> Language:
+        """The language of texts for people: config's, else the locale's."""
+        if self.settings.language:
+            return self.settings.language
+        locale = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or ""
+        return "zh" if locale.lower().startswith("zh") else "en"
+
+
+def load_project(path: Path) -> Project:
+    """Read config.toml (or the one in a folder). Raises ConfigError with every wrong key and what was expected."""
+    file = path / CONFIG_FILE if path.is_dir() else path
+    if not file.is_file():
+        msg = f"{file}: there is no configuration; make a project with `journeyd init DIR`, or name one with --config"
+        raise ConfigError(msg)
+
+    class FromFile(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls, settings_cls: type[BaseSettings], env_settings: PydanticBaseSettingsSource, **_: Any
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return env_settings, TomlConfigSettingsSource(settings_cls, file)
+
+    try:
+        return Project(FromFile(), file.parent)
+    except ValidationError as error:
+        lines = [_line(file, detail) for detail in error.errors(include_url=False)]
+        raise ConfigError("\n".join(lines)) from None
+    except ValueError as error:  # TOML syntax, or bytes that are not UTF-8
+        msg = f"{file}: {error}"
+        raise ConfigError(msg) from None
+
+
+def _line(file: Path, detail: Any) -> str:
+    key = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        return f"{file}: unknown key {key}; remove it or correct its name"
+    found = "" if detail["type"] == "missing" else f", found {detail['input']!r}"
+    message = detail["msg"].removeprefix("Value error, ")
+    return f"{file}: {key}: {message[0].lower()}{message[1:]}{found}"

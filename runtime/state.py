@@ -1,0 +1,205 @@
+"""The plain values that the core works on: users, enrolments, events, stimuli and decisions. No behaviour, no I/O."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+LIVE, HELD_OUT, ENDED = 0, 1, 2
+STATUS_NAMES = {LIVE: "live", HELD_OUT: "held_out", ENDED: "ended"}
+
+
+def stable_key(*parts: str) -> str:
+    """32 hex digits that depend on the parts alone: the same on every machine, in every process, for ever."""
+    return hashlib.blake2b("\x1f".join(parts).encode(), digest_size=16).hexdigest()
+
+
+def bucket(*parts: str) -> int:
+    """0 to 9,999, evenly, from stable ids: hold-outs and splits are draws that never change."""
+    return int.from_bytes(hashlib.blake2b("\x1f".join(parts).encode(), digest_size=8).digest(), "big") % 10_000
+
+
+@dataclass(slots=True)
+class User:
+    """A person. `profile` holds values (p), tags (t), aggregates (a) and event histories (h); times are instants."""
+
+    id: str
+    zone: ZoneInfo
+    profile: dict[str, Any] = field(default_factory=dict)
+    reach: dict[str, Any] = field(default_factory=dict)
+    segments: dict[str, Any] = field(default_factory=dict)
+    stage: str = ""
+    recheck_at: int | None = None
+    evaluated_at: int = 0
+    audience: str = ""  # the digest that `segments` was evaluated under
+    journeys: set[str] = field(default_factory=set)  # where the user is inside now
+    is_new: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An accepted event. `time` is its own time, never after `received_at`; `data` is typed as declared."""
+
+    id: str
+    type: str
+    user_id: str
+    time: int
+    received_at: int
+    data: Mapping[str, Any]
+
+    def fields(self) -> dict[str, Any]:
+        """The names that `event.*` has in a rule."""
+        return {**self.data, "id": self.id, "type": self.type, "time": self.time, "user_id": self.user_id}
+
+
+@dataclass(slots=True)
+class Enrolment:
+    """One user inside one version of one journey. `begun_at` is the logical time at which the present step began."""
+
+    key: str
+    journey: str
+    version: int
+    user_id: str
+    subject: str
+    state: str
+    status: int
+    due_at: int | None
+    begun_at: int
+    entered_at: int
+    goal_until: int | None = None
+    converted_at: int | None = None
+    ended_at: int | None = None
+    ended_by: str | None = None
+    context: dict[str, Any] = field(default_factory=dict)  # entry, steps, visits, wait
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """The enrolment's own timer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """An event that this enrolment may wait for, aim at or end by."""
+
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """The user's profile changed: conditions that end or are waited for are looked at."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The final outcome of a grant or call."""
+
+    step: str
+    visit: int
+    ok: bool
+    at: int
+    reason: str = ""
+    answer: Mapping[str, Any] = field(default_factory=dict)
+
+
+Stimulus = Due | Arrived | Changed | Settled
+
+
+@dataclass(slots=True)
+class LogEntry:
+    """One line of a user's story: a stable action, the step, and the why (clause, values, reason)."""
+
+    at: int
+    action: str
+    step: str = ""
+    why: dict[str, Any] = field(default_factory=dict)
+
+    def as_list(self) -> list[Any]:
+        """The compact form in which the log keeps it."""
+        return [self.at, self.action, self.step, self.why]
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A row of the ledger to be written PENDING: a message, a grant or a call."""
+
+    key: str
+    kind: Literal["message", "grant", "call"]
+    step: str
+    visit: int
+    user_id: str  # the recipient
+    channel: str  # of a grant: the benefit; of a call: the endpoint
+    template: str | None
+    purpose: str
+    topic: str | None
+    priority: int
+    position: int
+    not_before: int
+    expires_at: int | None
+    content: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class UserUpdate:
+    """Changes that a step makes to the enrolled user."""
+
+    values: Mapping[str, Any]
+    add_tags: tuple[str, ...]
+    remove_tags: tuple[str, ...]
+    increment: Mapping[str, float]
+
+
+@dataclass(slots=True)
+class Decision:
+    """What one stimulus makes of an enrolment. `enrolment` is the row after it; the rest is to be written with it."""
+
+    enrolment: Enrolment
+    log: list[LogEntry] = field(default_factory=list)
+    messages: list[NewMessage] = field(default_factory=list)
+    updates: list[UserUpdate] = field(default_factory=list)
+    cancel_pending: bool = False
+    steps: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NeedsReach:
+    """The decision sends to somebody else: load what these recipients can be sent, and decide again."""
+
+    user_ids: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why an entry was refused."""
+
+    journey: str
+    user_id: str
+    reason: str
+    at: int
+    why: Mapping[str, Any] = field(default_factory=dict)
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What lets somebody enter: an event, a segment edge, a fire of a schedule or date, a call."""
+
+    kind: str
+    id: str
+    at: int
+    data: Mapping[str, Any] = field(default_factory=dict)
+    event: Event | None = None
+    forced: str = ""  # a rehearsal's own choice: "in" or "out" of the hold-out
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """A new enrolment, and the live ones that it replaces (mode: restart)."""
+
+    enrolment: Enrolment
+    restarted: tuple[Enrolment, ...] = ()
+    log: tuple[LogEntry, ...] = ()

@@ -1,0 +1,215 @@
+"""Connections: SQLite (WAL, FULL, one writer thread, an OS lock file) and PostgreSQL, behind one Database."""
+
+import contextlib
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import IO, Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DatabaseError
+from sqlalchemy.pool import StaticPool
+
+from runtime.store.writer import ENGINE, InlineWriter, T, ThreadWriter, Unit, Writer
+
+CHECKPOINT_EVERY = 200  # groups of commits
+
+
+class StoreError(Exception):
+    """The database cannot be used; the message says what to do."""
+
+
+class Database:
+    """An open database. `mode`: "daemon" locks and starts the writer thread, "inline" writes on the caller's thread."""
+
+    def __init__(self, url: str, mode: str = "inline", *, scratch: bool = False) -> None:
+        self.url = make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._lock: IO[str] | None = None
+        self.in_memory = self.is_sqlite and self.url.database in (None, "", ":memory:")
+        if self.is_sqlite and not self.in_memory:
+            self._prepare_file(Path(self.url.database or ""), lock=mode == "daemon")
+        self.engine = self._sqlite(scratch) if self.is_sqlite else self._postgres()
+        self._inline: Connection | None = None
+        self._mode = mode
+        self._writer: Writer | None = None
+
+    # --- opening
+
+    def _prepare_file(self, path: Path, *, lock: bool) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if lock:
+            self._lock = lock_file(path)
+        if path.exists() and path.stat().st_size:
+            _refuse_corrupt(path, "quick_check(1)" if lock else "schema_version")
+
+    def _sqlite(self, scratch: bool) -> Engine:
+        options: dict[str, Any] = {"poolclass": StaticPool} if self.in_memory else {}
+        engine = create_engine(
+            self.url, paramstyle="named", connect_args={"check_same_thread": False, "timeout": 15, "cached_statements": 512}, **options
+        )
+
+        @event.listens_for(engine, "connect")
+        def configure(connection: sqlite3.Connection, _: object) -> None:
+            connection.isolation_level = None  # we say BEGIN ourselves
+            for pragma in (
+                "journal_mode=OFF" if scratch else "journal_mode=WAL",
+                "synchronous=OFF" if scratch else "synchronous=FULL",
+                "foreign_keys=ON", "busy_timeout=15000", "wal_autocheckpoint=0", "secure_delete=ON", "temp_store=MEMORY",
+            ):  # fmt: skip
+                if scratch and pragma == "secure_delete=ON":
+                    continue
+                connection.execute(f"PRAGMA {pragma}")
+
+        @event.listens_for(engine, "begin")
+        def begin(connection: Connection) -> None:
+            reading = connection.get_execution_options().get("reading", False)
+            connection.exec_driver_sql("BEGIN" if reading or scratch else "BEGIN IMMEDIATE")
+
+        return engine
+
+    def _postgres(self) -> Engine:
+        options = "-c idle_in_transaction_session_timeout=30000 -c statement_timeout=60000 -c lock_timeout=15000"
+        return create_engine(
+            self.url, pool_pre_ping=True, pool_size=8, max_overflow=8,
+            connect_args={"options": options, "keepalives_idle": 30, "tcp_user_timeout": 30000},
+        )  # fmt: skip
+
+    # --- using
+
+    @property
+    def writer(self) -> Writer:
+        """The writer, started at first use (after migrations)."""
+        if self._writer is None:
+            if self._mode == "daemon":
+                self._writer = ThreadWriter(self.engine, self._checkpoint if self.is_sqlite else None)
+            else:
+                self._writer = InlineWriter(self.inline)
+        return self._writer
+
+    @property
+    def inline(self) -> Connection:
+        """The caller's own connection in inline mode."""
+        if self._inline is None:
+            self._inline = self.engine.connect()
+        return self._inline
+
+    def submit(self, unit: Unit[T], rank: int = ENGINE) -> "Future[T]":
+        """Queue a unit of writing; grouped with others into one commit."""
+        return self.writer.submit(unit, rank)
+
+    def write(self, unit: Unit[T], rank: int = ENGINE) -> T:
+        """Run a unit of writing and wait for its commit."""
+        return self.submit(unit, rank).result()
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection to read with; in inline mode the caller's own."""
+        if self._mode == "inline":
+            yield self.inline
+            self.inline.rollback()
+            return
+        with self.engine.connect().execution_options(reading=True) as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def batch(self) -> Iterator["Batch"]:
+        """A batch: read and lock, decide, write. On PostgreSQL one transaction, on SQLite the write is one unit.
+
+        On PostgreSQL the row locks are the claim: they end with the transaction, or with the daemon that held it
+        (idle_in_transaction_session_timeout is their lease). On SQLite there is one daemon, by the lock file.
+        """
+        if self._mode == "inline":
+            yield Batch(self.inline, None)
+            self.inline.commit()
+        elif self.is_sqlite:
+            with self.engine.connect().execution_options(reading=True) as connection:
+                yield Batch(connection, self)
+        else:
+            with self.engine.begin() as connection:
+                yield Batch(connection, None)
+
+    def _checkpoint(self, connection: Connection, groups: int) -> None:
+        if groups % CHECKPOINT_EVERY == 0:
+            _run_pragma(connection, "PRAGMA wal_checkpoint(PASSIVE)")
+
+    def close(self) -> None:
+        """Finish what is queued, write the log of SQLite back into the file, release the lock."""
+        if self._writer is not None:
+            self._writer.close()
+        if self._inline is not None:
+            self._inline.close()
+        if self.is_sqlite and not self.in_memory and self._mode == "daemon":
+            with contextlib.suppress(DatabaseError), self.engine.connect() as connection:
+                _run_pragma(connection, "PRAGMA wal_checkpoint(TRUNCATE)")
+        self.engine.dispose()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def alive(self) -> bool:
+        """Whether the database answers."""
+        try:
+            with self.reading() as connection:
+                connection.execute(text("SELECT 1"))
+        except DatabaseError:
+            return False
+        return True
+
+
+class Batch:
+    """A claim with its decisions. `connection` reads (and locks), `write` runs a unit."""
+
+    def __init__(self, connection: Connection, database: Database | None) -> None:
+        self.connection = connection
+        self._database = database
+
+    def write(self, unit: Unit[T]) -> T:
+        """Write what was decided: within the batch's own transaction, or as one unit of the writer."""
+        if self._database is None:
+            return unit(self.connection)
+        self.connection.rollback()  # end the read snapshot first
+        return self._database.write(unit, ENGINE)
+
+
+def _run_pragma(connection: Connection, pragma: str) -> None:
+    raw = connection.connection.dbapi_connection
+    if raw is not None:
+        raw.cursor().execute(pragma)
+
+
+def lock_file(path: Path) -> IO[str]:
+    """Take the daemon's lock beside the database file; refuse, with the holder's process id, when another has it."""
+    file = path.with_name(path.name + ".lock").open("a+", encoding="utf-8")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.seek(0)
+        holder = file.read().strip() or "unknown"
+        file.close()
+        msg = f"{path} is in use by another journeyd (process {holder}); stop that one first, or use another database"
+        raise StoreError(msg) from None
+    file.seek(0)
+    file.truncate()
+    file.write(str(os.getpid()))
+    file.flush()
+    return file
+
+
+def _refuse_corrupt(path: Path, pragma: str) -> None:
+    """Refuse a file that SQLite cannot read, before anything is written to it (a daemon reads every page)."""
+    advice = "restore your latest backup into its place; the file was left as it is"
+    try:
+        connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        with contextlib.closing(connection):
+            answer = connection.execute(f"PRAGMA {pragma}").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        msg = f"{path} is not a sound SQLite database ({error}); {advice}"
+        raise StoreError(msg) from None
+    if answer != "ok" and not isinstance(answer, int):
+        msg = f"{path} is damaged ({answer}); {advice}"
+        raise StoreError(msg)

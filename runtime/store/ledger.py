@@ -1,0 +1,291 @@
+"""The ledger: one row per message or effect, one per attempt. Every change is a compare-and-set on state and token.
+
+States and arrows are those of ARCHITECTURE.md (T0 to T11); nothing else writes `messages.state`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Dialect, bindparam, case, func, insert, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from runtime.policy import Touch
+from runtime.state import NewMessage
+from runtime.store.codec import Codec
+from runtime.store.rows import driver_sql
+from runtime.store.tables import attempts, budgets, messages
+
+OPEN = ("PENDING", "CLAIMED", "SENDING", "UNKNOWN")
+TOUCHED = ("SENDING", "UNKNOWN", "ACCEPTED", "DELIVERED", "UNDELIVERED")
+EFFECTS = ("grant", "call")
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRow:
+    """A message or effect as the delivery works on it."""
+
+    key: str
+    kind: str
+    enrolment_id: int
+    owner_id: str
+    user_id: str
+    journey: str
+    version_id: int
+    step: str
+    visit: int
+    position: int
+    channel: str
+    template: str | None
+    purpose: str
+    topic: str | None
+    content: dict[str, Any]
+    not_before: int
+    expires_at: int | None
+    token: int
+    attempts: int
+    ambiguous: int
+    cancelled: bool
+
+
+_FIELDS = (
+    "key", "kind", "enrolment_id", "owner_id", "user_id", "journey", "version_id", "step", "visit", "position", "channel",
+    "template", "purpose", "topic", "content", "not_before", "expires_at", "token", "attempts", "ambiguous", "cancelled",
+)  # fmt: skip
+_COLUMNS = [messages.c[name] for name in _FIELDS]
+_NEW = (
+    "key", "kind", "enrolment_id", "owner_id", "user_id", "journey", "version_id", "step", "visit", "position", "channel",
+    "template", "purpose", "topic", "priority", "state", "content", "created_at", "not_before", "expires_at",
+)  # fmt: skip
+
+
+class Ledger:
+    """Statements of messages, attempts and budgets."""
+
+    def __init__(self, codec: Codec, dialect: Dialect, *, is_sqlite: bool) -> None:
+        self._codec, self._is_sqlite = codec, is_sqlite
+        self._upsert: Any = sqlite_insert if is_sqlite else postgres_insert
+        self.insert_sql = driver_sql(insert(messages).values({name: bindparam(name) for name in _NEW}), dialect)
+
+    # --- T0: planned
+
+    def row_of(self, message: NewMessage, enrolment_id: int, owner_id: str, journey: str, version_id: int, now: int) -> dict[str, Any]:
+        """The columns of a new row, PENDING."""
+        return {
+            "key": message.key, "kind": message.kind, "enrolment_id": enrolment_id, "owner_id": owner_id, "user_id": message.user_id,
+            "journey": journey, "version_id": version_id, "step": message.step, "visit": message.visit, "position": message.position,
+            "channel": message.channel, "template": message.template, "purpose": message.purpose, "topic": message.topic,
+            "priority": message.priority, "state": "PENDING",
+            "content": self._codec.encode("messages.content", message.user_id, dict(message.content)),
+            "created_at": now, "not_before": message.not_before, "expires_at": message.expires_at,
+        }  # fmt: skip
+
+    def add_messages(self, tx: Connection, rows: Sequence[dict[str, Any]]) -> None:
+        """Write new messages, in the transaction that moves their enrolments."""
+        if rows:
+            tx.exec_driver_sql(self.insert_sql, list(rows))
+
+    def add_effect(self, tx: Connection, row: dict[str, Any]) -> bool:
+        """Write a grant or call; False when its key was used before (`once_per`)."""
+        statement = self._upsert(messages).values(row).on_conflict_do_nothing(index_elements=["key"])
+        return tx.execute(statement.returning(messages.c.key)).scalar_one_or_none() is not None
+
+    # --- T10: cancelled by the planner
+
+    def cancel_of(self, tx: Connection, enrolment_ids: Sequence[int], reason: str, now: int) -> None:
+        """What has not started is suppressed; what has started is flagged, and ends ABANDONED if nothing proves it."""
+        if not enrolment_ids:
+            return
+        mine = messages.c.enrolment_id.in_(enrolment_ids) & (messages.c.kind == "message")
+        tx.execute(
+            update(messages).where(mine, messages.c.state.in_(("PENDING", "CLAIMED")), messages.c.ambiguous == 0)
+            .values(state="SUPPRESSED", reason=reason, settled_at=now)
+        )  # fmt: skip
+        tx.execute(update(messages).where(mine, messages.c.state.in_(("SENDING", "UNKNOWN"))).values(cancelled=True))
+
+    # --- T1, T2, T11 and the reaper's half of T7
+
+    def claim(self, tx: Connection, now: int, limit: int, lease_until: int) -> list[LedgerRow]:
+        """PENDING → CLAIMED for the most urgent messages whose time has come."""
+        query = (
+            select(messages.c.key)
+            .where(messages.c.state == "PENDING", messages.c.not_before <= now)
+            .where(or_(messages.c.expires_at.is_(None), messages.c.expires_at > now))
+            .order_by(messages.c.priority.desc(), messages.c.not_before, messages.c.key)
+            .limit(limit)
+        )
+        if not self._is_sqlite:
+            query = query.with_for_update(skip_locked=True)
+        keys = list(tx.execute(query).scalars())
+        if not keys:
+            return []
+        claimed = update(messages).where(messages.c.key.in_(keys), messages.c.state == "PENDING")
+        rows = tx.execute(
+            claimed.values(state="CLAIMED", token=messages.c.token + 1, lease_until=lease_until).returning(*_COLUMNS, messages.c.priority)
+        ).all()
+        rows = sorted(rows, key=lambda row: (-row.priority, row.not_before, row.key))
+        return [self._row(row[:-1]) for row in rows]
+
+    def _row(self, row: Any) -> LedgerRow:
+        values = dict(zip(_FIELDS, row, strict=True))
+        values["content"] = self._codec.decode("messages.content", values["user_id"], values["content"])
+        values["cancelled"] = bool(values["cancelled"])
+        return LedgerRow(**values)
+
+    def reap(self, tx: Connection, now: int) -> dict[str, int]:
+        """Leases that ran out: CLAIMED → PENDING, SENDING → UNKNOWN. Past their time: PENDING → EXPIRED."""
+        over = messages.c.lease_until < now
+        released = tx.execute(update(messages).where(messages.c.state == "CLAIMED", over).values(state="PENDING", lease_until=None))
+        unknown = tx.execute(
+            update(messages).where(messages.c.state == "SENDING", over)
+            .values(state="UNKNOWN", lease_until=None, ambiguous=messages.c.ambiguous + 1, reason="the sender died or was cut off")
+        )  # fmt: skip
+        late = (messages.c.state == "PENDING") & (messages.c.expires_at <= now) & (messages.c.kind == "message")
+        expired = tx.execute(
+            update(messages)
+            .where(late)
+            .values(state=case((messages.c.ambiguous > 0, "ABANDONED"), else_="EXPIRED"), reason="expired", settled_at=now)
+        )
+        return {"released": released.rowcount, "unknown": unknown.rowcount, "expired": expired.rowcount}
+
+    # --- T3: the intent
+
+    def intend(self, tx: Connection, row: LedgerRow, vendor_key: str, now: int, deadline: int) -> bool:
+        """CLAIMED → SENDING with an attempt; False when another took over. Durable with the transaction."""
+        started = update(messages).where(messages.c.key == row.key, messages.c.token == row.token, messages.c.state == "CLAIMED")
+        values = {"state": "SENDING", "attempts": messages.c.attempts + 1, "lease_until": deadline}
+        if tx.execute(started.values(values)).rowcount != 1:
+            return False
+        tx.execute(
+            insert(attempts).values(
+                message_key=row.key, position=row.position, n=row.attempts + 1, channel=row.channel, vendor_key=vendor_key,
+                state="SENDING", started_at=now, deadline=deadline,
+            )
+        )  # fmt: skip
+        return True
+
+    def set_aside(self, tx: Connection, row: LedgerRow, state: str, reason: str, now: int) -> bool:
+        """CLAIMED → SUPPRESSED, EXPIRED or REJECTED: decided against before the first byte."""
+        final = "ABANDONED" if row.ambiguous and state in ("SUPPRESSED", "EXPIRED", "REJECTED") else state
+        return self._move(tx, row, "CLAIMED", state=final, reason=reason, settled_at=now, lease_until=None)
+
+    def put_back(self, tx: Connection, row: LedgerRow, from_state: str, not_before: int, reason: str) -> bool:
+        """CLAIMED (a hold) or SENDING (definitely not accepted, T6) → PENDING, not before an instant."""
+        if from_state == "SENDING":
+            self._end_attempt(tx, row, "RETRY", None, reason, not_before)
+        return self._move(tx, row, from_state, state="PENDING", not_before=not_before, reason=reason, lease_until=None)
+
+    # --- T4, T5, T5b, T7: outcomes of the sender's own token
+
+    def accepted(self, tx: Connection, row: LedgerRow, reference: str, now: int) -> bool:
+        """SENDING → ACCEPTED; a late answer (T8) also from UNKNOWN, PENDING, CLAIMED and ABANDONED."""
+        self._end_attempt(tx, row, "ACCEPTED", reference, None, now)
+        states = ("SENDING", "UNKNOWN", "PENDING", "CLAIMED", "ABANDONED")
+        changed = tx.execute(
+            update(messages).where(messages.c.key == row.key, messages.c.state.in_(states))
+            .values(state="ACCEPTED", reference=reference, settled_at=now, lease_until=None, reason=None)
+        )  # fmt: skip
+        return changed.rowcount == 1
+
+    def rejected(self, tx: Connection, row: LedgerRow, from_state: str, reason: str, now: int) -> bool:
+        """A definite no at the last position: REJECTED, or ABANDONED where an earlier attempt stayed unknown."""
+        if from_state == "SENDING":
+            self._end_attempt(tx, row, "REJECTED", None, reason, now)
+        state = "ABANDONED" if row.ambiguous else "REJECTED"
+        return self._move(tx, row, from_state, state=state, reason=reason, settled_at=now, lease_until=None)
+
+    def next_position(self, tx: Connection, row: LedgerRow, following: NewMessage, reason: str, now: int) -> bool:
+        """T5b: a definite no opens the next position of the list, chosen and rendered now."""
+        self._end_attempt(tx, row, "REJECTED", None, reason, now)
+        content = self._codec.encode("messages.content", row.user_id, dict(following.content))
+        return self._move(
+            tx, row, "SENDING", state="PENDING", position=following.position, channel=following.channel, template=following.template,
+            content=content, not_before=now, lease_until=None, reason=reason,
+        )  # fmt: skip
+
+    def unknown(self, tx: Connection, row: LedgerRow, reason: str, now: int) -> bool:
+        """T7: SENDING → UNKNOWN."""
+        self._end_attempt(tx, row, "UNKNOWN", None, reason, now)
+        return self._move(
+            tx, row, "SENDING", state="UNKNOWN", reason=reason, ambiguous=messages.c.ambiguous + 1, lease_until=None, not_before=now
+        )
+
+    # --- T9: the resolver
+
+    def unknowns(self, tx: Connection, now: int, limit: int) -> list[LedgerRow]:
+        """Unknown messages to settle now."""
+        query = select(*_COLUMNS).where(messages.c.state == "UNKNOWN", messages.c.not_before <= now).limit(limit)
+        if not self._is_sqlite:
+            query = query.with_for_update(skip_locked=True)
+        return [self._row(row) for row in tx.execute(query)]
+
+    def resolve(self, tx: Connection, row: LedgerRow, state: str, reason: str, now: int) -> bool:
+        """UNKNOWN → PENDING (the same key may be repeated, or it is proven not to be there) or ABANDONED."""
+        if row.cancelled and state == "PENDING":
+            state = "ABANDONED"
+        settled = now if state == "ABANDONED" else None
+        proven = 0 if state == "PENDING" else row.ambiguous
+        return self._move(tx, row, "UNKNOWN", state=state, reason=reason, settled_at=settled, not_before=now, ambiguous=proven)
+
+    def look_again(self, tx: Connection, row: LedgerRow, at: int) -> None:
+        """Nothing is known yet: ask again at an instant."""
+        tx.execute(update(messages).where(messages.c.key == row.key, messages.c.state == "UNKNOWN").values(not_before=at))
+
+    def vendor_key_of(self, tx: Connection, row: LedgerRow) -> str | None:
+        """The vendor key of the latest attempt."""
+        query = select(attempts.c.vendor_key).where(attempts.c.message_key == row.key).order_by(attempts.c.id.desc()).limit(1)
+        return tx.execute(query).scalar_one_or_none()
+
+    def _move(self, tx: Connection, row: LedgerRow, from_state: str, **values: Any) -> bool:
+        guarded = update(messages).where(messages.c.key == row.key, messages.c.token == row.token, messages.c.state == from_state)
+        return tx.execute(guarded.values(**values)).rowcount == 1
+
+    @staticmethod
+    def _end_attempt(tx: Connection, row: LedgerRow, state: str, reference: str | None, reason: str | None, now: int) -> None:
+        open_ = (attempts.c.message_key == row.key) & attempts.c.state.in_(("SENDING", "UNKNOWN"))
+        tx.execute(update(attempts).where(open_).values(state=state, reference=reference, reason=reason, ended_at=now))
+
+    # --- reach: touches and budgets
+
+    def touches(self, tx: Connection, user_ids: Sequence[str], since: int, *, started_only: bool) -> dict[str, list[Touch]]:
+        """What counts for caps per recipient: everything planned or sent, or (at T3) only what has started."""
+        states = TOUCHED if started_only else (*TOUCHED, "PENDING", "CLAIMED")
+        query = select(messages.c.user_id, messages.c.created_at, messages.c.channel, messages.c.purpose, messages.c.topic).where(
+            messages.c.user_id.in_(user_ids), messages.c.created_at > since, messages.c.kind == "message", messages.c.state.in_(states)
+        )
+        found: dict[str, list[Touch]] = {}
+        for user_id, at, channel, purpose, topic in tx.execute(query):
+            found.setdefault(user_id, []).append(Touch(at, channel, purpose, topic))
+        return found
+
+    def set_budgets(self, tx: Connection, totals: dict[str, int | None]) -> None:
+        """Take the totals of config; what is reserved and issued stays."""
+        for benefit, total in totals.items():
+            statement = self._upsert(budgets).values(benefit=benefit, total=total)
+            tx.execute(statement.on_conflict_do_update(index_elements=["benefit"], set_={"total": total}))
+
+    def remaining(self, tx: Connection) -> dict[str, int]:
+        """Units left of each benefit that has a budget."""
+        query = select(budgets).where(budgets.c.total.is_not(None))
+        return {row.benefit: max(row.total - row.reserved - row.issued, 0) for row in tx.execute(query)}
+
+    def reserve(self, tx: Connection, benefit: str) -> bool:
+        """Take one unit; False when none is left. Never overshoots: the condition stands in the update."""
+        left = or_(budgets.c.total.is_(None), budgets.c.reserved + budgets.c.issued < budgets.c.total)
+        taken = tx.execute(update(budgets).where(budgets.c.benefit == benefit, left).values(reserved=budgets.c.reserved + 1))
+        return taken.rowcount == 1
+
+    def settle_budget(self, tx: Connection, benefit: str, *, issued: bool) -> None:
+        """A reserved unit was given, or goes back."""
+        given = {"issued": budgets.c.issued + 1} if issued else {}
+        tx.execute(
+            update(budgets).where(budgets.c.benefit == benefit, budgets.c.reserved > 0).values(reserved=budgets.c.reserved - 1, **given)
+        )
+
+    # --- what there is to do
+
+    def next_work(self, tx: Connection) -> int | None:
+        """When the next message wants to be sent or settled."""
+        query = select(func.min(messages.c.not_before)).where(messages.c.state.in_(("PENDING", "UNKNOWN")))
+        return tx.execute(query).scalar_one_or_none()

@@ -1,0 +1,240 @@
+"""Users and enrolments: claim, load, save. One row per user, one per enrolment; writes are sorted by id."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, Dialect, bindparam, delete, func, insert, literal, or_, select, union_all, update
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from runtime.state import ENDED, Enrolment, LogEntry, Refusal, User
+from runtime.store.codec import Codec
+from runtime.store.rows import (
+    ENROLMENT_COLUMNS,
+    USER_COLUMNS,
+    changes_of,
+    driver_sql,
+    enrolment_of,
+    new_row_of,
+    user_changes_of,
+    user_of,
+)
+from runtime.store.tables import enrolments, inbox, log, refusals, tallies, users, watches
+
+_ENROLMENT = [enrolments.c[name] for name in ENROLMENT_COLUMNS]
+_USER = [users.c[name] for name in USER_COLUMNS]
+_CHANGES = ("version_id", "state", "status", "due_at", "begun_at", "converted_at", "ended_at", "ended_by", "context")
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """A row of the log to be written."""
+
+    user_id: str
+    enrolment_id: int | None
+    entries: Sequence[LogEntry]
+
+
+class People:
+    """Statements of users, enrolments, their log, refusals and tallies."""
+
+    def __init__(self, codec: Codec, zone: ZoneInfo, dialect: Dialect, *, is_sqlite: bool) -> None:
+        self._codec, self._zone, self._is_sqlite = codec, zone, is_sqlite
+        self._upsert: Any = sqlite_insert if is_sqlite else postgres_insert
+        changes = {name: bindparam(name) for name in _CHANGES}
+        self.update_sql = driver_sql(update(enrolments).where(enrolments.c.id == bindparam("row_id")).values(changes), dialect)
+        columns = ("user_id", "enrolment_id", "recorded_at", "entries")
+        self.log_sql = driver_sql(insert(log).values({name: bindparam(name) for name in columns}), dialect)
+
+    # --- users
+
+    def load_users(self, tx: Connection, user_ids: Sequence[str], *, lock: bool = False) -> dict[str, User]:
+        """The users that exist among these."""
+        query = select(*_USER).where(users.c.user_id.in_(user_ids))
+        if lock and not self._is_sqlite:
+            query = query.order_by(users.c.user_id).with_for_update()
+        return {row[0]: user_of(row, self._codec, self._zone) for row in tx.execute(query)}
+
+    def save_users(self, tx: Connection, changed: Sequence[User]) -> None:
+        """Write users back; one that does not exist yet is made."""
+        if not changed:
+            return
+        rows = sorted((user_changes_of(u, self._zone, self._codec) for u in changed), key=lambda row: row["user_id"])
+        statement = self._upsert(users)
+        written = {name: statement.excluded[name] for name in USER_COLUMNS if name != "user_id"}
+        tx.execute(statement.on_conflict_do_update(index_elements=["user_id"], set_=written), rows)
+
+    def due_rechecks(self, tx: Connection, now: int, limit: int) -> list[User]:
+        """Users whose segments may change by time alone at or before `now`, but for those with work in the inbox."""
+        busy = select(inbox.c.user_id).where(inbox.c.user_id == users.c.user_id).exists()
+        query = select(*_USER).where(users.c.recheck_at <= now, ~busy).order_by(users.c.recheck_at).limit(limit)
+        if not self._is_sqlite:
+            query = query.with_for_update(skip_locked=True)
+        return [user_of(row, self._codec, self._zone) for row in tx.execute(query)]
+
+    def recheck_everybody(self, tx: Connection, at: int) -> None:
+        """A new audience: everybody is evaluated again."""
+        tx.execute(update(users).values(recheck_at=at))
+
+    def users_after(self, tx: Connection, cursor: str, limit: int) -> list[User]:
+        """The next users by id, for populations; locked on PostgreSQL."""
+        query = select(*_USER).where(users.c.user_id > cursor).order_by(users.c.user_id).limit(limit)
+        if not self._is_sqlite:
+            query = query.with_for_update()
+        return [user_of(row, self._codec, self._zone) for row in tx.execute(query)]
+
+    # --- enrolments
+
+    def claim_due(self, tx: Connection, version_ids: Sequence[int], now: int, limit: int) -> list[tuple[Enrolment, User]]:
+        """Due enrolments with their users, oldest first within each version, every version its share of the batch.
+
+        Users with unprojected events are left out. On PostgreSQL the user rows are locked, skipping locked ones.
+        """
+        if not version_ids:
+            return []
+        share = max(limit // len(version_ids), 20)
+        picks = [
+            select(enrolments.c.id, enrolments.c.due_at)
+            .where(enrolments.c.version_id == version, enrolments.c.due_at <= now)
+            .order_by(enrolments.c.due_at)
+            .limit(share)
+            .subquery()
+            for version in version_ids
+        ]
+        chosen = union_all(*(select(p.c.id, p.c.due_at) for p in picks)) if len(picks) > 1 else select(picks[0].c.id, picks[0].c.due_at)
+        ids = [row[0] for row in sorted(tx.execute(chosen), key=lambda row: (row[1], row[0]))[:limit]]
+        if not ids:
+            return []
+        busy = select(literal(1)).select_from(inbox).where(inbox.c.user_id == enrolments.c.user_id).exists()
+        query = (
+            select(*_ENROLMENT, *_USER)
+            .join_from(enrolments, users, users.c.user_id == enrolments.c.user_id)
+            .where(enrolments.c.id.in_(ids), enrolments.c.due_at <= now, ~busy)
+        )
+        if not self._is_sqlite:
+            query = query.order_by(enrolments.c.user_id).with_for_update(skip_locked=True)
+        width = len(ENROLMENT_COLUMNS)
+        known: dict[str, User] = {}
+        claimed = []
+        for row in tx.execute(query):
+            enrolment = enrolment_of(row[:width], self._codec)
+            user = known.get(enrolment.user_id)
+            if user is None:
+                user = known[enrolment.user_id] = user_of(row[width:], self._codec, self._zone)
+            claimed.append((enrolment, user))
+        claimed.sort(key=lambda pair: (pair[0].due_at or 0, pair[0].id))
+        return claimed
+
+    def open_enrolments(self, tx: Connection, user_ids: Sequence[str], now: int) -> dict[str, list[Enrolment]]:
+        """Per user: those inside a journey, and those whose goal still counts."""
+        measuring = (enrolments.c.goal_until >= now) & enrolments.c.converted_at.is_(None)
+        query = (
+            select(*_ENROLMENT)
+            .where(enrolments.c.user_id.in_(user_ids), or_(enrolments.c.status < ENDED, measuring))
+            .order_by(enrolments.c.id)
+        )
+        found: dict[str, list[Enrolment]] = {}
+        for row in tx.execute(query):
+            enrolment = enrolment_of(row, self._codec)
+            found.setdefault(enrolment.user_id, []).append(enrolment)
+        return found
+
+    def past_entries(self, tx: Connection, user_ids: Sequence[str], journeys: Sequence[str]) -> dict[str, list[Enrolment]]:
+        """Per user: all entries into these journeys, ended ones too, without their contexts (for re-entry)."""
+        columns = (enrolments.c.user_id, enrolments.c.journey, enrolments.c.subject, enrolments.c.key, enrolments.c.status,
+                   enrolments.c.entered_at, enrolments.c.id)  # fmt: skip
+        query = select(*columns).where(enrolments.c.user_id.in_(user_ids), enrolments.c.journey.in_(journeys))
+        found: dict[str, list[Enrolment]] = {}
+        for user_id, journey, subject, key, status, entered_at, id_ in tx.execute(query):
+            slim = Enrolment(key, journey, 0, user_id, subject, "", status, None, entered_at, entered_at, id=id_)
+            found.setdefault(user_id, []).append(slim)
+        return found
+
+    def enrolment(self, tx: Connection, enrolment_id: int) -> Enrolment | None:
+        """One enrolment by its number."""
+        row = tx.execute(select(*_ENROLMENT).where(enrolments.c.id == enrolment_id)).one_or_none()
+        return enrolment_of(row, self._codec) if row is not None else None
+
+    def add_enrolment(self, tx: Connection, enrolment: Enrolment, *, parallel: bool) -> int | None:
+        """Write a new enrolment; None when its key, or a live one in its place, is there already."""
+        slot = enrolment.key if parallel else ""
+        row = new_row_of(enrolment, slot, self._codec)
+        return tx.execute(self._upsert(enrolments).values(row).on_conflict_do_nothing().returning(enrolments.c.id)).scalar_one_or_none()
+
+    def save_enrolments(self, tx: Connection, changed: Sequence[Enrolment]) -> None:
+        """Write what decisions changed."""
+        if changed:
+            rows = [{**(row := changes_of(e, self._codec)), "row_id": row["id"]} for e in sorted(changed, key=lambda e: e.id)]
+            for row in rows:
+                del row["id"]
+            tx.exec_driver_sql(self.update_sql, rows)
+
+    def hold_back(self, tx: Connection, enrolment_id: int) -> None:
+        """Take the timer from an enrolment that cannot be worked on (its quarantine row says why)."""
+        tx.execute(update(enrolments).where(enrolments.c.id == enrolment_id).values(due_at=None))
+
+    def next_due(self, tx: Connection, version_ids: Sequence[int]) -> int | None:
+        """The earliest timer of an enrolment or of a user's recheck, or None."""
+        earliest = [
+            tx.execute(
+                select(enrolments.c.due_at).where(enrolments.c.version_id == v, enrolments.c.due_at.is_not(None))
+                .order_by(enrolments.c.due_at).limit(1)
+            ).scalar_one_or_none()
+            for v in version_ids
+        ]  # fmt: skip
+        earliest.append(tx.execute(select(func.min(users.c.recheck_at)).where(users.c.recheck_at.is_not(None))).scalar_one_or_none())
+        return min((at for at in earliest if at is not None), default=None)
+
+    # --- what is kept about them
+
+    def write_log(self, tx: Connection, rows: Sequence[Logged], now: int) -> None:
+        """Append to the log."""
+        if rows:
+            tx.exec_driver_sql(
+                self.log_sql,
+                [
+                    {
+                        "user_id": row.user_id,
+                        "enrolment_id": row.enrolment_id,
+                        "recorded_at": now,
+                        "entries": self._codec.encode("log.entries", row.user_id, [e.as_list() for e in row.entries]),
+                    }
+                    for row in rows
+                ],
+            )
+
+    def write_refusals(self, tx: Connection, refused: Sequence[Refusal]) -> None:
+        """Keep the latest refusal per user, journey and reason, and how often it happened."""
+        for refusal in refused:
+            statement = self._upsert(refusals).values(
+                user_id=refusal.user_id, journey=refusal.journey, reason=refusal.reason, times=1, last_at=refusal.at,
+                why=self._codec.encode("refusals.why", refusal.user_id, dict(refusal.why)),
+            )  # fmt: skip
+            tx.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["user_id", "journey", "reason"],
+                    set_={"times": refusals.c.times + 1, "last_at": statement.excluded.last_at, "why": statement.excluded.why},
+                )
+            )
+
+    def add_tallies(self, tx: Connection, counts: dict[tuple[str, int, str, str], int]) -> None:
+        """Count what happened: (journey, day since 1970, what, detail) → n."""
+        if not counts:
+            return
+        rows = [{"journey": j, "day": d, "what": w, "detail": t, "n": n} for (j, d, w, t), n in sorted(counts.items())]
+        statement = self._upsert(tallies)
+        total = {"n": tallies.c.n + statement.excluded.n}
+        tx.execute(statement.on_conflict_do_update(index_elements=["journey", "day", "what", "detail"], set_=total), rows)
+
+    def watch(self, tx: Connection, enrolment: Enrolment, watched: set[str]) -> None:
+        """Have the events of these users shown to the enrolment's user."""
+        rows = [{"watched_id": w, "watcher_id": enrolment.user_id, "enrolment_key": enrolment.key} for w in sorted(watched)]
+        if rows:
+            tx.execute(self._upsert(watches).on_conflict_do_nothing(), rows)
+
+    def unwatch(self, tx: Connection, enrolment_keys: Sequence[str]) -> None:
+        """Ended enrolments watch nobody."""
+        if enrolment_keys:
+            tx.execute(delete(watches).where(watches.c.enrolment_key.in_(enrolment_keys)))

@@ -1,0 +1,157 @@
+"""Releases: what is applied, with every version's source kept. And populations: entries spread over everybody."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from runtime.state import ENDED
+from runtime.store.tables import enrolments, populations, release_versions, releases, versions
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A journey's version as it was applied."""
+
+    id: int
+    journey: str
+    number: int
+    digest: str
+    language: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One apply: the versions that are current by it, and the audience."""
+
+    id: int
+    digest: str
+    audience: str
+    audience_digest: str
+    author: str
+    message: str
+    applied_at: int
+    versions: tuple[Version, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """An entry of everybody who qualifies, worked off in the order of user ids at the journey's pace."""
+
+    id: int
+    journey: str
+    fact_id: str
+    kind: str
+    at: int
+    cursor: str
+    taken: int
+    window_at: int
+
+
+class Releases:
+    """Statements of releases, versions and populations."""
+
+    def __init__(self, *, is_sqlite: bool) -> None:
+        self._insert: Any = sqlite_insert if is_sqlite else postgres_insert
+        self._is_sqlite = is_sqlite
+
+    def current(self, tx: Connection) -> Release | None:
+        """The newest release, or None before the first."""
+        row = tx.execute(select(releases).order_by(releases.c.id.desc()).limit(1)).one_or_none()
+        if row is None:
+            return None
+        joined = release_versions.join(versions, versions.c.id == release_versions.c.version_id)
+        query = select(versions).select_from(joined).where(release_versions.c.release_id == row.id).order_by(versions.c.journey)
+        found = tuple(_version(v) for v in tx.execute(query))
+        return Release(row.id, row.digest, row.audience, row.audience_digest, row.author, row.message, row.applied_at, found)
+
+    def current_id(self, tx: Connection) -> int:
+        """The newest release's number; 0 before the first."""
+        return tx.execute(select(func.max(releases.c.id))).scalar_one() or 0
+
+    def version(self, tx: Connection, version_id: int) -> Version | None:
+        """One version, current or not."""
+        row = tx.execute(select(versions).where(versions.c.id == version_id)).one_or_none()
+        return _version(row) if row is not None else None
+
+    def live_versions(self, tx: Connection) -> list[int]:
+        """Versions with somebody inside."""
+        return list(tx.execute(select(enrolments.c.version_id).where(enrolments.c.status < ENDED).distinct()).scalars())
+
+    def add(  # noqa: PLR0913 - the columns of a release
+        self, tx: Connection, *, digest: str, audience: str, audience_digest: str, author: str, message: str, now: int,
+        journeys: Sequence[tuple[str, str, str]], language: int,
+    ) -> Release:  # fmt: skip
+        """Write a release. `journeys` are (id, digest, source); an unchanged one keeps its version."""
+        release_id = tx.execute(
+            insert(releases)
+            .values(digest=digest, audience=audience, audience_digest=audience_digest, author=author, message=message, applied_at=now)
+            .returning(releases.c.id)
+        ).scalar_one()
+        for journey, journey_digest, source in journeys:
+            latest = tx.execute(
+                select(versions).where(versions.c.journey == journey).order_by(versions.c.number.desc()).limit(1)
+            ).one_or_none()
+            version_id = latest.id if latest is not None and latest.digest == journey_digest else None
+            if version_id is None:
+                number = (latest.number if latest is not None else 0) + 1
+                version_id = tx.execute(
+                    insert(versions)
+                    .values(journey=journey, number=number, digest=journey_digest, language=language, source=source)
+                    .returning(versions.c.id)
+                ).scalar_one()
+            tx.execute(insert(release_versions).values(release_id=release_id, version_id=version_id))
+        found = self.current(tx)
+        assert found is not None  # noqa: S101 - it was just written
+        return found
+
+    # --- populations
+
+    def add_population(self, tx: Connection, journey: str, fact_id: str, kind: str, at: int) -> bool:
+        """Start an entry over everybody, once per fact; False when it was started before."""
+        made = tx.execute(
+            self._insert(populations)
+            .values(journey=journey, fact_id=fact_id, kind=kind, at=at, next_at=at, window_at=at)
+            .on_conflict_do_nothing(index_elements=["journey", "fact_id"])
+            .returning(populations.c.id)
+        ).scalar_one_or_none()
+        return made is not None
+
+    def last_fire(self, tx: Connection, journey: str) -> int | None:
+        """When the journey's schedule fired last."""
+        query = select(func.max(populations.c.at)).where(populations.c.journey == journey, populations.c.kind == "schedule")
+        return tx.execute(query).scalar_one_or_none()
+
+    def due_population(self, tx: Connection, now: int) -> Population | None:
+        """One population with work to do now; locked on PostgreSQL."""
+        query = select(populations).where(populations.c.done_at.is_(None), populations.c.next_at <= now)
+        query = query.order_by(populations.c.next_at).limit(1)
+        if not self._is_sqlite:
+            query = query.with_for_update(skip_locked=True)
+        row = tx.execute(query).one_or_none()
+        if row is None:
+            return None
+        return Population(row.id, row.journey, row.fact_id, row.kind, row.at, row.cursor, row.taken, row.window_at)
+
+    def next_population(self, tx: Connection) -> int | None:
+        """When the next population has work."""
+        query = select(func.min(populations.c.next_at)).where(populations.c.done_at.is_(None))
+        return tx.execute(query).scalar_one_or_none()
+
+    def save_population(
+        self, tx: Connection, population: Population, *, cursor: str, taken: int, window_at: int, next_at: int, done_at: int | None
+    ) -> None:
+        """Note how far a population came."""
+        tx.execute(
+            update(populations)
+            .where(populations.c.id == population.id)
+            .values(cursor=cursor, taken=taken, window_at=window_at, next_at=next_at, done_at=done_at)
+        )
+
+
+def _version(row: Any) -> Version:
+    return Version(row.id, row.journey, row.number, row.digest, row.language, row.source)

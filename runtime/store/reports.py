@@ -1,0 +1,119 @@
+"""What people ask: counts for status, a user's story, what is quarantined. Reads only."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from runtime.state import ENDED, STATUS_NAMES, LogEntry
+from runtime.store.codec import Codec
+from runtime.store.tables import budgets, enrolments, events, inbox, log, messages, quarantine, refusals, tallies, users
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """Everything that is kept about one user."""
+
+    user_id: str
+    known: bool
+    enrolments: list[dict[str, Any]]
+    log: list[tuple[int | None, int, LogEntry]]  # enrolment id, recorded at, entry
+    messages: list[dict[str, Any]]
+    refusals: list[dict[str, Any]]
+    events: list[dict[str, Any]]
+
+
+class Reports:
+    """Statements that only read."""
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+
+    def enrolments_by_state(self, tx: Connection) -> dict[tuple[str, str], int]:
+        """(journey, status) → how many."""
+        query = select(enrolments.c.journey, enrolments.c.status, func.count()).group_by(enrolments.c.journey, enrolments.c.status)
+        return {(journey, STATUS_NAMES[status]): n for journey, status, n in tx.execute(query)}
+
+    def enrolments_by_step(self, tx: Connection, journey: str) -> dict[str, int]:
+        """Where the people inside a journey stand."""
+        query = select(enrolments.c.state, func.count()).where(enrolments.c.journey == journey, enrolments.c.status < ENDED)
+        return {state: n for state, n in tx.execute(query.group_by(enrolments.c.state))}
+
+    def messages_by_state(self, tx: Connection) -> dict[tuple[str, str, str], int]:
+        """(journey, channel, state) → how many messages."""
+        columns = (messages.c.journey, messages.c.channel, messages.c.state)
+        query = select(*columns, func.count()).where(messages.c.kind == "message").group_by(*columns)
+        return {(journey, channel, state): n for journey, channel, state, n in tx.execute(query)}
+
+    def ledger_states(self, tx: Connection) -> dict[tuple[str, str], int]:
+        """(kind, state) → how many rows of the ledger."""
+        query = select(messages.c.kind, messages.c.state, func.count()).group_by(messages.c.kind, messages.c.state)
+        return {(kind, state): n for kind, state, n in tx.execute(query)}
+
+    def tallies(self, tx: Connection) -> dict[tuple[str, str, str], int]:
+        """(journey, what, detail) → how often, over all days."""
+        columns = (tallies.c.journey, tallies.c.what, tallies.c.detail)
+        query = select(*columns, func.sum(tallies.c.n)).group_by(*columns)
+        return {(journey, what, detail): int(n) for journey, what, detail, n in tx.execute(query)}
+
+    def totals(self, tx: Connection) -> dict[str, int]:
+        """Users, events, waiting notes and quarantined records."""
+        tables = {"users": users, "events": events, "inbox": inbox, "quarantine": quarantine}
+        return {name: int(tx.execute(select(func.count()).select_from(table)).scalar_one()) for name, table in tables.items()}
+
+    def stages(self, tx: Connection) -> dict[str, int]:
+        """How many users stand in each lifecycle stage."""
+        return {stage: n for stage, n in tx.execute(select(users.c.stage, func.count()).group_by(users.c.stage)) if stage}
+
+    def budgets(self, tx: Connection) -> list[dict[str, Any]]:
+        """Every benefit's budget."""
+        return [dict(row._mapping) for row in tx.execute(select(budgets).order_by(budgets.c.benefit))]  # noqa: SLF001
+
+    def due_lag(self, tx: Connection, now: int) -> int:
+        """How late the latest overdue timer is, in milliseconds; 0 when none is."""
+        earliest = tx.execute(select(func.min(enrolments.c.due_at)).where(enrolments.c.due_at.is_not(None))).scalar_one()
+        return max(now - earliest, 0) if earliest is not None else 0
+
+    def quarantined(self, tx: Connection, limit: int = 50) -> list[dict[str, Any]]:
+        """The newest quarantined records."""
+        rows = tx.execute(select(quarantine).order_by(quarantine.c.id.desc()).limit(limit))
+        return [dict(row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name for it
+
+    def story(self, tx: Connection, user_id: str) -> Story:
+        """One user across all journeys, in the order things were recorded."""
+        known = tx.execute(select(users.c.user_id).where(users.c.user_id == user_id)).one_or_none() is not None
+        mine = [
+            {**dict(row._mapping), "status": STATUS_NAMES[row.status]}  # noqa: SLF001
+            for row in tx.execute(
+                select(*(c for c in enrolments.c if c.name != "context")).where(enrolments.c.user_id == user_id).order_by(enrolments.c.id)
+            )
+        ]
+        lines = [
+            (row.enrolment_id, row.recorded_at, LogEntry(*entry))
+            for row in tx.execute(select(log).where(log.c.user_id == user_id).order_by(log.c.id))
+            for entry in self._codec.decode("log.entries", user_id, row.entries)
+        ]
+        sent = [
+            {**dict(row._mapping), "content": self._codec.decode("messages.content", row.user_id, row.content)}  # noqa: SLF001
+            for row in tx.execute(
+                select(messages).where((messages.c.user_id == user_id) | (messages.c.owner_id == user_id)).order_by(messages.c.created_at)
+            )
+        ]
+        refused = [
+            {**dict(row._mapping), "why": self._codec.decode("refusals.why", user_id, row.why)}  # noqa: SLF001
+            for row in tx.execute(select(refusals).where(refusals.c.user_id == user_id).order_by(refusals.c.last_at))
+        ]
+        happened = [
+            {**dict(row._mapping), "data": self._codec.decode("events.data", user_id, row.data)}  # noqa: SLF001
+            for row in tx.execute(
+                select(events).where(events.c.user_id == user_id, events.c.type != "$user").order_by(events.c.time, events.c.id)
+            )
+        ]
+        return Story(user_id, known, mine, lines, sent, refused, happened)
+
+    def some_users(self, tx: Connection, journey: str, status: int, ended_by: str | None, limit: int) -> list[str]:
+        """A few users of a journey, for examples."""
+        query = select(enrolments.c.user_id).where(enrolments.c.journey == journey, enrolments.c.status == status)
+        if ended_by is not None:
+            query = query.where(enrolments.c.ended_by == ended_by)
+        return list(tx.execute(query.order_by(enrolments.c.id.desc()).limit(limit)).scalars())

@@ -1,0 +1,104 @@
+"""Between rows and the core's values. The only place that knows both spellings."""
+
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Dialect
+from sqlalchemy.sql.expression import Executable
+
+from journeys.localtime import zone_named
+from runtime.state import Enrolment, Event, User
+from runtime.store.codec import Codec, compact, parse
+
+ENROLMENT_COLUMNS = (
+    "id", "key", "version_id", "journey", "user_id", "subject", "state", "status", "due_at", "begun_at", "entered_at",
+    "goal_until", "converted_at", "ended_at", "ended_by", "context",
+)  # fmt: skip
+USER_COLUMNS = ("user_id", "zone", "profile", "reach", "segments", "stage", "audience", "recheck_at", "evaluated_at")
+
+
+def enrolment_of(row: Any, codec: Codec) -> Enrolment:
+    """The enrolment of a row in the order of ENROLMENT_COLUMNS."""
+    (id_, key, version, journey, user_id, subject, state, status, due_at, begun_at, entered_at, goal_until, converted_at,
+     ended_at, ended_by, context) = row  # fmt: skip
+    decoded = codec.decode("enrolments.context", user_id, context) if context != "{}" else {}
+    return Enrolment(key, journey, version, user_id, subject, state, status, due_at, begun_at, entered_at, goal_until,
+                     converted_at, ended_at, ended_by, decoded, id_)  # fmt: skip
+
+
+def changes_of(enrolment: Enrolment, codec: Codec) -> dict[str, Any]:
+    """The columns that a decision may change, with the row's id."""
+    return {
+        "id": enrolment.id,
+        "version_id": enrolment.version,
+        "state": enrolment.state,
+        "status": enrolment.status,
+        "due_at": enrolment.due_at,
+        "begun_at": enrolment.begun_at,
+        "converted_at": enrolment.converted_at,
+        "ended_at": enrolment.ended_at,
+        "ended_by": enrolment.ended_by,
+        "context": _context(enrolment, codec),
+    }
+
+
+def new_row_of(enrolment: Enrolment, slot: str, codec: Codec) -> dict[str, Any]:
+    """All columns of a new enrolment. `slot` is empty but for journeys that may run in parallel."""
+    row = changes_of(enrolment, codec)
+    del row["id"]
+    return row | {
+        "key": enrolment.key,
+        "journey": enrolment.journey,
+        "user_id": enrolment.user_id,
+        "subject": enrolment.subject,
+        "slot": slot,
+        "entered_at": enrolment.entered_at,
+        "goal_until": enrolment.goal_until,
+    }
+
+
+def _context(enrolment: Enrolment, codec: Codec) -> str:
+    return codec.encode("enrolments.context", enrolment.user_id, enrolment.context) if enrolment.context else "{}"
+
+
+def user_of(row: Any, codec: Codec, zone: ZoneInfo) -> User:
+    """The user of a row in the order of USER_COLUMNS; `zone` is the project's."""
+    user_id, zone_name, profile, reach, segments, stage, audience, recheck_at, evaluated_at = row
+    return User(
+        id=user_id,
+        zone=(zone_named(zone_name) or zone) if zone_name else zone,
+        profile=codec.decode("users.profile", user_id, profile) if profile != "{}" else {},
+        reach=codec.decode("users.reach", user_id, reach) if reach != "{}" else {},
+        segments=parse(segments) if segments != "{}" else {},
+        stage=stage,
+        recheck_at=recheck_at,
+        evaluated_at=evaluated_at,
+        audience=audience,
+        is_new=not audience,
+    )
+
+
+def user_changes_of(user: User, project_zone: ZoneInfo, codec: Codec) -> dict[str, Any]:
+    """The columns of a user that the engine writes."""
+    return {
+        "user_id": user.id,
+        "zone": "" if user.zone.key == project_zone.key else user.zone.key,
+        "profile": codec.encode("users.profile", user.id, user.profile) if user.profile else "{}",
+        "reach": codec.encode("users.reach", user.id, user.reach) if user.reach else "{}",
+        "segments": compact(user.segments) if user.segments else "{}",
+        "stage": user.stage,
+        "audience": user.audience,
+        "recheck_at": user.recheck_at,
+        "evaluated_at": user.evaluated_at,
+    }
+
+
+def event_of(row: Any, codec: Codec) -> Event:
+    """The event of a row (event_id, type, user_id, time, received_at, data)."""
+    event_id, type_, user_id, time, received_at, data = row
+    return Event(event_id, type_, user_id, time, received_at, codec.decode("events.data", user_id, data))
+
+
+def driver_sql(statement: Executable, dialect: Dialect) -> str:
+    """A statement as the driver's own text with named parameters: for the hot rows, written by executemany."""
+    return str(statement.compile(dialect=dialect))

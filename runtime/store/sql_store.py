@@ -1,0 +1,71 @@
+"""SqlStore: the open database with its groups of statements. The services get one of these and nothing below it."""
+
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+
+from runtime.store.codec import Codec
+from runtime.store.database import Database, StoreError
+from runtime.store.inbox import Inbox
+from runtime.store.ledger import Ledger
+from runtime.store.people import People
+from runtime.store.releases import Releases
+from runtime.store.reports import Reports
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class SqlStore:
+    """Groups of statements over one Database. Every method of a group takes the transaction it runs in."""
+
+    def __init__(self, database: Database, zone: ZoneInfo, codec: Codec | None = None) -> None:
+        codec = codec or Codec()
+        self.database = database
+        dialect, is_sqlite = database.engine.dialect, database.is_sqlite
+        self.inbox = Inbox(codec, is_sqlite=is_sqlite)
+        self.people = People(codec, zone, dialect, is_sqlite=is_sqlite)
+        self.ledger = Ledger(codec, dialect, is_sqlite=is_sqlite)
+        self.releases = Releases(is_sqlite=is_sqlite)
+        self.reports = Reports(codec)
+
+    def close(self) -> None:
+        """Finish what is queued and let the database go."""
+        self.database.close()
+
+
+def open_store(url: str, zone: ZoneInfo, mode: str = "inline", *, scratch: bool = False) -> SqlStore:
+    """Open a database and bring its tables up to date. Raises StoreError, with the cure, when it cannot be used."""
+    database = Database(url, mode, scratch=scratch)
+    try:
+        _migrate(database)
+    except BaseException:
+        database.close()
+        raise
+    return SqlStore(database, zone)
+
+
+def _migrate(database: Database) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    head = ScriptDirectory.from_config(config).get_current_head()
+    with database.engine.connect() as connection:
+        with connection.begin():
+            found = MigrationContext.configure(connection).get_current_revision()
+        if found == head:
+            return
+        known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+        if found is not None and found not in known:
+            msg = f"the database was made by a newer journeyd (schema {found}); install that version, or restore an older backup"
+            raise StoreError(msg)
+        with connection.begin():
+            _upgrade(config, connection)
+
+
+def _upgrade(config: Config, connection: Connection) -> None:
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

@@ -1,0 +1,131 @@
+"""One thread owns the only write connection: units wait in a bounded queue, are committed in groups, answered after.
+
+A unit is a function of the connection. Each runs in a savepoint, so that one that fails takes no other with it.
+"""
+
+import contextlib
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from itertools import count
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import Connection, Engine
+
+T = TypeVar("T")
+Unit = Callable[[Connection], T]
+INTAKE, LEDGER, ENGINE = 0, 1, 2  # the order in which waiting units are taken
+MOST_IN_A_GROUP = 64
+QUEUE_LENGTH = 10_000
+
+
+class Closed(RuntimeError):
+    """The store was closed before the unit ran."""
+
+
+class Writer(Protocol):
+    """Runs units of writing."""
+
+    def submit(self, unit: Unit[T], rank: int = ENGINE) -> "Future[T]":
+        """Queue a unit; the future is done after the commit."""
+
+    def close(self) -> None:
+        """Finish what is queued and stop."""
+
+
+class InlineWriter:
+    """Runs each unit at once on the caller's connection: virtual time, tests, short commands."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def submit(self, unit: Unit[T], rank: int = ENGINE) -> "Future[T]":  # noqa: ARG002 - nothing waits here
+        """Run the unit and commit."""
+        future: Future[T] = Future()
+        try:
+            result = unit(self._connection)
+            self._connection.commit()
+        except BaseException as error:  # the caller gets it from the future
+            self._connection.rollback()
+            future.set_exception(error)
+        else:
+            future.set_result(result)
+        return future
+
+    def close(self) -> None:
+        """Nothing is queued."""
+
+
+class ThreadWriter:
+    """The writer thread. `after_group` is called with the connection between groups (checkpoints)."""
+
+    def __init__(self, engine: Engine, after_group: Callable[[Connection, int], None] | None = None) -> None:
+        self._engine = engine
+        self._after_group = after_group
+        self._queue: queue.PriorityQueue[tuple[int, int, Unit[Any] | None, Future[Any] | None]] = queue.PriorityQueue(QUEUE_LENGTH)
+        self._numbers = count()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="journeyd-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, unit: Unit[T], rank: int = ENGINE) -> "Future[T]":
+        """Queue a unit; blocks while the queue is full."""
+        future: Future[T] = Future()
+        if self._closed:
+            future.set_exception(Closed("the store is closed"))
+            return future
+        self._queue.put((rank, next(self._numbers), unit, future))
+        return future
+
+    def close(self) -> None:
+        """Finish what is queued and stop the thread."""
+        if not self._closed:
+            self._closed = True
+            self._queue.put((99, next(self._numbers), None, None))
+            self._thread.join()
+
+    def _run(self) -> None:
+        groups = 0
+        stop = False
+        while not stop:
+            group: list[tuple[Unit[Any], Future[Any]]] = []
+            stop = self._collect(group, block=True)
+            while not stop and len(group) < MOST_IN_A_GROUP and not self._queue.empty():
+                stop = self._collect(group, block=False)
+            if group:
+                groups += 1
+                self._commit(group, groups)
+
+    def _collect(self, group: list[tuple[Unit[Any], Future[Any]]], *, block: bool) -> bool:
+        """Take one unit; True when it was the sign to stop."""
+        try:
+            _, _, unit, future = self._queue.get(block=block)
+        except queue.Empty:
+            return False
+        if unit is None or future is None:
+            return True
+        group.append((unit, future))
+        return False
+
+    def _commit(self, group: list[tuple[Unit[Any], Future[Any]]], number: int) -> None:
+        done: list[tuple[Future[Any], Any]] = []
+        try:
+            with self._engine.connect() as connection:
+                with connection.begin():
+                    for unit, future in group:
+                        try:
+                            with connection.begin_nested():
+                                result = unit(connection)
+                        except Exception as error:  # noqa: BLE001 - it belongs to the unit's caller
+                            future.set_exception(error)
+                        else:
+                            done.append((future, result))
+                for future, result in done:
+                    future.set_result(result)
+                if self._after_group is not None:
+                    self._after_group(connection, number)
+        except Exception as error:  # noqa: BLE001 - the commit failed: everybody in the group is told
+            for _, future in group:
+                with contextlib.suppress(Exception):
+                    future.set_exception(error)
