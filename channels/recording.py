@@ -10,8 +10,6 @@ from typing import Any
 
 from channels.message import Accepted, Guarantee, Message, Rejected, Unknown
 
-_CHUNK = 1 << 20
-
 
 class RecordingChannel:
     """Appends `{"at","key","channel","to","user_id","journey","version","step","content"}` lines.
@@ -32,23 +30,26 @@ class RecordingChannel:
     def send(self, message: Message) -> Accepted | Unknown:
         """Record the message; a disk that refuses leaves it unknown."""
         line = json.dumps(_line(message), ensure_ascii=False, separators=(",", ":")) + "\n"
+        raw = line.encode("utf-8", "replace")
         try:
             with self._lock:
-                os.write(self._open(), line.encode())
+                whole = os.write(self._open(), raw) == len(raw)
         except OSError as error:
-            return Unknown(f"{self._path}: {error.strerror}")
+            whole, problem = False, error.strerror
+        else:
+            problem = "the disk took only a part of the line"
+        if not whole:
+            self.close()  # the next send opens the file again and ends a torn line
+            return Unknown(f"{self._path}: {problem}")
         return self._accepted(message)
 
     def look_up(self, message: Message) -> Accepted | Rejected | Unknown:
-        """Accepted when the key stands in the file, else a definite no: what is not written was not sent."""
+        """Accepted when the key stands in a whole line, else a definite no: what is not written was not sent."""
         needle = f'"key":"{message.key}"'.encode()
         try:
             with self._path.open("rb") as file:
-                tail = b""
-                while chunk := file.read(_CHUNK):
-                    if needle in tail + chunk:
-                        return self._accepted(message)
-                    tail = chunk[-len(needle) :]
+                if any(needle in line and line.endswith(b"}\n") for line in file):
+                    return self._accepted(message)
         except FileNotFoundError:
             pass
         except OSError as error:

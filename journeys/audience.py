@@ -1,18 +1,19 @@
 """audience.yaml: events, traits, segments, lifecycle stages and marketing stops. Shape, meaning and compilation."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import ConfigDict, Field
 
 from journeys.duration import parse_duration
 from journeys.errors import did_you_mean
-from journeys.expression import Call, Node, Problem, Scope, parse_condition, parse_expression, walk
+from journeys.expression import Call, Node, Problem, Scope, drops_of, kind_of, parse_condition, parse_expression, walk
 from journeys.model import Condition, Duration, Expression, Identifier, Strict, Text
 from journeys.rule import Rule, rule_of
 from journeys.source import Source
-from journeys.values import ValueType
+from journeys.values import ValueType, coerce
 
 FIELD_TYPES = ("text", "number", "boolean", "time", "list")
 AGGREGATES = ("count", "sum", "avg", "first", "last", "top", "distinct", "median_gap")
@@ -132,6 +133,14 @@ class Audience:
         """The types of user.*."""
         return {**BUILT_IN, **{name: trait.kind for name, trait in self.traits.items()}}
 
+    def never_missing(self) -> frozenset[str]:
+        """The names of user.* that always have a value."""
+        return _never_missing((n, t.aggregate == "count", t.default) for n, t in self.traits.items())
+
+
+def _never_missing(traits: Iterable[tuple[str, bool, Any]]) -> frozenset[str]:
+    return frozenset({*BUILT_IN, *(name for name, counts, default in traits if counts or default is not None)})
+
 
 EMPTY = Audience(SYSTEM_EVENTS, {}, {}, {}, (), ())
 
@@ -145,7 +154,8 @@ def compile_audience(model: AudienceModel, source: Source) -> Audience:
         else:
             events[name] = fields
     user: dict[str, ValueType] = {**BUILT_IN, **{n: t.type for n, t in model.traits.items()}}
-    scope = Scope(user=user, segments=frozenset(model.segments), events=frozenset(events), timed=True)
+    sure = _never_missing((n, bool(t.count), t.default) for n, t in model.traits.items())
+    scope = Scope(user=user, segments=frozenset(model.segments), events=frozenset(events), timed=True, sure=sure)
     reader = _AudienceReader(source, events, scope)
     traits = {name: t for name, m in model.traits.items() if (t := reader.trait(name, m)) is not None}
     segments = {name: r for name, m in model.segments.items() if (r := reader.rule(m.when, ("segments", name, "when")))}
@@ -182,7 +192,8 @@ def windows_of(rules: list[Rule]) -> dict[str, int]:
     return windows
 
 
-_MADE: dict[str, ValueType] = {"count": "number", "sum": "number", "avg": "number", "distinct": "number", "median_gap": "number"}
+_UTC = ZoneInfo("UTC")
+_MADE: dict[str, ValueType] = {"count": "number", "distinct": "number", "median_gap": "number"}
 _ALLOWED = {
     "count": {"where", "within"}, "sum": {"where", "within", "of"}, "avg": {"where", "within", "of", "at_least"},
     "first": {"where", "of", "within"}, "last": {"where", "of", "within"},
@@ -197,8 +208,9 @@ class _AudienceReader:
         self.source, self.events, self.scope = source, events, scope
 
     def rule(self, text: str, path: tuple[str | int, ...], scope: Scope | None = None) -> Rule | None:
-        node, problems = parse_condition(text, scope or self.scope)
-        return self._rule(text, node, problems, path)
+        scope = scope or self.scope
+        node, problems = parse_condition(text, scope)
+        return self._rule(text, node, problems or drops_of(node, scope), path)
 
     def _rule(self, text: str, node: Node | None, problems: list[Problem], path: tuple[str | int, ...]) -> Rule | None:
         for problem in problems:
@@ -215,16 +227,30 @@ class _AudienceReader:
             self.source.report("J014", path, key=True, found="of: [...]")
             return None
         choices = tuple(model.of) if isinstance(model.of, list) else ()
+        default = coerce(model.default, model.type, _UTC, choices)
+        if model.default is not None and default is None:
+            self.source.report("J013", (*path, "default"), problem=f"expected a default of type {model.type}, found “{model.default}”")
+            return None
         if model.value is not None:
             node, problems = parse_expression(model.value, self.scope)
             rule = self._rule(model.value, node, problems, (*path, "value"))
-            return Trait(name, model.type, value=rule, default=model.default) if rule else None
+            if node is None or rule is None or not self._made(name, model, "value", kind_of(node)):
+                return None
+            return Trait(name, model.type, value=rule, default=default)
         aggregate = model.aggregate()
         if aggregate is None:
-            return Trait(name, model.type, default=model.default, choices=choices)
-        return self._aggregate(name, model, *aggregate)
+            return Trait(name, model.type, default=default, choices=choices)
+        return self._aggregate(name, model, *aggregate, default)
 
-    def _aggregate(self, name: str, model: TraitModel, aggregate: str, event: str) -> Trait | None:
+    def _made(self, name: str, model: TraitModel, aggregate: str, made: ValueType) -> bool:
+        """Whether what is made has the declared type."""
+        texts = ("text", "choice")
+        if made == model.type or (made in texts and model.type in texts):
+            return True
+        self.source.report("J102", ("traits", name, "type"), aggregate=aggregate, made=made, found=name, declared=model.type)
+        return False
+
+    def _aggregate(self, name: str, model: TraitModel, aggregate: str, event: str, default: Any) -> Trait | None:
         path = ("traits", name)
         fields = self.events.get(event)
         if fields is None:
@@ -243,10 +269,8 @@ class _AudienceReader:
             if wanted and wanted not in known:
                 self.source.report("J023", (*path, key), found=wanted, event=event, hint=did_you_mean(wanted, known))
                 return None
-        made = _MADE.get(aggregate) or known[model.take or of]
-        texts = ("text", "choice")
-        if made != model.type and not (made in texts and model.type in texts):
-            self.source.report("J102", (*path, "type"), aggregate=aggregate, made=made, found=name, declared=model.type)
+        made = known[of] if aggregate in ("sum", "avg") else _MADE.get(aggregate) or known[model.take or of]
+        if not self._made(name, model, aggregate, made):
             return None
         where = None
         if model.where is not None:
@@ -255,7 +279,7 @@ class _AudienceReader:
             if where is None:
                 return None
         within = parse_duration(model.within) or 0 if model.within else 0
-        return Trait(name, model.type, aggregate, event, of, model.take or "", within, model.at_least or 1, where, None, model.default)
+        return Trait(name, model.type, aggregate, event, of, model.take or "", within, model.at_least or 1, where, None, default)
 
 
 def _refuse_circles(source: Source, traits: dict[str, Trait], segments: dict[str, Rule]) -> None:

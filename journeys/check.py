@@ -10,6 +10,7 @@ from journeys.compile import analyse
 from journeys.compiled import CompiledJourney
 from journeys.errors import Finding, did_you_mean
 from journeys.loader import Definitions, LoadedJourney
+from journeys.source import Source
 from journeys.world import World
 
 
@@ -21,6 +22,7 @@ class Checked:
     journeys: Mapping[str, CompiledJourney]
     audience: Audience
     audience_text: str
+    sources: Mapping[str, Source]
 
     @property
     def errors(self) -> int:
@@ -46,7 +48,8 @@ def check(definitions: Definitions, world: World, zone: ZoneInfo) -> Checked:
             compiled[journey.id] = journey
             findings.extend(_test_findings(loaded, journey))
     ordered = sorted(findings, key=lambda f: (f.place.file, f.place.line, f.place.column, f.code))
-    return Checked(tuple(ordered), compiled, audience, definitions.audience_source.text)
+    sources = {i: loaded.source for i, loaded in first_with_id.items()}
+    return Checked(tuple(ordered), compiled, audience, definitions.audience_source.text, sources)
 
 
 def _file_findings(loaded: LoadedJourney, first_with_id: Mapping[str, LoadedJourney]) -> list[Finding]:

@@ -8,9 +8,9 @@ HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
 _UNITS = {"w": 7 * DAY, "d": DAY, "h": HOUR, "m": MINUTE, "s": SECOND}
-_DURATION = re.compile(r"(-?)((?:\d+[wdhms])+)")
-_PART = re.compile(r"(\d+)([wdhms])")
-_TIME_OF_DAY = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
+_DURATION = re.compile(r"(-?)((?:[0-9]{1,12}[wdhms])+)")
+_PART = re.compile(r"([0-9]+)([wdhms])")
+_TIME_OF_DAY = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 LONGEST = 3650 * DAY
 
 

@@ -70,7 +70,6 @@ CODES: dict[str, tuple[Severity, str, str]] = {
     ),
     "J034": ("error", "unknown variant {found} of step {step}{hint}", "步骤 {step} 没有分组 {found}{hint}"),
     "J035": ("error", "steps.{step} has no field {found}{hint}", "steps.{step} 没有字段 {found}{hint}"),
-    "J036": ("error", "topic caps are set for {expected}, not for {found}", "话题 {found} 没有频次限制（有：{expected}）"),
     # conditions
     "J040": ("error", "the condition cannot be read: {problem}", "条件写法有误：{problem}"),
     "J041": (
@@ -109,7 +108,6 @@ CODES: dict[str, tuple[Severity, str, str]] = {
         "{name} 只在步骤 {step} 成功后才有；请让 on_failed 退出，或用 if: steps.{step}.ok",
     ),
     "J052": ("error", "{found} refers in a circle to itself ({circle})", "{found} 引用成环（{circle}）"),
-    "J053": ("error", "expected one of {expected}, found {found}{hint}", "应是 {expected} 之一，现在是 {found}{hint}"),
     # templates of texts
     "J060": ("error", "the text cannot be read: {problem}", "文案写法有误：{problem}"),
     "J061": (
@@ -160,12 +158,11 @@ CODES: dict[str, tuple[Severity, str, str]] = {
     # sends
     "J090": (
         "error",
-        "sms template {found} has purpose {template_purpose}, the step sends {purpose}",
+        "template {found} has purpose {template_purpose}, the step sends {purpose}",
         "模板 {found} 是 {template_purpose}，步骤要发的是 {purpose}",
     ),
     "J091": ("error", "only {expected} goes to a robot, found {found}", "发给群机器人只能用 {expected}，现在是 {found}"),
     "J092": ("error", "reach: all and fall_through exclude each other", "reach: all 和 fall_through 不能同时写"),
-    "J093": ("error", "content of {channel} expects {expected}, found {found}", "{channel} 的内容要有 {expected}，现在是 {found}"),
     "J094": (
         "error",
         "field {field} ({kind}) takes {limit} characters, found {found}",
@@ -182,7 +179,6 @@ CODES: dict[str, tuple[Severity, str, str]] = {
     "J103": ("error", "the last lifecycle stage must have no when, the others must", "生命周期最后一个阶段不能写 when，其余必须写"),
     "J104": ("error", "event {found} belongs to the system and is not declared", "事件 {found} 由系统产生，不用声明"),
     # tests
-    "J110": ("error", "{problem}", "{problem}"),
     "J111": ("error", "test “{test}” failed: {problem}", "测试“{test}”没有通过：{problem}"),
 }
 

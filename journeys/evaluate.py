@@ -5,7 +5,7 @@ and which values decided it (`inputs`), so that every decision can be explained.
 """
 
 from collections.abc import Callable, Mapping
-from operator import eq, ge, gt, le, lt, ne
+from operator import add, eq, ge, gt, le, lt, mul, ne, sub, truediv
 from typing import Any, Protocol
 
 from journeys.duration import DAY, HOUR
@@ -24,7 +24,7 @@ from journeys.expression import (
     contains_time,
     walk,
 )
-from journeys.values import as_number
+from journeys.values import LARGEST_NUMBER, as_number
 
 
 class Facts(Protocol):
@@ -71,6 +71,7 @@ class Facts(Protocol):
 
 Closure = Callable[[Any], Any]
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {"==": eq, "!=": ne, "<": lt, "<=": le, ">": gt, ">=": ge}
+_ARITHMETIC: dict[str, Callable[[Any, Any], int | float]] = {"+": add, "-": sub, "*": mul, "/": truediv}
 
 
 def compile_node(node: Node) -> Closure:
@@ -92,7 +93,7 @@ def compile_node(node: Node) -> Closure:
         return _compare(node)
     if isinstance(node, In):
         item, container = compile_node(node.item), compile_node(node.container)
-        return lambda f: (x := item(f)) is not None and x in (container(f) or ())
+        return lambda f: (x := item(f)) is not None and isinstance(held := container(f), list) and x in held
     if isinstance(node, Arithmetic):
         return _arithmetic(node)
     return _call(node)
@@ -137,19 +138,17 @@ def _compare(node: Compare) -> Closure:
 
 
 def _arithmetic(node: Arithmetic) -> Closure:
-    left, right, sign = compile_node(node.left), compile_node(node.right), node.operator
+    left, right, operate = compile_node(node.left), compile_node(node.right), _ARITHMETIC[node.operator]
 
     def calculate(facts: Facts) -> int | float | None:
         a, b = left(facts), right(facts)
         if not isinstance(a, int | float) or not isinstance(b, int | float):
             return None
-        if sign == "+":
-            return as_number(a + b)
-        if sign == "-":
-            return as_number(a - b)
-        if sign == "*":
-            return as_number(a * b)
-        return as_number(a / b) if b else None
+        try:
+            result = operate(a, b)
+        except (ZeroDivisionError, OverflowError):
+            return None
+        return as_number(result) if abs(result) <= LARGEST_NUMBER else None
 
     return calculate
 
@@ -159,7 +158,7 @@ def _call(node: Call) -> Closure:
     if function in TIME_FUNCTIONS:
         inner, sign = compile_node(arguments[0]), TIME_FUNCTIONS[function]
         unit = sign * (DAY if function.startswith("days") else HOUR)
-        return lambda f: None if (t := inner(f)) is None else (t - f.now) / unit
+        return lambda f: (t - f.now) / unit if isinstance(t := inner(f), int) else None
     if function == "segment":
         return lambda f: f.segment(arguments[0])
     if function == "has_tag":
@@ -226,10 +225,10 @@ def _breakpoint(node: Compare) -> Change | None:
 
     def at(facts: Facts) -> int | None:
         t, k = moment(facts), amount(facts)
-        if t is None or k is None:
+        if not isinstance(t, int) or not isinstance(k, int | float):
             return None
-        edge = t + k * unit if since else t - k * unit
-        exact = int(edge) if edge == int(edge) else int(edge) + 1
+        shift = round(k * unit)  # four decimals of a day or an hour are whole milliseconds
+        exact = t + shift if since else t - shift
         candidates = (exact, exact + 1) if operator in ("==", "!=") else (exact + 1,) if late else (exact,)
         return next((c for c in candidates if c > facts.now), None)
 

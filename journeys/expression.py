@@ -9,7 +9,7 @@ from jinja2.parser import Parser
 
 from journeys.duration import parse_duration, parse_time_of_day
 from journeys.errors import did_you_mean
-from journeys.values import ValueType, as_number
+from journeys.values import LARGEST_NUMBER, ValueType, as_number
 
 Root = Literal["user", "entry", "steps", "event"]
 TIME_FUNCTIONS = {"days_since": -1, "days_until": 1, "hours_since": -1, "hours_until": 1}
@@ -79,7 +79,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Arithmetic:
-    """`+ - * /` on numbers, rounded to four places; a division by zero is missing."""
+    """`+ - * /` on numbers, rounded to four places; a division by zero is missing, and so is what passes 10^12."""
 
     operator: str
     left: "Node"
@@ -116,6 +116,7 @@ class Scope:
     steps: Mapping[str, Mapping[str, ValueType]] | None = None
     event: Mapping[str, ValueType] | None = None
     event_name: str = "event"
+    sure: frozenset[str] = frozenset()  # the names of user.* that are never missing
     segments: frozenset[str] = frozenset()
     events: frozenset[str] = frozenset()
     journeys: frozenset[str] = frozenset()
@@ -187,6 +188,22 @@ def contains_time(node: Node) -> bool:
     return any(isinstance(n, Call) and n.function in TIME_FUNCTIONS for n in walk(node))
 
 
+def drops_of(node: Node | None, scope: Scope) -> list[Problem]:
+    """A warning for each `user.x != …` that silently drops those without x. Under a `not` they pass; `x is missing` decides it."""
+    decided = [n.item for n in walk(node) if isinstance(n, Known)] if node is not None else []
+    waiting, found = [node], []
+    while waiting:
+        here = waiting.pop(0)
+        if isinstance(here, Logic):
+            waiting.extend(here.items)
+        elif isinstance(here, Compare) and here.operator == "!=":
+            for side in (here.left, here.right):
+                if isinstance(side, Name) and side.root == "user" and side.attribute not in scope.sure and side not in decided:
+                    clause = f"{_spell(here.left)} != {_spell(here.right)}"
+                    found.append(Problem("J050", {"found": clause, "name": str(side)}, str(side)))
+    return found
+
+
 _OPERATORS = {"eq": "==", "ne": "!=", "lt": "<", "lteq": "<=", "gt": ">", "gteq": ">="}
 _ARITHMETIC = {nodes.Add: "+", nodes.Sub: "-", nodes.Mul: "*", nodes.Div: "/"}
 _WORDS: dict[type, str] = {
@@ -251,6 +268,8 @@ class _Reader:
         if isinstance(value, bool):
             return Const(value, "boolean")
         if isinstance(value, int | float):
+            if abs(value) > LARGEST_NUMBER:
+                raise _Refused(Problem("J040", {"problem": f"a number above {LARGEST_NUMBER:.0f}"}))
             return Const(as_number(value), "number")
         if isinstance(value, str):
             return Const(value, "text")
@@ -333,7 +352,7 @@ class _Reader:
             known = [r for r, t in {**tables, "steps": scope.steps}.items() if t is not None]
             event = ", event" if scope.event is not None else ""
             raise _Refused(Problem("J033", {"found": spelled, "hint": did_you_mean(root, known), "event": event}, spelled))
-        kind = table.get(path[1])
+        kind = table.get(path[1]) or table.get("*")
         if kind is None:
             hint = did_you_mean(path[1], table)
             if root == "user":

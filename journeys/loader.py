@@ -1,6 +1,5 @@
 """From files to models, with every finding of shape at its place. Names and flow come later, in `check`."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -93,8 +92,7 @@ def _validate(model: type[_Model], source: Source, expected: str) -> _Model | No
 
 def _report(source: Source, error: ValidationError) -> None:
     seen: set[tuple[Any, ...]] = set()
-    for detail in error.errors(include_url=False):
-        path, tag = _path(source.data, detail["loc"])
+    for path, tag, detail in _without_other_shapes(source, error):
         kind = detail["type"]
         if kind == "extra_forbidden":
             key = str(path[-1])
@@ -110,15 +108,24 @@ def _report(source: Source, error: ValidationError) -> None:
                 source.report("J013", path, problem=problem)
 
 
-def _path(data: Any, location: Iterable[str | int]) -> tuple[Path_, str]:
-    """The path in the data of a pydantic location, without its union tags; and the last step tag on the way."""
+def _without_other_shapes(source: Source, error: ValidationError) -> list[tuple[Path_, str, Any]]:
+    """The errors with their paths. Where a place takes one of two shapes, only those of the shape that was written."""
+    details = [(*_path(source.data, detail), detail) for detail in error.errors(include_url=False)]
+    nearer = {path[:length] for path, _, detail in details if detail["type"] not in _EXPECTED for length in range(len(path) + 1)}
+    nearer |= {path[:length] for path, _, detail in details for length in range(len(path))}
+    return [(path, tag, detail) for path, tag, detail in details if detail["type"] not in _EXPECTED or path not in nearer]
+
+
+def _path(data: Any, detail: Any) -> tuple[Path_, str]:
+    """The path in the data of a pydantic error, without its union tags; and the last step tag on the way."""
     path: list[str | int] = []
     tag, here = "", data
-    parts = list(location)
+    parts = list(detail["loc"])
+    names_a_key = detail["type"] == "missing"
     for index, part in enumerate(parts):
         if isinstance(part, str) and part.startswith(TAG_PREFIX):
             tag = part.removeprefix(TAG_PREFIX)
-        elif isinstance(here, dict) and (part in here or index == len(parts) - 1):
+        elif isinstance(here, dict) and (part in here or (names_a_key and index == len(parts) - 1)):
             path.append(part)
             here = here.get(part)
         elif isinstance(here, list) and isinstance(part, int) and part < len(here):

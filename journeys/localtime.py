@@ -39,7 +39,7 @@ def to_datetime(instant: int, zone: ZoneInfo) -> datetime:
 def local_instant(day: date, minutes: int, zone: ZoneInfo) -> int:
     """The instant at which that zone's clock first shows `minutes` after midnight of `day`, or the minute after a gap."""
     wall = datetime(day.year, day.month, day.day, tzinfo=zone) + timedelta(minutes=minutes)
-    for _ in range(24 * 60):
+    for _ in range(24 * 60 + 1):  # Samoa once left out a whole day
         instant = to_instant(wall.astimezone(UTC))
         if to_datetime(instant, zone).replace(tzinfo=None) == wall.replace(tzinfo=None):
             return instant

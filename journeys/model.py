@@ -1,5 +1,6 @@
 """The shape of a journey file. Knows keys and types only; names and flow are `check`'s, meaning is `compile`'s."""
 
+import re
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
@@ -60,7 +61,7 @@ def _percent(text: str) -> str:
 
 def _pace(text: str) -> str:
     count, _, per = text.partition(" per ")
-    if not count.isdigit() or int(count) < 1 or (parse_duration(per) or 0) <= 0:
+    if not re.fullmatch("[1-9][0-9]{0,8}", count) or (parse_duration(per) or 0) <= 0:
         msg = "expected a pace such as 2000 per 1d"
         raise ValueError(msg)
     return text
@@ -376,6 +377,8 @@ TAG_PREFIX = "step:"
 
 
 def _kind(value: Any) -> str | None:
+    if not isinstance(value, dict | StepBase):
+        return None
     keys = value if isinstance(value, dict) else {k for k in KINDS if getattr(value, k, None) is not None}
     found = [kind for kind in KINDS if kind in keys]
     return TAG_PREFIX + found[0] if len(found) == 1 else None

@@ -6,27 +6,51 @@ from zoneinfo import ZoneInfo
 
 from apscheduler.triggers.cron import CronTrigger
 
-from journeys.localtime import to_datetime, to_instant
+from journeys.localtime import local_instant, to_datetime
 
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_NUMBER = re.compile(r"(?<![/\d])[0-7](?!\d)")
+_WALL = ZoneInfo("UTC")  # the trigger counts on the clock on the wall; local_instant finds the instants
+_PART = re.compile(r"(?:\*|(?P<first>[0-7]|[a-z]{3})(?:-(?P<last>[0-7]|[a-z]{3}))?)(?:/(?P<step>[1-7]))?")
 
 
 def trigger_of(text: str, zone: ZoneInfo) -> CronTrigger:
     """The trigger of `0 9 * * 5` (Fridays at 9). Raises ValueError for anything else than five fields.
 
-    APScheduler counts weekdays from Monday; the numbers are given to it as names.
+    APScheduler counts weekdays from Monday; they are given to it as names, one by one.
     """
     fields = text.split()
     if len(fields) != 5:  # noqa: PLR2004 - minute hour day month weekday
         msg = f"expected five fields, found {len(fields)}"
         raise ValueError(msg)
-    fields[4] = _NUMBER.sub(lambda number: _DAYS[int(number[0])], fields[4])
+    if fields[4] != "*":
+        fields[4] = ",".join(dict.fromkeys(day for part in fields[4].lower().split(",") for day in _weekdays(part)))
     return CronTrigger.from_crontab(" ".join(fields), timezone=zone)
 
 
+def _weekdays(part: str) -> list[str]:
+    """The days of `5`, `1-5`, `fri-mon`, `0-6/2`, `*/2`: a week begins on Sunday, and a range may go over its end."""
+    match = _PART.fullmatch(part)
+    if match is None:
+        msg = f"expected weekdays such as 5, 1-5 or sat,sun, found {part}"
+        raise ValueError(msg)
+    first = _weekday(match["first"] or "0")
+    last = _weekday(match["last"]) if match["last"] else first if match["first"] and not match["step"] else 6
+    if last < first or (match["last"] == "7" and first == 0):
+        last += 7
+    return [_DAYS[number % 7] for number in range(first, last + 1, int(match["step"] or 1))]
+
+
+def _weekday(name: str) -> int:
+    return int(name) % 7 if name.isdigit() else _DAYS.index(name)
+
+
 def next_fire(text: str, zone: ZoneInfo, after: int) -> int | None:
-    """The first fire strictly after an instant, or None when there is none."""
-    start = to_datetime(after, zone) + timedelta(milliseconds=1)
-    fire = trigger_of(text, zone).get_next_fire_time(None, start)
-    return to_instant(fire) if fire is not None else None
+    """The first fire strictly after an instant, or None when there is none. Summer time: as local_instant has it."""
+    trigger = trigger_of(text, _WALL)
+    start = to_datetime(after, zone).replace(tzinfo=_WALL, fold=0) + timedelta(milliseconds=1)
+    while (fire := trigger.get_next_fire_time(None, start)) is not None:
+        instant = local_instant(fire.date(), fire.hour * 60 + fire.minute, zone)
+        if instant > after:
+            return instant
+        start = fire + timedelta(minutes=1)  # the second pass of an overlap
+    return None

@@ -18,6 +18,7 @@ class Scopes:
         self.journey, self.audience, self.world = journey, audience, world
         self.base = Scope(
             user=audience.user_types(),
+            sure=audience.never_missing(),
             segments=frozenset(audience.segments),
             events=frozenset(audience.events),
             journeys=journeys | {journey.id},

@@ -98,14 +98,16 @@ def parse_source(text: str, file: str) -> Source:
         place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
         source.findings.append(Finding("J005", place, {"problem": error.problem or error.context or "syntax"}))
         source.data = None
+    except _TooDeep:
+        source.data = None
     except (YAMLError, ValueError) as error:
         source.report("J005", (), problem=str(error).splitlines()[0] if str(error) else "syntax")
         source.data = None
     return source
 
 
-class _TooDeep(ValueError):
-    pass
+class _TooDeep(Exception):
+    """The rest of the file is not read."""
 
 
 class _Builder:
@@ -143,7 +145,8 @@ class _Builder:
             self.source.findings.append(Finding("J006", self._at(event), {"found": str(tag)}))
         if isinstance(event, ScalarEvent):
             quoted = event.style in ("'", '"', "|", ">")
-            self._add(event.value if quoted else _plain(event.value), where, quoted=quoted)
+            is_key = bool(self.pending) and isinstance(self.stack[-1][1], dict) and self.pending[-1] is None
+            self._add(event.value if quoted or is_key else _plain(event.value), where, quoted=quoted)
         elif isinstance(event, MappingStartEvent):
             self._open({}, where)
         elif isinstance(event, SequenceStartEvent):
@@ -154,8 +157,7 @@ class _Builder:
     def _open(self, container: Any, where: tuple[int, int]) -> None:
         if len(self.stack) >= DEEPEST:
             self.source.findings.append(Finding("J017", Place(self.source.file, *where), {"limit": DEEPEST}))
-            msg = "nested too deep"
-            raise _TooDeep(msg)
+            raise _TooDeep
         path = self._add(container, where)
         self.stack.append((path, container))
         self.pending.append(None)

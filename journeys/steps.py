@@ -26,12 +26,15 @@ from journeys.compiled import (
 from journeys.contents import ContentReader
 from journeys.duration import DAY, parse_duration, parse_time_of_day, parse_window
 from journeys.errors import did_you_mean
-from journeys.expression import Problem, Scope, kind_of, parse_condition, parse_expression
+from journeys.expression import Const, Problem, Scope, drops_of, kind_of, parse_condition, parse_expression
 from journeys.rule import Rule, rule_of
 from journeys.scopes import Scopes
 from journeys.source import Path_, Source
 from journeys.template import Template, parse_template
 from journeys.values import ValueType
+
+
+_NEVER = rule_of("false", Const(value=False, kind="boolean"))
 
 
 @dataclass
@@ -63,7 +66,7 @@ class Rules:
         if text is None:
             return None
         node, problems = parse_condition(text, scope)
-        self.report(problems, path)
+        self.report(problems or drops_of(node, scope), path)
         return self._kept(rule_of(text, node)) if node is not None else None
 
     def expression(self, text: str | None, scope: Scope, path: Path_, kinds: tuple[ValueType, ...], expected: str) -> Rule | None:
@@ -113,9 +116,8 @@ class StepReader:
             if placed.step.if_ is not None:
                 placed.moves["pass"] = placed.follows
             line = self.source.place(placed.path).line
-            if spec is not None:
-                kind = model.kind_name(placed.step)
-                compiled[placed.id] = CompiledStep(placed.id, kind, index, line, only_if, spec, placed.moves, placed.named)
+            kind = model.kind_name(placed.step)
+            compiled[placed.id] = CompiledStep(placed.id, kind, index, line, only_if, spec, placed.moves, placed.named)
         return compiled, first
 
     # --- placing: ids and what follows what
@@ -217,7 +219,8 @@ class StepReader:
 
     # --- the meaning of each kind
 
-    def _spec(self, placed: Placed, scope: Scope) -> Spec | None:
+    def _spec(self, placed: Placed, scope: Scope) -> Spec:
+        """The step's spec; parts that are wrong are reported and stand in as never or nothing, so that the flow stays whole."""
         step, path = placed.step, placed.path
         if isinstance(step, model.SendStep):
             return self._send(step, path, scope)
@@ -227,7 +230,7 @@ class StepReader:
             return self._wait(step, path, scope)
         if isinstance(step, model.BranchStep):
             rules = [self.rules.condition(c.when, scope, (*path, "branch", i, "when")) for i, c in enumerate(step.branch)]
-            return BranchSpec(tuple(r for r in rules if r is not None))
+            return BranchSpec(tuple(r or _NEVER for r in rules))
         if isinstance(step, model.SplitStep):
             return self._split(step, path)
         if isinstance(step, model.GrantStep):
@@ -271,11 +274,10 @@ class StepReader:
         self.source.report("J030", path, found=name, hint=did_you_mean(name, self.scopes.world.robots))
         return None
 
-    def _delay(self, step: model.DelayStep, path: Path_, scope: Scope) -> DelaySpec | None:
+    def _delay(self, step: model.DelayStep, path: Path_, scope: Scope) -> DelaySpec:
         if isinstance(step.delay, str):
             return DelaySpec(parse_duration(step.delay), None)
-        moment = self._moment(step.delay, (*path, "delay"), scope)
-        return DelaySpec(None, moment) if moment else None
+        return DelaySpec(None, self._moment(step.delay, (*path, "delay"), scope))
 
     def _moment(self, until: model.Until, path: Path_, scope: Scope) -> Moment | None:
         clock = parse_time_of_day(until.until)
@@ -298,12 +300,11 @@ class StepReader:
         at = parse_time_of_day(until.at) if until.at else None
         return Moment(clock, rule, offset, at, tuple(until.days or ()), missing, until.if_past or "go_on")
 
-    def _wait(self, step: model.WaitStep, path: Path_, scope: Scope) -> WaitSpec | None:
+    def _wait(self, step: model.WaitStep, path: Path_, scope: Scope) -> WaitSpec:
         wait, here = step.wait_for, (*path, "wait_for")
         forms = [k for k in ("event", "when", "any_of") if getattr(wait, k) is not None]
         if len(forms) != 1:
             self.source.report("J015", here, key=True, expected="event, when, any_of", found=", ".join(forms) or "none")
-            return None
         for key in ("where", "of", "any_subject"):
             if getattr(wait, key) and wait.event is None:
                 self.source.report("J085", (*here, key), key=True, found=key, needs="event")
@@ -317,13 +318,13 @@ class StepReader:
                 cases.append(self.match(case.event, case.where, case.of, at, scope, any_subject=case.any_subject))
         else:
             when = self.rules.condition(wait.when, _over_time(scope), (*here, "when"))
-        timeout: int | Moment | None
+        timeout: int | Moment
         if isinstance(wait.timeout, str):
             timeout = parse_duration(wait.timeout) or 0
         else:
             until = model.Until(until=wait.timeout.until, offset=wait.timeout.offset, if_missing="go_on")
-            timeout = self._moment(until, (*here, "timeout"), scope)
-        return WaitSpec(tuple(cases), when, timeout) if timeout is not None else None
+            timeout = self._moment(until, (*here, "timeout"), scope) or 0
+        return WaitSpec(tuple(cases), when, timeout)
 
     def match(
         self, event: Any, where: str | None, of: str | None, path: Path_, scope: Scope, *, any_subject: bool

@@ -20,7 +20,7 @@ _OPEN = re.compile(r"\{\{|\{%|\{#")
 
 
 class CannotRender(Exception):
-    """A text could not be rendered for this user: a value is missing, or the result is over 4 KB."""
+    """A text could not be rendered for this user: a value is missing or of another type, or the result is over 4 KB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,11 @@ def render(template: Template, facts: Any) -> str:
     """The text for one user; a missing value without `default` raises CannotRender, never prints `None`."""
     if not template.nodes:
         return template.source
-    text = "".join(part if isinstance(part, str) else part(facts) for part in template.parts)
+    try:
+        text = "".join(part if isinstance(part, str) else part(facts) for part in template.parts)
+    except (TypeError, ValueError, OverflowError) as error:  # an untyped value of an API entry or of an answer
+        msg = "a value has another type than the text expects"
+        raise CannotRender(msg) from error
     if len(text) * 4 > LONGEST_OUTPUT and len(text.encode()) > LONGEST_OUTPUT:
         msg = f"the text is longer than {LONGEST_OUTPUT} bytes"
         raise CannotRender(msg)
@@ -100,7 +104,11 @@ def _expression(source: str, scope: Scope) -> tuple[Node, Closure] | Problem:
         return Problem("J060", {"problem": error.message}, source)
     except RecursionError:
         return Problem("J060", {"problem": "nested too deep"})
+    except ValueError:  # Python refuses to read that many digits
+        return Problem("J060", {"problem": "a number of too many digits"})
     except _Refused as refused:
+        if refused.problem.code == "J040":
+            return Problem("J060", refused.problem.params, source)
         if refused.problem.code == "J041":
             return Problem("J061", refused.problem.params, refused.problem.word or source)
         return refused.problem

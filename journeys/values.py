@@ -19,6 +19,7 @@ Value = str | int | float | bool | list[str] | None
 
 LARGEST_NUMBER = 1e12
 _SECONDS_BELOW = 100_000_000_000  # an epoch below this is seconds (year 5138), above it milliseconds
+_YEAR_1900, _YEAR_2100 = -2_208_988_800_000, 4_102_444_800_000
 _ANNIVERSARY = re.compile(r"(?:\d{4}-)?(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])(?:[T ].*)?")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -98,14 +99,15 @@ def parse_time(value: Any, zone: ZoneInfo) -> int | None:
         if not math.isfinite(value):
             return None
         ms = int(value * 1000) if abs(value) < _SECONDS_BELOW else int(value)
-        return ms if 0 <= ms < 4_102_444_800_000 else None  # 1970 to 2100
+        return ms if 0 <= ms < _YEAR_2100 else None
     if not isinstance(value, str) or not value:
         return None
     try:
         moment = datetime.fromisoformat(value.strip())
-        return to_instant(moment if moment.tzinfo else moment.replace(tzinfo=zone))
+        ms = to_instant(moment if moment.tzinfo else moment.replace(tzinfo=zone))
     except (ValueError, OverflowError):
         return None
+    return ms if _YEAR_1900 <= ms < _YEAR_2100 else None  # what lies outside cannot be shown in every zone
 
 
 def print_number(number: float) -> str:

@@ -101,9 +101,7 @@ class _Stop(Exception):
 
 
 class _Walk:
-    def __init__(
-        self, journey: CompiledJourney, audience: Audience, enrolment: Enrolment, user: User, reach: Reach, now: int
-    ) -> None:
+    def __init__(self, journey: CompiledJourney, audience: Audience, enrolment: Enrolment, user: User, reach: Reach, now: int) -> None:
         self.journey, self.audience, self.enrolment, self.user, self.reach, self.now = journey, audience, enrolment, user, reach, now
         self.at = enrolment.begun_at
         self.decision = Decision(enrolment)
@@ -149,8 +147,9 @@ class _Walk:
 
     def _wait_due(self, step: CompiledStep, spec: WaitSpec) -> bool:
         until = self.enrolment.context["until"]
-        if spec.when is not None and spec.when.test(self._facts_at(self.at)):
-            self._matched(step, 1, {}, {"clause": spec.when.text, "values": spec.when.values(self.facts)})
+        facts = self._facts_at(self.at)
+        if spec.when is not None and spec.when.test(facts):
+            self._matched(step, 1, {}, {"clause": spec.when.text, "values": spec.when.values(facts)})
         elif self.at >= until:
             del self.enrolment.context["until"]
             self.results[step.id] = {"timed_out": True}
@@ -491,12 +490,13 @@ class _Walk:
         self, step: CompiledStep, kind: Any, key: str, visit: int, user_id: str, channel: str, content: dict[str, Any], timeout: int
     ) -> None:
         purpose, priority = self.journey.journey.purpose, self.journey.journey.priority
+        until = max(self.at, self.now) + timeout  # asked now, however late the step is: an outage is not the effect's time
         self.decision.messages.append(
-            NewMessage(key, kind, step.id, visit, user_id, channel, None, purpose, None, priority, 0, self.at, self.at + timeout, content)
+            NewMessage(key, kind, step.id, visit, user_id, channel, None, purpose, None, priority, 0, self.at, until, content)
         )
         self.enrolment.context["open"] = visit
         self._log(f"{kind}_asked", step.id, {"what": channel, "key": key})
-        self._rest(max(self.at, self.now) + timeout)
+        self._rest(until)
 
     def _failed_at_once(self, step: CompiledStep, reason: str) -> str:
         trigger, ends = self._effect_result(step, ok=False, reason=reason, answer={})

@@ -22,6 +22,7 @@ from runtime.policy import (
     Rules,
     Sending,
     Touch,
+    UnknownReach,
     address,
     first_stop,
     longest_cap,
@@ -29,9 +30,10 @@ from runtime.policy import (
     person_reach,
     robot_reach,
 )
-from runtime.sending import compose
+from runtime.sending import Held, compose
 from runtime.state import NewMessage, User, stable_key
 from runtime.store import SqlStore
+from runtime.store.codec import Unreadable
 from runtime.store.ledger import LedgerRow
 from runtime.store.writer import LEDGER
 
@@ -84,7 +86,9 @@ class Delivery:
             for what, n in self.store.database.write(lambda tx: self.store.ledger.reap(tx, now), LEDGER).items():
                 done.add(what, n)
             self._resolve(now, limit, done)
-        claimed = self.store.database.write(lambda tx: self.store.ledger.claim(tx, now, limit, now + LEASE), LEDGER)
+        claimed = self.store.database.write(
+            lambda tx: self.store.ledger.claim(tx, now, limit, now + LEASE, virtual=self.engine.virtual), LEDGER
+        )
         if not claimed:
             return done
         attempts = self.store.database.write(lambda tx: self._intend(tx, claimed, now, done), LEDGER)
@@ -123,6 +127,8 @@ class Delivery:
         if row.cancelled:
             ledger.set_aside(tx, row, "SUPPRESSED", "cancelled", now)
             return "suppressed"
+        if isinstance(row.content, Unreadable):
+            return self._unreadable(tx, row, now)
         if row.kind == "grant":
             if row.attempts == 0 and not ledger.reserve(tx, row.channel):
                 self._settle_effect(tx, row, now, ok=False, reason="budget", from_state="CLAIMED")
@@ -142,6 +148,13 @@ class Delivery:
             return state.lower()
         return None
 
+    def _unreadable(self, tx: Any, row: LedgerRow, now: int) -> str:
+        if row.kind == "message":
+            self.store.ledger.set_aside(tx, row, "SUPPRESSED", "invalid_content", now)
+            return "suppressed"
+        self._settle_effect(tx, row, now, ok=False, reason="invalid_content", from_state="CLAIMED")
+        return "rejected"
+
     def _between(self, row: LedgerRow) -> tuple[int, int] | None:
         spec = self._spec(row)
         return spec.between if spec is not None else None
@@ -157,11 +170,13 @@ class Delivery:
         audience = self.engine.catalogue.audience
         return first_stop(audience.stops, UserFacts(audience, user, now))
 
-    def _reach(self, tx: Any, rows: list[LedgerRow], now: int) -> dict[str, tuple[PersonReach, User | None]]:
+    def _reach(
+        self, tx: Any, rows: list[LedgerRow], now: int, *, lock: bool = True, besides: str = ""
+    ) -> dict[str, tuple[PersonReach, User | None]]:
         ids = sorted({row.user_id for row in rows if not row.user_id.startswith(ROBOT)})
-        users = self.store.people.load_users(tx, ids, lock=True)
+        users = self.store.people.load_users(tx, ids, lock=lock)
         span = longest_cap(self.rules)
-        touches = self.store.ledger.touches(tx, ids, now - span, started_only=True) if span else {}
+        touches = self.store.ledger.touches(tx, ids, now - span, started_only=True, besides=besides) if span else {}
         found: dict[str, tuple[PersonReach, User | None]] = {}
         for row in rows:
             user = users.get(row.user_id)
@@ -234,19 +249,26 @@ class Delivery:
         users = self.store.people.load_users(tx, [row.owner_id])
         if enrolment is None or row.owner_id not in users:
             return None
-        people = self._reach(tx, [row], now)
+        people = self._reach(tx, [row], now, lock=False, besides=row.key)  # the refused attempt is no touch
         reach = Reach(self.rules, {user_id: person for user_id, (person, _) in people.items()})
         context = enrolment.context
         facts = UserFacts(self.engine.catalogue.audience, users[row.owner_id], now, reach=reach, entry=context.get("entry", {}),
                           steps=context.get("steps", {}), purpose=versioned.journey.journey.purpose)  # fmt: skip
         step = versioned.journey.steps[row.step]
-        made = compose(versioned.journey, step, spec, enrolment, facts, reach, row.visit, row.not_before, now, row.position + 1)
-        return made[0] if isinstance(made, list) else None
+        start = row.position + 1
+        try:
+            made = compose(versioned.journey, step, spec, enrolment, facts, reach, row.visit, row.not_before, now, start)
+            if isinstance(made, Held):  # a window has closed meanwhile: it waits in the ledger, and is asked again then
+                made = compose(versioned.journey, step, spec, enrolment, facts, reach, row.visit, row.not_before, made.hold.until, start)
+        except UnknownReach:  # `to` names somebody else by now: a message does not change its recipient
+            return None
+        return made[0] if isinstance(made, list) and made[0].user_id == row.user_id else None
 
     # --- effects
 
     def _settle_effect(self, tx: Any, row: LedgerRow, now: int, *, ok: bool, reason: str, from_state: str) -> None:
-        self.store.ledger.rejected(tx, row, from_state, reason, now)
+        if not self.store.ledger.rejected(tx, row, from_state, reason, now):
+            return  # a late no of an attempt that somebody else has taken over
         if row.kind == "grant" and from_state == "SENDING":
             self.store.ledger.settle_budget(tx, row.channel, issued=False)
         self._resume(tx, row, now, ok=ok, reason=reason, answer={})
@@ -267,6 +289,7 @@ class Delivery:
         with self.store.database.reading() as tx:
             unknown = self.store.ledger.unknowns(tx, now, limit)
             keys = {row.key: self.store.ledger.vendor_key_of(tx, row) or "" for row in unknown}
+            begun = {row.key: self.store.ledger.first_attempt_at(tx, row) or 0 for row in unknown}
         for row in unknown:
             channel = self._channel(row)
             if channel is None:
@@ -274,17 +297,22 @@ class Delivery:
             message = self._message(row, keys[row.key], "", now)
             found = channel.look_up(message) if channel.guarantee == "query" else Unknown()
             self.store.database.write(
-                lambda tx, row=row, found=found, channel=channel: self._settle(tx, row, found, channel, now, done), LEDGER
-            )  # type: ignore[misc]
+                lambda tx, row=row, found=found, channel=channel: self._settle(  # type: ignore[misc]
+                    tx, row, found, channel, now, done, begun[row.key]
+                ),
+                LEDGER,
+            )
 
-    def _settle(self, tx: Any, row: LedgerRow, found: Accepted | Rejected | Unknown, channel: Channel, now: int, done: Delivered) -> None:
+    def _settle(
+        self, tx: Any, row: LedgerRow, found: Accepted | Rejected | Unknown, channel: Channel, now: int, done: Delivered, begun: int
+    ) -> None:
         ledger = self.store.ledger
         if isinstance(found, Accepted):
             done.add(self._record_one(tx, row, found, now))
         elif isinstance(found, Rejected):
-            ledger.resolve(tx, row, "PENDING", "the vendor never had it", now)
+            ledger.resolve(tx, row, "PENDING", "the vendor never had it", now, proven=True)
             done.add("resolved")
-        elif channel.guarantee == "key" and row.ambiguous <= KEY_LIFETIME // DEADLINE:
+        elif channel.guarantee == "key" and now + DEADLINE < begun + KEY_LIFETIME:
             ledger.resolve(tx, row, "PENDING", "repeated with the same key", now)
             done.add("resolved")
         elif channel.guarantee == "query":

@@ -198,7 +198,7 @@ class Engine:
                         session.run_until(now, inclusive=True)
                     else:
                         session.due(tracked, now)
-                    if not tracked.changed:
+                    if not tracked.changed and not (self.virtual and session.waits_for_effect):
                         self._stuck(work, tracked)
                 except (DBAPIError, MemoryError):
                     raise

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from journeys.duration import DAY
+from journeys.duration import DAY, format_duration
 from journeys.localtime import day_start, in_window, next_local, week_start
 from runtime.state import User
 
@@ -46,7 +46,7 @@ class Cap:
 
     def __str__(self) -> str:
         what = " ".join(p for p in (self.channel, self.purpose, self.topic) if p) or "all"
-        per = self.per if isinstance(self.per, str) else f"{self.per // DAY}d"
+        per = self.per if isinstance(self.per, str) else format_duration(self.per)
         return f"{what} {self.most}/{per}"
 
 

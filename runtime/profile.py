@@ -105,7 +105,7 @@ def read_trait(trait: Trait, user: User, now: int) -> Any:
     """The aggregate's value at `now`, or None when there is not enough to say."""
     if not trait.within:
         return _read_state(trait, user.profile.get("a", {}).get(trait.name))
-    entries = [e for e in history_within(user, trait.event, trait.within, now) if _entry_counts(trait, e)]
+    entries = [e for e in history_within(user, trait.event, trait.within, now) if _entry_counts(trait, e, user)]
     if trait.aggregate == "count":
         return len(entries)
     state: Any = None
@@ -120,11 +120,11 @@ def _fold_windowed(trait: Trait, state: Any, event: Event, user: User) -> Any:
     return _fold(trait, state, event, user)
 
 
-def _entry_counts(trait: Trait, entry: list[Any]) -> bool:
+def _entry_counts(trait: Trait, entry: list[Any], user: User) -> bool:
     if trait.where is None:
         return True
     time, tie, data = entry
-    fields = {**data, "id": tie, "type": trait.event, "time": time}
+    fields = {**data, "id": tie, "type": trait.event, "time": time, "user_id": user.id}
     return bool(trait.where.test(_EventFacts(fields, time)))
 
 

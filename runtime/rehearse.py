@@ -1,6 +1,6 @@
 """Runs the `tests:` of a journey file: a story on a virtual clock through the real engine, in a scratch database."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -8,8 +8,10 @@ from zoneinfo import ZoneInfo
 from channels.message import Accepted, Channel, Message, Rejected
 from channels.recording import SilentChannel
 from journeys.audience import Audience, Trait
+from journeys.check import Checked
 from journeys.compiled import CompiledJourney
 from journeys.duration import DAY, format_duration, parse_duration
+from journeys.errors import Finding
 from journeys.localtime import print_instant
 from journeys.model import Expectation, JourneyTest
 from journeys.values import coerce, parse_time
@@ -19,6 +21,7 @@ from runtime.deliver import Delivery
 from runtime.engine import Engine
 from runtime.policy import ADDRESS_OF, Rules
 from runtime.session import Rehearsal
+from runtime.settings import Project
 from runtime.state import Event, Fact, User
 from runtime.store import open_store
 from runtime.virtual import VirtualRun
@@ -64,6 +67,22 @@ class _Refusing:
 def rehearse(journey: CompiledJourney, audience: Audience, world: World, rules: Rules) -> list[Rehearsed]:
     """Run every test of the file."""
     return [_Rehearsal(journey, audience, world, rules, test).run() for test in journey.journey.tests]
+
+
+def check_tests(checked: Checked, project: Project, progress: Callable[[int], None]) -> tuple[list[Finding], int]:
+    """Run the tests of all files; a finding for each that fails, at its place, and how many were run."""
+    findings: list[Finding] = []
+    count = 0
+    for journey in checked.journeys.values():
+        source = checked.sources[journey.id]
+        for index, test in enumerate(journey.journey.tests):
+            result = _Rehearsal(journey, checked.audience, project.world(), project.rules(), test).run()
+            count += 1
+            progress(count)
+            if result.problems:
+                params = {"test": test.name, "problem": "; ".join(result.problems)}
+                findings.append(Finding("J111", source.place(("tests", index)), params))
+    return findings, count
 
 
 class _Rehearsal:

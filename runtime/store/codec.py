@@ -1,6 +1,7 @@
 """How personal columns are written: one place, so that encryption and erasure change nothing else."""
 
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NoReturn
 
 import orjson
 
@@ -8,6 +9,35 @@ PERSONAL_COLUMNS = frozenset(
     {"users.profile", "users.reach", "events.data", "inbox.payload", "enrolments.context", "log.entries", "messages.content",
      "refusals.why", "quarantine.body"}
 )  # fmt: skip
+
+
+class Unreadable(Mapping[str, Any]):
+    """A stored text that is no JSON object: whoever asks for its content gets the error, so that it costs one record only.
+
+    Written back it is the text as it was.
+    """
+
+    def __init__(self, column: str, text: str) -> None:
+        self.column, self.text = column, text
+
+    def _refuse(self) -> NoReturn:
+        raise ValueError(f"{self.column} cannot be read: {self.text[:60]!r}")
+
+    def __getitem__(self, key: str) -> Any:
+        self._refuse()
+
+    def __iter__(self) -> Iterator[str]:
+        self._refuse()
+
+    def __len__(self) -> int:
+        self._refuse()
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        """As a dict's: refused like every other use."""
+        self._refuse()
+
+    def __repr__(self) -> str:
+        return f"Unreadable({self.column})"
 
 
 class Codec:
@@ -20,6 +50,22 @@ class Codec:
     def decode(self, column: str, user_id: str, text: str) -> Any:  # noqa: ARG002 - see the class
         """The value of a stored text."""
         return orjson.loads(text)
+
+    def decode_object(self, column: str, user_id: str, text: str) -> Any:
+        """The mapping of a stored text; Unreadable when it is none, which raises when it is used and not before."""
+        if text == "{}":
+            return {}
+        try:
+            value = self.decode(column, user_id, text)
+        except ValueError:
+            return Unreadable(column, text)
+        return value if isinstance(value, dict) else Unreadable(column, text)
+
+    def encode_object(self, column: str, user_id: str, value: Any) -> str:
+        """The stored text of a mapping."""
+        if isinstance(value, Unreadable):
+            return value.text
+        return self.encode(column, user_id, value) if value else "{}"
 
 
 def compact(value: Any) -> str:

@@ -45,7 +45,11 @@ class Database:
         if lock:
             self._lock = lock_file(path)
         if path.exists() and path.stat().st_size:
-            _refuse_corrupt(path, "quick_check(1)" if lock else "schema_version")
+            try:
+                _refuse_corrupt(path, "quick_check(1)" if lock else "schema_version")
+            except StoreError:
+                self._unlock()
+                raise
 
     def _sqlite(self, scratch: bool) -> Engine:
         options: dict[str, Any] = {"poolclass": StaticPool} if self.in_memory else {}
@@ -147,6 +151,9 @@ class Database:
             with contextlib.suppress(DatabaseError), self.engine.connect() as connection:
                 _run_pragma(connection, "PRAGMA wal_checkpoint(TRUNCATE)")
         self.engine.dispose()
+        self._unlock()
+
+    def _unlock(self) -> None:
         if self._lock is not None:
             self._lock.close()
             self._lock = None

@@ -118,7 +118,7 @@ class Inbox:
         event = None
         if row.event_id is not None:
             event = event_of((row.event_id, row.type, row.event_user, row.time, row.event_received, row.data), self._codec)
-        payload = None if row.payload is None else self._codec.decode("inbox.payload", row.user_id, row.payload)
+        payload = None if row.payload is None else self._codec.decode_object("inbox.payload", row.user_id, row.payload)
         return Note(row.id, row.user_id, row.kind, row.received_at, event, payload)
 
     def finish(self, tx: Connection, note_ids: Sequence[int]) -> None:
@@ -145,9 +145,11 @@ class Inbox:
         ).scalar_one_or_none()
         self.add_note(tx, watcher, "forward", None, at, row)
 
-    def events_since(self, tx: Connection, user_ids: Sequence[str], after: int) -> list[Event]:
-        """Projected events of these users with a time after an instant, in the order of their times."""
-        pending = select(inbox.c.event_row).where(inbox.c.user_id.in_(user_ids), inbox.c.event_row.is_not(None))
+    def events_since(self, tx: Connection, user_ids: Sequence[str], after: int, done: Sequence[int] = ()) -> list[Event]:
+        """Projected events (`done` are notes being finished) with a time after an instant, in the order of their times."""
+        pending = select(inbox.c.event_row).where(
+            inbox.c.user_id.in_(user_ids), inbox.c.event_row.is_not(None), inbox.c.id.not_in(done), inbox.c.kind == "event"
+        )
         rows = tx.execute(
             select(events.c.event_id, events.c.type, events.c.user_id, events.c.time, events.c.received_at, events.c.data)
             .where(events.c.user_id.in_(user_ids), events.c.time > after, events.c.type != "$user", events.c.id.not_in(pending))

@@ -98,20 +98,21 @@ class Ledger:
         if not enrolment_ids:
             return
         mine = messages.c.enrolment_id.in_(enrolment_ids) & (messages.c.kind == "message")
+        unproven = case((messages.c.ambiguous > 0, "ABANDONED"), else_="SUPPRESSED")  # an earlier attempt may have arrived
         tx.execute(
-            update(messages).where(mine, messages.c.state.in_(("PENDING", "CLAIMED")), messages.c.ambiguous == 0)
-            .values(state="SUPPRESSED", reason=reason, settled_at=now)
+            update(messages).where(mine, messages.c.state.in_(("PENDING", "CLAIMED")))
+            .values(state=unproven, reason=reason, settled_at=now, lease_until=None)
         )  # fmt: skip
         tx.execute(update(messages).where(mine, messages.c.state.in_(("SENDING", "UNKNOWN"))).values(cancelled=True))
 
     # --- T1, T2, T11 and the reaper's half of T7
 
-    def claim(self, tx: Connection, now: int, limit: int, lease_until: int) -> list[LedgerRow]:
-        """PENDING → CLAIMED for the most urgent messages whose time has come."""
+    def claim(self, tx: Connection, now: int, limit: int, lease_until: int, *, virtual: bool = False) -> list[LedgerRow]:
+        """PENDING → CLAIMED for the most urgent messages whose time has come and (but on a virtual clock) is not over."""
         query = (
             select(messages.c.key)
             .where(messages.c.state == "PENDING", messages.c.not_before <= now)
-            .where(or_(messages.c.expires_at.is_(None), messages.c.expires_at > now))
+            .where(or_(messages.c.expires_at.is_(None), messages.c.expires_at > (messages.c.not_before if virtual else now)))
             .order_by(messages.c.priority.desc(), messages.c.not_before, messages.c.key)
             .limit(limit)
         )
@@ -129,7 +130,7 @@ class Ledger:
 
     def _row(self, row: Any) -> LedgerRow:
         values = dict(zip(_FIELDS, row, strict=True))
-        values["content"] = self._codec.decode("messages.content", values["user_id"], values["content"])
+        values["content"] = self._codec.decode_object("messages.content", values["user_id"], values["content"])
         values["cancelled"] = bool(values["cancelled"])
         return LedgerRow(**values)
 
@@ -141,13 +142,16 @@ class Ledger:
             update(messages).where(messages.c.state == "SENDING", over)
             .values(state="UNKNOWN", lease_until=None, ambiguous=messages.c.ambiguous + 1, reason="the sender died or was cut off")
         )  # fmt: skip
-        late = (messages.c.state == "PENDING") & (messages.c.expires_at <= now) & (messages.c.kind == "message")
         expired = tx.execute(
             update(messages)
-            .where(late)
+            .where(messages.c.state == "PENDING", messages.c.expires_at <= now)
             .values(state=case((messages.c.ambiguous > 0, "ABANDONED"), else_="EXPIRED"), reason="expired", settled_at=now)
-        )
-        return {"released": released.rowcount, "unknown": unknown.rowcount, "expired": expired.rowcount}
+            .returning(messages.c.kind, messages.c.channel, messages.c.attempts, messages.c.ambiguous)
+        ).all()
+        for row in expired:  # a grant that was tried holds a unit; it goes back unless it may have been given
+            if row.kind == "grant" and row.attempts and not row.ambiguous:
+                self.settle_budget(tx, row.channel, issued=False)
+        return {"released": released.rowcount, "unknown": unknown.rowcount, "expired": len(expired)}
 
     # --- T3: the intent
 
@@ -172,9 +176,10 @@ class Ledger:
 
     def put_back(self, tx: Connection, row: LedgerRow, from_state: str, not_before: int, reason: str) -> bool:
         """CLAIMED (a hold) or SENDING (definitely not accepted, T6) → PENDING, not before an instant."""
-        if from_state == "SENDING":
+        moved = self._move(tx, row, from_state, state="PENDING", not_before=not_before, reason=reason, lease_until=None)
+        if moved and from_state == "SENDING":
             self._end_attempt(tx, row, "RETRY", None, reason, not_before)
-        return self._move(tx, row, from_state, state="PENDING", not_before=not_before, reason=reason, lease_until=None)
+        return moved
 
     # --- T4, T5, T5b, T7: outcomes of the sender's own token
 
@@ -190,26 +195,31 @@ class Ledger:
 
     def rejected(self, tx: Connection, row: LedgerRow, from_state: str, reason: str, now: int) -> bool:
         """A definite no at the last position: REJECTED, or ABANDONED where an earlier attempt stayed unknown."""
-        if from_state == "SENDING":
-            self._end_attempt(tx, row, "REJECTED", None, reason, now)
         state = "ABANDONED" if row.ambiguous else "REJECTED"
-        return self._move(tx, row, from_state, state=state, reason=reason, settled_at=now, lease_until=None)
+        moved = self._move(tx, row, from_state, state=state, reason=reason, settled_at=now, lease_until=None)
+        if moved and from_state == "SENDING":
+            self._end_attempt(tx, row, "REJECTED", None, reason, now)
+        return moved
 
     def next_position(self, tx: Connection, row: LedgerRow, following: NewMessage, reason: str, now: int) -> bool:
         """T5b: a definite no opens the next position of the list, chosen and rendered now."""
-        self._end_attempt(tx, row, "REJECTED", None, reason, now)
         content = self._codec.encode("messages.content", row.user_id, dict(following.content))
-        return self._move(
+        moved = self._move(
             tx, row, "SENDING", state="PENDING", position=following.position, channel=following.channel, template=following.template,
             content=content, not_before=now, lease_until=None, reason=reason,
         )  # fmt: skip
+        if moved:
+            self._end_attempt(tx, row, "REJECTED", None, reason, now)
+        return moved
 
     def unknown(self, tx: Connection, row: LedgerRow, reason: str, now: int) -> bool:
         """T7: SENDING → UNKNOWN."""
-        self._end_attempt(tx, row, "UNKNOWN", None, reason, now)
-        return self._move(
+        moved = self._move(
             tx, row, "SENDING", state="UNKNOWN", reason=reason, ambiguous=messages.c.ambiguous + 1, lease_until=None, not_before=now
         )
+        if moved:
+            self._end_attempt(tx, row, "UNKNOWN", None, reason, now)
+        return moved
 
     # --- T9: the resolver
 
@@ -220,13 +230,13 @@ class Ledger:
             query = query.with_for_update(skip_locked=True)
         return [self._row(row) for row in tx.execute(query)]
 
-    def resolve(self, tx: Connection, row: LedgerRow, state: str, reason: str, now: int) -> bool:
-        """UNKNOWN → PENDING (the same key may be repeated, or it is proven not to be there) or ABANDONED."""
+    def resolve(self, tx: Connection, row: LedgerRow, state: str, reason: str, now: int, *, proven: bool = False) -> bool:
+        """UNKNOWN → PENDING (the same key may be repeated, or it is `proven` not to be there) or ABANDONED."""
         if row.cancelled and state == "PENDING":
             state = "ABANDONED"
         settled = now if state == "ABANDONED" else None
-        proven = 0 if state == "PENDING" else row.ambiguous
-        return self._move(tx, row, "UNKNOWN", state=state, reason=reason, settled_at=settled, not_before=now, ambiguous=proven)
+        ambiguous = 0 if proven else row.ambiguous
+        return self._move(tx, row, "UNKNOWN", state=state, reason=reason, settled_at=settled, not_before=now, ambiguous=ambiguous)
 
     def look_again(self, tx: Connection, row: LedgerRow, at: int) -> None:
         """Nothing is known yet: ask again at an instant."""
@@ -236,6 +246,11 @@ class Ledger:
         """The vendor key of the latest attempt."""
         query = select(attempts.c.vendor_key).where(attempts.c.message_key == row.key).order_by(attempts.c.id.desc()).limit(1)
         return tx.execute(query).scalar_one_or_none()
+
+    def first_attempt_at(self, tx: Connection, row: LedgerRow) -> int | None:
+        """When the present position was tried first: a vendor remembers a key only for so long."""
+        mine = (attempts.c.message_key == row.key) & (attempts.c.position == row.position)
+        return tx.execute(select(func.min(attempts.c.started_at)).where(mine)).scalar_one_or_none()
 
     def _move(self, tx: Connection, row: LedgerRow, from_state: str, **values: Any) -> bool:
         guarded = update(messages).where(messages.c.key == row.key, messages.c.token == row.token, messages.c.state == from_state)
@@ -248,12 +263,15 @@ class Ledger:
 
     # --- reach: touches and budgets
 
-    def touches(self, tx: Connection, user_ids: Sequence[str], since: int, *, started_only: bool) -> dict[str, list[Touch]]:
-        """What counts for caps per recipient: everything planned or sent, or (at T3) only what has started."""
+    def touches(
+        self, tx: Connection, user_ids: Sequence[str], since: int, *, started_only: bool, besides: str = ""
+    ) -> dict[str, list[Touch]]:
+        """What counts for caps per recipient: everything planned or sent, or (at T3) only what has started; not `besides`."""
         states = TOUCHED if started_only else (*TOUCHED, "PENDING", "CLAIMED")
         query = select(messages.c.user_id, messages.c.created_at, messages.c.channel, messages.c.purpose, messages.c.topic).where(
-            messages.c.user_id.in_(user_ids), messages.c.created_at > since, messages.c.kind == "message", messages.c.state.in_(states)
-        )
+            messages.c.user_id.in_(user_ids), messages.c.created_at > since, messages.c.kind == "message", messages.c.state.in_(states),
+            messages.c.key != besides,
+        )  # fmt: skip
         found: dict[str, list[Touch]] = {}
         for user_id, at, channel, purpose, topic in tx.execute(query):
             found.setdefault(user_id, []).append(Touch(at, channel, purpose, topic))

@@ -45,6 +45,13 @@ class Reports:
         query = select(*columns, func.count()).where(messages.c.kind == "message").group_by(*columns)
         return {(journey, channel, state): n for journey, channel, state, n in tx.execute(query)}
 
+    def set_aside(self, tx: Connection) -> dict[tuple[str, str], int]:
+        """(journey, reason) → messages that were planned and then not sent."""
+        columns = (messages.c.journey, messages.c.reason)
+        decided = messages.c.state.in_(("SUPPRESSED", "EXPIRED", "REJECTED"))
+        query = select(*columns, func.count()).where(messages.c.kind == "message", decided).group_by(*columns)
+        return {(journey, reason or ""): n for journey, reason, n in tx.execute(query)}
+
     def ledger_states(self, tx: Connection) -> dict[tuple[str, str], int]:
         """(kind, state) → how many rows of the ledger."""
         query = select(messages.c.kind, messages.c.state, func.count()).group_by(messages.c.kind, messages.c.state)
@@ -110,6 +117,14 @@ class Reports:
             )
         ]
         return Story(user_id, known, mine, lines, sent, refused, happened)
+
+    def received(self, tx: Connection, since: int, until: int) -> list[dict[str, Any]]:
+        """Messages that were accepted in [since, until): who, from which step, with which template."""
+        columns = (messages.c.user_id, messages.c.journey, messages.c.step, messages.c.template, messages.c.purpose)
+        query = select(*columns).where(
+            messages.c.created_at >= since, messages.c.created_at < until, messages.c.kind == "message", messages.c.state == "ACCEPTED"
+        )
+        return [dict(row._mapping) for row in tx.execute(query.order_by(messages.c.created_at, messages.c.key))]  # noqa: SLF001
 
     def some_users(self, tx: Connection, journey: str, status: int, ended_by: str | None, limit: int) -> list[str]:
         """A few users of a journey, for examples."""

@@ -21,7 +21,7 @@ def enrolment_of(row: Any, codec: Codec) -> Enrolment:
     """The enrolment of a row in the order of ENROLMENT_COLUMNS."""
     (id_, key, version, journey, user_id, subject, state, status, due_at, begun_at, entered_at, goal_until, converted_at,
      ended_at, ended_by, context) = row  # fmt: skip
-    decoded = codec.decode("enrolments.context", user_id, context) if context != "{}" else {}
+    decoded = codec.decode_object("enrolments.context", user_id, context)
     return Enrolment(key, journey, version, user_id, subject, state, status, due_at, begun_at, entered_at, goal_until,
                      converted_at, ended_at, ended_by, decoded, id_)  # fmt: skip
 
@@ -38,7 +38,7 @@ def changes_of(enrolment: Enrolment, codec: Codec) -> dict[str, Any]:
         "converted_at": enrolment.converted_at,
         "ended_at": enrolment.ended_at,
         "ended_by": enrolment.ended_by,
-        "context": _context(enrolment, codec),
+        "context": codec.encode_object("enrolments.context", enrolment.user_id, enrolment.context),
     }
 
 
@@ -57,18 +57,14 @@ def new_row_of(enrolment: Enrolment, slot: str, codec: Codec) -> dict[str, Any]:
     }
 
 
-def _context(enrolment: Enrolment, codec: Codec) -> str:
-    return codec.encode("enrolments.context", enrolment.user_id, enrolment.context) if enrolment.context else "{}"
-
-
 def user_of(row: Any, codec: Codec, zone: ZoneInfo) -> User:
     """The user of a row in the order of USER_COLUMNS; `zone` is the project's."""
     user_id, zone_name, profile, reach, segments, stage, audience, recheck_at, evaluated_at = row
     return User(
         id=user_id,
         zone=(zone_named(zone_name) or zone) if zone_name else zone,
-        profile=codec.decode("users.profile", user_id, profile) if profile != "{}" else {},
-        reach=codec.decode("users.reach", user_id, reach) if reach != "{}" else {},
+        profile=codec.decode_object("users.profile", user_id, profile),
+        reach=codec.decode_object("users.reach", user_id, reach),
         segments=parse(segments) if segments != "{}" else {},
         stage=stage,
         recheck_at=recheck_at,
@@ -83,8 +79,8 @@ def user_changes_of(user: User, project_zone: ZoneInfo, codec: Codec) -> dict[st
     return {
         "user_id": user.id,
         "zone": "" if user.zone.key == project_zone.key else user.zone.key,
-        "profile": codec.encode("users.profile", user.id, user.profile) if user.profile else "{}",
-        "reach": codec.encode("users.reach", user.id, user.reach) if user.reach else "{}",
+        "profile": codec.encode_object("users.profile", user.id, user.profile),
+        "reach": codec.encode_object("users.reach", user.id, user.reach),
         "segments": compact(user.segments) if user.segments else "{}",
         "stage": user.stage,
         "audience": user.audience,
@@ -96,7 +92,7 @@ def user_changes_of(user: User, project_zone: ZoneInfo, codec: Codec) -> dict[st
 def event_of(row: Any, codec: Codec) -> Event:
     """The event of a row (event_id, type, user_id, time, received_at, data)."""
     event_id, type_, user_id, time, received_at, data = row
-    return Event(event_id, type_, user_id, time, received_at, codec.decode("events.data", user_id, data))
+    return Event(event_id, type_, user_id, time, received_at, codec.decode_object("events.data", user_id, data))
 
 
 def driver_sql(statement: Executable, dialect: Dialect) -> str:

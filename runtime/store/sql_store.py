@@ -16,6 +16,7 @@ from runtime.store.ledger import Ledger
 from runtime.store.people import People
 from runtime.store.releases import Releases
 from runtime.store.reports import Reports
+from runtime.store.tables import metadata
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -50,6 +51,9 @@ def open_store(url: str, zone: ZoneInfo, mode: str = "inline", *, scratch: bool 
 
 
 def _migrate(database: Database) -> None:
+    if database.in_memory:  # gone with the process: there is nothing to migrate, only to make
+        metadata.create_all(database.engine)
+        return
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     head = ScriptDirectory.from_config(config).get_current_head()

@@ -105,7 +105,8 @@ class ThreadWriter:
             return False
         if unit is None or future is None:
             return True
-        group.append((unit, future))
+        if future.set_running_or_notify_cancel():  # from here on nobody can cancel it: it is committed and told, or neither
+            group.append((unit, future))
         return False
 
     def _commit(self, group: list[tuple[Unit[Any], Future[Any]]], number: int) -> None:

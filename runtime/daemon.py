@@ -1,0 +1,250 @@
+"""`journeyd run`: ticks and HTTP in one process. Stops gracefully: the batch is finished, open requests are answered."""
+
+import asyncio
+import logging
+import signal
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
+from typing import Any
+
+import structlog
+import uvicorn
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+from sqlalchemy.exc import DBAPIError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from journeys.localtime import to_datetime
+from runtime.app import App
+from runtime.applying import apply, check_project, outcome_json
+from runtime.control import listen, socket_path
+from runtime.intake.http import Intake
+from runtime.metrics import Metrics
+from runtime.store.writer import Closed
+
+log = structlog.get_logger("journeyd")
+REGULAR_SECONDS = 1  # the ticks' own rhythm; work that is known wakes them earlier
+MOST_ROUNDS = 20  # of one tick, so that the others get their turn
+STOP_SECONDS = 3
+
+
+class Ticks:
+    """The engine's and the delivery's ticks: every second, at the next known time, and when something arrives."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+        self.counts: dict[str, int] = {"engine": 0, "deliver": 0, "failed": 0}
+        executors = {"default": ThreadPoolExecutor(4)}
+        self.scheduler = BackgroundScheduler(executors=executors, timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1})
+        self._again = {"engine": threading.Event(), "deliver": threading.Event()}
+        self._stopping = threading.Event()
+        self.last_success: int = app.clock.now()
+
+    def start(self) -> None:
+        """Begin to tick."""
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)
+        for name, tick in (("engine", self._engine), ("deliver", self._deliver)):
+            self.scheduler.add_job(self._run, "interval", seconds=REGULAR_SECONDS, args=[name, tick], id=name, misfire_grace_time=None)
+        self.scheduler.start()
+        self.wake("engine")
+        self.wake("deliver")
+
+    def stop(self) -> None:
+        """Let running ticks finish their batch; start no other."""
+        self._stopping.set()
+        self.scheduler.shutdown(wait=True)
+
+    def wake(self, name: str = "engine", at: int | None = None) -> None:
+        """Tick now, or at a known instant."""
+        if self._stopping.is_set():
+            return
+        if at is None:
+            self._again[name].set()
+        moment = to_datetime(self.app.clock.now() if at is None else at, self.app.project.zone)
+        try:
+            self.scheduler.modify_job(name, next_run_time=moment)
+        except LookupError:  # stopping
+            return
+
+    def _run(self, name: str, tick: Callable[[int], int]) -> None:
+        for _ in range(MOST_ROUNDS):
+            if self._stopping.is_set():
+                return
+            self._again[name].clear()
+            try:
+                worked = tick(self.app.clock.now())
+            except Closed:
+                return
+            except DBAPIError as error:
+                self._failed(name, error, with_trace=False)
+                return
+            except Exception as error:  # noqa: BLE001 - a tick that dies must not end the ticking
+                self._failed(name, error, with_trace=True)
+                return
+            self.counts[name] += 1
+            if not worked and not self._again[name].is_set():
+                self._sleep_until_next(name)
+                return
+        self.wake(name)
+
+    def _failed(self, name: str, error: Exception, *, with_trace: bool) -> None:
+        self.counts["failed"] += 1
+        log.error("a tick failed; it is tried again", action="tick_failed", tick=name, error=f"{type(error).__name__}: {error}"[:500],
+                  exc_info=error if with_trace else None)  # fmt: skip
+
+    def _engine(self, now: int) -> int:
+        self.app.engine.refresh()
+        worked = self.app.engine.tick(now)
+        if worked.total:
+            self.wake("deliver")
+        if worked.quarantined:
+            log.warning("records were quarantined", action="quarantined", count=worked.quarantined)
+        self.last_success = now
+        return worked.total
+
+    def _deliver(self, now: int) -> int:
+        done = self.app.delivery.tick(now)
+        if done.total:
+            log.info("messages were worked on", action="delivered", **done.counts)
+            self.wake("engine")  # outcomes of grants and calls wait in the inbox
+        return done.total
+
+    def _sleep_until_next(self, name: str) -> None:
+        app = self.app
+        try:
+            if name == "engine":
+                at = app.engine.next_work()
+            else:
+                with app.store.database.reading() as tx:
+                    at = app.store.ledger.next_work(tx)
+        except DBAPIError:
+            return
+        now = app.clock.now()
+        if at is not None and now < at < now + REGULAR_SECONDS * 1000:
+            self.wake(name, at)
+
+
+def web_app(app: App, ticks: Ticks, intake: Intake) -> Starlette:
+    """The HTTP application: intake, health and metrics."""
+    metrics = Metrics(app, ticks.counts)
+
+    async def healthz(_: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def readyz(_: Request) -> Response:
+        alive = await asyncio.to_thread(app.store.database.alive)
+        lag = app.clock.now() - ticks.last_success
+        ready = alive and lag < 30_000  # noqa: PLR2004 - half a minute without a tick is no service
+        body = {"ready": ready, "database": alive, "last_tick_ms_ago": lag, "release": app.engine.catalogue.release_id}
+        return JSONResponse(body, 200 if ready else 503)
+
+    async def metrics_text(_: Request) -> Response:
+        text = await asyncio.to_thread(metrics.text)
+        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    async def control(request: dict[str, Any]) -> dict[str, Any]:
+        if request.get("command") != "apply":
+            return {"error": f"unknown command {request.get('command')}"}
+        outcome = await asyncio.to_thread(_apply, app, str(request.get("author", "")), str(request.get("message", "")))
+        ticks.wake("engine")
+        return outcome
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        ticks.start()
+        path = socket_path(app.project)
+        server = await listen(path, control) if path is not None else None
+        yield
+        if server is not None and path is not None:
+            server.close()
+            path.unlink(missing_ok=True)
+        await asyncio.to_thread(ticks.stop)
+
+    routes = [*intake.routes(), Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics_text)]
+    application = Starlette(routes=routes, lifespan=lifespan)
+    application.router.redirect_slashes = False
+    return application
+
+
+def _apply(app: App, author: str, message: str) -> dict[str, Any]:
+    return outcome_json(apply(app.store, app.project, check_project(app.project), app.clock.now(), author, message), app.project.language())
+
+
+def configure_logs(*, as_json: bool) -> None:
+    """One line per fact on stderr, each with a stable `action`; JSON where a machine reads it."""
+    renderer: Any = (
+        structlog.processors.JSONRenderer(ensure_ascii=False) if as_json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info if as_json else _keep,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+def _keep(_: Any, __: str, event: Any) -> Any:
+    return event
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, telling when it listens (and on which port, when config says 0)."""
+
+    def __init__(self, config: uvicorn.Config, on_listening: Callable[[int], None]) -> None:
+        super().__init__(config)
+        self._on_listening = on_listening
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """SIGTERM and SIGINT stop gracefully. uvicorn would raise them again afterwards; a stop that was asked for is no failure."""
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    async def startup(self, sockets: Any = None) -> None:
+        await super().startup(sockets)
+        if self.started and self.servers:
+            self._on_listening(self.servers[0].sockets[0].getsockname()[1])
+
+
+def serve(app: App, *, as_json: bool = False) -> int:
+    """Run until SIGTERM or SIGINT; 0 after a graceful stop, 1 when the port could not be had."""
+    configure_logs(as_json=as_json)
+    ticks = Ticks(app)
+    intake = Intake(app.project, app.store, app.engine, app.clock, lambda: ticks.wake("engine"))
+    server_settings = app.project.settings.server
+    config = uvicorn.Config(
+        web_app(app, ticks, intake), host=server_settings.host, port=server_settings.port, log_level="warning", access_log=False,
+        timeout_graceful_shutdown=STOP_SECONDS, lifespan="on", server_header=False, h11_max_incomplete_event_size=32 * 1024,
+    )  # fmt: skip
+
+    def listening(port: int) -> None:
+        log.info(
+            "journeyd is running", action="started", host=server_settings.host, port=port,
+            release=app.engine.catalogue.release_id, journeys=len(app.engine.catalogue.current),
+        )  # fmt: skip
+
+    server = _Server(config, listening)
+    try:
+        server.run()
+    except SystemExit as stopped:  # uvicorn's way to say that the port is taken
+        log.error("the server could not start; is the port taken?", action="start_failed", port=server_settings.port)  # noqa: TRY400
+        return int(stopped.code or 1)
+    finally:
+        app.close()
+        log.info("journeyd has stopped", action="stopped")
+    return 0

@@ -1,0 +1,97 @@
+"""From bytes to plain JSON values: size, compression, encoding, depth. Refusals are values with an HTTP status."""
+
+import json
+import zlib
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import orjson
+
+from journeys.values import clean_text
+
+DEEPEST = 32
+MOST_KEYS = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Why a body was not taken: the status to answer and a stable reason."""
+
+    status: int
+    reason: str
+    detail: str
+
+
+def inflate(body: bytes, encoding: str, limit: int) -> bytes | Unreadable:
+    """The body without its Content-Encoding; never inflates more than `limit` bytes."""
+    encoding = encoding.strip().lower()
+    if encoding in ("", "identity"):
+        return body
+    if encoding not in ("gzip", "x-gzip", "deflate"):
+        return Unreadable(415, "unsupported_encoding", f"expected gzip, deflate or no Content-Encoding, found {encoding[:40]}")
+    inflater = zlib.decompressobj(wbits=47 if encoding != "deflate" else zlib.MAX_WBITS)
+    try:
+        data = inflater.decompress(body, limit + 1)
+        if len(data) > limit:
+            return Unreadable(413, "too_large", f"the body inflates to more than {limit} bytes")
+        if not inflater.eof:
+            return Unreadable(400, "bad_compression", "the compressed body is cut short")
+    except zlib.error as error:
+        return Unreadable(400, "bad_compression", f"the body is not {encoding} ({error})")
+    return data
+
+
+def charset_refusal(content_type: str) -> Unreadable | None:
+    """A refusal of a declared charset other than UTF-8."""
+    for part in content_type.split(";")[1:]:
+        key, _, value = part.strip().partition("=")
+        if key.lower() == "charset" and value.strip().strip('"').lower() not in ("utf-8", "utf8", "us-ascii"):
+            return Unreadable(415, "unsupported_charset", f"expected UTF-8, found charset {value[:40]}")
+    return None
+
+
+def parse_json(body: bytes) -> Any | Unreadable:
+    """The JSON value, texts cleaned; NaN, bad UTF-8 and more than 32 levels are refused."""
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        value = _tolerant(body, str(error))
+        if isinstance(value, Unreadable):
+            return value
+    counter = [0]
+    try:
+        return _clean(value, 0, counter)
+    except ValueError as error:
+        return Unreadable(400, "too_deep" if "deep" in str(error) else "too_many_keys", str(error))
+
+
+def _no_constant(name: str) -> NoReturn:
+    msg = f"{name} is not JSON"
+    raise ValueError(msg)
+
+
+def _tolerant(body: bytes, problem: str) -> Any | Unreadable:
+    """Lone surrogates in escapes, which the fast parser refuses, are taken (and replaced later)."""
+    if b"\\u" not in body or len(body) == 0:
+        return Unreadable(400, "bad_json", f"the body is not JSON: {problem}")
+    try:
+        return json.loads(body.decode("utf-8"), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        return Unreadable(400, "bad_json", f"the body is not JSON: {error}")
+
+
+def _clean(value: Any, depth: int, counter: list[int]) -> Any:
+    if isinstance(value, str):
+        return clean_text(value)
+    if isinstance(value, dict | list):
+        if depth >= DEEPEST:
+            msg = f"nested more than {DEEPEST} deep"
+            raise ValueError(msg)
+        counter[0] += len(value)
+        if counter[0] > MOST_KEYS:
+            msg = f"more than {MOST_KEYS} values"
+            raise ValueError(msg)
+        if isinstance(value, list):
+            return [_clean(item, depth + 1, counter) for item in value]
+        return {clean_text(key): _clean(item, depth + 1, counter) for key, item in value.items()}
+    return value

@@ -1,0 +1,51 @@
+"""Prometheus metrics, read from the database when they are asked for."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from runtime.app import App
+
+
+class Metrics(Collector):
+    """enrolments and messages by state, the lag of due timers, the inbox, ticks."""
+
+    def __init__(self, app: App, ticks: Mapping[str, int]) -> None:
+        self._app, self._ticks = app, ticks
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
+
+    def text(self) -> bytes:
+        """The exposition text."""
+        return generate_latest(self._registry)
+
+    def describe(self) -> list[Any]:
+        """Nothing is known before it is read."""
+        return []
+
+    def collect(self) -> Iterator[Any]:
+        """Read everything in one snapshot."""
+        store, now = self._app.store, self._app.clock.now()
+        with store.database.reading() as tx:
+            enrolments = store.reports.enrolments_by_state(tx)
+            ledger = store.reports.ledger_states(tx)
+            lag, totals = store.reports.due_lag(tx, now), store.reports.totals(tx)
+        inside = GaugeMetricFamily("journeyd_enrolments", "Enrolments by journey and status.", labels=["journey", "status"])
+        for (journey, status), n in enrolments.items():
+            inside.add_metric([journey, status], n)
+        messages = GaugeMetricFamily("journeyd_messages", "Rows of the ledger by kind and state.", labels=["kind", "state"])
+        for (kind, state), n in ledger.items():
+            messages.add_metric([kind, state], n)
+        ticks = CounterMetricFamily("journeyd_ticks", "Ticks by name; failed counts all that failed.", labels=["tick"])
+        for name, n in self._ticks.items():
+            ticks.add_metric([name], n)
+        yield inside
+        yield messages
+        yield ticks
+        yield GaugeMetricFamily("journeyd_due_lag_seconds", "How late the most overdue timer is.", value=lag / 1000)
+        yield GaugeMetricFamily("journeyd_inbox_notes", "Accepted but not yet projected.", value=totals["inbox"])
+        yield GaugeMetricFamily("journeyd_quarantined", "Records set aside.", value=totals["quarantine"])
+        yield GaugeMetricFamily("journeyd_users", "Known users.", value=totals["users"])

@@ -1,0 +1,142 @@
+"""Tables, stories and progress in the terminal. Looks only; what it shows was computed elsewhere."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from journeys.errors import Finding, Language
+from journeys.localtime import print_instant
+from runtime.explain import Line, grounds, sentence
+from runtime.store.reports import Story
+from runtime.texts import reason, word
+
+__all__ = ["findings", "instant", "journeys_table", "paper", "progress", "spinner", "status", "story", "word"]
+
+
+def paper() -> Console:
+    """Stdout for people: as wide as the terminal, and wide enough for tables where it is a file."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=max(console.width, 140))
+
+
+@contextmanager
+def progress(console: Console, title: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr; call with what is done so far."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(title, total=total)
+        yield lambda done: bar.update(task, completed=done)
+
+
+@contextmanager
+def spinner(console: Console, title: str) -> Iterator[Callable[[str], None]]:
+    """A spinner with a text that changes, for work whose end is not known."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda text: bar.update(task, description=f"{title} {text}")
+
+
+def instant(at: int, zone: ZoneInfo) -> str:
+    """An instant for people."""
+    return print_instant(at, zone)
+
+
+def findings(console: Console, found: Sequence[Finding], language: Language) -> None:
+    """One clickable line per finding."""
+    for finding in found:
+        colour = "red" if finding.severity == "error" else "yellow"
+        console.print(f"{escape(str(finding.place))}: [{colour}]{finding.code}[/{colour}] {escape(finding.text(language))}")
+
+
+def _pairs(counts: dict[str, int], language: Language, *, reasons: bool) -> str:
+    return "\n".join(f"{reason(name, language) if reasons else name} {n:,}" for name, n in sorted(counts.items(), key=lambda i: -i[1]))
+
+
+def journeys_table(console: Console, journeys: dict[str, dict[str, Any]], language: Language) -> None:
+    """Per journey: entered, messages per channel, suppressed by reason, converted, hold-out."""
+    table = Table(show_lines=True)
+    for key in ("journey", "entered", "messages", "suppressed", "converted", "holdout"):
+        table.add_column(word(key, language), justify="left" if key in ("journey", "messages", "suppressed") else "right", overflow="fold")
+    for journey, row in journeys.items():
+        table.add_row(
+            journey, f"{row['entered']:,}", _pairs(row["sent"], language, reasons=False), _pairs(row["suppressed"], language, reasons=True),
+            f"{row['converted']:,}", f"{row['holdout']:,}",
+        )  # fmt: skip
+    console.print(table)
+
+
+def story(console: Console, told: Story, lines: Sequence[Line], language: Language, zone: ZoneInfo, most: int | None = None) -> None:
+    """One user's story, line by line with its grounds, then what was refused."""
+    console.print(f"\n[bold]{escape(word('story_of', language, user=told.user_id))}[/bold]")
+    shown = lines if most is None else lines[-most:]
+    if len(shown) < len(lines):
+        console.print(f"… {len(lines) - len(shown)} more", style="dim")
+    table = Table(box=None, pad_edge=False)
+    for key in ("time", "journey", "step", "what", "why"):
+        table.add_column(word(key, language), overflow="fold", no_wrap=key == "time")
+    contents = {m["key"]: m for m in told.messages}
+    for line in shown:
+        message = contents.get(line.why.get("key", ""))
+        why = grounds(line, zone) if message is None else _message(message, language)
+        step = f"{line.step} ({line.place})" if line.place else line.step
+        table.add_row(print_instant(line.at, zone), line.journey, escape(step), escape(sentence(line, language, zone)), escape(why))
+    console.print(table)
+    if told.refusals:
+        refused = Table(title=word("refused", language), box=None, pad_edge=False, title_justify="left")
+        for key in ("journey", "reason", "times", "last", "why"):
+            refused.add_column(word(key, language), overflow="fold")
+        for row in told.refusals:
+            line = Line(row["last_at"], row["journey"], None, "", "refused", row["why"])
+            refused.add_row(
+                row["journey"],
+                reason(row["reason"], language),
+                str(row["times"]),
+                print_instant(row["last_at"], zone),
+                escape(grounds(line, zone)),
+            )
+        console.print(refused)
+
+
+def _message(message: dict[str, Any], language: Language) -> str:
+    state = message["state"] + (f" ({reason(message['reason'], language)})" if message["reason"] else "")
+    content = message["content"]
+    texts = [str(v) for v in (content.get("data") or content.get("params") or content).values() if isinstance(v, str | int)]
+    return f"{state}: {' / '.join(texts)}"
+
+
+def status(console: Console, summary: dict[str, Any], language: Language, zone: ZoneInfo) -> None:
+    """The whole summary."""
+    release = summary["release"]
+    if release is None:
+        console.print("no release is applied yet; `journeyd apply` or `journeyd run` makes the first")
+    else:
+        at = print_instant(release["applied_at"], zone)
+        console.print(f"release {release['id']}, {at}, by {release['author']}: {len(release['versions'])} journeys")
+    totals = summary["totals"]
+    console.print("  ".join(f"{name} {n:,}" for name, n in totals.items()) + f"  due lag {summary['due_lag_ms'] / 1000:.1f} s")
+    if summary["stages"]:
+        console.print("  ".join(f"{name} {n:,}" for name, n in summary["stages"].items()))
+    console.print("  ".join(f"{name} {n:,}" for name, n in summary["ledger"].items()))
+    table = Table()
+    for key in ("journey", "inside", "entered", "messages", "suppressed", "converted", "ended"):
+        table.add_column(word(key, language), overflow="fold", justify="right" if key in ("inside", "entered", "converted") else "left")
+    for journey, row in summary["journeys"].items():
+        sent = (
+            dict(row["sent"])
+            | ({"pending": row["pending"]} if row["pending"] else {})
+            | ({"unknown": row["unknown"]} if row["unknown"] else {})
+        )
+        table.add_row(
+            journey, f"{row['inside']:,}", f"{row['entered']:,}", _pairs(sent, language, reasons=False),
+            _pairs(row["suppressed"], language, reasons=True), f"{row['converted']:,}", _pairs(row["ended"], language, reasons=True),
+        )  # fmt: skip
+    console.print(table)
+    for row in summary["quarantine"]:
+        console.print(f"[yellow]quarantined[/yellow] {row['kind']} {escape(row['user_id'])}: {escape(row['reason'])}")

