@@ -2,6 +2,7 @@
 
 import hashlib
 from datetime import datetime
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from transitions import Machine
@@ -190,9 +191,9 @@ class _Compiler:
             )
 
     @staticmethod
-    def _reentry(entry: model.Entry, form: str, *, anniversary: bool) -> object:
+    def _reentry(entry: model.Entry, form: str, *, anniversary: bool) -> int | Literal["once", "always"]:
         if isinstance(entry.reentry, model.Reentry):
-            return parse_duration(entry.reentry.after)
+            return parse_duration(entry.reentry.after) or 0
         return entry.reentry or ("always" if form == "schedule" or anniversary else "once")
 
     def _goal(self) -> GoalSpec | None:
@@ -252,14 +253,16 @@ def _awaited(steps: dict[str, CompiledStep], goal: GoalSpec | None, exits: tuple
 def machine_of(steps: dict[str, CompiledStep], first: str) -> Machine:
     """One machine per version: it knows every state and legal move; nobody is ever registered with it."""
     states = [*steps, HELD_OUT, ENDED]
-    moves = [[trigger, step.id, to] for step in steps.values() for trigger, to in step.moves.items()]
+    moves: list[Any] = [[trigger, step.id, to] for step in steps.values() for trigger, to in step.moves.items()]
     live = [*steps, HELD_OUT]
-    ends = [[trigger, live, ENDED] for trigger in ("goal_reached", "left", "closed")]
+    ends: list[Any] = [[trigger, live, ENDED] for trigger in ("goal_reached", "left", "closed")]
     return Machine(model=None, states=states, transitions=[*moves, *ends], initial=first, auto_transitions=False, send_event=True)
 
 
 def table_of(machine: Machine) -> dict[tuple[str, str], str]:
     """The machine's (state, trigger) → state table, for the hot path."""
     return {
-        (source, name): transitions[0].dest for name, event in machine.events.items() for source, transitions in event.transitions.items()
+        (source, name): str(transitions[0].dest)
+        for name, event in machine.events.items()
+        for source, transitions in event.transitions.items()
     }

@@ -20,8 +20,7 @@ def mermaid(journey: CompiledJourney) -> str:
     """Mermaid text of the journey; the same journey gives the same text."""
     names = {identifier: f"s{index}" for index, identifier in enumerate(journey.steps)}
     lines = ["stateDiagram-v2", f"    [*] --> {names[journey.first]}: {_safe(_entry(journey))}"]
-    for step in journey.steps.values():
-        lines.append(f"    {names[step.id]}: {_safe(_label(step))}")
+    lines += [f"    {names[step.id]}: {_safe(_label(step))}" for step in journey.steps.values()]
     for step in journey.steps.values():
         for trigger, to in step.moves.items():
             if trigger == "skip":
@@ -79,7 +78,7 @@ def _trigger(step: CompiledStep, trigger: str) -> str:
         return " / ".join(step.spec.cases[int(trigger[6:]) - 1].names)
     if trigger == "exit" and not isinstance(step.spec, ExitSpec):
         return "missing or past"
-    if trigger == "done" and step.only_if is not None:
+    if trigger in ("done", "ok", "jump", "exit") and step.only_if is not None:
         return step.only_if.text
     return _TRIGGERS.get(trigger, trigger)
 

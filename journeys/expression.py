@@ -138,7 +138,7 @@ def parse_expression(text: str, scope: Scope) -> tuple[Node | None, list[Problem
         parser = Parser(_ENVIRONMENT, text, state="variable")
         tree = parser.parse_expression()
         if not parser.stream.eos:
-            raise _Refused(Problem("J040", {"problem": f"unexpected {parser.stream.current.value!r}"}))
+            return None, [Problem("J040", {"problem": f"unexpected {parser.stream.current.value!r}"})]
         return _Reader(scope).read(tree), []
     except TemplateSyntaxError as error:
         return None, [Problem("J040", {"problem": error.message})]
@@ -242,7 +242,7 @@ class _Reader:
             return Arithmetic("-", Const(0, "number"), self._number(inner, "-"))
         if isinstance(node, nodes.List | nodes.Tuple):
             return Const([str(self._text_constant(item, "in")) for item in node.items], "list")
-        operator = _ARITHMETIC.get(type(node))
+        operator = _ARITHMETIC.get(type(node)) if isinstance(node, nodes.BinExpr) else None
         if operator is not None and isinstance(node, nodes.BinExpr):
             left, right = self.read(node.left), self.read(node.right)
             return Arithmetic(operator, self._number(left, operator), self._number(right, operator))

@@ -305,7 +305,7 @@ class Grant(Strict):
     """A benefit for the recipient."""
 
     benefit: str
-    amount: Annotated[int | float, Field(gt=0)] | None = None
+    amount: Annotated[int, Field(gt=0)] | Annotated[float, Field(gt=0)] | None = None
     expires: Duration | None = None
     to: Expression | None = None
     once_per: Expression | None = None

@@ -1,6 +1,6 @@
 """From the steps of a file to compiled steps: nested lists become one table of moves from step to step."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -32,7 +32,6 @@ from journeys.scopes import Scopes
 from journeys.source import Path_, Source
 from journeys.template import Template, parse_template
 from journeys.values import ValueType
-
 
 _NEVER = rule_of("false", Const(value=False, kind="boolean"))
 
@@ -122,7 +121,7 @@ class StepReader:
 
     # --- placing: ids and what follows what
 
-    def _place_list(self, steps: list[model.StepBase], path: Path_, follows: str) -> str:
+    def _place_list(self, steps: Sequence[model.StepBase], path: Path_, follows: str) -> str:
         """Place a list of steps; returns the id of its first, or `follows` when it is empty."""
         ids = [self._identify(step, (*path, index)) for index, step in enumerate(steps)]
         entries: list[Placed] = []
@@ -153,7 +152,7 @@ class StepReader:
         self.first_lines[step.id] = line
         return step.id, True
 
-    def _place_nested(self, placed: Placed) -> None:
+    def _place_nested(self, placed: Placed) -> None:  # noqa: C901 - one short arm per kind of step
         step, path, follows, moves = placed.step, placed.path, placed.follows, placed.moves
 
         def nested(steps: list[Any] | None, *where: str | int) -> str:
@@ -326,9 +325,7 @@ class StepReader:
             timeout = self._moment(until, (*here, "timeout"), scope) or 0
         return WaitSpec(tuple(cases), when, timeout)
 
-    def match(
-        self, event: Any, where: str | None, of: str | None, path: Path_, scope: Scope, *, any_subject: bool
-    ) -> EventMatch:
+    def match(self, event: Any, where: str | None, of: str | None, path: Path_, scope: Scope, *, any_subject: bool) -> EventMatch:
         """An event clause: event, where, of, any_subject."""
         names = self.events(event, (*path, "event"))
         rule = self.rules.condition(where, self.scopes.arriving(names, scope), (*path, "where"))

@@ -89,7 +89,7 @@ def _taken_away(store: SqlStore, project: Project, checked: Checked) -> list[Fin
     return found
 
 
-def _write(  # noqa: PLR0913 - what a release holds
+def _write(  # noqa: PLR0913, PLR0917 - what a release holds
     store: SqlStore, tx: Any, before: Release | None, journeys: dict[str, CompiledJourney], audience: str, digest: str,
     now: int, author: str, message: str,
 ) -> Release:  # fmt: skip

@@ -17,12 +17,12 @@ from journeys.schema import audience_schema, journey_schema
 from journeys.values import parse_time
 from runtime import show
 from runtime.app import App, build_app
-from runtime.applying import Refused, Unchanged, apply, check_project, outcome_json
+from runtime.applying import Refused, apply, check_project, outcome_json
 from runtime.clock import SystemClock
 from runtime.control import ask, socket_path
 from runtime.demo import DAYS, live
-from runtime.explain import as_json, lines_of, story_of
 from runtime.eventfile import to_stderr
+from runtime.explain import as_json, lines_of, story_of
 from runtime.newproject import ProjectExists, make_project, packaged_project
 from runtime.rehearse import check_tests
 from runtime.settings import ConfigError, Project, load_project
@@ -218,7 +218,7 @@ def apply_(*, message: Annotated[str, Parameter(name=["--message", "-m"])] = "",
 @cli.command(name="run")
 def run_(*, config: Config = Path(), database: DatabasePath = None, log_json: Annotated[bool, Parameter(negative=())] = False) -> int:
     """Run the daemon: HTTP intake and the scheduler, until SIGTERM. A database without a release gets one from the files."""
-    from runtime.daemon import serve  # noqa: PLC0415 - the server's libraries load only for the server
+    from runtime.daemon import serve
 
     project = _project(config, database)
     app = build_app(project, "daemon", url=_url(database))
@@ -329,20 +329,15 @@ def _one(project: Project, journey: str) -> CompiledJourney:
 @cli.command(name="simulate")
 def simulate_(
     *,
-    events: Path,
-    users: Path | None = None,
-    until: str | None = None,
+    events: Annotated[Path, Parameter(help="CSV with id,type,user_id,time and further columns as fields, or JSONL of events")],
+    users: Annotated[
+        Path | None, Parameter(help="user records (JSONL, or CSV of traits); without it everybody is reachable and has consented")
+    ] = None,
+    until: Annotated[str | None, Parameter(help="go on to this time; default is the time of the last event")] = None,
     config: Config = Path(),
     json: Json = False,
 ) -> int:
-    """Run a file of events (CSV or JSONL, in time order) through the journeys on a virtual clock.
-
-    Parameters
-    ----------
-    events: CSV with id,type,user_id,time and further columns as fields, or JSONL of events.
-    users: user records (JSONL, or CSV with traits as columns); without it everybody is reachable and has consented.
-    until: go on to this time; default is the time of the last event.
-    """
+    """Run a file of events (CSV or JSONL, in time order) through the journeys on a virtual clock."""
     project = load_project(config)
     for path in (events, users):
         if path is not None and not path.is_file():

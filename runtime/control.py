@@ -9,7 +9,7 @@ import os
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from runtime.settings import Project
 
@@ -29,7 +29,7 @@ def socket_path(project: Project) -> Path | None:
 
 def ask(path: Path, request: dict[str, Any]) -> dict[str, Any] | None:
     """The daemon's answer, or None when no daemon listens there."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, _short(path) as address:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, _ShortPath(path) as address:
         connection.settimeout(SECONDS)
         try:
             connection.connect(address.path)
@@ -42,14 +42,14 @@ def ask(path: Path, request: dict[str, Any]) -> dict[str, Any] | None:
     return answer
 
 
-class _short:  # noqa: N801 - reads as a function at its uses
+class _ShortPath:
     """A path short enough for a socket: relative to an open folder where the real one is too long."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._folder = path, -1
         self.path = str(path)
 
-    def __enter__(self) -> "_short":
+    def __enter__(self) -> Self:
         if len(self.path.encode()) > LONGEST_PATH:
             self._folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
             self.path = f"/proc/self/fd/{self._folder}/{self._path.name}"
@@ -73,10 +73,10 @@ async def listen(path: Path, handler: Handler) -> asyncio.AbstractServer:
         await writer.drain()
         writer.close()
 
-    path.unlink(missing_ok=True)
+    await asyncio.to_thread(path.unlink, missing_ok=True)
     before = os.umask(0o077)
     try:
-        with _short(path) as address:
+        with _ShortPath(path) as address:
             return await asyncio.start_unix_server(answer, address.path, limit=LONGEST)
     finally:
         os.umask(before)

@@ -7,14 +7,12 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from datetime import timedelta
 from typing import Any
 
 import structlog
 import uvicorn
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
-from sqlalchemy.exc import DBAPIError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -26,6 +24,7 @@ from runtime.applying import apply, check_project, outcome_json
 from runtime.control import listen, socket_path
 from runtime.intake.http import Intake
 from runtime.metrics import Metrics
+from runtime.store import DatabaseError
 from runtime.store.writer import Closed
 
 log = structlog.get_logger("journeyd")
@@ -81,7 +80,7 @@ class Ticks:
                 worked = tick(self.app.clock.now())
             except Closed:
                 return
-            except DBAPIError as error:
+            except DatabaseError as error:
                 self._failed(name, error, with_trace=False)
                 return
             except Exception as error:  # noqa: BLE001 - a tick that dies must not end the ticking
@@ -123,7 +122,7 @@ class Ticks:
             else:
                 with app.store.database.reading() as tx:
                     at = app.store.ledger.next_work(tx)
-        except DBAPIError:
+        except DatabaseError:
             return
         now = app.clock.now()
         if at is not None and now < at < now + REGULAR_SECONDS * 1000:

@@ -332,10 +332,11 @@ class _Walk:
         self._end(spec.reason, cancel=False)
         raise _Stop
 
-    def _rest(self, due_at: int | None) -> None:
+    def _rest(self, due_at: int | None) -> _Stop:
+        """Set the timer; the caller raises what it is given, which ends the walk."""
         ends_at = self.journey.ends_at
         self.enrolment.due_at = due_at if ends_at is None or due_at is None else min(due_at, ends_at)
-        raise _Stop
+        return _Stop()
 
     def _late(self, step: CompiledStep) -> bool:
         """Whether the step is skipped for having fallen behind; ends the walk where the file says so."""
@@ -363,7 +364,7 @@ class _Walk:
         if isinstance(composed, Held):
             self.enrolment.context["held"] = step.id
             self._log("held", step.id, {"reason": composed.hold.reason, "until": composed.hold.until, "channel": composed.channel})
-            self._rest(composed.hold.until)
+            raise self._rest(composed.hold.until)
         self.enrolment.context.pop("held", None)
         if isinstance(composed, Nothing):
             self.results[step.id] = {"sent": False}
@@ -377,7 +378,7 @@ class _Walk:
 
     def _delay(self, step: CompiledStep, spec: DelaySpec) -> str:
         if spec.duration is not None:
-            until: int | None = self.at + spec.duration
+            until = self.at + spec.duration
         else:
             assert spec.until is not None  # noqa: S101 - a delay has a duration or a moment
             moment = moment_of(spec.until, self.facts, self.at)
@@ -393,8 +394,7 @@ class _Walk:
             return "done"
         self.enrolment.context["until"] = until
         self._log("waits", step.id, {"until": until})
-        self._rest(until)
-        raise AssertionError
+        raise self._rest(until)
 
     def _wait(self, step: CompiledStep, spec: WaitSpec) -> str:
         if isinstance(spec.timeout, int):
@@ -408,8 +408,7 @@ class _Walk:
             return "event_1"
         self.enrolment.context["until"] = until
         self._log("waits", step.id, {"until": until, "for": [n for c in spec.cases for n in c.names] or (spec.when and spec.when.text)})
-        self._rest(self._next_look(spec, self.at, until))
-        raise AssertionError
+        raise self._rest(self._next_look(spec, self.at, until))
 
     def _next_look(self, spec: WaitSpec, after: int, until: int) -> int:
         change = spec.when.change if spec.when is not None else None
@@ -470,8 +469,7 @@ class _Walk:
             key = stable_key("once", self.enrolment.journey, step.id, recipient, str(value))
         expires_at = self.at + spec.expires if spec.expires is not None else None
         content = {"benefit": spec.benefit, "amount": spec.amount, "expires_at": expires_at}
-        self._open_effect(step, "grant", key, visit, recipient, spec.benefit, content, spec.timeout)
-        raise AssertionError
+        raise self._open_effect(step, "grant", key, visit, recipient, spec.benefit, content, spec.timeout)
 
     def _call(self, step: CompiledStep, spec: CallSpec) -> str:
         if self._late(step):
@@ -483,12 +481,11 @@ class _Walk:
             return self._failed_at_once(step, f"invalid_content: {error}")
         key = stable_key("call", self.enrolment.key, step.id, str(visit))
         timeout = max(spec.timeout, MINUTE)
-        self._open_effect(step, "call", key, visit, self.enrolment.user_id, spec.endpoint, {"body": body}, timeout)
-        raise AssertionError
+        raise self._open_effect(step, "call", key, visit, self.enrolment.user_id, spec.endpoint, {"body": body}, timeout)
 
     def _open_effect(
         self, step: CompiledStep, kind: Any, key: str, visit: int, user_id: str, channel: str, content: dict[str, Any], timeout: int
-    ) -> None:
+    ) -> _Stop:
         purpose, priority = self.journey.journey.purpose, self.journey.journey.priority
         until = max(self.at, self.now) + timeout  # asked now, however late the step is: an outage is not the effect's time
         self.decision.messages.append(
@@ -496,7 +493,7 @@ class _Walk:
         )
         self.enrolment.context["open"] = visit
         self._log(f"{kind}_asked", step.id, {"what": channel, "key": key})
-        self._rest(until)
+        return self._rest(until)
 
     def _failed_at_once(self, step: CompiledStep, reason: str) -> str:
         trigger, ends = self._effect_result(step, ok=False, reason=reason, answer={})

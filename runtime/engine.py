@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy.exc import DBAPIError
-
 from journeys.compiled import WaitSpec
 from journeys.schedule import next_fire
 from journeys.world import World
@@ -20,7 +18,7 @@ from runtime.facts import UserFacts
 from runtime.policy import PersonReach, Reach, Rules, longest_cap, person_reach
 from runtime.session import Rehearsal, Session, Tracked
 from runtime.state import ENDED, Arrived, Enrolment, Event, Fact, User
-from runtime.store import SqlStore
+from runtime.store import DatabaseError, SqlStore
 from runtime.store.database import Batch
 from runtime.store.inbox import Note, Quarantined
 from runtime.store.people import Logged
@@ -96,8 +94,7 @@ class Engine:
         """When the next timer, flip, population or schedule is due."""
         with self.store.database.reading() as tx:
             candidates = [self.store.people.next_due(tx, self._version_ids), self.store.releases.next_population(tx)]
-            for versioned in self.catalogue.by_schedule:
-                candidates.append(self._next_fire(tx, versioned))
+            candidates.extend(self._next_fire(tx, versioned) for versioned in self.catalogue.by_schedule)
         return min((at for at in candidates if at is not None), default=None)
 
     def take_versions(self, version_ids: list[int]) -> None:
@@ -151,7 +148,7 @@ class Engine:
                 session.enter_by_note(note.payload, now)
             elif note.kind == "settled":
                 session.settled(note.payload, now)
-        except (DBAPIError, MemoryError):
+        except (DatabaseError, MemoryError):
             raise
         except Exception as error:  # noqa: BLE001 - one bad record never stops the batch
             work.quarantine(note.user_id, note.kind, error, note.event.id if note.event else str(note.payload)[:2000])
@@ -200,7 +197,7 @@ class Engine:
                         session.due(tracked, now)
                     if not tracked.changed and not (self.virtual and session.waits_for_effect):
                         self._stuck(work, tracked)
-                except (DBAPIError, MemoryError):
+                except (DatabaseError, MemoryError):
                     raise
                 except Exception as error:  # noqa: BLE001 - one bad record never stops the batch
                     work.hold_back.append(enrolment.id)
@@ -293,7 +290,7 @@ class Engine:
                 Tracked(e, versioned) for e in open_.get(user_id, ()) if (versioned := catalogue.versions.get(e.version)) is not None
             ]
             work.sessions[user_id] = Session(
-                catalogue, user, reach, tracked, past.get(user_id, ()), lambda ids, load=load: load(ids), self.rehearsal  # type: ignore[misc]
+                catalogue, user, reach, tracked, past.get(user_id, ()), lambda ids, load=load: load(ids), self.rehearsal
             )  # fmt: skip
         return work
 
@@ -443,7 +440,7 @@ class _Writing:
 
     def write(self, work: _Work) -> None:
         store, tx = self.store, self.tx
-        sessions = [s for s in work.sessions.values()]
+        sessions = list(work.sessions.values())
         rows = [t for s in sessions for t in s.tracked if t.changed]
         written = [t for t in rows if not t.is_new or self._add(t)]
         store.people.save_enrolments(tx, [t.enrolment for t in written if not t.is_new])

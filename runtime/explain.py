@@ -12,6 +12,9 @@ from runtime.store.reports import Story
 from runtime.texts import action_text
 
 
+EPOCH_MS = 100_000_000_000  # a number of an instant is larger
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """One line of a story; `why` holds the clause, the values then, and what else decided."""
@@ -83,14 +86,10 @@ def grounds(line: Line, zone: ZoneInfo) -> str:
         parts.append(str(why["clause"]))
     if "where" in why:
         parts.append(str(why["where"]))
-    for key in ("values", "where_values"):
-        if why.get(key):
-            parts.append(", ".join(f"{name} = {_value(name, value, zone)}" for name, value in why[key].items()))
-    for position in why.get("positions", ()):
-        parts.append(f"{position['channel']}: {position['reason']}")
-    for key in ("cap", "touches", "problem", "fact_id", "key"):
-        if key in why:
-            parts.append(f"{key} {why[key]}")
+    values = [why[key] for key in ("values", "where_values") if why.get(key)]
+    parts += [", ".join(f"{name} = {_value(name, value, zone)}" for name, value in group.items()) for group in values]
+    parts += [f"{position['channel']}: {position['reason']}" for position in why.get("positions", ())]
+    parts += [f"{key} {why[key]}" for key in ("cap", "touches", "problem", "fact_id", "key") if key in why]
     return "; ".join(parts)
 
 
@@ -98,6 +97,6 @@ def _value(name: str, value: Any, zone: ZoneInfo) -> str:
     if value is None:
         return "missing"
     if isinstance(value, int | float) and not isinstance(value, bool):
-        is_time = isinstance(value, int) and value > 100_000_000_000 and name.rsplit(".", 1)[-1].endswith(("_at", "time", "until", "from"))
+        is_time = isinstance(value, int) and value > EPOCH_MS and name.rsplit(".", 1)[-1].endswith(("_at", "time", "until", "from"))
         return print_instant(int(value), zone) if is_time else print_number(value)
     return str(value)

@@ -6,6 +6,7 @@ Equal times are ordered by event id, so that the order of arrival never matters.
 
 from bisect import bisect_right, insort
 from collections.abc import Mapping
+from itertools import pairwise
 from statistics import median
 from typing import Any
 
@@ -141,7 +142,7 @@ def _read_state(trait: Trait, state: Any) -> Any:
     if kind == "median_gap":
         if len(state) < max(2, trait.at_least):
             return None
-        return as_number(median(b - a for a, b in zip(state, state[1:], strict=False)) / DAY)
+        return as_number(median(b - a for a, b in pairwise(state)) / DAY)
     if kind == "top":
         if sum(entry[0] for entry in state.values()) < trait.at_least:
             return None

@@ -27,7 +27,7 @@ class Nothing:
     why: Mapping[str, Any] = field(default_factory=dict)
 
 
-def compose(  # noqa: PLR0913 - a step at a moment
+def compose(  # noqa: PLR0913, PLR0917 - a step at a moment
     journey: CompiledJourney, step: CompiledStep, spec: SendSpec, enrolment: Enrolment, facts: UserFacts, reach: Reach,
     visit: int, at: int, now: int, start: int = 0,
 ) -> list[NewMessage] | Held | Nothing:  # fmt: skip
@@ -80,7 +80,7 @@ def compose(  # noqa: PLR0913 - a step at a moment
                 at,
                 expires_at,
                 content,
-            )  # fmt: skip
+            )
         )
         if not spec.every:
             break

@@ -279,8 +279,14 @@ def load_project(path: Path) -> Project:
     class FromFile(Settings):
         @classmethod
         def settings_customise_sources(
-            cls, settings_cls: type[BaseSettings], env_settings: PydanticBaseSettingsSource, **_: Any
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
         ) -> tuple[PydanticBaseSettingsSource, ...]:
+            del init_settings, dotenv_settings, file_secret_settings
             return env_settings, TomlConfigSettingsSource(settings_cls, file)
 
     try:

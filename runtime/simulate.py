@@ -42,7 +42,7 @@ class CannotSimulate(Exception):
     """The files or the events cannot be simulated; the message says why."""
 
 
-def simulate(  # noqa: PLR0913 - the options of the command
+def simulate(
     project: Project,
     checked: Checked,
     events: Path,
@@ -103,7 +103,7 @@ def _matches(journey: Any) -> Iterator[Any]:
 
 
 class _Simulation:
-    def __init__(  # noqa: PLR0913, PLR0917 - the options of the command
+    def __init__(
         self, app: App, checked: Checked, events: Path, users: Path | None, until: int | None, show: Callable[[str], None],
         progress: Callable[[int], None],
     ) -> None:  # fmt: skip
@@ -169,11 +169,11 @@ class _Simulation:
 
     def _work(self, events: list[Event]) -> None:
         assert self.run_ is not None  # noqa: S101 - begun before
-        now = max(self.run_.now, max(e.time for e in events))
+        now = max(self.run_.now, *(e.time for e in events))
         if self.users is None:
             new = list(dict.fromkeys(e.user_id for e in events if e.user_id not in self.known))
             self.known.update(new)
-            everybody = [(u, {**EVERYBODY, "identities": {name: u for name in ADDRESS_OF.values()}}) for u in new]
+            everybody = [(u, {**EVERYBODY, "identities": dict.fromkeys(ADDRESS_OF.values(), u)}) for u in new]
             self._records(everybody, min(e.time for e in events) - 1)
         received = self.run_.now
         self.result.events += self.run_.post(

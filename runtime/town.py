@@ -197,7 +197,7 @@ class Town:
         at = midnight + person.hour * HOUR + self._random.random() * HOUR
         if message["step"] == "ask" and self._random.random() < 0.4:
             score = self._random.choice([1, 3, 4, 5, 5])
-            extra = {"reason": self._random.choice(["delivery", "quality", "price"])} if score < 4 else {}  # noqa: PLR2004 - stars
+            extra = {"reason": self._random.choice(["delivery", "quality", "price"])} if score < 4 else {}
             order_id = f"o-{person.id}-{person.orders}"
             self._event(events, "survey_answered", person.id, at, order_id=order_id, score=score, **extra)
             return

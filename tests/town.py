@@ -305,8 +305,15 @@ class Town:
         assert len(journeys) == len(texts)
         self.store.database.write(
             lambda tx: self.store.releases.add(
-                tx, digest=digest_of("".join(texts)), audience=dedent(audience_text), audience_digest=digest_of(audience_text),
-                author="t", message="", now=now, journeys=journeys, language=LANGUAGE_VERSION,
+                tx,
+                digest=digest_of("".join(texts)),
+                audience=dedent(audience_text),
+                audience_digest=digest_of(audience_text),
+                author="t",
+                message="",
+                now=now,
+                journeys=journeys,
+                language=LANGUAGE_VERSION,
             )  # fmt: skip
         )
         catalogue = self.engine.refresh()

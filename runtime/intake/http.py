@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from sqlalchemy.exc import DBAPIError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -18,7 +17,7 @@ from runtime.intake.items import Parsed, Reader, cloudevent_of_headers
 from runtime.intake.reading import Unreadable, charset_refusal, inflate, parse_json
 from runtime.intake.signature import decode_secret, verified_id
 from runtime.settings import ConfigError, Project
-from runtime.store import SqlStore
+from runtime.store import DatabaseError, SqlStore
 from runtime.store.writer import INTAKE, Closed
 
 log = structlog.get_logger("journeyd.intake")
@@ -130,7 +129,7 @@ class Intake:
         future: Future[int] = self.store.database.submit(unit, INTAKE)
         try:
             new = await asyncio.wrap_future(future)
-        except (DBAPIError, Closed) as error:
+        except (DatabaseError, Closed) as error:
             log.error("the database did not take a request", action="intake_failed", source=source, error=type(error).__name__)  # noqa: TRY400
             return JSONResponse({"error": "unavailable", "reason": "nothing was kept; send it again"}, 503, {"Retry-After": "5"})
         if new:

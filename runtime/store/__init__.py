@@ -1,6 +1,8 @@
 """The store: tables, migrations and every SQL statement of journeyd. Services call it; it decides nothing."""
 
+from sqlalchemy.exc import DBAPIError as DatabaseError
+
 from runtime.store.database import Database, StoreError
 from runtime.store.sql_store import SqlStore, open_store
 
-__all__ = ["Database", "SqlStore", "StoreError", "open_store"]
+__all__ = ["Database", "DatabaseError", "SqlStore", "StoreError", "open_store"]

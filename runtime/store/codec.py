@@ -29,10 +29,10 @@ class Unreadable(Mapping[str, Any]):
     def __iter__(self) -> Iterator[str]:
         self._refuse()
 
-    def __len__(self) -> int:
+    def __len__(self) -> int:  # noqa: PLE0303 - it always raises
         self._refuse()
 
-    def setdefault(self, key: str, default: Any = None) -> Any:
+    def setdefault(self, key: str, default: Any = None) -> Any:  # noqa: ARG002 - a dict's signature
         """As a dict's: refused like every other use."""
         self._refuse()
 

@@ -33,7 +33,7 @@ class Database:
         self.in_memory = self.is_sqlite and self.url.database in (None, "", ":memory:")
         if self.is_sqlite and not self.in_memory:
             self._prepare_file(Path(self.url.database or ""), lock=mode == "daemon")
-        self.engine = self._sqlite(scratch) if self.is_sqlite else self._postgres()
+        self.engine = self._sqlite(scratch=scratch) if self.is_sqlite else self._postgres()
         self._inline: Connection | None = None
         self._mode = mode
         self._writer: Writer | None = None
@@ -51,7 +51,7 @@ class Database:
                 self._unlock()
                 raise
 
-    def _sqlite(self, scratch: bool) -> Engine:
+    def _sqlite(self, *, scratch: bool) -> Engine:
         options: dict[str, Any] = {"poolclass": StaticPool} if self.in_memory else {}
         engine = create_engine(
             self.url, paramstyle="named", connect_args={"check_same_thread": False, "timeout": 15, "cached_statements": 512}, **options

@@ -43,7 +43,7 @@ class People:
     def __init__(self, codec: Codec, zone: ZoneInfo, dialect: Dialect, *, is_sqlite: bool) -> None:
         self._codec, self._zone, self._is_sqlite = codec, zone, is_sqlite
         self._upsert: Any = sqlite_insert if is_sqlite else postgres_insert
-        changes = {name: bindparam(name) for name in _CHANGES}
+        changes: dict[str, Any] = {name: bindparam(name) for name in _CHANGES}
         self.update_sql = driver_sql(update(enrolments).where(enrolments.c.id == bindparam("row_id")).values(changes), dialect)
         columns = ("user_id", "enrolment_id", "recorded_at", "entries")
         self.log_sql = driver_sql(insert(log).values({name: bindparam(name) for name in columns}), dialect)

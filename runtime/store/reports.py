@@ -37,7 +37,7 @@ class Reports:
     def enrolments_by_step(self, tx: Connection, journey: str) -> dict[str, int]:
         """Where the people inside a journey stand."""
         query = select(enrolments.c.state, func.count()).where(enrolments.c.journey == journey, enrolments.c.status < ENDED)
-        return {state: n for state, n in tx.execute(query.group_by(enrolments.c.state))}
+        return {row[0]: row[1] for row in tx.execute(query.group_by(enrolments.c.state))}
 
     def messages_by_state(self, tx: Connection) -> dict[tuple[str, str, str], int]:
         """(journey, channel, state) → how many messages."""

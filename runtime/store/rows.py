@@ -4,7 +4,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Dialect
-from sqlalchemy.sql.expression import Executable
+from sqlalchemy.sql.expression import UpdateBase
 
 from journeys.localtime import zone_named
 from runtime.state import Enrolment, Event, User
@@ -95,6 +95,6 @@ def event_of(row: Any, codec: Codec) -> Event:
     return Event(event_id, type_, user_id, time, received_at, codec.decode_object("events.data", user_id, data))
 
 
-def driver_sql(statement: Executable, dialect: Dialect) -> str:
+def driver_sql(statement: UpdateBase, dialect: Dialect) -> str:
     """A statement as the driver's own text with named parameters: for the hot rows, written by executemany."""
     return str(statement.compile(dialect=dialect))

@@ -46,7 +46,7 @@ class InlineWriter:
         try:
             result = unit(self._connection)
             self._connection.commit()
-        except BaseException as error:  # the caller gets it from the future
+        except BaseException as error:  # noqa: BLE001 - the caller gets it from the future
             self._connection.rollback()
             future.set_exception(error)
         else:

@@ -101,7 +101,9 @@ def test_a_default_has_the_type_of_its_trait(workshop, written, default):
 
 
 def test_a_trait_calculated_from_others_keeps_its_rule(workshop, facts):
-    audience, findings = workshop.audience_findings(f"{EVENTS}traits:\n  a: {{type: number, from: profile}}\n  b: {{type: number, value: user.a / 2}}\n")
+    audience, findings = workshop.audience_findings(
+        f"{EVENTS}traits:\n  a: {{type: number, from: profile}}\n  b: {{type: number, value: user.a / 2}}\n"
+    )
 
     assert not findings
     assert audience.traits["b"].value.test(facts(a=3)) == 1.5
@@ -114,7 +116,10 @@ def test_a_trait_calculated_from_others_keeps_its_rule(workshop, facts):
         ("traits:\n  a: {type: number, value: user.a + 1}\n", ["a"]),
         ("segments:\n  a: {name: a, when: segment('b')}\n  b: {name: b, when: not segment('a')}\n", ["a", "b"]),
         ("traits:\n  a: {type: boolean, value: segment('s')}\nsegments:\n  s: {name: s, when: user.a}\n", ["a", "s"]),
-        ("traits:\n  a: {type: number, from: profile}\n  b: {type: number, value: user.a}\n  c: {type: number, value: user.a + user.b}\n", []),
+        (
+            "traits:\n  a: {type: number, from: profile}\n  b: {type: number, value: user.a}\n  c: {type: number, value: user.a + user.b}\n",
+            [],
+        ),
     ],
 )
 def test_traits_and_segments_that_need_themselves_are_refused_and_taken_out(workshop, text, circles):

@@ -40,12 +40,28 @@ def test_a_wrong_file_does_not_hide_the_others(workshop):
         (GRANT + "  on_failed: []\n" + USE + "  if: user.vip and steps.gift.ok\n", []),
         (GRANT + "  on_failed: []\n" + USE + "  if: user.vip or steps.gift.ok\n", ["J051"]),
         (GRANT + "  on_failed: []\n" + USE + "  if: not steps.gift.ok\n", ["J051"]),
-        (GRANT + "  on_failed: []\n- id: which\n  branch:\n    - when: steps.gift.ok\n      steps:\n" + "\n".join("        " + x for x in USE.strip().splitlines()), []),
-        (GRANT + "  on_failed: []\n- id: which\n  branch:\n    - when: steps.gift.ok\n      steps: []\n  otherwise:\n" + "\n".join("    " + x for x in USE.strip().splitlines()), ["J051"]),
+        (
+            GRANT
+            + "  on_failed: []\n- id: which\n  branch:\n    - when: steps.gift.ok\n      steps:\n"
+            + "\n".join("        " + x for x in USE.strip().splitlines()),
+            [],
+        ),
+        (
+            GRANT
+            + "  on_failed: []\n- id: which\n  branch:\n    - when: steps.gift.ok\n      steps: []\n  otherwise:\n"
+            + "\n".join("    " + x for x in USE.strip().splitlines()),
+            ["J051"],
+        ),
         (GRANT + "  on_failed: []\n- id: until\n  delay: {until: steps.gift.expires_at}\n", ["J051"]),
         (GRANT + "  on_failed: []\n- if: steps.gift.ok\n  exit: x\n", []),  # .ok is always readable
-        ("- id: gift\n  call: {endpoint: stock}\n  on_failed: []\n- id: use\n  send: [{push: {title: a, body: '{{ steps.gift.left }}'}}]\n", ["J051"]),
-        ("- id: gift\n  call: {endpoint: stock, default: {left: 0}}\n- id: use\n  send: [{push: {title: a, body: '{{ steps.gift.left }}'}}]\n", []),
+        (
+            "- id: gift\n  call: {endpoint: stock}\n  on_failed: []\n- id: use\n  send: [{push: {title: a, body: '{{ steps.gift.left }}'}}]\n",
+            ["J051"],
+        ),
+        (
+            "- id: gift\n  call: {endpoint: stock, default: {left: 0}}\n- id: use\n  send: [{push: {title: a, body: '{{ steps.gift.left }}'}}]\n",
+            [],
+        ),
     ],
 )
 def test_a_result_that_may_not_exist_is_refused_unless_it_is_narrowed(workshop, steps, codes):
@@ -64,7 +80,10 @@ def test_a_result_that_may_not_exist_is_refused_unless_it_is_narrowed(workshop, 
         ("- id: a\n  if: user.vip\n  goto: {step: pause}\n- id: b\n  delay: 1h\n" + WAIT, []),
         ("- exit: a\n- exit: b\n", ["J071"]),
         ("- if: user.vip\n  exit: a\n- exit: b\n", []),
-        ("- id: s\n  wait_for: {event: app_opened, timeout: 1d}\n  on_event: [{exit: a}]\n  on_timeout: [{exit: b}]\n- exit: c\n", ["J071"]),
+        (
+            "- id: s\n  wait_for: {event: app_opened, timeout: 1d}\n  on_event: [{exit: a}]\n  on_timeout: [{exit: b}]\n- exit: c\n",
+            ["J071"],
+        ),
         ("- id: s\n  branch:\n    - {when: user.vip, steps: [{exit: a}]}\n- exit: c\n", []),
         ("- id: s\n  branch:\n    - {when: user.vip, steps: [{exit: a}]}\n  otherwise: [{exit: b}]\n- exit: c\n", ["J071"]),
         ("- id: x\n  update: {add_tags: [a]}\n- id: y\n  if: user.vip\n  goto: {step: x, max_visits: 3}\n", ["J072"]),
@@ -188,7 +207,11 @@ def test_a_finding_stands_at_the_word_it_is_about(workshop):
 
 
 def test_the_machine_and_the_closures_of_a_right_journey_are_made(workshop):
-    journey = workshop.compile(GRANT + USE, more="goal: {event: order_paid, within: 14d}\nholdout: 12.5%\nexit_when: [{event: app_opened, reason: a}]")
+    journey = workshop.compile(
+        GRANT + USE,
+        more="goal: {event: order_paid, within: 14d}\nholdout: 12.5%\nexit_when: [{event: app_opened, reason: a}]",
+        purpose="marketing",
+    )
 
     assert (journey.first, list(journey.steps)) == ("gift", ["gift", "use"])
     assert (journey.goal.within, journey.holdout) == (14 * DAY, 1250)

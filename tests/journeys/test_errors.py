@@ -138,7 +138,9 @@ def test_every_code_is_triggered_by_a_test():
 
 
 def test_every_code_in_the_sources_is_known():
-    sources = (path.read_text(encoding="utf-8") for path in (Path(__file__).parents[2] / "journeys").glob("*.py") if path.name != "errors.py")
+    sources = (
+        path.read_text(encoding="utf-8") for path in (Path(__file__).parents[2] / "journeys").glob("*.py") if path.name != "errors.py"
+    )
 
     used = {code for text in sources for code in re.findall(r'"(J\d{3})"', text)}
 

@@ -134,7 +134,13 @@ def test_what_the_language_knows_is_read(workshop, text):
 
 @pytest.mark.parametrize(
     ("text", "hint"),
-    [("user.agee > 1", "age"), ("segment('dormnt')", "dormant"), ("steps.gft.ok", "gift"), ("day_since(user.age) > 1", "days_since"), ("usr.age > 1", "user")],
+    [
+        ("user.agee > 1", "age"),
+        ("segment('dormnt')", "dormant"),
+        ("steps.gft.ok", "gift"),
+        ("day_since(user.age) > 1", "days_since"),
+        ("usr.age > 1", "user"),
+    ],
 )
 def test_an_unknown_name_comes_with_the_nearest_known_one(workshop, text, hint):
     assert problem_of(text, workshop.scope).params["hint"] == hint
@@ -182,7 +188,14 @@ def test_an_api_entry_may_have_any_field():
 
 @pytest.mark.parametrize(
     ("text", "kind"),
-    [("user.age + 1", "number"), ("user.name", "text"), ("days_since(user.last_order_at)", "number"), ("1 == 2", "boolean"), ("user.likes", "list"), ("entry.x", "any")],
+    [
+        ("user.age + 1", "number"),
+        ("user.name", "text"),
+        ("days_since(user.last_order_at)", "number"),
+        ("1 == 2", "boolean"),
+        ("user.likes", "list"),
+        ("entry.x", "any"),
+    ],
 )
 def test_every_expression_has_a_type(workshop, text, kind):
     node, problems = parse_expression(text, workshop.scope)
@@ -198,7 +211,9 @@ def test_and_and_or_are_flattened_but_not_into_each_other(workshop):
 
 
 def test_walking_a_tree_visits_every_node(workshop):
-    node, _ = parse_condition("not (user.age + 1 > 2) and days_since(user.last_order_at) > 1 and 'a' in user.likes and user.age is known", workshop.scope)
+    node, _ = parse_condition(
+        "not (user.age + 1 > 2) and days_since(user.last_order_at) > 1 and 'a' in user.likes and user.age is known", workshop.scope
+    )
 
     names = sorted(str(n) for n in walk(node) if type(n).__name__ == "Name")
 

@@ -81,7 +81,15 @@ def test_a_wrong_pace_is_reported(workshop, pace):
 
 @pytest.mark.parametrize(
     ("text", "code"),
-    [("", "J004"), ("# only a comment\n", "J004"), ("null\n", "J004"), ("- a\n", "J009"), ("just text\n", "J009"), ("3", "J009"), ("{}", "J014")],
+    [
+        ("", "J004"),
+        ("# only a comment\n", "J004"),
+        ("null\n", "J004"),
+        ("- a\n", "J009"),
+        ("just text\n", "J009"),
+        ("3", "J009"),
+        ("{}", "J014"),
+    ],
 )
 def test_a_file_that_is_no_mapping_is_a_finding(text, code):
     assert {f.code for f in load_journey_text(text, "j.yaml").source.findings} == {code}
@@ -167,7 +175,32 @@ def read_and_check(workshop, shipped, journey, audience=SHIPPED["audience.yaml"]
     return findings
 
 
-NASTY = ["", "[]", "{}", "~", "3", "-1", "true", "x", '"{{ user.name }}"', '"{{"', "&a b", "*a", "!!x y", "[[[", "'", "2026-01-01", "1d", '"18:30"', "user.age > 1", "\x00", "\ud800", "1e400", "9" * 400, "💥"]
+NASTY = [
+    "",
+    "[]",
+    "{}",
+    "~",
+    "3",
+    "-1",
+    "true",
+    "x",
+    '"{{ user.name }}"',
+    '"{{"',
+    "&a b",
+    "*a",
+    "!!x y",
+    "[[[",
+    "'",
+    "2026-01-01",
+    "1d",
+    '"18:30"',
+    "user.age > 1",
+    "\x00",
+    "\ud800",
+    "1e400",
+    "9" * 400,
+    "💥",
+]
 
 
 @given(st.sampled_from([n for n in SHIPPED if n != "audience.yaml"]), st.integers(0, 2**32), st.integers(1, 3))
@@ -209,12 +242,36 @@ def mutated(text, seed, times):
     return text
 
 
-values = st.recursive(
-    st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=8) | st.sampled_from(["1d", "18:30", "user.age > 1", "{{ user.name }}", "order_paid", "a"]),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["id", "send", "delay", "wait_for", "event", "until", "timeout", "steps", "when", "branch", "split", "goto", "step", "exit", "grant", "call", "update", "where", "x"]), inner, max_size=3),
-    max_leaves=12,
+KEYS = [
+    "id",
+    "send",
+    "delay",
+    "wait_for",
+    "event",
+    "until",
+    "timeout",
+    "steps",
+    "when",
+    "branch",
+    "split",
+    "goto",
+    "step",
+    "exit",
+    "grant",
+    "call",
+    "update",
+    "where",
+    "x",
+]
+leaves = (
+    st.none()
+    | st.booleans()
+    | st.integers(-5, 5)
+    | st.text(max_size=8)
+    | st.sampled_from(["1d", "18:30", "user.age > 1", "{{ user.name }}", "order_paid", "a"])
 )
+inner = leaves | st.lists(leaves, max_size=3) | st.dictionaries(st.sampled_from(KEYS), leaves, max_size=3)
+values = inner | st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=3)
 
 
 @given(st.lists(values, max_size=3), values, values)

@@ -1,4 +1,4 @@
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -77,9 +77,25 @@ def test_a_day_that_never_comes_gives_none():
     assert next_fire("0 0 31 2 *", SHANGHAI, TUESDAY) is None
 
 
-@pytest.mark.parametrize("text", ["", "* * * *", "* * * * * *", "60 * * * *", "x * * * *", "* * * * 8", "* * * * 1-8", "* * * * fry", "* * * * 1,,2", "* * * * 1/0", "@daily", "0 9 * * ²"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "* * * *",
+        "* * * * * *",
+        "60 * * * *",
+        "x * * * *",
+        "* * * * 8",
+        "* * * * 1-8",
+        "* * * * fry",
+        "* * * * 1,,2",
+        "* * * * 1/0",
+        "@daily",
+        "0 9 * * ²",
+    ],
+)
 def test_what_is_no_schedule_is_refused(text):
-    with pytest.raises(ValueError):  # noqa: PT011
+    with pytest.raises(ValueError):
         trigger_of(text, SHANGHAI)
 
 
@@ -93,7 +109,6 @@ def test_a_daily_fire_follows_the_local_clock_and_comes_once_a_day():
 
     assert [f"{at.astimezone(UTC):%m-%d %H:%M}" for at in spring] == ["03-28 01:30", "03-29 01:00", "03-30 00:30", "03-31 00:30"]
     assert [f"{at.astimezone(UTC):%m-%d %H:%M}" for at in autumn] == ["10-24 00:30", "10-25 00:30", "10-26 01:30", "10-27 01:30"]
-    assert spring[1] - spring[0] < timedelta(days=1)
 
 
 def test_the_second_pass_of_an_overlap_has_no_fires():

@@ -119,7 +119,18 @@ def test_all_problems_of_a_text_are_reported_together(workshop):
     assert [p.code for p in problems] == ["J022", "J062"]
 
 
-@pytest.mark.parametrize("source", ["{{ user.name }}", "{{ user.age | money }}", "{{ user.likes | join(',') }}", "{{ user.contract_ends | date('%Y') }}", "{{ user.name | truncate(3) }}", "{{ 1 / 0 }}", "{{ user.city | default(user.name) }}"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ user.name }}",
+        "{{ user.age | money }}",
+        "{{ user.likes | join(',') }}",
+        "{{ user.contract_ends | date('%Y') }}",
+        "{{ user.name | truncate(3) }}",
+        "{{ 1 / 0 }}",
+        "{{ user.city | default(user.name) }}",
+    ],
+)
 def test_a_missing_value_cannot_be_rendered(printed, source):
     with pytest.raises(CannotRender, match="missing"):
         printed(source)

@@ -44,7 +44,10 @@ def test_a_position_that_cannot_reach_the_person_falls_through_to_the_next():
 
 
 def test_when_no_position_works_the_step_is_passed_with_every_reason():
-    walk = Walk(f"- {{id: hello, send: {PUSH_THEN_SMS}}}", user=unreachable(consents={"push": {"marketing": False}, "sms": True}, identities={"push_id": "p"}))
+    walk = Walk(
+        f"- {{id: hello, send: {PUSH_THEN_SMS}}}",
+        user=unreachable(consents={"push": {"marketing": False}, "sms": True}, identities={"push_id": "p"}),
+    )
 
     line = next(e for e in walk.log if e.action == "suppressed")
 
@@ -91,7 +94,9 @@ def test_touches_of_one_walk_count_for_the_next_send():
 
 
 def test_a_message_carries_its_content_expiry_and_topic():
-    walk = Walk("- {id: hello, send: [{push: {title: '到 {{ user.city }}', body: B}}], expires: 2h, topic: news}", user=somebody(city="上海"))
+    walk = Walk(
+        "- {id: hello, send: [{push: {title: '到 {{ user.city }}', body: B}}], expires: 2h, topic: news}", user=somebody(city="上海")
+    )
 
     (message,) = walk.decisions[0].messages
 
@@ -235,7 +240,9 @@ def test_a_missing_moment_is_said_not_guessed(delay, expected):
 
 @pytest.mark.parametrize(("if_past", "reason"), [("exit", "wait_past"), ("go_on", "completed")])
 def test_a_past_moment_exits_or_goes_on(if_past, reason):
-    walk = Walk(f"- {{id: wait, delay: {{until: user.booked_at, if_missing: exit, if_past: {if_past}}}}}", user=somebody(booked_at=NOON - 1))
+    walk = Walk(
+        f"- {{id: wait, delay: {{until: user.booked_at, if_missing: exit, if_past: {if_past}}}}}", user=somebody(booked_at=NOON - 1)
+    )
 
     assert walk.ended == (reason, NOON)
 
@@ -435,7 +442,10 @@ def test_a_wait_for_a_condition_wakes_at_the_breakpoint_of_its_time_term():
 def test_a_new_order_moves_the_breakpoint_beyond_the_timeout():
     user = somebody()
     user.profile["a"] = {"last_order_at": [NOON - 29 * DAY, "x", NOON - 29 * DAY]}
-    walk = Walk("- {id: absent, wait_for: {when: days_since(user.last_order_at) >= 30, timeout: 5d}, on_event: [{exit: absent}], on_timeout: [{exit: back}]}", user=user)
+    walk = Walk(
+        "- {id: absent, wait_for: {when: days_since(user.last_order_at) >= 30, timeout: 5d}, on_event: [{exit: absent}], on_timeout: [{exit: back}]}",
+        user=user,
+    )
 
     walk.arrives("order_paid", NOON + HOUR)
 
@@ -460,10 +470,18 @@ def test_values_that_decided_a_late_wait_are_those_of_its_own_time():
 
 @pytest.mark.parametrize(
     ("timeout", "until"),
-    [("{until: user.booked_at}", NOON + 5 * DAY), ("{until: user.booked_at, offset: -1d}", NOON + 4 * DAY), ("{until: entry.cutoff_at}", NOON)],
+    [
+        ("{until: user.booked_at}", NOON + 5 * DAY),
+        ("{until: user.booked_at, offset: -1d}", NOON + 4 * DAY),
+        ("{until: entry.cutoff_at}", NOON),
+    ],
 )
 def test_a_timeout_may_be_a_moment_and_a_missing_one_is_over_at_once(timeout, until):
-    walk = Walk(f"- {{id: look, wait_for: {{event: app_opened, timeout: {timeout}}}, on_timeout: [{{exit: silent}}]}}", user=somebody(booked_at=NOON + 5 * DAY), entry="{event: group_opened}")
+    walk = Walk(
+        f"- {{id: look, wait_for: {{event: app_opened, timeout: {timeout}}}, on_timeout: [{{exit: silent}}]}}",
+        user=somebody(booked_at=NOON + 5 * DAY),
+        entry="{event: group_opened}",
+    )
 
     assert walk.enrolment.due_at == until
     walk.due()
@@ -496,7 +514,9 @@ def test_an_enrolment_with_a_subject_sees_only_events_of_that_subject():
 def test_any_subject_and_events_without_the_field_are_seen_all_the_same():
     any_subject = "- {id: look, wait_for: {event: group_ended, any_subject: true, timeout: 5d}, on_event: [{exit: over}]}"
     without = "- {id: look, wait_for: {event: app_opened, timeout: 5d}, on_event: [{exit: over}]}"
-    first, second = (Walk(s, entry="{event: group_opened, subject: group_id}", entry_data={"group_id": "g1"}) for s in (any_subject, without))
+    first, second = (
+        Walk(s, entry="{event: group_opened, subject: group_id}", entry_data={"group_id": "g1"}) for s in (any_subject, without)
+    )
 
     first.arrives("group_ended", NOON + 1, group_id="g2")
     second.arrives("app_opened", NOON + 1)
@@ -546,7 +566,10 @@ def test_a_goal_with_go_on_is_recorded_and_the_journey_goes_on():
 
 
 def test_a_goal_with_go_on_still_lets_the_same_event_end_a_wait():
-    walk = Walk("- {id: look, wait_for: {event: order_paid, timeout: 5d}, on_event: [{exit: paid}]}", goal="{event: order_paid, within: 14d, then: go_on}")
+    walk = Walk(
+        "- {id: look, wait_for: {event: order_paid, timeout: 5d}, on_event: [{exit: paid}]}",
+        goal="{event: order_paid, within: 14d, then: go_on}",
+    )
 
     walk.arrives("order_paid", NOON + HOUR)
 
@@ -795,12 +818,12 @@ def test_goto_forward_leaves_out_what_lies_between():
 
 # --- grants and calls
 
-GIFT = f"""
+GIFT = """
 - id: gift
-  grant: {{benefit: gift, expires: 7d}}
-  on_failed: [{{exit: sold_out}}]
+  grant: {benefit: gift, expires: 7d}
+  on_failed: [{exit: sold_out}]
 - id: told
-  send: [{{push: {{title: T, body: "{{{{ steps.gift.code }}}}"}}}}]
+  send: [{push: {title: T, body: "{{ steps.gift.code }}"}}]
   expires: steps.gift.expires_at
 """
 BARE_GIFT = "- {id: gift, grant: {benefit: gift}}"
@@ -945,7 +968,12 @@ EVERYTHING = f"""
 - id: late
   send: {PUSH}
 """
-KEYS = {"goal": GOAL, "exit_when": "[{event: account_closed, reason: left}, {when: user.points > 50, reason: rich}]", "max_lateness": "6h", "on_late": "skip"}
+KEYS = {
+    "goal": GOAL,
+    "exit_when": "[{event: account_closed, reason: left}, {when: user.points > 50, reason: rich}]",
+    "max_lateness": "6h",
+    "on_late": "skip",
+}
 STIMULI = st.lists(
     st.tuples(st.sampled_from(["due", "late", "app_opened", "order_paid", "account_closed", "ok", "failed", "change"]), st.integers(0, 30 * HOUR)),
     max_size=25,

@@ -58,7 +58,9 @@ def test_each_form_of_entry_lets_a_user_in_at_the_time_of_the_fact(entry, a_fact
 
 
 @pytest.mark.parametrize(("entry", "a_fact"), FORMS)
-@pytest.mark.parametrize(("keys", "reason"), [({"status": "closed"}, "closed"), ({"status": "draft"}, "closed"), ({"ends_at": '"2026-12-01 12:00"'}, "closed")])
+@pytest.mark.parametrize(
+    ("keys", "reason"), [({"status": "closed"}, "closed"), ({"status": "draft"}, "closed"), ({"ends_at": '"2026-12-01 12:00"'}, "closed")]
+)
 def test_no_form_lets_anybody_into_a_journey_that_takes_nobody(entry, a_fact, keys, reason):
     made = journey(STEPS, entry=entry, **keys)
 

@@ -179,7 +179,11 @@ def test_only_what_holds_for_every_channel_is_final(sending, rules, final):
 
 @pytest.mark.parametrize(
     ("cap", "spelled"),
-    [(Cap(2, 7 * DAY, "sms", "marketing"), "sms marketing 2/7d"), (Cap(1, 12 * HOUR), "all 1/12h"), (Cap(3, "week", topic="x"), "x 3/week")],
+    [
+        (Cap(2, 7 * DAY, "sms", "marketing"), "sms marketing 2/7d"),
+        (Cap(1, 12 * HOUR), "all 1/12h"),
+        (Cap(3, "week", topic="x"), "x 3/week"),
+    ],
 )
 def test_a_cap_is_spelled_as_people_write_it(cap, spelled):
     text = str(cap)
@@ -284,7 +288,12 @@ def test_however_sends_come_no_cap_is_ever_exceeded(caps, sends, zone, start):
             assert len(window) <= cap.most
 
 
-@given(now=INSTANTS, said=st.dictionaries(st.sampled_from(["push", "sms"]), st.booleans() | st.dictionaries(st.sampled_from(["marketing", "service"]), st.booleans())))
+@given(
+    now=INSTANTS,
+    said=st.dictionaries(
+        st.sampled_from(["push", "sms"]), st.booleans() | st.dictionaries(st.sampled_from(["marketing", "service"]), st.booleans())
+    ),
+)
 def test_nobody_is_sent_marketing_without_having_said_yes(now, said):
     person = saying(**said)
 

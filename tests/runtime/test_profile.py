@@ -221,7 +221,9 @@ PURCHASES = st.lists(
 
 def events_of(purchases):
     return [
-        bought(NOON - hours * HOUR, id=f"p{n}", item_id=item, item=item.upper(), paid=paid, **({} if amount is None else {"amount": amount}))
+        bought(
+            NOON - hours * HOUR, id=f"p{n}", item_id=item, item=item.upper(), paid=paid, **({} if amount is None else {"amount": amount})
+        )
         for n, (hours, amount, item, paid) in enumerate(purchases)
     ]
 
@@ -283,5 +285,3 @@ def test_a_segment_with_a_count_flips_exactly_when_it_says_it_will(purchases, da
         assert not inside
         return
     assert rule.test(UserFacts(TOWN, user, change - 1)) == inside
-
-

@@ -144,14 +144,19 @@ def test_a_closed_sqlite_database_is_one_file_with_everything_in_it(new_sqlite):
     connection.close()
 
     assert users == (1,)
-    assert not path_of(new_sqlite).with_name("journeyd.db-wal").exists() or not path_of(new_sqlite).with_name("journeyd.db-wal").stat().st_size
+    assert (
+        not path_of(new_sqlite).with_name("journeyd.db-wal").exists() or not path_of(new_sqlite).with_name("journeyd.db-wal").stat().st_size
+    )
 
 
 def test_sqlite_commits_are_durable_before_they_are_answered(new_sqlite):
     store = open_store(new_sqlite, ZONE, "daemon")
 
     with store.database.engine.connect() as connection:
-        settings = [connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in ("journal_mode", "synchronous", "foreign_keys", "secure_delete")]
+        settings = [
+            connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
+            for name in ("journal_mode", "synchronous", "foreign_keys", "secure_delete")
+        ]
 
     assert settings == ["wal", 2, 1, 1]
     store.close()

@@ -10,11 +10,25 @@ from runtime.state import NewMessage
 from runtime.store.tables import attempts, messages
 from tests.town import DAY, HOUR, MINUTE, NOON
 
-STATES = ("PENDING", "CLAIMED", "SENDING", "UNKNOWN", "ACCEPTED", "DELIVERED", "UNDELIVERED", "REJECTED", "SUPPRESSED", "EXPIRED", "ABANDONED")
+STATES = (
+    "PENDING",
+    "CLAIMED",
+    "SENDING",
+    "UNKNOWN",
+    "ACCEPTED",
+    "DELIVERED",
+    "UNDELIVERED",
+    "REJECTED",
+    "SUPPRESSED",
+    "EXPIRED",
+    "ABANDONED",
+)
 LEASE = NOON + MINUTE
 
 
-def message(key="m1", *, kind="message", user="u1", channel="push", at=NOON, expires=None, priority=50, visit=1, topic=None, purpose="marketing"):
+def message(
+    key="m1", *, kind="message", user="u1", channel="push", at=NOON, expires=None, priority=50, visit=1, topic=None, purpose="marketing"
+):
     return NewMessage(key, kind, "a", visit, user, channel, None, purpose, topic, priority, 0, at, expires, {"title": "到"})
 
 
@@ -42,7 +56,9 @@ def state(store, key="m1"):
 
 def tries(store, key="m1"):
     with store.database.reading() as tx:
-        return [(a.n, a.position, a.state) for a in tx.execute(select(attempts).where(attempts.c.message_key == key).order_by(attempts.c.id))]
+        return [
+            (a.n, a.position, a.state) for a in tx.execute(select(attempts).where(attempts.c.message_key == key).order_by(attempts.c.id))
+        ]
 
 
 def started(store, *, kind="message", **keys):
@@ -216,7 +232,9 @@ def test_t3_two_senders_with_the_same_claim_begin_once(store):
     assert len(tries(store)) == 1
 
 
-@pytest.mark.parametrize(("to", "ambiguous", "final"), [("SUPPRESSED", 0, "SUPPRESSED"), ("EXPIRED", 0, "EXPIRED"), ("SUPPRESSED", 1, "ABANDONED")])
+@pytest.mark.parametrize(
+    ("to", "ambiguous", "final"), [("SUPPRESSED", 0, "SUPPRESSED"), ("EXPIRED", 0, "EXPIRED"), ("SUPPRESSED", 1, "ABANDONED")]
+)
 def test_t3_what_is_decided_against_before_the_first_byte_is_final(store, to, ambiguous, final):
     plan(store, message())
     do(store, lambda tx: tx.execute(update(messages).values(ambiguous=ambiguous)))

@@ -211,7 +211,9 @@ def test_a_refused_enrolment_leaves_the_transaction_usable(store):
 
 def test_changes_are_written_and_what_does_not_change_stays(store):
     (id_,) = add(store, enrolment("k1", subject="g", goal_until=NOON + DAY))
-    changed = enrolment("k1", subject="g", goal_until=NOON + DAY, id=id_, due=None, status=ENDED, ended_at=NOON + 1, ended_by="completed", converted_at=NOON)
+    changed = enrolment(
+        "k1", subject="g", goal_until=NOON + DAY, id=id_, due=None, status=ENDED, ended_at=NOON + 1, ended_by="completed", converted_at=NOON
+    )
     changed.state, changed.begun_at, changed.context = "$ended", NOON + 1, {"steps": {}}
 
     store.database.write(lambda tx: store.people.save_enrolments(tx, [changed]))
@@ -290,7 +292,9 @@ def test_tallies_add_up_over_writes_and_days(store):
 def test_a_story_is_everything_about_one_user_in_the_order_it_was_recorded(store):
     (id_,) = add(store, enrolment("k1"))
     add(store, enrolment("k2", user="u2"))
-    store.database.write(lambda tx: store.inbox.add_events(tx, "s", [event("app_opened", NOON, id="e1"), event("app_opened", NOON, user="u2")]))
+    store.database.write(
+        lambda tx: store.inbox.add_events(tx, "s", [event("app_opened", NOON, id="e1"), event("app_opened", NOON, user="u2")])
+    )
     first, second = LogEntry(NOON, "entered", "", {"fact": "api"}), LogEntry(NOON + 1, "sent", "a", {"channel": "push"})
     message = NewMessage("m1", "message", "a", 1, "u1", "push", None, "marketing", None, 50, 0, NOON, None, {"title": "到"})
 
@@ -313,7 +317,12 @@ def test_a_story_is_everything_about_one_user_in_the_order_it_was_recorded(store
 
 
 def test_counts_for_status_are_those_of_the_rows(store):
-    add(store, enrolment("k1"), enrolment("k2", user="u2", due=NOON - HOUR), enrolment("k3", user="u3", status=ENDED, due=None, ended_by="completed"))
+    add(
+        store,
+        enrolment("k1"),
+        enrolment("k2", user="u2", due=NOON - HOUR),
+        enrolment("k3", user="u3", status=ENDED, due=None, ended_by="completed"),
+    )
     user = somebody("u1")
     user.stage = "buying"
     store.database.write(lambda tx: store.people.save_users(tx, [user]))

@@ -8,8 +8,15 @@ from tests.town import DAY, HOUR, NOON
 def apply(store, *journeys, now=NOON, audience="a"):
     return store.database.write(
         lambda tx: store.releases.add(
-            tx, digest="d", audience=audience, audience_digest=f"digest of {audience}", author="me", message="why", now=now,
-            journeys=[(j, f"digest of {source}", source) for j, source in journeys], language=1,
+            tx,
+            digest="d",
+            audience=audience,
+            audience_digest=f"digest of {audience}",
+            author="me",
+            message="why",
+            now=now,
+            journeys=[(j, f"digest of {source}", source) for j, source in journeys],
+            language=1,
         )  # fmt: skip
     )
 
@@ -62,7 +69,9 @@ def test_a_release_that_fails_half_way_leaves_nothing(store):
     apply(store, ("a", "A"))
 
     def crash(tx):
-        store.releases.add(tx, digest="d", audience="", audience_digest="", author="", message="", now=NOON, journeys=[("a", "x", "X")], language=1)
+        store.releases.add(
+            tx, digest="d", audience="", audience_digest="", author="", message="", now=NOON, journeys=[("a", "x", "X")], language=1
+        )
         raise RuntimeError("the process dies")
 
     with pytest.raises(RuntimeError):

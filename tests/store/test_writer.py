@@ -53,7 +53,10 @@ def test_a_unit_that_fails_takes_no_other_of_its_group_with_it(store):
 
 def test_a_unit_with_wrong_sql_takes_no_other_with_it(store):
     first, bad, last = held_up(
-        store, (note(store, "a"), ENGINE), (lambda tx: tx.execute(text("INSERT INTO nowhere VALUES (1)")), ENGINE), (note(store, "b"), ENGINE)
+        store,
+        (note(store, "a"), ENGINE),
+        (lambda tx: tx.execute(text("INSERT INTO nowhere VALUES (1)")), ENGINE),
+        (note(store, "b"), ENGINE),
     )
 
     first.result(10)
