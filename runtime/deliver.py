@@ -136,7 +136,11 @@ class Delivery:
             return None
         if row.kind == "call":
             return None
-        stop = self._stop(row, user, now)
+        try:
+            stop = self._stop(row, user, now)
+        except Exception:  # noqa: BLE001 - one user's broken profile never stops the others; what cannot be asked may not be sent
+            ledger.set_aside(tx, row, "SUPPRESSED", "invalid_content", now)
+            return "suppressed"
         sending = Sending(row.channel, row.template, row.purpose, row.topic, self._between(row), row.expires_at, stop)
         answer = may_send(self.rules, person, sending, now)
         if isinstance(answer, Hold):
@@ -183,7 +187,10 @@ class Delivery:
             if row.user_id.startswith(ROBOT):
                 found[row.user_id] = (robot_reach(row.user_id.removeprefix(ROBOT), self.zone), None)
             elif row.user_id not in found:
-                person = person_reach(user or User(row.user_id, self.zone), self.rules, touches.get(row.user_id, []))
+                try:
+                    person = person_reach(user or User(row.user_id, self.zone), self.rules, touches.get(row.user_id, []))
+                except ValueError:  # unreadable: who cannot be asked has not agreed to anything
+                    person, user = PersonReach(row.user_id, self.zone, assume_consent=frozenset()), None
                 found[row.user_id] = (person, user)
         return found
 

@@ -7,6 +7,7 @@ import traceback
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -107,6 +108,7 @@ class Engine:
             work = self._open(batch, [user_id], now, set(), journeys=[journey])
             session = work.sessions[user_id]
             entered = session.enter(self.catalogue.current[journey], fact, now)
+            session.finish(now)
             self._write(batch, work, now, Worked())
         return entered
 
@@ -132,7 +134,7 @@ class Engine:
                     self._take(work, session, note, watchers.get(user_id, ()), _note_time(note) if self.virtual else now)
                     done.append(note.id)
             worked.notes += len(done)
-            self._look_back(batch, work, now)
+            self._look_back(batch, work, now, done)
             self._write(batch, work, now, worked, done)
 
     def _take(self, work: "_Work", session: Session, note: Note, watchers: Iterable[str], now: int) -> None:
@@ -249,17 +251,28 @@ class Engine:
             for user in users:
                 if progress.full:
                     break
-                session = work.sessions[user.id]
-                session._baseline(now)  # noqa: SLF001 - a turn that begins without a stimulus
                 assert versioned is not None  # noqa: S101 - there are no users otherwise
-                if self._qualifies(session, versioned, population):
-                    at = max(population.at, progress.window_at)
-                    fact = Fact(population.kind, population.fact_id, at)
-                    progress.took += session.enter(versioned, fact, at if self.virtual else now, quietly=True)
+                try:
+                    progress.took += self._enter_of(
+                        population, max(population.at, progress.window_at), versioned, work.sessions[user.id], now
+                    )
+                except (DatabaseError, MemoryError):
+                    raise
+                except Exception as error:  # noqa: BLE001 - one bad record never stops the batch
+                    work.quarantine(user.id, "population", error, f"{population.journey} {population.fact_id}")
                 progress.cursor = user.id
             done = len(users) < limit and not progress.full
             self._look_back(batch, work, now)
             self._write(batch, work, now, worked, population=(population, progress, now if done else None))
+
+    def _enter_of(self, population: Population, at: int, versioned: Versioned, session: Session, now: int) -> bool:
+        session._baseline(now)  # noqa: SLF001 - a turn that begins without a stimulus
+        if not self._qualifies(session, versioned, population):
+            return False
+        moment = at if self.virtual else now
+        entered = session.enter(versioned, Fact(population.kind, population.fact_id, at), moment, quietly=True)
+        session.finish(moment)
+        return entered
 
     def _qualifies(self, session: Session, versioned: Versioned, population: Population) -> bool:
         if population.kind != "existing":
@@ -281,8 +294,8 @@ class Engine:
         candidates = list(journeys) or self._candidates(events, timers=bool(claimed))
         past = people.past_entries(tx, user_ids, candidates) if candidates else {}
         reach = Reach(self.rules, {}, self.store.ledger.remaining(tx), self.rehearsal.variants if self.rehearsal else {})
-        load = self._reach_loader(batch, now)
-        reach.people.update(load(frozenset(user_ids), known))  # type: ignore[call-arg]
+        reach.people.update(self._people(tx, now, frozenset(user_ids), known))
+        load = partial(self._people, tx, now)
         work = _Work(reach=reach)
         for user_id in user_ids:
             user = known.get(user_id) or User(user_id, self.zone, is_new=True)
@@ -290,7 +303,7 @@ class Engine:
                 Tracked(e, versioned) for e in open_.get(user_id, ()) if (versioned := catalogue.versions.get(e.version)) is not None
             ]
             work.sessions[user_id] = Session(
-                catalogue, user, reach, tracked, past.get(user_id, ()), lambda ids, load=load: load(ids), self.rehearsal
+                catalogue, user, reach, tracked, past.get(user_id, ()), load, self.rehearsal
             )  # fmt: skip
         return work
 
@@ -313,20 +326,17 @@ class Engine:
             found |= {v.journey.id for v in catalogue.current.values() if v.journey.entry.user is not None}
         return sorted(found)
 
-    def _reach_loader(self, batch: Batch, now: int) -> Any:
-        tx, rules, span = batch.connection, self.rules, longest_cap(self.rules)
+    def _people(self, tx: Any, now: int, user_ids: frozenset[str], known: dict[str, User] | None = None) -> dict[str, PersonReach]:
+        """What these users can be sent, from their rows and their touches."""
+        span = longest_cap(self.rules)
+        found = known if known is not None else self.store.people.load_users(tx, sorted(user_ids))
+        touches = self.store.ledger.touches(tx, sorted(user_ids), now - span, started_only=False) if span else {}
+        return {
+            user_id: person_reach(found.get(user_id) or User(user_id, self.zone), self.rules, touches.get(user_id, []))
+            for user_id in user_ids
+        }
 
-        def load(user_ids: frozenset[str], known: dict[str, User] | None = None) -> dict[str, PersonReach]:
-            people = known if known is not None else self.store.people.load_users(tx, sorted(user_ids))
-            touches = self.store.ledger.touches(tx, sorted(user_ids), now - span, started_only=False) if span else {}
-            return {
-                user_id: person_reach(people.get(user_id) or User(user_id, self.zone), rules, touches.get(user_id, []))
-                for user_id in user_ids
-            }
-
-        return load
-
-    def _look_back(self, batch: Batch, work: "_Work", now: int) -> None:
+    def _look_back(self, batch: Batch, work: "_Work", now: int, done: Sequence[int] = ()) -> None:
         """Events that came between a wait's logical begin and now (after a downtime) are matched as if it had been there."""
         waiting = (
             []
@@ -342,14 +352,26 @@ class Engine:
             return
         owners = {t.enrolment.user_id for _, t in waiting}.union(*(t.watched for _, t in waiting))
         since = min(t.enrolment.begun_at for _, t in waiting)
-        events = self.store.inbox.events_since(batch.connection, sorted(owners), since)
+        events = self.store.inbox.events_since(batch.connection, sorted(owners), since, done)
         for session, tracked in waiting:
-            for event in events:
-                if event.user_id == tracked.enrolment.user_id or event.user_id in tracked.watched:
-                    if not _awaits_events(tracked):
-                        break
-                    if event.time > tracked.enrolment.begun_at and event.time <= now:
-                        session.apply(tracked, Arrived(event), now)
+            try:
+                self._match_earlier(session, tracked, events, now)
+            except (DatabaseError, MemoryError):
+                raise
+            except Exception as error:  # noqa: BLE001 - one bad record never stops the batch
+                work.quarantine(session.user.id, "enrolment", error, tracked.enrolment.key)
+
+    @staticmethod
+    def _match_earlier(session: Session, tracked: Tracked, events: Sequence[Event], now: int) -> None:
+        for event in events:
+            if not _awaits_events(tracked):
+                break
+            enrolment = tracked.enrolment
+            if event.user_id != enrolment.user_id and event.user_id not in tracked.watched:
+                continue
+            if enrolment.begun_at < event.time <= min(now, enrolment.context["until"]):
+                session.apply(tracked, Arrived(event), now)
+        session.finish(now)
 
     def _write(
         self, batch: Batch, work: "_Work", now: int, worked: Worked, done: Sequence[int] = (),

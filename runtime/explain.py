@@ -11,7 +11,6 @@ from runtime.store import SqlStore
 from runtime.store.reports import Story
 from runtime.texts import action_text
 
-
 EPOCH_MS = 100_000_000_000  # a number of an instant is larger
 
 

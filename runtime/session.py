@@ -122,9 +122,14 @@ class Session:
                 for versioned in self.catalogue.by_event.get(event.type, ()):
                     self._enter_by_event(versioned, event, now)
 
+    def finish(self, now: int) -> None:
+        """Let the system's own events (stages, segments, ends) of this turn move people, too."""
+        self._system_events(now)
+
     def forwarded_event(self, event: Event, now: int) -> None:
         """An event of somebody else that an enrolment of this user waits for."""
         self._arrived(event, now)
+        self._system_events(now)
 
     def record(self, payload: Mapping[str, Any], at: int, now: int) -> None:
         """A user record: traits, tags, identities, consents, zone."""
@@ -162,6 +167,7 @@ class Session:
         for tracked in list(self.tracked):
             if tracked.enrolment.id == payload["enrolment_id"]:
                 self.apply(tracked, outcome, now)
+        self._system_events(now)
 
     def enter_by_note(self, payload: Mapping[str, Any], now: int) -> None:
         """An entry that somebody else's event (`user: EXPR`) or the API asked for."""
@@ -172,6 +178,7 @@ class Session:
         self._baseline(event.time)
         fact = Fact("event", f"{event.type}:{event.id}", event.time, event.fields(), event)
         self.enter(versioned, fact, now)
+        self._system_events(now)
 
     def due(self, tracked: Tracked, now: int) -> None:
         """The enrolment's timer."""
@@ -437,9 +444,11 @@ def _has_owner(tracked: Tracked) -> bool:
 
 
 def _merged(before: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Given values over those before, one level deeper for mappings: consents name channel, then purpose."""
+    """Given values over those before, one level deeper for mappings (consents name channel, then purpose); null forgets."""
     merged = dict(before)
     for key, value in given.items():
         old = merged.get(key)
         merged[key] = {**old, **value} if isinstance(old, dict) and isinstance(value, dict) else value
+        if value is None:
+            del merged[key]
     return merged

@@ -1,0 +1,653 @@
+"""The engine on a real database, with time as an argument: order, look-back, poison, populations, other users."""
+
+import pytest
+from sqlalchemy import text, update
+
+from runtime.policy import Rules
+from runtime.state import Fact
+from runtime.store.tables import enrolments, events, inbox, users
+from tests.town import DAY, HOUR, MINUTE, NOON, PUSH, Town, at, event, journey_text, somebody
+
+GOAL = "{event: order_paid, within: 14d}"
+WELCOME = journey_text(
+    f"""
+    - {{id: day, delay: 1d}}
+    - {{id: miss_you, send: {PUSH}}}
+    """,
+    entry="{event: app_opened}", goal=GOAL,
+)  # fmt: skip
+OPENED = event("app_opened", NOON, id="opened")
+
+
+def town(store, *texts, people=(), **keys):
+    made = Town(store, *texts, **keys)
+    made.settle_people(*(people or [somebody()]))
+    return made
+
+
+def run_sql(made, statement):
+    made.store.database.write(lambda tx: tx.execute(statement))
+
+
+# --- the ways of an event
+
+
+def test_an_event_lets_its_user_in_and_the_journey_takes_its_course(store):
+    made = town(store, WELCOME)
+
+    made.post(OPENED)
+    made.settle(NOON)
+    made.settle(NOON + DAY)
+
+    assert made.ends() == [("j", "completed")]
+    assert [a for a, _ in made.actions()] == ["entered", "waits", "sent", "ended"]
+    assert made.states() == [("miss_you", "ACCEPTED")]
+    assert [m.address for m in made.vendors["push"].got] == ["u1-push_id"]
+
+
+def test_a_stranger_is_let_in_by_her_first_event(store):
+    made = Town(store, WELCOME)
+
+    made.post(event("app_opened", NOON, user="stranger"))
+    made.settle(NOON)
+
+    assert made.ends("stranger") == [("j", None)]
+
+
+def test_an_event_that_comes_twice_moves_nobody_twice(store):
+    steps = "- {id: look, wait_for: {event: app_opened, timeout: 1d}}\n- {id: again, wait_for: {event: app_opened, timeout: 1d}}"
+    made = town(store, journey_text(steps, entry="{event: order_paid}"))
+    made.post(event("order_paid", NOON))
+    made.settle(NOON)
+
+    click = event("app_opened", NOON + HOUR)
+    assert made.post(click) == 1
+    made.settle(NOON + HOUR)
+    assert made.post(click, click) == 0
+    made.settle(NOON + HOUR)
+
+    assert made.actions()[-1] == ("waits", "again")
+
+
+def test_a_timer_is_not_fired_while_its_user_has_an_accepted_event_that_is_not_projected(store):
+    made = town(store, WELCOME)
+    made.post(OPENED)
+    made.settle(NOON)
+
+    made.post(event("order_paid", NOON + DAY - MINUTE, received=NOON + 2 * DAY))
+    made.settle(NOON + 2 * DAY)
+
+    assert made.ends() == [("j", "converted")]
+    assert made.vendors["push"].got == []
+
+
+def test_nobody_waits_for_somebody_elses_events(store):
+    made = town(store, WELCOME, people=[somebody("u1"), somebody("u2")])
+    made.post(OPENED, event("app_opened", NOON, user="u2"))
+    made.settle(NOON)
+
+    made.post(event("order_paid", NOON + HOUR, user="u2"))
+    made.settle(NOON + DAY)
+
+    assert made.states("u1") == [("miss_you", "ACCEPTED")]
+    assert made.states("u2") == []
+
+
+def test_a_message_planned_but_not_sent_is_stopped_by_the_goal(store):
+    made = town(store, journey_text(f"- {{id: hello, send: {PUSH}}}\n- {{id: day, delay: 1d}}", entry="{event: app_opened}", goal=GOAL))
+    made.post(OPENED)
+    made.think(NOON)
+
+    made.post(event("order_paid", NOON + 1))
+    made.think(NOON + 1)
+    made.deliver(NOON + 1)
+
+    assert made.states() == [("hello", "SUPPRESSED")]
+    assert made.vendors["push"].got == []
+
+
+def test_events_out_of_order_in_one_batch_or_in_two_come_to_the_same(store):
+    steps = "- {id: look, wait_for: {event: app_opened, timeout: 1d}, on_event: [{exit: came}], on_timeout: [{exit: silent}]}"
+    made = town(store, journey_text(steps, entry="{event: order_paid}"), people=[somebody("u1"), somebody("u2")])
+
+    made.post(event("app_opened", NOON + MINUTE, received=NOON + HOUR), event("order_paid", NOON, received=NOON + HOUR))
+    made.settle(NOON + HOUR)
+    made.post(event("app_opened", NOON + MINUTE, user="u2", received=NOON + HOUR))
+    made.settle(NOON + HOUR)
+    made.post(event("order_paid", NOON, user="u2", received=NOON + HOUR))
+    made.settle(NOON + HOUR)
+
+    assert made.ends("u1") == [("j", "came")]
+    assert made.ends("u2") == [("j", "came")]
+
+
+def test_an_event_of_its_own_future_is_taken_at_its_time(store):
+    made = town(store, WELCOME)
+    made.post(OPENED)
+    made.settle(NOON)
+
+    made.post(event("order_paid", NOON + 2 * HOUR, received=NOON + HOUR))
+    made.settle(NOON + HOUR)
+
+    assert made.ends() == [("j", "converted")]
+    assert made.story().enrolments[0]["converted_at"] == NOON + 2 * HOUR
+    assert made.quarantined() == []
+
+
+def test_one_event_moves_all_the_journeys_its_user_waits_in(store):
+    wait = "- {id: look, wait_for: {event: order_paid, timeout: 5d}, on_event: [{exit: paid}]}"
+    exits = "[{event: order_paid, reason: left}]"
+    made = town(
+        store, journey_text(wait, id="waiting", entry="{event: app_opened}"), journey_text("- {id: d, delay: 5d}", id="aiming", entry="{event: app_opened}", goal=GOAL),
+        journey_text("- {id: d, delay: 5d}", id="leaving", entry="{event: app_opened}", exit_when=exits),
+        journey_text("- {id: d, delay: 5d}", id="deaf", entry="{event: app_opened}"),
+        journey_text("- {id: d, delay: 5d}", id="starting", entry="{event: order_paid}"),
+    )  # fmt: skip
+    made.post(OPENED)
+    made.settle(NOON)
+
+    made.post(event("order_paid", NOON + HOUR))
+    made.settle(NOON + HOUR)
+
+    assert sorted(made.ends(), key=str) == sorted(
+        [("waiting", "paid"), ("aiming", "converted"), ("leaving", "left"), ("deaf", None), ("starting", None)], key=str
+    )
+
+
+def test_after_a_downtime_a_wait_matches_what_came_in_its_own_time(store):
+    steps = """
+    - {id: day, delay: 1d}
+    - {id: look, wait_for: {event: app_opened, timeout: 1d}, on_event: [{exit: came}], on_timeout: [{exit: silent}]}
+    """
+    made = town(store, journey_text(steps, entry="{event: order_paid}"), people=[somebody("u1"), somebody("u2")])
+    made.post(event("order_paid", NOON), event("order_paid", NOON, user="u2"))
+    made.settle(NOON)
+
+    late = NOON + 5 * DAY
+    made.post(event("app_opened", NOON + DAY + HOUR, received=late), event("app_opened", NOON + 3 * DAY, user="u2", received=late))
+    made.settle(late)
+
+    assert made.story("u1").enrolments[0]["ended_by"] == "came"
+    assert made.story("u1").enrolments[0]["ended_at"] == NOON + DAY + HOUR
+    assert made.story("u2").enrolments[0]["ended_by"] == "silent"
+    assert made.story("u2").enrolments[0]["ended_at"] == NOON + 2 * DAY
+
+
+def test_a_goal_counts_after_the_end_also_in_the_database(store):
+    made = town(store, journey_text("- {id: last, exit: done}", entry="{event: app_opened}", goal=GOAL))
+    made.post(OPENED)
+    made.settle(NOON)
+
+    made.post(event("order_paid", NOON + 3 * DAY))
+    made.settle(NOON + 3 * DAY)
+
+    (row,) = made.story().enrolments
+    assert (row["ended_by"], row["converted_at"]) == ("done", NOON + 3 * DAY)
+    with store.database.reading() as tx:
+        assert store.reports.tallies(tx)["j", "converted", "treated"] == 1
+
+
+# --- poison
+
+
+def poisoned(made, what):
+    """Two people inside a journey, the first of them with a record that cannot be read."""
+    made.post(event("app_opened", NOON, user="u1"), event("app_opened", NOON, user="u2"))
+    made.settle(NOON)
+    what(made)
+
+
+def corrupt_context(made):
+    run_sql(made, update(enrolments).where(enrolments.c.user_id == "u1").values(context="{broken"))
+
+
+def corrupt_profile(made):
+    run_sql(made, update(users).where(users.c.user_id == "u1").values(profile="{broken"))
+
+
+def corrupt_reach(made):
+    run_sql(made, update(users).where(users.c.user_id == "u1").values(reach="[1]"))
+
+
+def unknown_state(made):
+    run_sql(made, update(enrolments).where(enrolments.c.user_id == "u1").values(state="nowhere"))
+
+
+@pytest.mark.parametrize("what", [corrupt_context, corrupt_profile, corrupt_reach, unknown_state])
+def test_one_poisonous_record_is_set_aside_and_the_timers_of_the_others_fire(store, what):
+    made = town(store, WELCOME, people=[somebody("u1"), somebody("u2")])
+    poisoned(made, what)
+
+    made.settle(NOON + DAY)
+    made.settle(NOON + 2 * DAY)
+
+    assert made.states("u2") == [("miss_you", "ACCEPTED")]
+    assert made.states("u1") == []
+    assert [q["user_id"] for q in made.quarantined()] == ["u1"], "once, not with every tick"
+    assert made.quarantined()[0]["reason"]
+
+
+@pytest.mark.parametrize("what", [corrupt_context, corrupt_profile, unknown_state])
+def test_one_poisonous_record_does_not_stop_the_events_of_the_others(store, what):
+    made = town(store, WELCOME, people=[somebody("u1"), somebody("u2")])
+    poisoned(made, what)
+
+    made.post(event("order_paid", NOON + HOUR, user="u1", amount=1), event("order_paid", NOON + HOUR, user="u2", amount=1))
+    made.settle(NOON + HOUR)
+
+    assert made.ends("u2") == [("j", "converted")]
+    with store.database.reading() as tx:
+        assert store.inbox.size(tx) == 0
+
+
+def test_a_trait_state_of_a_wrong_type_costs_only_its_user(store):
+    made = town(store, WELCOME, people=[somebody("u1"), somebody("u2")])
+    broken = somebody("u1")
+    broken.profile["a"] = {"orders_count": "many", "last_order_at": 7}
+    broken.audience, broken.evaluated_at = made.engine.catalogue.audience_digest, NOON
+    store.database.write(lambda tx: store.people.save_users(tx, [broken]))
+
+    made.post(event("order_paid", NOON, user="u1"), event("app_opened", NOON, user="u2"))
+    made.settle(NOON)
+
+    assert made.ends("u2") == [("j", None)]
+    assert [(q["user_id"], q["kind"]) for q in made.quarantined()] == [("u1", "event")]
+
+
+@pytest.mark.parametrize("column", ["data", "payload"])
+def test_an_event_or_record_that_cannot_be_read_costs_only_itself(store, column):
+    made = town(store, WELCOME, people=[somebody("u1"), somebody("u2")])
+    made.post(event("order_paid", NOON, user="u1"))
+    made.tell("u1", NOON, tags=["a"])
+    made.post(event("app_opened", NOON, user="u2"))
+    statement = update(events).where(events.c.type == "order_paid").values(data="{broken") if column == "data" else update(inbox).where(inbox.c.kind == "user").values(payload="{broken")
+    run_sql(made, statement)
+
+    made.settle(NOON)
+
+    assert made.ends("u2") == [("j", None)]
+    assert [q["user_id"] for q in made.quarantined()] == ["u1"]
+
+
+def test_what_cannot_be_read_is_kept_as_it_was(store):
+    made = town(store, WELCOME, people=[somebody("u1"), somebody("u2")])
+    poisoned(made, corrupt_profile)
+
+    made.tell("u1", NOON + 1, tags=["x"], zone="Europe/Berlin")
+    made.settle(NOON + DAY)
+
+    with store.database.reading() as tx:
+        assert tx.execute(text("SELECT profile FROM users WHERE user_id = 'u1'")).scalar_one() == "{broken"
+
+
+def test_a_population_goes_on_behind_somebody_who_cannot_be_read(store):
+    made = town(store, journey_text("- {id: d, delay: 1d}", entry="{schedule: 0 12 * * *, where: user.city == '上海'}"),
+                people=[somebody(f"u{n}", city="上海") for n in range(3)])  # fmt: skip
+    run_sql(made, update(users).where(users.c.user_id == "u1").values(profile="{broken"))
+
+    made.settle(NOON)
+
+    assert [made.ends(f"u{n}") for n in range(3)] == [[("j", None)], [], [("j", None)]]
+    assert [q["kind"] for q in made.quarantined()] == ["population"]
+
+
+# --- segments, populations, schedules, dates
+
+
+def dormant(user_id="u1", days=29):
+    user = somebody(user_id)
+    user.profile["a"] = {"orders_count": 1, "last_order_at": [NOON - days * DAY, "x", NOON - days * DAY]}
+    return user
+
+
+SLEEPERS = journey_text(f"- {{id: hello, send: {PUSH}}}", entry="{segment: dormant, existing: skip}", goal=GOAL)
+
+
+def test_a_segment_lets_in_at_the_moment_it_begins_by_time_alone(store):
+    made = town(store, SLEEPERS, people=[dormant()])
+    run_sql(made, update(users).values(recheck_at=NOON))
+    made.settle(NOON)
+    assert made.ends() == []
+
+    assert made.engine.next_work() == NOON + DAY
+    made.settle(NOON + DAY - 1)
+    assert made.ends() == []
+    made.settle(NOON + DAY)
+
+    assert made.ends() == [("j", "completed")]
+    assert made.story().enrolments[0]["entered_at"] == NOON + DAY
+
+
+def test_a_segment_that_began_during_a_downtime_lets_in_at_its_own_time(store):
+    made = town(store, SLEEPERS, people=[dormant()])
+    run_sql(made, update(users).values(recheck_at=NOON))
+    made.settle(NOON)
+
+    made.settle(NOON + 3 * DAY)
+
+    assert made.story().enrolments[0]["entered_at"] == NOON + DAY
+
+
+def test_those_inside_before_are_skipped_or_enrolled_as_the_file_says(store):
+    people = [dormant(f"u{n}", 40) for n in range(3)] + [dormant("young", 5)]
+    skip = SLEEPERS.replace("id: j", "id: skipping")
+    enrol = SLEEPERS.replace("id: j", "id: enrolling").replace("existing: skip", "existing: enrol, pace: 2 per 1d")
+    made = town(store, skip, enrol, people=people)
+    store.database.write(lambda tx: store.releases.add_population(tx, "enrolling", "existing@1", "existing", NOON))
+
+    made.settle(NOON)
+    first = [made.ends(f"u{n}") for n in range(3)]
+    made.settle(NOON + DAY - 1)
+    still = [made.ends(f"u{n}") for n in range(3)]
+    made.settle(NOON + DAY)
+
+    assert first == still == [[("enrolling", "completed")], [("enrolling", "completed")], []], "two a day"
+    assert made.ends("u2") == [("enrolling", "completed")]
+    assert made.ends("young") == []
+
+
+def test_a_schedule_fires_once_per_fire_and_catches_up_after_a_downtime(store):
+    made = town(store, journey_text("- {id: last, exit: done}", entry="{schedule: 0 9 * * *}"), applied_at=at("2026-12-01 08:00"))
+
+    made.settle(at("2026-12-01 08:59"))
+    assert made.ends() == []
+    assert made.engine.next_work() == at("2026-12-01 09:00")
+    made.settle(at("2026-12-01 09:00"))
+    made.settle(at("2026-12-01 09:30"))
+    assert len(made.ends()) == 1
+    made.settle(at("2026-12-03 10:00"))
+
+    assert [e["entered_at"] for e in made.story().enrolments] == [at(f"2026-12-0{n} 09:00") for n in (1, 2, 3)]
+
+
+def test_a_schedule_takes_only_those_whom_where_lets_in(store):
+    made = town(
+        store, journey_text("- {id: last, exit: done}", entry="{schedule: 0 12 * * *, where: user.city == '上海'}"),
+        people=[somebody("u1", city="上海"), somebody("u2", city="北京")],
+    )  # fmt: skip
+
+    made.settle(NOON)
+
+    assert (made.ends("u1"), made.ends("u2")) == ([("j", "done")], [])
+    with store.database.reading() as tx:
+        assert store.reports.tallies(tx)["j", "refused", "where"] == 1, "refusals of a population are counted, not kept one by one"
+    assert made.story("u2").refusals == []
+
+
+def test_a_moment_lets_everybody_in_once(store):
+    made = town(store, journey_text("- {id: last, exit: done}", entry='{at: "2026-12-01 12:00"}'), people=[somebody("u1"), somebody("u2")])
+    store.database.write(lambda tx: store.releases.add_population(tx, "j", "at@1", "at", NOON))
+
+    made.settle(NOON - 1)
+    assert made.ends("u1") == []
+    made.settle(NOON)
+    made.settle(NOON + DAY)
+
+    assert (made.ends("u1"), made.ends("u2")) == ([("j", "done")], [("j", "done")])
+
+
+def test_a_date_fires_at_its_own_time_and_not_again(store):
+    made = town(store, journey_text("- {id: last, exit: done}", entry='{date: user.birthday, at: "09:30"}'), people=[somebody(birthday="12-03")])
+    run_sql(made, update(users).values(recheck_at=NOON))
+    made.settle(NOON)
+
+    assert made.engine.next_work() == at("2026-12-03 09:30")
+    made.settle(at("2026-12-03 09:30"))
+    made.settle(at("2026-12-04 09:30"))
+
+    assert [e["entered_at"] for e in made.story().enrolments] == [at("2026-12-03 09:30")]
+    assert made.engine.next_work() == at("2027-12-03 09:30")
+
+
+def test_a_call_enrols_one_and_says_when_it_is_refused(store):
+    made = town(store, journey_text("- {id: d, delay: 1d}"))
+
+    first = made.engine.enter_one("u1", "j", Fact("api", "c1", NOON), NOON)
+    again = made.engine.enter_one("u1", "j", Fact("api", "c2", NOON + 1), NOON + 1)
+
+    assert (first, again) == (True, False)
+    assert [r["reason"] for r in made.story().refusals] == ["mode"]
+
+
+def test_the_end_of_a_journey_is_an_event_that_others_may_use(store):
+    first = journey_text("- {id: last, exit: done}", id="first")
+    second = journey_text("- {id: d, delay: 1d}", id="second", entry="{event: journey_ended, where: event.journey == 'first' and event.reason == 'done'}")
+    made = town(store, first, second)
+
+    made.engine.enter_one("u1", "first", Fact("api", "c1", NOON), NOON)
+
+    assert made.ends() == [("first", "done"), ("second", None)]
+
+
+def test_an_end_by_a_settled_grant_is_such_an_event_too(store):
+    first = journey_text("- {id: gift, grant: {benefit: gift}}", id="first", entry="{event: app_opened}")
+    second = journey_text("- {id: d, delay: 1d}", id="second", entry="{event: journey_ended, where: event.journey == 'first'}")
+    made = town(store, first, second)
+
+    made.post(OPENED)
+    made.settle(NOON)
+
+    assert made.ends() == [("first", "completed"), ("second", None)]
+
+
+def test_a_stage_that_changes_is_an_event(store):
+    made = town(store, journey_text("- {id: d, delay: 1d}", entry="{event: stage_changed, where: event.to == 'gone'}"), people=[dormant()])
+    run_sql(made, update(users).values(recheck_at=NOON))
+    made.settle(NOON)
+
+    made.settle(NOON + DAY)
+
+    assert made.ends() == [("j", None)]
+    assert ("stage_changed", "") in made.actions()
+
+
+# --- other people
+
+
+def test_an_entry_may_enrol_somebody_else_than_the_events_user(store):
+    text_ = journey_text("- {id: hello, send: [{push: {title: T, body: '{{ entry.friend_id }}'}}]}", entry="{event: friend_woken, user: event.friend_ids}".replace("event.friend_ids", "entry.friend_ids"))
+    made = town(store, text_, people=[somebody("u1"), somebody("a"), somebody("b")])
+
+    made.post(event("friend_woken", NOON, user="u1", friend_id="f", friend_ids=["a", "b", "a", "u1"]))
+    made.settle(NOON)
+
+    assert [made.ends(u) for u in ("u1", "a", "b")] == [[("j", "completed")]] * 3
+    assert sorted(m.address for m in made.vendors["push"].got) == ["a-push_id", "b-push_id", "u1-push_id"]
+
+
+def test_a_wait_sees_the_events_of_the_user_it_names(store):
+    steps = "- {id: look, wait_for: {event: app_opened, of: user.leader_id, timeout: 1d}, on_event: [{exit: she_came}], on_timeout: [{exit: silent}]}"
+    made = town(store, journey_text(steps, entry="{event: order_paid}"), people=[somebody("u1", leader_id="boss"), somebody("boss")])
+    made.post(event("order_paid", NOON))
+    made.settle(NOON)
+
+    made.post(event("app_opened", NOON + 1), event("app_opened", NOON + HOUR, user="boss"))
+    made.settle(NOON + HOUR)
+
+    assert made.ends() == [("j", "she_came")]
+    assert made.story().enrolments[0]["ended_at"] == NOON + HOUR
+    with store.database.reading() as tx:
+        assert store.inbox.watchers_of(tx, ["boss"]) == {}
+
+
+def test_a_wait_sees_the_other_users_events_that_came_in_the_same_batch(store):
+    steps = "- {id: look, wait_for: {event: app_opened, of: user.leader_id, timeout: 1d}, on_event: [{exit: she_came}], on_timeout: [{exit: silent}]}"
+    made = town(store, journey_text(steps, entry="{event: order_paid}"), people=[somebody("u1", leader_id="boss"), somebody("boss")])
+
+    made.post(event("order_paid", NOON), event("app_opened", NOON + MINUTE, user="boss", received=NOON + HOUR))
+    made.settle(NOON + HOUR)
+
+    assert made.ends() == [("j", "she_came")]
+
+
+def test_a_goal_may_be_somebody_elses_event(store):
+    made = town(
+        store, journey_text("- {id: d, delay: 9d}", entry="{event: app_opened}", goal="{event: order_paid, of: user.leader_id, within: 5d}"),
+        people=[somebody("u1", leader_id="boss"), somebody("boss")],
+    )  # fmt: skip
+    made.post(OPENED)
+    made.settle(NOON)
+
+    made.post(event("order_paid", NOON + HOUR, user="boss"))
+    made.settle(NOON + HOUR)
+
+    assert made.ends() == [("j", "converted")]
+
+
+# --- records, restarts, versions, once_per
+
+
+def test_a_record_changes_traits_tags_and_consents_and_is_looked_at(store):
+    made = town(store, journey_text("- {id: d, delay: 9d}", entry="{event: app_opened}", exit_when="[{when: user.points > 5, reason: rich}]"))
+    made.post(OPENED)
+    made.settle(NOON)
+
+    made.tell("u1", NOON + 1, traits={"points": "6"}, tags=["vip"], consents={"sms": {"marketing": False}}, zone="Europe/Berlin")
+    made.settle(NOON + 1)
+
+    assert made.ends() == [("j", "rich")]
+    with store.database.reading() as tx:
+        user = store.people.load_users(tx, ["u1"])["u1"]
+    assert (user.profile["p"], user.profile["t"], user.zone.key) == ({"points": 6}, ["vip"], "Europe/Berlin")
+    assert user.reach["consents"]["sms"] == {"service": True, "marketing": False}
+
+
+def test_an_update_that_lets_its_user_into_a_segment_enrols_her_there(store):
+    first = journey_text("- {id: mark, update: {add_tags: [vip]}}", id="first", entry="{event: app_opened}")
+    second = journey_text("- {id: d, delay: 1d}", id="second", entry="{segment: tagged, existing: skip}")
+    made = town(store, first, second)
+
+    made.post(OPENED)
+    made.settle(NOON)
+
+    assert made.ends() == [("first", "completed"), ("second", None)]
+
+
+def test_restart_ends_the_live_one_and_stops_its_messages(store):
+    made = town(store, journey_text(f"- {{id: hello, send: {PUSH}}}\n- {{id: d, delay: 9d}}", entry="{event: app_opened, mode: restart, reentry: always}"))
+    made.post(OPENED)
+    made.think(NOON)
+
+    made.post(event("app_opened", NOON + HOUR))
+    made.think(NOON + HOUR)
+
+    assert made.ends() == [("j", "restarted"), ("j", None)]
+    assert sorted(s for _, s in made.states()) == ["PENDING", "SUPPRESSED"]
+
+
+def test_those_inside_stay_on_their_version(store):
+    made = town(store, WELCOME)
+    made.post(OPENED)
+    made.settle(NOON)
+
+    made.apply(WELCOME.replace("miss_you", "other_step"), now=NOON + 1)
+    made.post(event("app_opened", NOON + 2, user="u2"))
+    made.settle(NOON + 2)
+    made.settle(NOON + 2 * DAY)
+
+    assert ("sent", "miss_you") in made.actions("u1")
+    assert ("suppressed", "other_step") in made.actions("u2")
+
+
+def test_those_inside_a_deleted_journey_finish_it(store):
+    made = town(store, WELCOME)
+    made.post(OPENED)
+    made.settle(NOON)
+
+    made.apply(journey_text("- {id: d, delay: 1d}", id="unrelated"), now=NOON + 1)
+    made.settle(NOON + DAY)
+
+    assert made.ends() == [("j", "completed")]
+
+
+def test_once_per_gives_only_once_over_all_enrolments(store):
+    text_ = journey_text(
+        "- {id: gift, grant: {benefit: gift, once_per: entry.friend_id}, on_failed: [{exit: failed}]}\n- {id: last, if: steps.gift.ok, exit: given}",
+        entry="{event: friend_woken, reentry: always}",
+    )  # fmt: skip
+    made = town(store, text_)
+
+    for n, friend in enumerate(["f1", "f1", "f2"]):
+        made.post(event("friend_woken", NOON + n * HOUR, friend_id=friend))
+        made.settle(NOON + n * HOUR)
+
+    assert made.ends() == [("j", "given")] * 3
+    assert len(made.vendors["grant:gift"].got) == 2
+    with store.database.reading() as tx:
+        assert {b["benefit"]: b["issued"] for b in store.reports.budgets(tx)}["gift"] == 2
+
+
+def test_once_per_does_not_call_a_refused_grant_given(store):
+    text_ = journey_text(
+        "- {id: gift, grant: {benefit: gift, once_per: entry.friend_id}, on_failed: [{exit: failed}]}\n- {id: last, exit: given}",
+        entry="{event: friend_woken, reentry: always}",
+    )  # fmt: skip
+    made = town(store, text_)
+    made.budget(gift=0)
+
+    for n in range(2):
+        made.post(event("friend_woken", NOON + n * HOUR, friend_id="f1"))
+        made.settle(NOON + n * HOUR)
+
+    assert made.ends() == [("j", "failed")] * 2
+
+
+def test_of_one_users_sends_the_more_important_has_the_cap(store):
+    from runtime.policy import Cap
+
+    steps = f"- {{id: day, delay: 1d}}\n- {{id: hello, send: {PUSH}}}"
+    made = town(
+        store, journey_text(steps, id="minor", priority="10", entry="{event: app_opened}"), journey_text(steps, id="major", priority="90", entry="{event: app_opened}"),
+        rules=Rules(caps=(Cap(1, "day"),)),
+    )  # fmt: skip
+    made.post(OPENED)
+    made.settle(NOON)
+
+    made.settle(NOON + DAY)
+
+    assert [(m["journey"], m["state"]) for m in made.story().messages] == [("major", "ACCEPTED")]
+    with store.database.reading() as tx:
+        assert store.reports.tallies(tx)["minor", "suppressed", "cap"] == 1
+
+
+def test_a_large_batch_is_worked_off_in_several_ticks_and_everybody_has_her_turn(sqlite_store):
+    people = [somebody(f"u{n:03}") for n in range(130)]
+    made = town(sqlite_store, WELCOME, people=people)
+    made.post(*(event("app_opened", NOON, user=u.id) for u in people))
+
+    while made.engine.tick(NOON, limit=40).total:
+        pass
+    while made.engine.tick(NOON + DAY, limit=40).total:
+        pass
+
+    assert all(made.ends(u.id) == [("j", "completed")] for u in people)
+
+
+def test_two_daemons_on_postgresql_share_the_work_and_nothing_is_done_twice(new_postgres):
+    from concurrent.futures import ThreadPoolExecutor
+
+    from runtime.store import open_store
+    from tests.town import ZONE
+
+    stores = [open_store(new_postgres, ZONE, "daemon") for _ in range(2)]
+    people = [somebody(f"u{n:03}") for n in range(60)]
+    first = town(stores[0], WELCOME, people=people)
+    second = Town(stores[1], WELCOME)
+    first.post(*(event("app_opened", NOON, user=u.id) for u in people))
+
+    def work(made):
+        for now in (NOON, NOON + DAY):
+            for _ in range(40):
+                made.engine.tick(now, limit=7)
+                made.delivery.tick(now, limit=7)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(work, [first, second]))
+
+    got = [m.key for made in (first, second) for m in made.vendors["push"].got]
+    assert len(got) == len(set(got)) == 60
+    assert all(first.ends(u.id) == [("j", "completed")] for u in people)
+    for store in stores:
+        store.close()
+
+
