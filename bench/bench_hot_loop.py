@@ -24,7 +24,7 @@ from common import (
     postgres,
     rss,
     scratch,
-    seeded_app,
+    seeded_folder,
 )
 
 BATCHES = (200, 1000, 5000)
@@ -168,7 +168,7 @@ def measure(out: Printout, name: str, folder: Path, url: str, people: int, steps
     first = others.pop()
     project_now = noon_today(None)
     later = project_now + 2 * HOUR  # a second set of due rows, for the parts
-    seconds = seeded_app(folder, url, people, project_now, set(due) | set(first))
+    seconds = seeded_folder(folder, url, people, project_now, set(due) | set(first))
     out(f"\n{name}: {people:,} enrolments of {people:,} users seeded in {seconds:.0f} s; {len(due):,} due rows, each on its own page region")
 
     # the second set is put off until the parts are measured

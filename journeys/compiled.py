@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -219,6 +220,14 @@ class CompiledJourney:
     windows: Mapping[str, int]
     awaited: frozenset[str]  # every event type that can move someone inside
     renamed: Mapping[str, str]  # was → id
+
+    @cached_property
+    def watches_others(self) -> bool:
+        """Whether any clause of the journey looks at another user's events (`of`)."""
+        matches = [self.goal.match] if self.goal else []
+        matches += [rule.match for rule in self.exits if rule.match is not None]
+        matches += [case for step in self.steps.values() if isinstance(step.spec, WaitSpec) for case in step.spec.cases]
+        return any(match.of is not None for match in matches)
 
     @property
     def id(self) -> str:

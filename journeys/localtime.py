@@ -31,11 +31,13 @@ def to_instant(moment: datetime) -> int:
     return (moment - _EPOCH) // _MILLISECOND
 
 
+@lru_cache(maxsize=4096)
 def to_datetime(instant: int, zone: ZoneInfo) -> datetime:
     """The wall clock of that zone at the instant."""
     return (_EPOCH + timedelta(milliseconds=instant)).astimezone(zone)
 
 
+@lru_cache(maxsize=4096)
 def local_instant(day: date, minutes: int, zone: ZoneInfo) -> int:
     """The instant at which that zone's clock first shows `minutes` after midnight of `day`, or the minute after a gap."""
     wall = datetime(day.year, day.month, day.day, tzinfo=zone) + timedelta(minutes=minutes)

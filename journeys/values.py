@@ -26,6 +26,8 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 def as_number(value: float) -> int | float:
     """The number rounded half-even to four places: 0.1 + 0.2 → 0.3, 3.0 → 3."""
+    if type(value) is int:
+        return value
     rounded = round(value, 4)
     return int(rounded) if rounded == int(rounded) else rounded
 

@@ -1,5 +1,6 @@
 """The composition root: one function builds the program from its settings, with ports that tests may replace."""
 
+import gc
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ def build_app(
 
     `mode`: "daemon" (lock, writer thread) or "inline" (commands, virtual time). `scratch` gives up durability.
     """
+    gc.set_threshold(50_000, 20, 50)  # a batch makes many small objects that die with it: looking for circles early is waste
     zone, rules, world = project.zone, project.rules(), project.world()
     store = open_store(url or project.database_url, zone, mode, scratch=scratch)
     engine = Engine(store, world, zone, rules, virtual=virtual)

@@ -3,7 +3,6 @@
 The walk goes from step to step by the journey's table of moves until it has to wait, hold or end.
 """
 
-from dataclasses import replace
 from typing import Any
 
 from journeys.audience import Audience
@@ -64,7 +63,7 @@ def decide(
 
     The user is changed in place by `update` steps (the caller writes it); the enrolment given is left as it is.
     """
-    walk = _Walk(journey, audience, replace(enrolment, context=_copied(enrolment.context)), user, reach, now)
+    walk = _Walk(journey, audience, enrolment.copied(), user, reach, now)
     try:
         touched = walk.react(stimulus)
     except UnknownReach as unknown:
@@ -85,15 +84,6 @@ def watched_users(journey: CompiledJourney, audience: Audience, enrolment: Enrol
         matches += step.spec.cases
     owners = {match.of.test(facts) for match in matches if match.of is not None}
     return {owner for owner in owners if isinstance(owner, str) and owner != enrolment.user_id}
-
-
-def _copied(context: dict[str, Any]) -> dict[str, Any]:
-    """A copy as deep as a walk writes."""
-    copy = dict(context)
-    for key in ("steps", "visits"):
-        if key in copy:
-            copy[key] = dict(copy[key])
-    return copy
 
 
 class _Stop(Exception):

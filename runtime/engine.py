@@ -455,7 +455,7 @@ class _Work:
 
 
 class _Writing:
-    """Writes a batch: new enrolments first (others need their numbers), then changes, log, ledger, users, counts."""
+    """Writes a batch: changed enrolments, new ones (what follows needs their numbers), log, ledger, users, counts."""
 
     def __init__(self, store: SqlStore, tx: Any, now: int, *, virtual: bool) -> None:
         self.store, self.tx, self.now, self.virtual = store, tx, now, virtual
@@ -464,8 +464,8 @@ class _Writing:
         store, tx = self.store, self.tx
         sessions = list(work.sessions.values())
         rows = [t for s in sessions for t in s.tracked if t.changed]
+        store.people.save_enrolments(tx, [t.enrolment for t in rows if not t.is_new])  # first: a restart frees the place
         written = [t for t in rows if not t.is_new or self._add(t)]
-        store.people.save_enrolments(tx, [t.enrolment for t in written if not t.is_new])
         self._cancel(written)
         self._log(written, sessions)
         self._ledger(written)
@@ -473,7 +473,7 @@ class _Writing:
             if tracked.watched:
                 store.people.watch(tx, tracked.enrolment, tracked.watched)
         ended = [t.enrolment.key for t in written if t.enrolment.status == ENDED and not t.is_new]
-        if ended and any(_may_watch(t) for t in written):
+        if ended and any(t.versioned.journey.watches_others for t in written):
             store.people.unwatch(tx, ended)
         store.people.save_users(tx, [s.user for s in sessions if s.user_changed])
         store.people.write_refusals(tx, [r for s in sessions for r in s.refusals])
@@ -528,11 +528,3 @@ class _Writing:
                     self.store.inbox.add_note(self.tx, enrolment.user_id, "settled", payload, self.now)
         plain.sort(key=lambda row: row["enrolment_id"])
         ledger.add_messages(self.tx, plain)
-
-
-def _may_watch(tracked: Tracked) -> bool:
-    journey = tracked.versioned.journey
-    goal = journey.goal is not None and journey.goal.match.of is not None
-    return (
-        goal or bool(journey.exits) or any(isinstance(s.spec, WaitSpec) and any(c.of for c in s.spec.cases) for s in journey.steps.values())
-    )

@@ -17,6 +17,7 @@ from journeys.values import as_number, coerce
 from runtime.state import Event, User, stable_key
 
 MOST_DISTINCT = 1000
+_NONE: Mapping[str, Any] = {}
 
 
 def project(audience: Audience, user: User, event: Event) -> None:
@@ -105,20 +106,15 @@ def _fold_top(trait: Trait, state: Any, event: Event, value: Any, user: User) ->
 def read_trait(trait: Trait, user: User, now: int) -> Any:
     """The aggregate's value at `now`, or None when there is not enough to say."""
     if not trait.within:
-        return _read_state(trait, user.profile.get("a", {}).get(trait.name))
+        return _read_state(trait, user.profile.get("a", _NONE).get(trait.name))
     entries = [e for e in history_within(user, trait.event, trait.within, now) if _entry_counts(trait, e, user)]
     if trait.aggregate == "count":
         return len(entries)
     state: Any = None
     for time, tie, data in entries:
         event = Event(tie, trait.event, user.id, time, time, data)
-        state = _fold_windowed(trait, state, event, user)
+        state = _fold(trait, state, event, user)  # in their order, so the latest simply wins ties
     return _read_state(trait, state)
-
-
-def _fold_windowed(trait: Trait, state: Any, event: Event, user: User) -> Any:
-    """Entries come in their order, so the latest simply wins ties."""
-    return _fold(trait, state, event, user)
 
 
 def _entry_counts(trait: Trait, entry: list[Any], user: User) -> bool:
@@ -152,7 +148,9 @@ def _read_state(trait: Trait, state: Any) -> Any:
 
 def history_within(user: User, event: str, within: int, now: int) -> list[list[Any]]:
     """The remembered events in (now - within, now], oldest first."""
-    history = user.profile.get("h", {}).get(event, ())
+    history = user.profile.get("h", _NONE).get(event)
+    if not history:
+        return []
     start = bisect_right(history, now - within, key=lambda entry: entry[0])
     end = bisect_right(history, now, key=lambda entry: entry[0])
     return list(history[start:end])

@@ -252,7 +252,7 @@ class Session:
         if decision.enrolment.status == ENDED and before.status != ENDED:
             self._note_journeys()
             self._ended(decision.enrolment)
-        elif _has_owner(tracked):
+        elif tracked.versioned.journey.watches_others:
             tracked.watched |= watched_users(journey, audience, tracked.enrolment, self.user, now)
         if decision.updates:
             self.evaluate(max(tracked.enrolment.begun_at, self.user.evaluated_at), now)
@@ -324,7 +324,7 @@ class Session:
         self._tally(journey.id, at, "entered", "holdout" if result.enrolment.status != LIVE else "treated")
         if result.enrolment.status == LIVE:
             self.apply(tracked, Due(), max(now, at))
-        elif _has_owner(tracked):
+        elif tracked.versioned.journey.watches_others:
             tracked.watched |= watched_users(journey, self.catalogue.audience, tracked.enrolment, self.user, now)
         return True
 
@@ -431,16 +431,6 @@ class Session:
 def _waits_when(tracked: Tracked) -> bool:
     step = tracked.versioned.journey.steps.get(tracked.enrolment.state)
     return step is not None and isinstance(step.spec, WaitSpec) and step.spec.when is not None
-
-
-def _has_owner(tracked: Tracked) -> bool:
-    journey = tracked.versioned.journey
-    matches = [journey.goal.match] if journey.goal else []
-    matches += [rule.match for rule in journey.exits if rule.match is not None]
-    step = journey.steps.get(tracked.enrolment.state)
-    if step is not None and isinstance(step.spec, WaitSpec):
-        matches += step.spec.cases
-    return any(match.of is not None for match in matches)
 
 
 def _merged(before: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

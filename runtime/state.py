@@ -74,6 +74,17 @@ class Enrolment:
     context: dict[str, Any] = field(default_factory=dict)  # entry, steps, visits, wait
     id: int = 0
 
+    def copied(self) -> "Enrolment":
+        """A copy that may be changed: as deep in the context as a decision writes. (dataclasses.replace is ten times slower.)"""
+        context = dict(self.context)
+        for key in ("steps", "visits"):
+            if key in context:
+                context[key] = dict(context[key])
+        return Enrolment(
+            self.key, self.journey, self.version, self.user_id, self.subject, self.state, self.status, self.due_at, self.begun_at,
+            self.entered_at, self.goal_until, self.converted_at, self.ended_at, self.ended_by, context, self.id,
+        )  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Due:

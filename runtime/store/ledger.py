@@ -19,7 +19,7 @@ from runtime.store.tables import attempts, budgets, messages
 
 OPEN = ("PENDING", "CLAIMED", "SENDING", "UNKNOWN")
 TOUCHED = ("SENDING", "UNKNOWN", "ACCEPTED", "DELIVERED", "UNDELIVERED")
-EFFECTS = ("grant", "call")
+WITHOUT_EFFECT = ("REJECTED", "EXPIRED", "SUPPRESSED")  # definitely
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,10 @@ _NEW = (
     "key", "kind", "enrolment_id", "owner_id", "user_id", "journey", "version_id", "step", "visit", "position", "channel",
     "template", "purpose", "topic", "priority", "state", "content", "created_at", "not_before", "expires_at",
 )  # fmt: skip
+_AGAIN = (
+    "enrolment_id", "owner_id", "user_id", "journey", "version_id", "step", "visit", "channel", "content", "created_at", "not_before",
+    "expires_at",
+)  # fmt: skip
 
 
 class Ledger:
@@ -87,8 +91,13 @@ class Ledger:
             tx.exec_driver_sql(self.insert_sql, list(rows))
 
     def add_effect(self, tx: Connection, row: dict[str, Any]) -> bool:
-        """Write a grant or call; False when its key was used before (`once_per`)."""
-        statement = self._upsert(messages).values(row).on_conflict_do_nothing(index_elements=["key"])
+        """Write a grant or call; False when its key was used before (`once_per`). One that had no effect is tried anew."""
+        again = {name: row[name] for name in _AGAIN} | {
+            "state": "PENDING", "position": messages.c.position + 1, "attempts": 0, "token": messages.c.token + 1,
+            "reason": None, "settled_at": None,
+        }  # fmt: skip
+        statement = self._upsert(messages).values(row)
+        statement = statement.on_conflict_do_update(index_elements=["key"], set_=again, where=messages.c.state.in_(WITHOUT_EFFECT))
         return tx.execute(statement.returning(messages.c.key)).scalar_one_or_none() is not None
 
     # --- T10: cancelled by the planner

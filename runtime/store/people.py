@@ -118,7 +118,7 @@ class People:
         width = len(ENROLMENT_COLUMNS)
         known: dict[str, User] = {}
         claimed = []
-        for row in tx.execute(query):
+        for row in tx.execute(query).all():
             enrolment = enrolment_of(row[:width], self._codec)
             user = known.get(enrolment.user_id)
             if user is None:

@@ -118,3 +118,12 @@ def test_the_second_pass_of_an_overlap_has_no_fires():
     found = fires("*/15 * * * *", 4, berlin, before)
 
     assert [f"{at.astimezone(UTC):%H:%M}" for at in found] == ["00:30", "00:45", "02:00", "02:15"]
+
+
+def test_a_moment_in_the_second_pass_waits_for_the_first_fire_after_it():
+    berlin = ZoneInfo("Europe/Berlin")
+    second_pass = to_instant(datetime(2026, 10, 25, 1, 10, tzinfo=UTC))  # 02:10, the second time
+
+    found = next_fire("*/15 * * * *", berlin, second_pass)
+
+    assert found == to_instant(datetime(2026, 10, 25, 2, 0, tzinfo=UTC))
