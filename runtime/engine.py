@@ -61,23 +61,26 @@ class Engine:
         self.store, self.world, self.zone, self.rules, self.rehearsal = store, world, zone, rules, rehearsal
         self.catalogue = Catalogue(0, 0, catalogue_of(None, world, zone).audience, "", {}, {}, world, zone)
         self._version_ids: list[int] = []
+        self._shares: dict[int, float] = {}
 
     # --- the tick
 
     def refresh(self) -> Catalogue:
-        """Take the newest release, and older versions that still have somebody inside."""
+        """Take the newest release when there is one, and older versions that still have somebody inside.
+
+        Asked at every tick; between releases it is one look at one number.
+        """
         with self.store.database.reading() as tx:
-            if self.store.releases.current_id(tx) != self.catalogue.release_id:
-                self.catalogue = catalogue_of(self.store.releases.current(tx), self.world, self.zone)
-            ids = self.store.releases.live_versions(tx)
-            for version_id in ids:
-                if version_id not in self.catalogue.versions and version_id not in self.catalogue.broken:
-                    version = self.store.releases.version(tx, version_id)
-                    if version is not None:
-                        self.catalogue.version(version)
-        self._version_ids = sorted(
-            {v for v in self.catalogue.versions if v in ids} | {v.version_id for v in self.catalogue.current.values()}
-        )
+            if self._version_ids and self.store.releases.current_id(tx) == self.catalogue.release_id:
+                return self.catalogue
+            self.catalogue = catalogue_of(self.store.releases.current(tx), self.world, self.zone)
+            live = self.store.releases.live_versions(tx)
+            for version_id in live:
+                version = self.store.releases.version(tx, version_id)
+                if version is not None:
+                    self.catalogue.version(version)
+        current = {v.version_id for v in self.catalogue.current.values()}
+        self.take_versions(sorted(current | set(live) & set(self.catalogue.versions)))
         return self.catalogue
 
     def tick(self, now: int, limit: int = BATCH) -> Worked:
@@ -99,8 +102,16 @@ class Engine:
         return min((at for at in candidates if at is not None), default=None)
 
     def take_versions(self, version_ids: list[int]) -> None:
-        """Work on these versions only (a rehearsal has no releases)."""
+        """Work on these versions. Half of each batch is for service and event-entered work, the rest for the others."""
         self._version_ids = version_ids
+        prompt = [v for v in version_ids if self._is_prompt(v)]
+        others = [v for v in version_ids if v not in prompt]
+        self._shares = {v: 1 / (2 * len(prompt) if others else len(prompt)) for v in prompt}
+        self._shares |= {v: 1 / (2 * len(others) if prompt else len(others)) for v in others}
+
+    def _is_prompt(self, version_id: int) -> bool:
+        journey = self.catalogue.versions[version_id].journey
+        return journey.journey.purpose == "service" or journey.entry.form == "event"
 
     def enter_one(self, user_id: str, journey: str, fact: Fact, now: int) -> bool:
         """Enrol one user by call; False when the journey refuses (the reason is kept)."""
@@ -179,7 +190,7 @@ class Engine:
 
     def _advance(self, now: int, limit: int, worked: Worked) -> None:
         with self.store.database.batch() as batch:
-            claimed = self.store.people.claim_due(batch.connection, self._version_ids, now, limit)
+            claimed = self.store.people.claim_due(batch.connection, self._shares, now, limit)
             if not claimed:
                 return
             worked.advanced += len(claimed)
@@ -331,10 +342,14 @@ class Engine:
         span = longest_cap(self.rules)
         found = known if known is not None else self.store.people.load_users(tx, sorted(user_ids))
         touches = self.store.ledger.touches(tx, sorted(user_ids), now - span, started_only=False) if span else {}
-        return {
-            user_id: person_reach(found.get(user_id) or User(user_id, self.zone), self.rules, touches.get(user_id, []))
-            for user_id in user_ids
-        }
+        people: dict[str, PersonReach] = {}
+        for user_id in user_ids:
+            try:
+                people[user_id] = person_reach(found.get(user_id) or User(user_id, self.zone), self.rules, touches.get(user_id, []))
+            except ValueError:  # unreadable: of a batch it is left out, and costs only who asks for it again
+                if known is None:
+                    raise
+        return people
 
     def _look_back(self, batch: Batch, work: "_Work", now: int, done: Sequence[int] = ()) -> None:
         """Events that came between a wait's logical begin and now (after a downtime) are matched as if it had been there."""

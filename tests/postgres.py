@@ -18,7 +18,7 @@ from typing import Any
 import psycopg
 from sqlalchemy import make_url
 
-_QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200")
+_QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200", "max_wal_size=4GB", "checkpoint_timeout=1d")
 _numbers = count(1)
 
 
@@ -90,7 +90,7 @@ def new_database(url: str, template: str = "template1") -> str:
     """Make a fresh database on the server, like `template`; returns its URL."""
     name = f"journeyd_test_{os.getpid()}_{next(_numbers)}"
     with _administering(url) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
     return make_url(url).set(database=name).render_as_string(hide_password=False)
 
 

@@ -83,8 +83,13 @@ class Shop:
     def __init__(
         self, folder: Path, *journeys: str, url: str | None = None, now: int = NOON, audience: str = AUDIENCE, config: str = CONFIG
     ) -> None:
-        self.folder = make_folder(folder, *(journeys or (HELLO,)), audience=audience, config=config)
-        self.project: Project = load_project(self.folder)
+        make_folder(folder, *(journeys or (HELLO,)), audience=audience, config=config)
+        self._open(folder, url, now)
+        self.apply(now - DAY)
+
+    def _open(self, folder: Path, url: str | None, now: int) -> None:
+        self.folder, self.url = folder, url
+        self.project: Project = load_project(folder)
         self.clock = VirtualClock(now)
         self.vendor = FakeVendor("key")
         names = (*self.project.settings.channels, *(f"grant:{b}" for b in self.project.settings.benefits))
@@ -94,7 +99,14 @@ class Shop:
         self.intake = Intake(self.project, self.app.store, self.app.engine, self.clock, self._wake)
         self.web = Starlette(routes=[*self.intake.routes()])
         self.client = TestClient(self.web)
-        self.apply(now - DAY)
+
+    @classmethod
+    def reopen(cls, closed: "Shop") -> "Shop":
+        """The same shop after its process has gone."""
+        shop = cls.__new__(cls)
+        shop._open(closed.folder, closed.url, closed.clock.now())
+        shop.app.engine.refresh()
+        return shop
 
     def _wake(self) -> None:
         self.woken += 1

@@ -314,7 +314,7 @@ class Town:
                 now=now,
                 journeys=journeys,
                 language=LANGUAGE_VERSION,
-            )  # fmt: skip
+            )
         )
         catalogue = self.engine.refresh()
         assert not catalogue.broken, catalogue.broken

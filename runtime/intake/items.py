@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
+from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -11,7 +12,7 @@ import orjson
 from journeys.audience import Audience
 from journeys.duration import DAY
 from journeys.localtime import zone_named
-from journeys.values import ValueType, coerce, parse_time
+from journeys.values import ValueType, clean_text, coerce, parse_time
 from runtime.state import Event
 from runtime.store.inbox import Quarantined
 
@@ -142,13 +143,17 @@ def _from_cloudevent(item: Mapping[str, Any]) -> dict[str, Any] | str:
         return "a CloudEvent needs source and id"
     if "data_base64" in item:
         return "data_base64: expected data as JSON"
-    return {"id": f"{source}#{identifier}"[:LONGEST_ID], "type": item.get("type"), "user_id": item.get("subject"),
+    key = f"{source}#{identifier}"
+    if len(key) > LONGEST_ID:
+        return f"source and id: expected at most {LONGEST_ID - 1} characters together"
+    return {"id": key, "type": item.get("type"), "user_id": item.get("subject"),
             "time": item.get("time"), "data": item.get("data")}  # fmt: skip
 
 
 def cloudevent_of_headers(headers: Mapping[str, str], data: Any) -> dict[str, Any]:
-    """A binary-mode CloudEvent: attributes from ce-* headers, the body as data."""
-    item = {name: headers[f"ce-{name}"] for name in ("specversion", "id", "source", "type", "subject", "time") if f"ce-{name}" in headers}
+    """A binary-mode CloudEvent: attributes from ce-* headers (percent-encoded, says the HTTP binding), the body as data."""
+    names = ("specversion", "id", "source", "type", "subject", "time")
+    item = {name: clean_text(unquote(headers[f"ce-{name}"])) for name in names if f"ce-{name}" in headers}
     return {**item, "data": data}
 
 

@@ -1,6 +1,7 @@
 """From bytes to plain JSON values: size, compression, encoding, depth. Refusals are values with an HTTP status."""
 
 import json
+import math
 import zlib
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -70,12 +71,26 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(msg)
 
 
+def _float(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        msg = "a number is infinity when read as a double"
+        raise ValueError(msg)
+    return number
+
+
+def _integer(text: str) -> int | float:
+    """An integer of 64 bits, a double beyond: as the fast parser reads it, and as a database can hold it."""
+    number = _float(text)
+    return int(text) if abs(number) < 2**63 else number
+
+
 def _tolerant(body: bytes, problem: str) -> Any | Unreadable:
     """Lone surrogates in escapes, which the fast parser refuses, are taken (and replaced later)."""
     if b"\\u" not in body or len(body) == 0:
         return Unreadable(400, "bad_json", f"the body is not JSON: {problem}")
     try:
-        return json.loads(body.decode("utf-8"), parse_constant=_no_constant)
+        return json.loads(body.decode("utf-8"), parse_constant=_no_constant, parse_float=_float, parse_int=_integer)
     except (ValueError, RecursionError) as error:
         return Unreadable(400, "bad_json", f"the body is not JSON: {error}")
 

@@ -1,6 +1,6 @@
 """Users and enrolments: claim, load, save. One row per user, one per enrolment; writes are sorted by id."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -87,24 +87,24 @@ class People:
 
     # --- enrolments
 
-    def claim_due(self, tx: Connection, version_ids: Sequence[int], now: int, limit: int) -> list[tuple[Enrolment, User]]:
-        """Due enrolments with their users, oldest first within each version, every version its share of the batch.
+    def claim_due(self, tx: Connection, shares: Mapping[int, float], now: int, limit: int) -> list[tuple[Enrolment, User]]:
+        """Due enrolments with their users, oldest first within each version; `shares` says how much of a batch each may take.
 
-        Users with unprojected events are left out. On PostgreSQL the user rows are locked, skipping locked ones.
+        What a version leaves unused goes to the next batch, which follows at once. Users with unprojected events are
+        left out. On PostgreSQL the user rows are locked, skipping locked ones.
         """
-        if not version_ids:
+        if not shares:
             return []
-        share = max(limit // len(version_ids), 20)
         picks = [
             select(enrolments.c.id, enrolments.c.due_at)
             .where(enrolments.c.version_id == version, enrolments.c.due_at <= now)
             .order_by(enrolments.c.due_at)
-            .limit(share)
+            .limit(max(int(limit * share), 1))
             .subquery()
-            for version in version_ids
+            for version, share in shares.items()
         ]
         chosen = union_all(*(select(p.c.id, p.c.due_at) for p in picks)) if len(picks) > 1 else select(picks[0].c.id, picks[0].c.due_at)
-        ids = [row[0] for row in sorted(tx.execute(chosen), key=lambda row: (row[1], row[0]))[:limit]]
+        ids = [row[0] for row in sorted(tx.execute(chosen), key=lambda row: (row[1], row[0]))]
         if not ids:
             return []
         busy = select(literal(1)).select_from(inbox).where(inbox.c.user_id == enrolments.c.user_id).exists()

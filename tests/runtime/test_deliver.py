@@ -21,7 +21,8 @@ GIFT = journey_text(
     entry="{event: app_opened}",
 )  # fmt: skip
 CALL = journey_text(
-    "- {id: stock, call: {endpoint: stock}, on_failed: [{exit: no_answer}]}\n- {id: last, if: steps.stock.left > 0, exit: in_stock}", entry="{event: app_opened}"
+    "- {id: stock, call: {endpoint: stock}, on_failed: [{exit: no_answer}]}\n- {id: last, if: steps.stock.left > 0, exit: in_stock}",
+    entry="{event: app_opened}",
 )
 
 
@@ -45,7 +46,9 @@ def died_while_sending(made, now=NOON, *, arrived):
     """The process dies after the intent: the vendor has the message, or it has not."""
     for attempt in begun(made, now):
         if arrived:
-            made.vendors["push" if attempt.row.kind == "message" else f"{attempt.row.kind}:{attempt.row.channel}"].got.append(attempt.message)
+            made.vendors["push" if attempt.row.kind == "message" else f"{attempt.row.kind}:{attempt.row.channel}"].got.append(
+                attempt.message
+            )
 
 
 def state(made, user="u1"):
@@ -311,7 +314,9 @@ def test_a_channel_that_is_not_configured_any_more_rejects(store):
 
 
 def test_one_vendors_trouble_is_nobody_elses(store):
-    made = Town(store, HELLO, BOTH.replace("id: j", "id: k").replace("push: {title: T, body: B}}, {", ""), push=FakeVendor("query", OSError("down")))
+    made = Town(
+        store, HELLO, BOTH.replace("id: j", "id: k").replace("push: {title: T, body: B}}, {", ""), push=FakeVendor("query", OSError("down"))
+    )
     made.settle_people(somebody())
     made.post(event("app_opened", NOON))
     made.think(NOON)
@@ -524,7 +529,9 @@ def test_a_calls_answer_resumes_the_enrolment(store):
 
 
 def test_a_call_asked_late_after_a_downtime_is_still_asked(store):
-    made = Town(store, CALL.replace("steps:\n", "steps:\n  - {id: day, delay: 1d}\n"), call__stock=FakeVendor("query", Accepted("", {"left": 2})))
+    made = Town(
+        store, CALL.replace("steps:\n", "steps:\n  - {id: day, delay: 1d}\n"), call__stock=FakeVendor("query", Accepted("", {"left": 2}))
+    )
     made.settle_people(somebody())
     made.post(event("app_opened", NOON))
     made.settle(NOON)
@@ -573,11 +580,15 @@ def test_every_moment_of_death_leaves_a_message_that_is_neither_lost_nor_doubled
         made.post(event("app_opened", NOON, user=f"u{moment}"))
         made.think(NOON)
         user, vendor = f"u{moment}", made.vendors["push"]
-        sqlite_store.database.write(lambda tx, user=user: tx.execute(update(messages).where(messages.c.user_id != user).values(state="REJECTED")))
+        sqlite_store.database.write(
+            lambda tx, user=user: tx.execute(update(messages).where(messages.c.user_id != user).values(state="REJECTED"))
+        )
         if moment >= 1:
             claimed = sqlite_store.database.write(lambda tx: sqlite_store.ledger.claim(tx, NOON, 100, NOON + LEASE))
         if moment >= 2:
-            made_attempts = sqlite_store.database.write(lambda tx, made=made, claimed=claimed: made.delivery._intend(tx, claimed, NOON, Delivered()))
+            made_attempts = sqlite_store.database.write(
+                lambda tx, made=made, claimed=claimed: made.delivery._intend(tx, claimed, NOON, Delivered())
+            )
         if moment >= 3:
             outcomes = made.delivery._send(made_attempts)
         if moment >= 4:

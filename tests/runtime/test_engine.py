@@ -260,7 +260,11 @@ def test_an_event_or_record_that_cannot_be_read_costs_only_itself(store, column)
     made.post(event("order_paid", NOON, user="u1"))
     made.tell("u1", NOON, tags=["a"])
     made.post(event("app_opened", NOON, user="u2"))
-    statement = update(events).where(events.c.type == "order_paid").values(data="{broken") if column == "data" else update(inbox).where(inbox.c.kind == "user").values(payload="{broken")
+    statement = (
+        update(events).where(events.c.type == "order_paid").values(data="{broken")
+        if column == "data"
+        else update(inbox).where(inbox.c.kind == "user").values(payload="{broken")
+    )
     run_sql(made, statement)
 
     made.settle(NOON)
@@ -387,7 +391,9 @@ def test_a_moment_lets_everybody_in_once(store):
 
 
 def test_a_date_fires_at_its_own_time_and_not_again(store):
-    made = town(store, journey_text("- {id: last, exit: done}", entry='{date: user.birthday, at: "09:30"}'), people=[somebody(birthday="12-03")])
+    made = town(
+        store, journey_text("- {id: last, exit: done}", entry='{date: user.birthday, at: "09:30"}'), people=[somebody(birthday="12-03")]
+    )
     run_sql(made, update(users).values(recheck_at=NOON))
     made.settle(NOON)
 
@@ -411,7 +417,9 @@ def test_a_call_enrols_one_and_says_when_it_is_refused(store):
 
 def test_the_end_of_a_journey_is_an_event_that_others_may_use(store):
     first = journey_text("- {id: last, exit: done}", id="first")
-    second = journey_text("- {id: d, delay: 1d}", id="second", entry="{event: journey_ended, where: event.journey == 'first' and event.reason == 'done'}")
+    second = journey_text(
+        "- {id: d, delay: 1d}", id="second", entry="{event: journey_ended, where: event.journey == 'first' and event.reason == 'done'}"
+    )
     made = town(store, first, second)
 
     made.engine.enter_one("u1", "first", Fact("api", "c1", NOON), NOON)
@@ -445,7 +453,10 @@ def test_a_stage_that_changes_is_an_event(store):
 
 
 def test_an_entry_may_enrol_somebody_else_than_the_events_user(store):
-    text_ = journey_text("- {id: hello, send: [{push: {title: T, body: '{{ entry.friend_id }}'}}]}", entry="{event: friend_woken, user: event.friend_ids}".replace("event.friend_ids", "entry.friend_ids"))
+    text_ = journey_text(
+        "- {id: hello, send: [{push: {title: T, body: '{{ entry.friend_id }}'}}]}",
+        entry="{event: friend_woken, user: event.friend_ids}".replace("event.friend_ids", "entry.friend_ids"),
+    )
     made = town(store, text_, people=[somebody("u1"), somebody("a"), somebody("b")])
 
     made.post(event("friend_woken", NOON, user="u1", friend_id="f", friend_ids=["a", "b", "a", "u1"]))
@@ -498,7 +509,9 @@ def test_a_goal_may_be_somebody_elses_event(store):
 
 
 def test_a_record_changes_traits_tags_and_consents_and_is_looked_at(store):
-    made = town(store, journey_text("- {id: d, delay: 9d}", entry="{event: app_opened}", exit_when="[{when: user.points > 5, reason: rich}]"))
+    made = town(
+        store, journey_text("- {id: d, delay: 9d}", entry="{event: app_opened}", exit_when="[{when: user.points > 5, reason: rich}]")
+    )
     made.post(OPENED)
     made.settle(NOON)
 
@@ -524,7 +537,10 @@ def test_an_update_that_lets_its_user_into_a_segment_enrols_her_there(store):
 
 
 def test_restart_ends_the_live_one_and_stops_its_messages(store):
-    made = town(store, journey_text(f"- {{id: hello, send: {PUSH}}}\n- {{id: d, delay: 9d}}", entry="{event: app_opened, mode: restart, reentry: always}"))
+    made = town(
+        store,
+        journey_text(f"- {{id: hello, send: {PUSH}}}\n- {{id: d, delay: 9d}}", entry="{event: app_opened, mode: restart, reentry: always}"),
+    )
     made.post(OPENED)
     made.think(NOON)
 
@@ -649,5 +665,3 @@ def test_two_daemons_on_postgresql_share_the_work_and_nothing_is_done_twice(new_
     assert all(first.ends(u.id) == [("j", "completed")] for u in people)
     for store in stores:
         store.close()
-
-

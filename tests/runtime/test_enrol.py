@@ -1,6 +1,7 @@
 """Who may enter: every refusal with its reason, hold-outs by hash, and the dates of date entries."""
 
 from dataclasses import replace
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -319,7 +320,7 @@ def test_an_anniversary_fires_once_a_year_never_skipping_one(day, offset, clock,
         fires.append(moment)
 
     assert after < fires[0] <= after + 367 * DAY
-    assert all(363 * DAY < later - earlier < 368 * DAY for earlier, later in zip(fires, fires[1:], strict=False))
+    assert all(363 * DAY < later - earlier < 368 * DAY for earlier, later in pairwise(fires))
     wall = to_datetime(fires[0], zone)
     assert abs(wall.hour * 60 + wall.minute - clock) <= 60, "the clock on the wall, or the minute after a gap"
     assert to_datetime(fires[0] + HOUR, zone)

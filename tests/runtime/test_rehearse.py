@@ -52,7 +52,10 @@ def test_a_story_told_wrongly_fails_and_says_what_came_instead(wrong, said):
     [
         ("given: {benefits: {gift: sold_out}}", "[{after: 0s, end: sold_out}]"),
         ("given: {benefits: {gift: fails}}", "[{after: 0s, end: sold_out}]"),
-        ("given: {consents: {push: false}}", "[{after: 0s, grant: gift}, {after: 0s, suppressed: no_consent, step: hello}, {after: 0s, tag: seen}, {after: 1d, end: silent}]"),
+        (
+            "given: {consents: {push: false}}",
+            "[{after: 0s, grant: gift}, {after: 0s, suppressed: no_consent, step: hello}, {after: 0s, tag: seen}, {after: 1d, end: silent}]",
+        ),
         ("events: [{after: 2h, event: app_opened}]", HAPPY.replace("after: 1d, end: silent", "after: 2h, end: came")),
         ("events: [{after: 2h, event: app_opened, user: somebody_else}]", HAPPY),
     ],
@@ -73,7 +76,11 @@ def test_a_hold_out_story_takes_no_step():
 def test_traits_given_are_moved_by_the_storys_own_events():
     steps = "- {id: look, wait_for: {when: user.orders_count >= 3, timeout: 2d}, on_event: [{exit: three}], on_timeout: [{exit: fewer}]}"
 
-    result = run("user: {orders_count: 2}, events: [{after: 1h, event: order_paid, amount: 1}], expect: [{after: 1h, end: three}]", steps, entry="{api: true}")
+    result = run(
+        "user: {orders_count: 2}, events: [{after: 1h, event: order_paid, amount: 1}], expect: [{after: 1h, end: three}]",
+        steps,
+        entry="{api: true}",
+    )
 
     assert result.problems == ()
 
@@ -81,7 +88,9 @@ def test_traits_given_are_moved_by_the_storys_own_events():
 def test_quiet_hours_of_the_project_hold_in_stories_too():
     from journeys.duration import parse_window
 
-    text = '[{name: night, at: "2026-12-01 22:00", expect: [{at: "2026-12-02 09:00", send: push}, {at: "2026-12-02 09:00", end: completed}]}]'
+    text = (
+        '[{name: night, at: "2026-12-01 22:00", expect: [{at: "2026-12-02 09:00", send: push}, {at: "2026-12-02 09:00", end: completed}]}]'
+    )
     made = journey(f"- {{id: hello, send: {PUSH}}}", tests=text)
 
     (result,) = rehearse(made, audience(), WORLD, Rules(quiet_hours=parse_window("21:00-09:00")))

@@ -135,7 +135,9 @@ def test_the_world_is_what_config_declares(project):
     assert (world.benefits, world.endpoints, world.robots) == ({"gift"}, {"stock": {"left": "number"}}, {"desk"})
 
 
-@pytest.mark.parametrize(("config", "locale", "language"), [('language = "zh"', "en_US", "zh"), ("", "zh_CN.UTF-8", "zh"), ("", "C", "en"), ("", "", "en")])
+@pytest.mark.parametrize(
+    ("config", "locale", "language"), [('language = "zh"', "en_US", "zh"), ("", "zh_CN.UTF-8", "zh"), ("", "C", "en"), ("", "", "en")]
+)
 def test_the_language_is_configs_else_the_locales(project, monkeypatch, config, locale, language):
     for name in ("LC_MESSAGES", "LANG"):
         monkeypatch.delenv(name, raising=False)

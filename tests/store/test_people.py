@@ -26,7 +26,7 @@ def add(store, *enrolments, parallel=False):
 
 def claim(store, versions=(1,), now=NOON, limit=100):
     with store.database.batch() as batch:
-        return store.people.claim_due(batch.connection, list(versions), now, limit)
+        return store.people.claim_due(batch.connection, dict.fromkeys(versions, 1 / max(len(versions), 1)), now, limit)
 
 
 def keys(claimed):
@@ -139,8 +139,8 @@ def test_two_daemons_on_postgresql_never_claim_the_same_user(new_postgres):
     add(first, *(enrolment(f"k{n}", user=f"u{n}", due=NOON + n) for n in range(6)))
 
     with first.database.batch() as one, second.database.batch() as two:
-        mine = first.people.claim_due(one.connection, [1], NOON + DAY, 3)
-        theirs = second.people.claim_due(two.connection, [1], NOON + DAY, 100)
+        mine = first.people.claim_due(one.connection, {1: 1}, NOON + DAY, 3)
+        theirs = second.people.claim_due(two.connection, {1: 1}, NOON + DAY, 100)
 
     assert len(mine) == 3
     assert not {u.id for _, u in mine} & {u.id for _, u in theirs}

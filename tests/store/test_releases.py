@@ -17,7 +17,7 @@ def apply(store, *journeys, now=NOON, audience="a"):
             now=now,
             journeys=[(j, f"digest of {source}", source) for j, source in journeys],
             language=1,
-        )  # fmt: skip
+        )
     )
 
 

@@ -1,0 +1,271 @@
+"""What becomes of one event or user record: taken, taken as now, a duplicate, or set aside with its reason."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from cloudevents.core.bindings.http import to_binary_event, to_structured_event
+from cloudevents.core.v1.event import CloudEvent
+
+from tests.shop import DEVICE_SECRET
+from tests.town import DAY, HOUR, NOON, SECOND
+
+NEAR = datetime.fromtimestamp(NOON / 1000, UTC)
+DATA = {"order_id": "o1", "amount": "39.90", "item": "车厘子", "unheard": [1]}
+
+
+def cloud(**attributes):
+    return {"specversion": "1.0", "id": "1", "source": "/shop", "type": "order_paid", "subject": "u1", "time": NEAR.isoformat(), **attributes}
+
+
+def cloudevent(data=None, **attributes):
+    return CloudEvent({"source": "/shop", "type": "order_paid", "subject": "u1", "id": "1", "time": NEAR, **attributes}, data)
+
+
+def events(shop, user_id="u1"):
+    return [(e["source"], e["event_id"], e["type"], e["time"], e["data"]) for e in shop.story(user_id).events]
+
+
+TYPED = {"order_id": "o1", "amount": 39.9, "item": "车厘子", "unheard": [1]}
+
+
+# ---------------------------------------------------------------------------------------------------- shapes
+
+
+def test_declared_fields_get_their_types_and_others_stay_as_they_are(shop):
+    shop.post({"id": "e1", "type": "order_paid", "user_id": "u1", "time": "2026-12-01T11:00", "data": DATA})
+
+    assert events(shop) == [("shop", "e1", "order_paid", NOON - HOUR, TYPED)]
+
+
+def test_a_declared_field_of_another_type_is_missing(shop):
+    shop.post({"id": "e1", "type": "order_paid", "user_id": "u1", "data": {"amount": "a lot", "item": {"no": "text"}}})
+
+    assert events(shop)[0][4] == {}
+
+
+def test_a_structured_cloudevent_is_an_event_of_its_subject(shop):
+    message = to_structured_event(cloudevent(DATA, subject="李 阿姨"))
+
+    shop.send(message.body, headers=message.headers)
+
+    assert events(shop, "李 阿姨") == [("shop", "/shop#1", "order_paid", NOON, TYPED)]
+
+
+def test_a_binary_cloudevent_is_the_same_event(shop):
+    structured, binary = to_structured_event(cloudevent(DATA, subject="李 a%b")), to_binary_event(cloudevent(DATA, subject="李 a%b"))
+
+    first = shop.send(structured.body, headers=structured.headers)
+    second = shop.send(binary.body, headers=binary.headers)
+
+    assert (first.json()["accepted"], second.json()["duplicates"]) == (1, 1)
+    assert events(shop, "李 a%b") == [("shop", "/shop#1", "order_paid", NOON, TYPED)]
+
+
+def test_a_binary_cloudevent_can_be_made_alone(shop):
+    message = to_binary_event(cloudevent(DATA, subject="李 a%b"))
+
+    assert shop.send(message.body, headers=message.headers).json() == {"accepted": 1, "duplicates": 0, "quarantined": 0}
+    assert events(shop, "李 a%b") == [("shop", "/shop#1", "order_paid", NOON, TYPED)]
+
+
+def test_a_batch_of_cloudevents_may_hold_plain_events_too(shop):
+    batch = [json.loads(to_structured_event(cloudevent({}, id=str(n))).body) for n in range(3)]
+    plain = {"id": "/shop#0", "type": "order_paid", "user_id": "u1"}  # the same key as the first: source and id make it
+
+    answer = shop.post([*batch, plain], headers={"content-type": "application/cloudevents-batch+json"})
+
+    assert (answer["accepted"], answer["duplicates"]) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"specversion": "0.3"}, "specversion: expected 1.0, found 0.3"),
+        ({"specversion": None}, "specversion: expected 1.0, found None"),
+        ({"source": ""}, "a CloudEvent needs source and id"),
+        ({"source": None}, "a CloudEvent needs source and id"),
+        ({"id": ""}, "a CloudEvent needs source and id"),
+        ({"id": 7}, "a CloudEvent needs source and id"),
+        ({"subject": None}, "user_id: expected a text of 1 to 256 characters"),
+        ({"data_base64": "AAAA"}, "data_base64: expected data as JSON"),
+        ({"data": "text"}, "data: expected an object"),
+        ({"id": "x" * 252}, "source and id: expected at most 255 characters together"),
+        ({"type": None}, "type: expected a text of 1 to 256 characters"),
+    ],
+)
+def test_a_cloudevent_that_is_none_is_set_aside(shop, changes, reason):
+    answer = shop.post(cloud(**changes))
+
+    assert (answer["quarantined"], answer["reasons"][0]["reason"]) == (1, reason)
+
+
+def test_long_ids_of_cloudevents_are_never_cut_into_the_same_key(shop):
+    far = "/" + "s" * 248
+
+    answer = shop.post([cloud(source=far, id=f"long{n}") for n in range(2)] + [cloud(source=far, id=f"{n}") for n in range(2)])
+
+    assert (answer["accepted"], answer["duplicates"]) == (4, 0)
+
+
+@pytest.mark.parametrize(
+    ("item", "reason"),
+    [
+        (None, "an event is an object {id, type, user_id, time, data}"),
+        ([], "an event is an object {id, type, user_id, time, data}"),
+        ({"user_id": "u1"}, "type: expected a text of 1 to 256 characters"),
+        ({"user_id": "u1", "type": ""}, "type: expected a text of 1 to 256 characters"),
+        ({"user_id": "u1", "type": 5}, "type: expected a text of 1 to 256 characters"),
+        ({"user_id": "u1", "type": "t" * 257}, "type: expected a text of 1 to 256 characters"),
+        ({"type": "app_opened"}, "user_id: expected a text of 1 to 256 characters"),
+        ({"type": "app_opened", "user_id": " "}, "user_id: expected a text of 1 to 256 characters"),
+        ({"type": "app_opened", "user_id": "u" * 257}, "user_id: expected a text of 1 to 256 characters"),
+        ({"type": "app_opened", "user_id": True}, "user_id: expected a text of 1 to 256 characters"),
+        ({"type": "app_opened", "user_id": "u1", "id": ""}, "id: expected a text of 1 to 256 characters"),
+        ({"type": "app_opened", "user_id": "u1", "id": {}}, "id: expected a text of 1 to 256 characters"),
+        ({"type": "app_opened", "user_id": "u1", "data": []}, "data: expected an object"),
+        ({"type": "stage_changed", "user_id": "u1"}, "type stage_changed is the system's own"),
+        ({"type": "segment_entered", "user_id": "u1"}, "type segment_entered is the system's own"),
+        ({"type": "segment_left", "user_id": "u1"}, "type segment_left is the system's own"),
+        ({"type": "journey_ended", "user_id": "u1"}, "type journey_ended is the system's own"),
+        ({"type": "$user", "user_id": "u1"}, "type $user is the system's own"),
+    ],
+)
+def test_an_event_that_is_none_is_set_aside_and_answered_200(shop, item, reason):
+    answer = shop.post([item])
+
+    assert answer == {"accepted": 0, "duplicates": 0, "quarantined": 1, "reasons": [{"index": 0, "reason": reason}]}
+    assert shop.quarantined()[0]["reason"] == reason
+
+
+def test_numeric_ids_are_texts(shop):
+    shop.post({"id": 7, "type": "app_opened", "user_id": 42})
+
+    assert events(shop, "42") == [("shop", "7", "app_opened", NOON, {})]
+
+
+# ---------------------------------------------------------------------------------------------------- time
+
+
+@pytest.mark.parametrize(
+    ("time", "expected"),
+    [
+        (None, NOON),  # none is now
+        ("2026-12-01 11:00", NOON - HOUR),  # the project's zone
+        ("2026-12-01T11:00:00Z", NOON + 7 * HOUR),  # within a day ahead: kept as now
+        ("2026-12-01T03:00:00.5Z", NOON - HOUR + 500),
+        (NOON // SECOND - 60, NOON - 60 * SECOND),  # epoch seconds
+        (NOON - 60 * SECOND, NOON - 60 * SECOND),  # epoch milliseconds
+        (0, 0),  # 1970: a device whose clock was never set
+        ("1970-01-01T00:00:00Z", 0),
+        (NOON + DAY, NOON),  # a day ahead, to the millisecond: a clock that runs ahead
+    ],
+)
+def test_the_time_of_an_event_is_never_after_its_receipt(shop, time, expected):
+    shop.post({"id": "e1", "type": "app_opened", "user_id": "u1", "time": time})
+
+    assert events(shop)[0][3] == min(expected, NOON)
+
+
+@pytest.mark.parametrize("time", [NOON + DAY + 1, "2026-12-03", "2099-01-01T00:00:00Z"])
+def test_an_event_of_more_than_a_day_ahead_is_set_aside(shop, time):
+    answer = shop.post({"id": "e1", "type": "app_opened", "user_id": "u1", "time": time})
+
+    assert answer["reasons"][0]["reason"].endswith("is more than a day ahead of its receipt")
+
+
+@pytest.mark.parametrize("time", ["", "soon", "2026-13-01", "12/01/2026", -1, 1e300, True, False, [], {}, "9999-99-99", "2101-01-01"])
+def test_a_time_that_is_none_is_set_aside(shop, time):
+    answer = shop.post({"id": "e1", "type": "app_opened", "user_id": "u1", "time": time})
+
+    assert answer["reasons"][0]["reason"].startswith("time: expected ISO 8601 or epoch seconds")
+
+
+# ---------------------------------------------------------------------------------------------------- identity
+
+
+def test_the_same_id_from_the_same_source_is_a_duplicate_whatever_it_says(shop):
+    shop.post({"id": "e1", "type": "app_opened", "user_id": "u1"})
+
+    again = shop.post({"id": "e1", "type": "order_paid", "user_id": "u2"})
+
+    assert again == {"accepted": 0, "duplicates": 1, "quarantined": 0}
+    assert not shop.story("u2").known
+
+
+def test_the_same_id_from_another_source_is_another_event(shop):
+    shop.post({"id": "e1", "type": "app_opened", "user_id": "u1"})
+
+    other = shop.post({"id": "e1", "type": "app_opened", "user_id": "u1"}, secret=DEVICE_SECRET)
+
+    assert other["accepted"] == 1
+    assert [e[0] for e in events(shop)] == ["shop", "device"]
+
+
+def test_events_without_ids_are_known_by_their_request(shop):
+    items = [{"type": "app_opened", "user_id": "u1"}] * 2
+
+    first, again, other = shop.post(items, request_id="m1"), shop.post(items, request_id="m1"), shop.post(items, request_id="m2")
+
+    assert [a["accepted"] for a in (first, again, other)] == [2, 0, 2]
+
+
+@pytest.mark.parametrize(
+    ("type_", "is_taken"), [("app_opened", True), ("app_closed", True), ("deal_viewed", True), ("order_paid", False), ("consent_withdrawn", False)]
+)
+def test_a_source_asserts_only_what_it_may(shop, type_, is_taken):
+    answer = shop.post({"type": type_, "user_id": "u1"}, secret=DEVICE_SECRET)
+
+    assert answer["accepted"] == int(is_taken)
+    assert is_taken or answer["reasons"][0]["reason"] == f"source device may not assert {type_}"
+
+
+# ---------------------------------------------------------------------------------------------------- users
+
+
+def test_a_user_record_is_projected_by_the_next_tick(shop):
+    record = {"user_id": "u1", "traits": {"city": "上海", "points": "12", "unheard": 1}, "tags": ["vip"], "zone": "Asia/Urumqi",
+              "identities": {"phone": "+8613900000000"}, "consents": {"sms": {"service": True, "marketing": False}}}  # fmt: skip
+
+    assert shop.post(record, "/v1/users")["accepted"] == 1
+    shop.settle()
+
+    with shop.app.store.database.reading() as tx:
+        user = shop.app.store.people.load_users(tx, ["u1"])["u1"]
+    assert user.profile["t"] == ["vip"]
+    assert (user.profile["p"]["city"], user.profile["p"]["points"]) == ("上海", 12)
+    assert str(user.zone) == "Asia/Urumqi"
+    assert user.reach["consents"] == {"sms": {"service": True, "marketing": False}}
+    assert user.reach["identities"] == {"phone": "+8613900000000"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"user_id": ""}, "user_id: expected a text of 1 to 256 characters"),
+        ({"traits": []}, "traits: expected an object"),
+        ({"identities": "x"}, "identities: expected an object"),
+        ({"consents": 1}, "consents: expected an object"),
+        ({"tags": "vip"}, "tags: expected a list of texts"),
+        ({"tags": [1]}, "tags: expected a list of texts"),
+        ({"remove_tags": [""]}, "remove_tags: expected a list of texts"),
+        ({"identities": {"phone": 139}}, "identities: expected texts"),
+        ({"consents": {"sms": True}}, "consents.sms: expected {service: true|false, marketing: true|false}"),
+        ({"consents": {"sms": {"marketing": "yes"}}}, "consents.sms: expected {service: true|false, marketing: true|false}"),
+        ({"consents": {"sms": {"ads": True}}}, "consents.sms: expected {service: true|false, marketing: true|false}"),
+        ({"zone": "Mars/Base"}, "zone: expected an IANA zone such as Asia/Shanghai"),
+        ({"zone": "../../etc/passwd"}, "zone: expected an IANA zone such as Asia/Shanghai"),
+        ({"zone": "x" * 5000}, "zone: expected an IANA zone such as Asia/Shanghai"),
+        ({"zone": 8}, "zone: expected an IANA zone such as Asia/Shanghai"),
+    ],
+)
+def test_a_user_record_that_is_none_is_set_aside_beside_good_ones(shop, changes, reason):
+    answer = shop.post([{"user_id": "u1", **changes}, {"user_id": "u2"}], "/v1/users")
+
+    assert answer == {"accepted": 1, "duplicates": 0, "quarantined": 1, "reasons": [{"index": 0, "reason": reason}]}
+
+
+def test_a_user_record_is_taken_once_per_id(shop):
+    record = {"id": "r1", "user_id": "u1", "tags": ["a"]}
+
+    assert [shop.post(record, "/v1/users")["accepted"] for _ in range(2)] == [1, 0]
