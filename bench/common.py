@@ -233,10 +233,10 @@ def template_rows(app: App, now: int) -> tuple[list[dict[str, Any]], list[dict[s
     return users, [by_user[u["user_id"]] for u in users]
 
 
-def seed(url: str, app: App, people: int, now: int, due: set[int]) -> None:
+def seed(url: str, app: App, people: int, now: int, due: dict[int, int]) -> None:
     """One user and one live enrolment each, by the driver's own bulk way, with the indexes there.
 
-    Those whose number is in `due` are due in the hour before `now`, everybody else in the next 30 days.
+    Those whose number is in `due` are due in the half hour before that instant, everybody else from an hour after `now` on.
     """
     users, inside = template_rows(app, now)
     draw = random.Random(11)
@@ -253,7 +253,7 @@ def seed(url: str, app: App, people: int, now: int, due: set[int]) -> None:
     def enrolment_rows() -> Iterator[tuple[Any, ...]]:
         for number in range(1, people + 1):
             old, _, enrolment = swaps[number % len(swaps)]
-            due_at = now - draw.randrange(HOUR) if number in due else now + HOUR + draw.randrange(30 * DAY)
+            due_at = due[number] - draw.randrange(HOUR // 2) if number in due else now + HOUR + draw.randrange(30 * DAY)
             begun = due_at - 30 * DAY
             context = enrolment["context"].replace(old, id_of(number)).replace(str(enrolment["context_until"]), str(due_at))
             row = {**enrolment, "id": number, "key": key_of(number), "user_id": id_of(number), "due_at": due_at, "begun_at": begun,
@@ -302,7 +302,7 @@ def noon_today(project: Project) -> int:
     return (today + 4 * 3600) * 1000  # 12:00 in Shanghai
 
 
-def seeded_folder(folder: Path, url: str, people: int, now: int, due: set[int]) -> float:
+def seeded_folder(folder: Path, url: str, people: int, now: int, due: dict[int, int]) -> float:
     """Make a project whose database holds `people` enrolments; the seconds it took.
 
     In a process of its own, whose memory goes with it.
@@ -316,7 +316,7 @@ def seeded_folder(folder: Path, url: str, people: int, now: int, due: set[int]) 
     return time.perf_counter() - began
 
 
-def _seed_folder(folder: Path, url: str, people: int, now: int, due: set[int]) -> None:
+def _seed_folder(folder: Path, url: str, people: int, now: int, due: dict[int, int]) -> None:
     project = make_folder(folder, url)
     app = build_app(project, clock=VirtualClock(now), channels={"push": SilentChannel()})
     try:

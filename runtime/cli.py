@@ -76,7 +76,8 @@ def run(arguments: list[str]) -> int:
 
 
 def _print_json(value: Any) -> None:
-    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str).decode() + "\n")
+    options = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS  # names of columns are a subclass of str
+    sys.stdout.write(orjson.dumps(value, option=options, default=str).decode() + "\n")
 
 
 def _project(config: Path, database: str | None = None) -> Project:
@@ -194,7 +195,7 @@ def apply_(*, message: Annotated[str, Parameter(name=["--message", "-m"])] = "",
     """Make the checked files the release that runs: atomically, or not at all."""
     project = load_project(config)
     language = project.language()
-    path = socket_path(project)
+    path = socket_path(project.database_url)
     answer = ask(path, {"command": "apply", "author": getpass.getuser(), "message": message}) if path is not None else None
     if answer is None:
         app = build_app(project)
@@ -203,6 +204,8 @@ def apply_(*, message: Annotated[str, Parameter(name=["--message", "-m"])] = "",
         finally:
             app.close()
         answer = outcome_json(outcome, language)
+    if "error" in answer:
+        raise _Stop(FAILED, f"the running daemon could not apply: {answer['error']}")
     if json:
         _print_json(answer)
     elif answer["outcome"] == "refused":

@@ -11,20 +11,18 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Self
 
-from runtime.settings import Project
-
 Handler = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 LONGEST = 1 << 20
 LONGEST_PATH = 100  # of a socket: the operating system takes 107 bytes
 SECONDS = 120
 
 
-def socket_path(project: Project) -> Path | None:
-    """Where the daemon of this project listens; None where its database is not a SQLite file."""
+def socket_path(url: str) -> Path | None:
+    """Where the daemon of this database listens; None where it is not a SQLite file."""
     prefix = "sqlite:///"
-    if not project.database_url.startswith(prefix) or project.database_url.endswith(":memory:"):
+    if not url.startswith(prefix) or url.endswith(":memory:"):
         return None
-    return Path(project.database_url.removeprefix(prefix) + ".sock")
+    return Path(url.removeprefix(prefix) + ".sock")
 
 
 def ask(path: Path, request: dict[str, Any]) -> dict[str, Any] | None:
@@ -66,8 +64,14 @@ async def listen(path: Path, handler: Handler) -> asyncio.AbstractServer:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             request = json.loads(await reader.readline())
-            reply = await handler(request)
-        except (ValueError, asyncio.LimitOverrunError):
+        except (ValueError, RecursionError):  # also bytes that are no text, and a line that is too long
+            request = None
+        if isinstance(request, dict):
+            try:
+                reply = await handler(request)
+            except Exception as error:  # noqa: BLE001 - whoever asked is told
+                reply = {"error": f"{type(error).__name__}: {error}"}
+        else:
             reply = {"error": "expected one line of JSON"}
         writer.write(json.dumps(reply).encode() + b"\n")
         await writer.drain()

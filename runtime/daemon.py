@@ -157,7 +157,7 @@ def web_app(app: App, ticks: Ticks, intake: Intake) -> Starlette:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         ticks.start()
-        path = socket_path(app.project)
+        path = socket_path(app.store.database.url.render_as_string(hide_password=False))
         server = await listen(path, control) if path is not None else None
         yield
         if server is not None and path is not None:
@@ -240,9 +240,9 @@ def serve(app: App, *, as_json: bool = False) -> int:
     server = _Server(config, listening)
     try:
         server.run()
-    except SystemExit as stopped:  # uvicorn's way to say that the port is taken
+    except SystemExit:  # uvicorn's way to say that the port is taken
         log.error("the server could not start; is the port taken?", action="start_failed", port=server_settings.port)  # noqa: TRY400
-        return int(stopped.code or 1)
+        return 1
     finally:
         app.close()
         log.info("journeyd has stopped", action="stopped")

@@ -143,6 +143,7 @@ class _Walk:
         elif self.at >= until:
             del self.enrolment.context["until"]
             self.results[step.id] = {"timed_out": True}
+            self.enrolment.context["missed"] = {**self.enrolment.context.get("missed", {}), step.id: [self.enrolment.begun_at, until]}
             self._log("timed_out", step.id)
             self._go(step, "timeout")
         else:
@@ -160,6 +161,7 @@ class _Walk:
         if enrolment.status == ENDED:
             return len(self.decision.log) > before
         self.at = arrival
+        self._note_missed(event, facts)
         if self._left(event, facts) or enrolment.status == HELD_OUT:
             return len(self.decision.log) > before
         step = self.journey.steps[enrolment.state]
@@ -175,6 +177,15 @@ class _Walk:
                 return True
             return self._changed(arrival)
         return len(self.decision.log) > before
+
+    def _note_missed(self, event: Event, facts: UserFacts) -> None:
+        """An event that would have ended a wait, had it arrived before the wait's timer fired: said, never replayed."""
+        for step_id, (begun, until) in self.enrolment.context.get("missed", {}).items():
+            spec = self.journey.steps[step_id].spec if step_id in self.journey.steps else None
+            cases = spec.cases if isinstance(spec, WaitSpec) else ()
+            if begun < event.time <= until and any(self._matches(case, event, facts) for case in cases):
+                why = {"event": event.type, "event_time": event.time, "reason": "arrived_late"}
+                self._log("event_ignored", step_id, why)
 
     def _changed(self, at: int) -> bool:
         """The profile changed: outer exits and awaited conditions are looked at."""

@@ -72,6 +72,8 @@ class Intake:
             body = await self._body(request)
         except ClientDisconnect:
             return _refused(Unreadable(400, "cut_off", "the request ended early"))
+        except asyncio.CancelledError:  # the server stops and does not wait for the rest of the body
+            return _refused(Unreadable(408, "too_slow", "the server stops before the request has ended"))
         if isinstance(body, Unreadable):
             return _refused(body)
         headers = {name.lower(): value for name, value in request.headers.items()}

@@ -45,48 +45,48 @@ class Inbox:
 
     def __init__(self, codec: Codec, *, is_sqlite: bool) -> None:
         self._codec = codec
-        self._insert: Any = sqlite_insert if is_sqlite else postgres_insert
         self._is_sqlite = is_sqlite
+        upsert: Any = sqlite_insert if is_sqlite else postgres_insert
+        # built once: making a statement costs more than running it
+        self._add_event = upsert(events).on_conflict_do_nothing(index_elements=["source", "event_id"]).returning(events.c.id)
+        self._add_user = upsert(users).on_conflict_do_nothing(index_elements=["user_id"])
+        self._add_note = insert(inbox)
 
     def add_events(self, tx: Connection, source: str, arrived: Sequence[Event]) -> int:
         """Keep events and put them into the inbox; those known by (source, id) are passed over. Returns how many are new."""
         new = 0
         for event in arrived:
             data = self._codec.encode("events.data", event.user_id, dict(event.data))
-            row = tx.execute(
-                self._insert(events)
-                .values(source=source, event_id=event.id, type=event.type, user_id=event.user_id, time=event.time,
-                        received_at=event.received_at, data=data)
-                .on_conflict_do_nothing(index_elements=["source", "event_id"])
-                .returning(events.c.id)
-            ).scalar_one_or_none()  # fmt: skip
-            if row is None:
-                continue
-            new += 1
-            self._know(tx, event.user_id, event.received_at)
-            tx.execute(insert(inbox).values(user_id=event.user_id, kind="event", event_row=row, received_at=event.received_at))
+            row = self._keep(tx, source, event.id, event.type, event.user_id, event.time, event.received_at, data)
+            if row is not None:
+                new += 1
+                self._note(tx, event.user_id, "event", None, event.received_at, row)
         return new
 
     def add_note(self, tx: Connection, user_id: str, kind: str, payload: Any, at: int, event_row: int | None = None) -> None:
         """Put something else than an event into a user's inbox; the user need not be known yet."""
-        self._know(tx, user_id, at)
         text = None if payload is None else self._codec.encode("inbox.payload", user_id, payload)
-        tx.execute(insert(inbox).values(user_id=user_id, kind=kind, event_row=event_row, payload=text, received_at=at))
+        self._note(tx, user_id, kind, text, at, event_row)
 
     def add_user_record(self, tx: Connection, source: str, record_id: str, user_id: str, payload: Any, at: int) -> bool:
         """Keep a user record once per (source, id); False when it is known already."""
-        row = tx.execute(
-            self._insert(events)
-            .values(source=source, event_id=record_id, type="$user", user_id=user_id, time=at, received_at=at, data="{}")
-            .on_conflict_do_nothing(index_elements=["source", "event_id"])
-            .returning(events.c.id)
-        ).scalar_one_or_none()
+        row = self._keep(tx, source, record_id, "$user", user_id, at, at, "{}")
         if row is not None:
             self.add_note(tx, user_id, "user", payload, at)
         return row is not None
 
-    def _know(self, tx: Connection, user_id: str, at: int) -> None:
-        tx.execute(self._insert(users).values(user_id=user_id, created_at=at).on_conflict_do_nothing(index_elements=["user_id"]))
+    def _keep(
+        self, tx: Connection, source: str, event_id: str, type_: str, user_id: str, time: int, received_at: int, data: str
+    ) -> int | None:
+        values = {"source": source, "event_id": event_id, "type": type_, "user_id": user_id, "time": time,
+                  "received_at": received_at, "data": data}  # fmt: skip
+        found: int | None = tx.execute(self._add_event, values).scalar_one_or_none()
+        return found
+
+    def _note(self, tx: Connection, user_id: str, kind: str, payload: str | None, at: int, event_row: int | None) -> None:
+        tx.execute(self._add_user, {"user_id": user_id, "created_at": at})
+        note = {"user_id": user_id, "kind": kind, "payload": payload, "received_at": at, "event_row": event_row}
+        tx.execute(self._add_note, note)
 
     def quarantine(self, tx: Connection, items: Sequence[Quarantined], at: int) -> None:
         """Keep what could not be taken."""
@@ -112,9 +112,9 @@ class Inbox:
                    events.c.user_id.label("event_user"), events.c.time, events.c.received_at.label("event_received"), events.c.data)
             .select_from(joined).where(inbox.c.user_id.in_(user_ids)).order_by(inbox.c.id).limit(limit * 2)
         )  # fmt: skip
-        return [self._note(row) for row in rows]
+        return [self._read(row) for row in rows]
 
-    def _note(self, row: Any) -> Note:
+    def _read(self, row: Any) -> Note:
         event = None
         if row.event_id is not None:
             event = event_of((row.event_id, row.type, row.event_user, row.time, row.event_received, row.data), self._codec)

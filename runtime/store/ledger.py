@@ -63,6 +63,24 @@ _AGAIN = (
     "expires_at",
 )  # fmt: skip
 
+# Built once: making a statement costs more than running it.
+_START = (
+    update(messages)
+    .where(messages.c.key == bindparam("its_key"), messages.c.token == bindparam("its_token"), messages.c.state == "CLAIMED")
+    .values(state="SENDING", attempts=messages.c.attempts + 1, lease_until=bindparam("lease"))
+)
+_ATTEMPT = insert(attempts)
+_ACCEPT = (
+    update(messages)
+    .where(messages.c.key == bindparam("its_key"), messages.c.state.in_(("SENDING", "UNKNOWN", "PENDING", "CLAIMED", "ABANDONED")))
+    .values(state="ACCEPTED", reference=bindparam("its_reference"), settled_at=bindparam("at"), lease_until=None, reason=None)
+)
+_END_ATTEMPT = (
+    update(attempts)
+    .where(attempts.c.message_key == bindparam("its_key"), attempts.c.state.in_(("SENDING", "UNKNOWN")))
+    .values(state=bindparam("its_state"), reference=bindparam("its_reference"), reason=bindparam("its_reason"), ended_at=bindparam("at"))
+)
+
 
 class Ledger:
     """Statements of messages, attempts and budgets."""
@@ -166,16 +184,14 @@ class Ledger:
 
     def intend(self, tx: Connection, row: LedgerRow, vendor_key: str, now: int, deadline: int) -> bool:
         """CLAIMED → SENDING with an attempt; False when another took over. Durable with the transaction."""
-        started = update(messages).where(messages.c.key == row.key, messages.c.token == row.token, messages.c.state == "CLAIMED")
-        values = {"state": "SENDING", "attempts": messages.c.attempts + 1, "lease_until": deadline}
-        if tx.execute(started.values(values)).rowcount != 1:
+        mine = {"its_key": row.key, "its_token": row.token}
+        if tx.execute(_START, {**mine, "lease": deadline}).rowcount != 1:
             return False
-        tx.execute(
-            insert(attempts).values(
-                message_key=row.key, position=row.position, n=row.attempts + 1, channel=row.channel, vendor_key=vendor_key,
-                state="SENDING", started_at=now, deadline=deadline,
-            )
-        )  # fmt: skip
+        attempt = {
+            "message_key": row.key, "position": row.position, "n": row.attempts + 1, "channel": row.channel, "vendor_key": vendor_key,
+            "state": "SENDING", "started_at": now, "deadline": deadline,
+        }  # fmt: skip
+        tx.execute(_ATTEMPT, attempt)
         return True
 
     def set_aside(self, tx: Connection, row: LedgerRow, state: str, reason: str, now: int) -> bool:
@@ -195,12 +211,7 @@ class Ledger:
     def accepted(self, tx: Connection, row: LedgerRow, reference: str, now: int) -> bool:
         """SENDING → ACCEPTED; a late answer (T8) also from UNKNOWN, PENDING, CLAIMED and ABANDONED."""
         self._end_attempt(tx, row, "ACCEPTED", reference, None, now)
-        states = ("SENDING", "UNKNOWN", "PENDING", "CLAIMED", "ABANDONED")
-        changed = tx.execute(
-            update(messages).where(messages.c.key == row.key, messages.c.state.in_(states))
-            .values(state="ACCEPTED", reference=reference, settled_at=now, lease_until=None, reason=None)
-        )  # fmt: skip
-        return changed.rowcount == 1
+        return tx.execute(_ACCEPT, {"its_key": row.key, "its_reference": reference, "at": now}).rowcount == 1
 
     def rejected(self, tx: Connection, row: LedgerRow, from_state: str, reason: str, now: int) -> bool:
         """A definite no at the last position: REJECTED, or ABANDONED where an earlier attempt stayed unknown."""
@@ -267,8 +278,8 @@ class Ledger:
 
     @staticmethod
     def _end_attempt(tx: Connection, row: LedgerRow, state: str, reference: str | None, reason: str | None, now: int) -> None:
-        open_ = (attempts.c.message_key == row.key) & attempts.c.state.in_(("SENDING", "UNKNOWN"))
-        tx.execute(update(attempts).where(open_).values(state=state, reference=reference, reason=reason, ended_at=now))
+        ended = {"its_key": row.key, "its_state": state, "its_reference": reference, "its_reason": reason, "at": now}
+        tx.execute(_END_ATTEMPT, ended)
 
     # --- reach: touches and budgets
 

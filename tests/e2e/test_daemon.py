@@ -55,7 +55,7 @@ def test_from_init_to_a_message_and_its_explanation(tmp_path):
         assert message["content"]["page"] == "pages/ticket?id=t1"
 
         told = until(lambda: _story(project, "u1", "ACCEPTED"), "the receipt")
-        assert [(e["journey"], e["status"]) for e in told["enrolments"]] == [("complaint_recovery", "active")]
+        assert [(e["journey"], e["status"]) for e in told["enrolments"]] == [("complaint_recovery", "live")]
         assert ["entered", "sent"] == [line["action"] for line in told["story"] if line["action"] in ("entered", "sent")]
         assert [line["place"] for line in told["story"] if line["action"] == "sent"][0].startswith("complaint_recovery.yaml:")
 
@@ -84,7 +84,7 @@ def test_health_readiness_and_metrics(project):
         assert (ready.status_code, ready.json()["ready"], ready.json()["database"], ready.json()["release"]) == (200, True, True, 1)
         metrics = daemon.get("/metrics").text
         for line in (
-            'journeyd_enrolments{journey="complaint_recovery",status="active"} 1.0',
+            'journeyd_enrolments{journey="complaint_recovery",status="live"} 1.0',
             'journeyd_messages{kind="message",state="ACCEPTED"} 1.0',
             "journeyd_due_lag_seconds 0.0",
             "journeyd_inbox_notes 0.0",

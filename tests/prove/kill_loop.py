@@ -288,7 +288,7 @@ class Feeder:
             numbers = range(self.begun, min(self.begun + CHUNK, self.allowed, self.users))
             self.begun = numbers.stop
             self._waiting.append(("/v1/users", [person(n) for n in numbers]))
-            events = [e for n in numbers for e in first_events(n, self.users)]
+            events = [e for n in numbers for e in first_events(n)]
             self._waiting.append(("/v1/events", events))
 
     def _look(self) -> None:
@@ -365,14 +365,13 @@ def person(number: int) -> dict[str, Any]:
             "traits": {"name": f"王{number}", "city": "上海" if number % 3 else "杭州", "kind": kind_of(number)}}  # fmt: skip
 
 
-def first_events(number: int, users: int) -> list[dict[str, Any]]:
+def first_events(number: int) -> list[dict[str, Any]]:
     who = f"u{number}"
     events: list[dict[str, Any]] = [{"id": f"signed-{who}", "type": "signed_up", "user_id": who, "data": {}}]
     if number % 2 == 0:
         events.append({"id": f"complaint-{who}", "type": "complaint_filed", "user_id": who, "data": {"ticket_id": f"t-{who}"}})
     else:
-        inviter = f"u{number * 7 % users if number * 7 % users != number else 0}"
-        data = {"friend_id": who, "inviter_id": inviter}
+        data = {"friend_id": who, "inviter_id": f"u{number // 4 * 4}"}  # known before: two friends each
         events.append({"id": f"joined-{who}", "type": "friend_joined", "user_id": who, "data": data})
     return events
 

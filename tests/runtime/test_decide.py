@@ -1044,3 +1044,20 @@ def test_the_machine_allows_every_state_that_a_walk_comes_to(stimuli):
     walk = play(stimuli, lambda w, stimulus, now: w.give(stimulus, now))
 
     assert walk.enrolment.state in walk.journey.machine.states
+
+
+def test_an_event_that_arrives_after_its_wait_timed_out_is_logged_and_not_replayed():
+    walk = Walk("- {id: look, wait_for: {event: app_opened, timeout: 1d}}\n- {id: later, delay: 3d}")
+    walk.due()
+
+    walk.arrives("app_opened", walk.start + DAY // 2, received=walk.start + 2 * DAY)
+
+    assert walk.enrolment.state == "later"
+    assert (walk.last.log[-1].action, walk.last.log[-1].why["reason"]) == ("event_ignored", "arrived_late")
+
+
+def test_an_event_after_the_end_of_a_wait_is_not_said_to_have_been_missed():
+    walk = Walk("- {id: look, wait_for: {event: app_opened, timeout: 1d}}\n- {id: later, delay: 3d}")
+    walk.due()
+
+    assert walk.arrives("app_opened", walk.start + 2 * DAY) is None

@@ -15,7 +15,15 @@ DATA = {"order_id": "o1", "amount": "39.90", "item": "车厘子", "unheard": [1]
 
 
 def cloud(**attributes):
-    return {"specversion": "1.0", "id": "1", "source": "/shop", "type": "order_paid", "subject": "u1", "time": NEAR.isoformat(), **attributes}
+    return {
+        "specversion": "1.0",
+        "id": "1",
+        "source": "/shop",
+        "type": "order_paid",
+        "subject": "u1",
+        "time": NEAR.isoformat(),
+        **attributes,
+    }
 
 
 def cloudevent(data=None, **attributes):
@@ -211,7 +219,8 @@ def test_events_without_ids_are_known_by_their_request(shop):
 
 
 @pytest.mark.parametrize(
-    ("type_", "is_taken"), [("app_opened", True), ("app_closed", True), ("deal_viewed", True), ("order_paid", False), ("consent_withdrawn", False)]
+    ("type_", "is_taken"),
+    [("app_opened", True), ("app_closed", True), ("deal_viewed", True), ("order_paid", False), ("consent_withdrawn", False)],
 )
 def test_a_source_asserts_only_what_it_may(shop, type_, is_taken):
     answer = shop.post({"type": type_, "user_id": "u1"}, secret=DEVICE_SECRET)

@@ -1,0 +1,67 @@
+"""`simulate` over real shopping histories enters whom a few lines of pandas find: once per silence of 30 days."""
+
+import json
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+from tests.e2e.running import journeyd
+from tests.e2e.silences import baskets, counts, make_project, silences, write_events
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return make_project(tmp_path / "project")
+
+
+def simulated(folder, until):
+    run = journeyd("simulate", "--events", "events.csv", "--until", until, "--json", folder=folder)
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout)
+
+
+@pytest.mark.parametrize("until", ["2017-12-31T23:59:59Z", "2018-03-01T00:00:00Z"])
+def test_the_entries_of_a_year_of_150_households_are_their_silences(folder, until):
+    found = baskets(households=150)
+    write_events(found, folder / "events.csv")
+    expected = silences(found, pd.Timestamp(until).tz_localize(None))
+
+    result = simulated(folder, until)
+
+    assert expected > 100
+    assert counts(result)["entered"] == expected
+    assert counts(result)["holdout"] == 0
+    assert (result["events"], result["bad_rows"]) == (int((found["at"] <= pd.Timestamp(until).tz_localize(None)).sum()), 0)
+    assert counts(result)["sent"]["push"] <= expected
+
+
+MEASURED = """
+import json, resource, sys
+from runtime.cli import run
+code = run(sys.argv[1:])
+print(json.dumps({"megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}), file=sys.stderr)
+sys.exit(code)
+"""
+
+
+@pytest.mark.prove
+@pytest.mark.timeout(1200)
+def test_the_entries_of_the_whole_year_of_all_households_are_their_silences(folder):
+    found = baskets()
+    write_events(found, folder / "events.csv")
+    until = "2017-12-31T23:59:59Z"
+    expected = silences(found, pd.Timestamp(until).tz_localize(None))
+
+    command = [sys.executable, "-c", MEASURED, "simulate", "--events", "events.csv", "--until", until, "--json"]
+    run = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=1100, check=False)
+
+    assert run.returncode == 0, run.stderr
+    result = json.loads(run.stdout)
+    memory = json.loads(run.stderr.splitlines()[-1])["megabytes"]
+    print(
+        f"\n{found['household_id'].nunique():,} households, {result['events']:,} orders: "
+        f"entered {counts(result)['entered']:,}, silences {expected:,}, {result['seconds']:.1f} s, {memory:.0f} MB at most"
+    )
+    assert counts(result)["entered"] == expected
