@@ -302,13 +302,13 @@ def noon_today(project: Project) -> int:
     return (today + 4 * 3600) * 1000  # 12:00 in Shanghai
 
 
-def seeded_folder(folder: Path, url: str, people: int, now: int, due: dict[int, int]) -> float:
+def seeded_folder(folder: Path, url: str, people: int, now: int, due: dict[int, int], config: str = CONFIG) -> float:
     """Make a project whose database holds `people` enrolments; the seconds it took.
 
     In a process of its own, whose memory goes with it.
     """
     began = time.perf_counter()
-    child = multiprocessing.get_context("spawn").Process(target=_seed_folder, args=(folder, url, people, now, due))
+    child = multiprocessing.get_context("spawn").Process(target=_seed_folder, args=(folder, url, people, now, due, config))
     child.start()
     child.join()
     if child.exitcode:
@@ -316,8 +316,8 @@ def seeded_folder(folder: Path, url: str, people: int, now: int, due: dict[int, 
     return time.perf_counter() - began
 
 
-def _seed_folder(folder: Path, url: str, people: int, now: int, due: dict[int, int]) -> None:
-    project = make_folder(folder, url)
+def _seed_folder(folder: Path, url: str, people: int, now: int, due: dict[int, int], config: str) -> None:
+    project = make_folder(folder, url, config=config)
     app = build_app(project, clock=VirtualClock(now), channels={"push": SilentChannel()})
     try:
         apply_files(app, now - 60 * DAY)

@@ -2,6 +2,7 @@
 
 import getpass
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,7 +32,12 @@ from runtime.status import whole_summary
 from runtime.store import StoreError
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
-cli = CommandLine(name="journeyd", help="Journeys of community group-buying users: files in, messages out.", version_flags=["--version"])
+cli = CommandLine(
+    name="journeyd",
+    help="Journeys of community group-buying users: files in, messages out.",
+    version_flags=["--version"],
+    version=lambda: metadata.version("journeyd"),
+)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
 
 Config = Annotated[Path, Parameter(name=["--config", "-c"], help="config.toml, or the folder it is in")]

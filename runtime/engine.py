@@ -3,7 +3,6 @@
 It never sends and never sees a vendor; `now` is given with every call.
 """
 
-import traceback
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from zoneinfo import ZoneInfo
 from journeys.compiled import WaitSpec
 from journeys.schedule import next_fire
 from journeys.world import World
+from runtime.batches import Progress, Work, Writing
 from runtime.catalogue import Catalogue, Versioned, catalogue_of
 from runtime.facts import UserFacts
 from runtime.policy import PersonReach, Reach, Rules, longest_cap, person_reach
@@ -21,8 +21,7 @@ from runtime.session import Rehearsal, Session, Tracked
 from runtime.state import ENDED, Arrived, Enrolment, Event, Fact, User
 from runtime.store import DatabaseError, SqlStore
 from runtime.store.database import Batch
-from runtime.store.inbox import Note, Quarantined
-from runtime.store.people import Logged
+from runtime.store.inbox import Note
 from runtime.store.releases import Population
 
 BATCH = 500
@@ -148,7 +147,7 @@ class Engine:
             self._look_back(batch, work, now, done)
             self._write(batch, work, now, worked, done)
 
-    def _take(self, work: "_Work", session: Session, note: Note, watchers: Iterable[str], now: int) -> None:
+    def _take(self, work: Work, session: Session, note: Note, watchers: Iterable[str], now: int) -> None:
         try:
             if note.kind == "event" and note.event is not None:
                 session.event(note.event, now)
@@ -221,7 +220,7 @@ class Engine:
             self._write(batch, work, now, worked)
 
     @staticmethod
-    def _stuck(work: "_Work", tracked: Tracked) -> None:
+    def _stuck(work: Work, tracked: Tracked) -> None:
         work.hold_back.append(tracked.enrolment.id)
         work.quarantine(tracked.enrolment.user_id, "enrolment", None, f"{tracked.enrolment.key}: its timer moved nothing")
 
@@ -258,7 +257,7 @@ class Engine:
             users = self.store.people.users_after(batch.connection, population.cursor, limit) if versioned else []
             worked.populated += max(len(users), 1)
             work = self._open(batch, [u.id for u in users], now, set(), users, journeys=[population.journey])
-            progress = _Progress(population, versioned.journey.entry.pace if versioned else None, now)
+            progress = Progress(population, versioned.journey.entry.pace if versioned else None, now)
             for user in users:
                 if progress.full:
                     break
@@ -296,7 +295,7 @@ class Engine:
     def _open(
         self, batch: Batch, user_ids: list[str], now: int, events: set[str], users: Sequence[User] = (),
         claimed: Sequence[Enrolment] = (), journeys: Sequence[str] = (),
-    ) -> "_Work":  # fmt: skip
+    ) -> Work:  # fmt: skip
         tx, catalogue, people = batch.connection, self.catalogue, self.store.people
         known = {u.id: u for u in users} or people.load_users(tx, user_ids)
         open_ = people.open_enrolments(tx, user_ids, now) if not claimed else _by_user(claimed)
@@ -307,7 +306,7 @@ class Engine:
         reach = Reach(self.rules, {}, self.store.ledger.remaining(tx), self.rehearsal.variants if self.rehearsal else {})
         reach.people.update(self._people(tx, now, frozenset(user_ids), known))
         load = partial(self._people, tx, now)
-        work = _Work(reach=reach)
+        work = Work(reach=reach)
         for user_id in user_ids:
             user = known.get(user_id) or User(user_id, self.zone, is_new=True)
             tracked = [
@@ -351,7 +350,7 @@ class Engine:
                     raise
         return people
 
-    def _look_back(self, batch: Batch, work: "_Work", now: int, done: Sequence[int] = ()) -> None:
+    def _look_back(self, batch: Batch, work: Work, now: int, done: Sequence[int] = ()) -> None:
         """Events that came between a wait's logical begin and now (after a downtime) are matched as if it had been there."""
         waiting = (
             []
@@ -389,11 +388,11 @@ class Engine:
         session.finish(now)
 
     def _write(
-        self, batch: Batch, work: "_Work", now: int, worked: Worked, done: Sequence[int] = (),
-        population: tuple[Population, "_Progress", int | None] | None = None,
+        self, batch: Batch, work: Work, now: int, worked: Worked, done: Sequence[int] = (),
+        population: tuple[Population, Progress, int | None] | None = None,
     ) -> None:  # fmt: skip
         def unit(tx: Any) -> None:
-            _Writing(self.store, tx, now, virtual=self.virtual).write(work)
+            Writing(self.store, tx, now, virtual=self.virtual).write(work)
             self.store.inbox.finish(tx, done)
             if population is not None:
                 row, progress, done_at = population
@@ -430,116 +429,3 @@ def _awaits_events(tracked: Tracked) -> bool:
         return False
     step = tracked.versioned.journey.steps.get(enrolment.state)
     return step is not None and isinstance(step.spec, WaitSpec) and bool(step.spec.cases) and "until" in enrolment.context
-
-
-class _Progress:
-    """How far a population came, and its pace: so many per so long, counted from the window's start."""
-
-    def __init__(self, population: Population, pace: tuple[int, int] | None, now: int) -> None:
-        self.pace, self.cursor, self.took = pace, population.cursor, 0
-        self.taken, self.window_at = population.taken, population.window_at
-        if pace is not None and now >= self.window_at + pace[1]:
-            self.taken, self.window_at = 0, now
-
-    @property
-    def full(self) -> bool:
-        """Whether the pace is used up for this window."""
-        return self.pace is not None and self.taken + self.took >= self.pace[0]
-
-    def next_at(self) -> int:
-        """When to go on."""
-        return self.window_at + self.pace[1] if self.pace is not None and self.full else self.window_at
-
-
-@dataclass
-class _Work:
-    """A batch in hand."""
-
-    reach: Reach
-    sessions: dict[str, Session] = field(default_factory=dict)
-    quarantined: list[Quarantined] = field(default_factory=list)
-    hold_back: list[int] = field(default_factory=list)
-    forwards: list[tuple[Event, str]] = field(default_factory=list)
-
-    def quarantine(self, user_id: str, kind: str, error: Exception | None, body: str) -> None:
-        """Set a record aside with its reason."""
-        reason = "" if error is None else "".join(traceback.format_exception_only(error)).strip()
-        where = traceback.extract_tb(error.__traceback__)[-1] if error is not None and error.__traceback__ else None
-        place = f" at {where.name}:{where.lineno}" if where else ""
-        self.quarantined.append(Quarantined("engine", (reason or "no progress") + place, body, user_id, kind))
-
-
-class _Writing:
-    """Writes a batch: changed enrolments, new ones (what follows needs their numbers), log, ledger, users, counts."""
-
-    def __init__(self, store: SqlStore, tx: Any, now: int, *, virtual: bool) -> None:
-        self.store, self.tx, self.now, self.virtual = store, tx, now, virtual
-
-    def write(self, work: _Work) -> None:
-        store, tx = self.store, self.tx
-        sessions = list(work.sessions.values())
-        rows = [t for s in sessions for t in s.tracked if t.changed]
-        store.people.save_enrolments(tx, [t.enrolment for t in rows if not t.is_new])  # first: a restart frees the place
-        written = [t for t in rows if not t.is_new or self._add(t)]
-        self._cancel(written)
-        self._log(written, sessions)
-        self._ledger(written)
-        for tracked in written:
-            if tracked.watched:
-                store.people.watch(tx, tracked.enrolment, tracked.watched)
-        ended = [t.enrolment.key for t in written if t.enrolment.status == ENDED and not t.is_new]
-        if ended and any(t.versioned.journey.watches_others for t in written):
-            store.people.unwatch(tx, ended)
-        store.people.save_users(tx, [s.user for s in sessions if s.user_changed])
-        store.people.write_refusals(tx, [r for s in sessions for r in s.refusals])
-        totals: Counter[tuple[str, int, str, str]] = Counter()
-        for session in sessions:
-            totals.update(session.tallies)
-        store.people.add_tallies(tx, dict(totals))
-        for session in sessions:
-            for item in session.forwarded:
-                at = item.payload["received_at"] if self.virtual and item.payload else self.now
-                store.inbox.add_note(tx, item.user_id, item.kind, item.payload, at)
-        for event, watcher in work.forwards:
-            store.inbox.forward(tx, event, watcher, event.received_at if self.virtual else self.now)
-        for enrolment_id in work.hold_back:
-            store.people.hold_back(tx, enrolment_id)
-        store.inbox.quarantine(tx, work.quarantined, self.now)
-
-    def _add(self, tracked: Tracked) -> bool:
-        parallel = tracked.versioned.journey.entry.mode == "parallel"
-        id_ = self.store.people.add_enrolment(self.tx, tracked.enrolment, parallel=parallel)
-        if id_ is None:
-            return False
-        tracked.enrolment.id = id_
-        return True
-
-    def _cancel(self, written: list[Tracked]) -> None:
-        by_reason: dict[str, list[int]] = {}
-        for tracked in written:
-            if tracked.cancel:
-                by_reason.setdefault("cancelled", []).append(tracked.enrolment.id)
-        for reason, ids in by_reason.items():
-            self.store.ledger.cancel_of(self.tx, ids, reason, self.now)
-
-    def _log(self, written: list[Tracked], sessions: list[Session]) -> None:
-        rows = [Logged(t.enrolment.user_id, t.enrolment.id, t.log) for t in written if t.log]
-        rows += [Logged(s.user.id, None, s.log) for s in sessions if s.log]
-        self.store.people.write_log(self.tx, rows, self.now)
-
-    def _ledger(self, written: list[Tracked]) -> None:
-        ledger = self.store.ledger
-        plain: list[dict[str, Any]] = []
-        for tracked in written:
-            enrolment = tracked.enrolment
-            for message in tracked.messages:
-                created = message.not_before if self.virtual else self.now
-                row = ledger.row_of(message, enrolment.id, enrolment.user_id, enrolment.journey, enrolment.version, created)
-                if message.kind == "message":
-                    plain.append(row)
-                elif not ledger.add_effect(self.tx, row):
-                    payload = {"enrolment_id": enrolment.id, "step": message.step, "visit": message.visit, "ok": True,
-                               "at": message.not_before, "reason": "given before"}  # fmt: skip
-                    self.store.inbox.add_note(self.tx, enrolment.user_id, "settled", payload, self.now)
-        plain.sort(key=lambda row: row["enrolment_id"])
-        ledger.add_messages(self.tx, plain)

@@ -303,6 +303,7 @@ def _line(file: Path, detail: Any) -> str:
     key = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
         return f"{file}: unknown key {key}; remove it or correct its name"
-    found = "" if detail["type"] == "missing" else f", found {detail['input']!r}"
+    is_secret = "secrets" in detail["loc"]  # what was written there by mistake is not repeated in a terminal or a log
+    found = "" if is_secret or detail["type"] == "missing" else f", found {detail['input']!r}"
     message = detail["msg"].removeprefix("Value error, ")
     return f"{file}: {key}: {message[0].lower()}{message[1:]}{found}"

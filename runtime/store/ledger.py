@@ -256,7 +256,10 @@ class Ledger:
             state = "ABANDONED"
         settled = now if state == "ABANDONED" else None
         ambiguous = 0 if proven else row.ambiguous
-        return self._move(tx, row, "UNKNOWN", state=state, reason=reason, settled_at=settled, not_before=now, ambiguous=ambiguous)
+        moved = self._move(tx, row, "UNKNOWN", state=state, reason=reason, settled_at=settled, not_before=now, ambiguous=ambiguous)
+        if moved and proven:  # else the attempt that does arrive later would end this one as accepted, too
+            self._end_attempt(tx, row, "REJECTED", None, reason, now)
+        return moved
 
     def look_again(self, tx: Connection, row: LedgerRow, at: int) -> None:
         """Nothing is known yet: ask again at an instant."""

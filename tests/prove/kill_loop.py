@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -387,6 +387,10 @@ class Killed:
     by_aim: Counter[tuple[str, bool]] = field(default_factory=Counter)
     batches: int = 0
     lives_with_work: int = 0
+    seconds: float = 0.0
+    retries: int = 0
+    duplicates: int = 0
+    new: int = 0
 
     @property
     def total(self) -> int:
@@ -395,7 +399,7 @@ class Killed:
     @property
     def inside(self) -> int:
         """Kills between the engine's claim and its commit, or between the delivery's claim and its record."""
-        return self.engine_inside + sum(self.by_phase[f"engine idle, delivery {p}"] for p in ("claimed", "intended, sending", "sent, not recorded"))
+        return self.total - self.by_phase["engine idle, delivery idle"]
 
     @property
     def engine_inside(self) -> int:
@@ -410,10 +414,10 @@ def phase_of(page: mmap.mmap) -> str:
     return f"engine {engine}, delivery {DELIVERY[page[1]]}"
 
 
-def kill_often(folder: Path, kills: int, feeder: Feeder, seed: int = 1) -> Killed:
+def kill_often(folder: Path, kills: int, feeder: Feeder, patience: int) -> Killed:
     """Start, wait, kill. A third of the kills come at a random moment of the daemon's life (its start included), the others
     at a random moment after the watched page says that a batch is claimed; what counts is what the page says after death."""
-    draw = random.Random(seed)
+    draw = random.Random(1)
     result = Killed()
     with (folder / "page").open("r+b") as file:
         page = mmap.mmap(file.fileno(), 4096)
@@ -425,7 +429,7 @@ def kill_often(folder: Path, kills: int, feeder: Feeder, seed: int = 1) -> Kille
         if at_random:
             time.sleep(draw.uniform(0.1, 3.0))
         else:
-            _wait_for_claim(page, draw.randrange(1, 10), draw)
+            _wait_for_claim(page, draw.randint(1, patience), draw)
         daemon.kill()
         aim = "random" if at_random else "aimed"
         result.by_phase[phase_of(page)] += 1
@@ -615,24 +619,36 @@ class Proof:
         return "\n".join(lines)
 
 
-def prove(folder: Path, urls: Sequence[str], users: int, kills: int, *, seconds: float, control: Outcome | None = None, seed: int = 1) -> Proof:
-    """The control run, the kill loop, the rest of the walk, the audit. `urls`: one fresh database for each of the two."""
-    began = time.perf_counter()
-    control = control or run_control(folder / "control", urls[0], users, seconds)
-    target = make_project(folder / "killed", urls[1])
+def run_killed(folder: Path, url: str, users: int, kills: int, seconds: float, *, patience: int = 9) -> Killed:
+    """The kill loop, then the rest of the walk."""
+    target = make_project(folder, url)
     feeder = Feeder(target, users)
     feeder.thread.start()
-    loop = time.perf_counter()
+    began = time.perf_counter()
     try:
-        killed = kill_often(target, kills, feeder, seed)
-        looped = time.perf_counter() - loop
+        killed = kill_often(target, kills, feeder, patience)
+        killed.seconds = time.perf_counter() - began
         finish(target, feeder, seconds, watched=True)
     finally:
         feeder.stop()
-    run = outcome_of(target, urls[1])
-    return Proof(killed, run, control, feeder, differences(run, control), looped if began else 0)
+    assert not feeder.problems, feeder.problems[:3]
+    killed.retries, killed.duplicates, killed.new = feeder.retries, feeder.duplicates, feeder.posted
+    return killed
 
 
-def new_url(database: str, folder: Path, name: str, postgres_url: str) -> str:
-    """A fresh database of its kind."""
-    return f"sqlite:///{folder}/{name}.db" if database == "sqlite" else postgres.new_database(postgres_url)
+def report(name: str, killed: Killed, run: Outcome, found: list[str]) -> str:
+    """What was killed when, what is there, and how it differs from the run without kills."""
+    k = killed
+    lines = [
+        f"{name}: {k.total} SIGKILLs in {k.seconds:.0f} s; {k.lives_with_work} of the lives had work, {k.batches} batches claimed in them",
+        f"  engine between claim and commit: {k.engine_inside} ({k.engine_inside / k.total:.0%}); or delivery between claim and record: "
+        f"{k.inside} ({k.inside / k.total:.0%})",
+        *(f"    {n:>4} {phase}" for phase, n in k.by_phase.most_common()),
+        *(f"    {n:>4} {aim} kills {'inside' if inside else 'outside'} an engine batch" for (aim, inside), n in sorted(k.by_aim.items())),
+        f"  {len(run.enrolments)} enrolments, {sum(map(len, run.log.values()))} log entries, {len(run.messages)} messages and grants with "
+        f"{run.attempts} attempts, {sum(run.times_recorded.values())} recorded lines, {run.totals['events']} events and records "
+        f"({k.retries} posts failed and were repeated, {k.duplicates} items were duplicates)",
+        f"  against the run without kills: {len(found)} differences; integrity check {run.integrity}",
+        *found[:20],
+    ]
+    return "\n".join(lines)

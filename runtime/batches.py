@@ -1,0 +1,127 @@
+"""A batch in hand: the sessions of its users, what is to be set aside, and how all of it is written in one transaction."""
+
+import traceback
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from runtime.policy import Reach
+from runtime.session import Session, Tracked
+from runtime.state import ENDED, Event
+from runtime.store import SqlStore
+from runtime.store.inbox import Quarantined
+from runtime.store.people import Logged
+from runtime.store.releases import Population
+
+
+@dataclass
+class Work:
+    """A batch in hand."""
+
+    reach: Reach
+    sessions: dict[str, Session] = field(default_factory=dict)
+    quarantined: list[Quarantined] = field(default_factory=list)
+    hold_back: list[int] = field(default_factory=list)
+    forwards: list[tuple[Event, str]] = field(default_factory=list)
+
+    def quarantine(self, user_id: str, kind: str, error: Exception | None, body: str) -> None:
+        """Set a record aside with its reason."""
+        reason = "" if error is None else "".join(traceback.format_exception_only(error)).strip()
+        where = traceback.extract_tb(error.__traceback__)[-1] if error is not None and error.__traceback__ else None
+        place = f" at {where.name}:{where.lineno}" if where else ""
+        self.quarantined.append(Quarantined("engine", (reason or "no progress") + place, body, user_id, kind))
+
+
+class Writing:
+    """Writes a batch: changed enrolments, new ones (what follows needs their numbers), log, ledger, users, counts."""
+
+    def __init__(self, store: SqlStore, tx: Any, now: int, *, virtual: bool) -> None:
+        self.store, self.tx, self.now, self.virtual = store, tx, now, virtual
+
+    def write(self, work: Work) -> None:
+        store, tx = self.store, self.tx
+        sessions = list(work.sessions.values())
+        rows = [t for s in sessions for t in s.tracked if t.changed]
+        store.people.save_enrolments(tx, [t.enrolment for t in rows if not t.is_new])  # first: a restart frees the place
+        written = [t for t in rows if not t.is_new or self._add(t)]
+        self._cancel(written)
+        self._log(written, sessions)
+        self._ledger(written)
+        for tracked in written:
+            if tracked.watched:
+                store.people.watch(tx, tracked.enrolment, tracked.watched)
+        ended = [t.enrolment.key for t in written if t.enrolment.status == ENDED and not t.is_new]
+        if ended and any(t.versioned.journey.watches_others for t in written):
+            store.people.unwatch(tx, ended)
+        store.people.save_users(tx, [s.user for s in sessions if s.user_changed])
+        store.people.write_refusals(tx, [r for s in sessions for r in s.refusals])
+        totals: Counter[tuple[str, int, str, str]] = Counter()
+        for session in sessions:
+            totals.update(session.tallies)
+        store.people.add_tallies(tx, dict(totals))
+        for session in sessions:
+            for item in session.forwarded:
+                at = item.payload["received_at"] if self.virtual and item.payload else self.now
+                store.inbox.add_note(tx, item.user_id, item.kind, item.payload, at)
+        for event, watcher in work.forwards:
+            store.inbox.forward(tx, event, watcher, event.received_at if self.virtual else self.now)
+        for enrolment_id in work.hold_back:
+            store.people.hold_back(tx, enrolment_id)
+        store.inbox.quarantine(tx, work.quarantined, self.now)
+
+    def _add(self, tracked: Tracked) -> bool:
+        parallel = tracked.versioned.journey.entry.mode == "parallel"
+        id_ = self.store.people.add_enrolment(self.tx, tracked.enrolment, parallel=parallel)
+        if id_ is None:
+            return False
+        tracked.enrolment.id = id_
+        return True
+
+    def _cancel(self, written: list[Tracked]) -> None:
+        by_reason: dict[str, list[int]] = {}
+        for tracked in written:
+            if tracked.cancel:
+                by_reason.setdefault("cancelled", []).append(tracked.enrolment.id)
+        for reason, ids in by_reason.items():
+            self.store.ledger.cancel_of(self.tx, ids, reason, self.now)
+
+    def _log(self, written: list[Tracked], sessions: list[Session]) -> None:
+        rows = [Logged(t.enrolment.user_id, t.enrolment.id, t.log) for t in written if t.log]
+        rows += [Logged(s.user.id, None, s.log) for s in sessions if s.log]
+        self.store.people.write_log(self.tx, rows, self.now)
+
+    def _ledger(self, written: list[Tracked]) -> None:
+        ledger = self.store.ledger
+        plain: list[dict[str, Any]] = []
+        for tracked in written:
+            enrolment = tracked.enrolment
+            for message in tracked.messages:
+                created = message.not_before if self.virtual else self.now
+                row = ledger.row_of(message, enrolment.id, enrolment.user_id, enrolment.journey, enrolment.version, created)
+                if message.kind == "message":
+                    plain.append(row)
+                elif not ledger.add_effect(self.tx, row):
+                    payload = {"enrolment_id": enrolment.id, "step": message.step, "visit": message.visit, "ok": True,
+                               "at": message.not_before, "reason": "given before"}  # fmt: skip
+                    self.store.inbox.add_note(self.tx, enrolment.user_id, "settled", payload, self.now)
+        plain.sort(key=lambda row: row["enrolment_id"])
+        ledger.add_messages(self.tx, plain)
+
+
+class Progress:
+    """How far a population came, and its pace: so many per so long, counted from the window's start."""
+
+    def __init__(self, population: Population, pace: tuple[int, int] | None, now: int) -> None:
+        self.pace, self.cursor, self.took = pace, population.cursor, 0
+        self.taken, self.window_at = population.taken, population.window_at
+        if pace is not None and now >= self.window_at + pace[1]:
+            self.taken, self.window_at = 0, now
+
+    @property
+    def full(self) -> bool:
+        """Whether the pace is used up for this window."""
+        return self.pace is not None and self.taken + self.took >= self.pace[0]
+
+    def next_at(self) -> int:
+        """When to go on."""
+        return self.window_at + self.pace[1] if self.pace is not None and self.full else self.window_at

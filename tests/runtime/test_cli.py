@@ -1,0 +1,459 @@
+"""The command line: data on stdout, the rest on stderr, exit codes 0, 1 and 2, and never a traceback."""
+
+import json
+
+import pytest
+
+from journeys.errors import CODES
+from runtime.cli import cli, run
+from runtime.newproject import make_project
+from runtime.settings import load_project
+from tests.e2e.running import journeyd
+from tests.shop import HELLO, Shop, make_folder, write_journeys
+from tests.town import HOUR, NOON, journey_text
+
+PUSH = "send: [{push: {title: T, body: B}}]"
+
+
+@pytest.fixture
+def call(capsys):
+    def called(*arguments):
+        code = run([str(a) for a in arguments])
+        out, err = capsys.readouterr()
+        assert "Traceback" not in out + err
+        return code, out, err
+
+    return called
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return make_folder(tmp_path / "shop", HELLO)
+
+
+@pytest.fixture
+def lived_in(tmp_path):
+    """A project whose database knows one user who was written to, and one who was refused."""
+    shop = Shop(tmp_path / "shop", HELLO)
+    shop.welcome("u1")
+    shop.post([{"id": "e1", "type": "app_opened", "user_id": "u1"}, {"id": "e2", "type": "app_opened", "user_id": "u2"}])
+    shop.settle()
+    shop.post({"id": "e3", "type": "app_opened", "user_id": "u1"})
+    shop.settle(NOON + HOUR)
+    shop.close()
+    return shop.folder
+
+
+# ---------------------------------------------------------------------------------------------------- usage
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["no_such_command"], ["check", "--no-such-option"], ["explain"], ["init"], ["graph"], ["simulate"], ["demo", "--days", "many"],
+        ["init", "a", "b"], ["status", "extra"],
+    ],
+)  # fmt: skip
+def test_a_usage_error_exits_2(call, arguments):
+    code, out, err = call(*arguments)
+
+    assert code == 2
+    assert (out, bool(err)) == ("", True) or out  # cyclopts shows its panel
+
+
+def test_an_until_that_is_no_time_exits_2(call, folder, tmp_path):
+    (tmp_path / "e.csv").write_text("id,type,user_id,time\n")
+
+    code, _, err = call("simulate", "--events", tmp_path / "e.csv", "--until", "soon", "--config", folder)
+
+    assert (code, err) == (2, "--until: expected a time such as 2026-12-31 or 2026-12-31T18:00+08:00, found soon\n")
+
+
+def test_every_command_has_help(call):
+    code, out, _ = call("--help")
+
+    assert code == 0
+    for name in commands():
+        assert name in out
+        assert call(name, "--help")[0] == 0
+
+
+def commands():
+    return [name for name in cli if not name.startswith("-")]
+
+
+def test_the_version_is_said(call):
+    assert call("--version")[:2] == (0, "0.1.0\n")
+
+
+# ---------------------------------------------------------------------------------------------------- config
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("timezon = 'UTC'", "unknown key timezon; remove it or correct its name"),
+        ("[server]\nprot = 1", "unknown key server.prot; remove it or correct its name"),
+        ("timezone = 'Mars/Base'", "timezone: expected an IANA zone such as Asia/Shanghai, found 'Mars/Base'"),
+        ("[server]\nport = 'x'", "server.port: "),
+        ("[intake.sources.shop]\nsecrets = ['whsec_in_the_file']", "expected env:NAME or file:PATH; secrets never stand in the file itself"),
+        ("[intake.sources.shop]\nsecrets = []", "intake.sources.shop.secrets: "),
+        ("[policy]\nquiet_hours = '25:00-26:00'", "policy.quiet_hours: expected a window"),
+        ("[policy]\nholdout = '200%'", "policy.holdout: expected a share"),
+        ("this is no toml", "config.toml: "),
+    ],
+)
+def test_a_wrong_config_exits_1_and_says_the_key(call, tmp_path, text, said):
+    (tmp_path / "config.toml").write_text(text)
+
+    code, out, err = call("check", "--config", tmp_path)
+
+    assert (code, out) == (1, "")
+    assert said in err
+    assert "whsec_in_the_file" not in err
+
+
+def test_all_wrong_keys_are_told_at_once(call, tmp_path):
+    (tmp_path / "config.toml").write_text("timezon = 'UTC'\n[server]\nprot = 1\n")
+
+    _, _, err = call("check", "--config", tmp_path)
+
+    assert err.count("unknown key") == 2
+
+
+def test_a_folder_without_a_config_exits_1_and_says_how_to_make_one(call, tmp_path):
+    code, _, err = call("check", "--config", tmp_path)
+
+    assert (code, "journeyd init DIR" in err) == (1, True)
+
+
+def test_a_missing_secret_stops_the_daemon_with_its_name(tmp_path):
+    folder = make_project(tmp_path / "p")
+    config = (folder / "config.toml").read_text()
+    (folder / "config.toml").write_text(config.replace("file:secrets/shop", "env:SHOP_SECRET"))
+
+    refused = journeyd("run", folder=folder)
+
+    assert refused.returncode == 1
+    assert "intake.sources.shop.secrets: the environment variable SHOP_SECRET is not set" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_every_key_can_be_overridden_by_the_environment(folder):
+    found = journeyd("check", folder=folder, JOURNEYD_LANGUAGE="zh", JOURNEYD_SERVER__PORT="9")
+    wrong = journeyd("check", folder=folder, JOURNEYD_SERVER__PORT="high")
+
+    assert (found.returncode, "0 个错误" in found.stderr) == (0, True)
+    assert (wrong.returncode, "server.port" in wrong.stderr, "Traceback" in wrong.stderr) == (1, True, False)
+
+
+# ---------------------------------------------------------------------------------------------------- check
+
+
+BAD_FILES = {
+    "unknown_key": ("J012", journey_text(f"- id: a\n  {PUSH}", id="unknown_key", ownerr="x")),
+    "wrong_type": ("J013", journey_text(f"- id: a\n  {PUSH}", id="wrong_type", priority="high")),
+    "goto_nowhere": ("J031", journey_text(f"- id: a\n  {PUSH}\n- id: b\n  goto: {{step: nowhere}}", id="goto_nowhere")),
+    "endless": ("J072", journey_text("- id: a\n  update: {add_tags: [x]}\n- id: b\n  goto: {step: a, max_visits: 3}", id="endless")),
+    "same_step": ("J070", journey_text(f"- id: a\n  {PUSH}\n- id: a\n  {PUSH}", id="same_step")),
+    "same_key": ("J008", journey_text(f"- id: a\n  {PUSH}\n  {PUSH}", id="same_key")),
+    "tag": ("J006", journey_text("- id: a\n  delay: !!str 3d", id="tag")),
+    "anchor": ("J007", journey_text("- id: a\n  delay: &x 3d\n- id: b\n  delay: *x", id="anchor")),
+    "segment": ("J021", journey_text(f"- id: a\n  {PUSH}", id="segment", entry="{segment: dormannt, existing: skip}")),
+    "trait": ("J022", journey_text(f"- id: a\n  if: user.citty == 'x'\n  {PUSH}", id="trait")),
+    "event_name": ("J020", journey_text(f"- id: a\n  {PUSH}", id="event_name", entry="{event: order_payd}")),
+    "channel": ("J024", journey_text("- id: a\n  send: [{email: {subject: S, body: B}}]", id="channel")),
+    "benefit": ("J028", journey_text("- id: a\n  grant: {benefit: gifft}", id="benefit")),
+    "template": ("J025", journey_text("- id: a\n  send: [{sms: {template: newz}}]", id="template")),
+    "field": ("J026", journey_text("- id: a\n  send: [{wechat: {template: news, page: p, data: {title: T, more: M}}}]", id="field")),
+    "name_in_text": ("J022", journey_text("- id: a\n  send: [{push: {title: T, body: '{{ user.nobody }}'}}]", id="name_in_text")),
+    "dunder": ("J033", journey_text("- id: a\n  send: [{push: {title: T, body: '{{ user.id.__class__ }}'}}]", id="dunder")),
+    "statement": ("J06", journey_text("- id: a\n  send: [{push: {title: T, body: '{% for x in y %}{% endfor %}'}}]", id="statement")),
+    "power": ("J0", journey_text("- id: a\n  send: [{push: {title: T, body: '{{ 9 ** 9 }}'}}]", id="power")),
+    "unreachable": ("J071", journey_text(f"- id: a\n  exit: done\n- id: b\n  {PUSH}", id="unreachable")),
+    "if_missing": ("J0", journey_text("- id: a\n  delay: {until: user.booked_at}", id="if_missing")),
+    "existing": ("J0", journey_text(f"- id: a\n  {PUSH}", id="existing", entry="{segment: dormant}")),
+    "event_outside": ("J049", journey_text(f"- id: a\n  if: event.amount > 1\n  {PUSH}", id="event_outside")),
+}
+
+
+def test_the_findings_of_every_bad_file_are_told_in_one_run(call, folder):
+    write_journeys(folder, HELLO, *(text for _, text in BAD_FILES.values()))
+    (folder / "journeys" / "empty.yaml").write_text("")
+    (folder / "journeys" / "not_utf8.yaml").write_bytes("id: 李".encode("gbk"))
+    (folder / "journeys" / "huge.yaml").write_bytes(b"# " + b"x" * 5_000_000)
+
+    code, out, err = call("check", "--json", "--config", folder)
+
+    findings = json.loads(out)
+    assert code == 1
+    assert "errors" in err
+    assert all(set(f) == {"code", "severity", "file", "line", "column", "text"} for f in findings)
+    assert all(f["code"] in CODES and f["line"] >= 1 and f["column"] >= 1 for f in findings)
+    by_file = {}
+    for finding in findings:
+        by_file.setdefault(finding["file"].rsplit("/", 1)[-1].removesuffix(".yaml"), []).append(finding["code"])
+    expected = {name: code for name, (code, _) in BAD_FILES.items()} | {"empty": "J004", "not_utf8": "J002", "huge": "J003"}
+    for name, wanted in expected.items():
+        assert any(found.startswith(wanted) for found in by_file.get(name, [])), (name, wanted, by_file.get(name))
+    assert "hello" not in by_file
+
+
+def test_findings_stand_as_file_line_column_code_with_a_hint(call, folder):
+    write_journeys(folder, BAD_FILES["segment"][1])
+
+    code, out, err = call("check", "--config", folder)
+
+    line = next(line for line in out.splitlines() if "J021" in line)
+    assert code == 1
+    assert line.split(": ")[0].endswith("journeys/segment.yaml:6:17")
+    assert "J021 unknown segment dormannt" in line
+    assert "did you mean dormant?" in line
+    assert "1 errors, " in err
+
+
+def test_only_the_named_files_are_reported_on(call, folder):
+    write_journeys(folder, HELLO, BAD_FILES["trait"][1])
+
+    assert call("check", folder / "journeys" / "hello.yaml", "--config", folder)[0] == 0
+    assert call("check", folder / "journeys" / "trait.yaml", "--config", folder)[0] == 1
+    code, _, err = call("check", folder / "journeys" / "nothing.yaml", "--config", folder)
+    assert (code, "no such file or folder" in err) == (1, True)
+
+
+def test_a_failing_test_of_a_journey_is_a_finding(call, folder):
+    failing = HELLO + "tests:\n  - {name: nothing happens, expect: [{after: 0s, end: completed}]}\n"
+    write_journeys(folder, failing)
+
+    code, out, _ = call("check", "--json", "--config", folder)
+    without = call("check", "--no-tests", "--config", folder)[0]
+
+    assert (code, [f["code"] for f in json.loads(out) if f["severity"] == "error"]) == (1, ["J111"])
+    assert without == 0
+
+
+# ---------------------------------------------------------------------------------------------------- apply
+
+
+def test_apply_makes_a_release_then_nothing_then_refuses(call, folder):
+    first = call("apply", "-m", "first", "--json", "--config", folder)
+    second = call("apply", "--json", "--config", folder)
+    write_journeys(folder, BAD_FILES["trait"][1])
+    third = call("apply", "--json", "--config", folder)
+    said = call("apply", "--config", folder)
+
+    assert (first[0], json.loads(first[1])) == (0, {"outcome": "applied", "release": 1, "changed": ["hello"], "gone": []})
+    assert (second[0], json.loads(second[1])) == (0, {"outcome": "unchanged", "release": 1})
+    assert (third[0], json.loads(third[1])["outcome"]) == (1, "refused")
+    assert "J022" in json.loads(third[1])["findings"][0]
+    assert (said[0], "J022" in said[1]) == (1, True)
+
+
+def test_apply_says_what_it_did(call, folder):
+    assert call("apply", "--config", folder)[1] == "release 1: 1 journeys changed\n"
+    assert call("apply", "--config", folder)[1] == "nothing changed since release 1\n"
+
+
+# ---------------------------------------------------------------------------------------------------- status, explain, graph, schema
+
+
+def test_status_tells_what_runs_and_who_is_inside(call, lived_in):
+    code, out, _ = call("status", "--json", "--config", lived_in)
+
+    summary = json.loads(out)
+    assert code == 0
+    assert summary["totals"] == {"users": 2, "events": 4, "inbox": 0, "quarantine": 0}
+    assert summary["release"]["versions"] == {"hello": 1}
+    assert summary["journeys"]["hello"]["entered"] == 2
+    assert summary["journeys"]["hello"]["sent"] == {"push": 1}
+    assert summary["journeys"]["hello"]["suppressed"] == {"no_consent": 1}
+    assert summary["budgets"] == [{"benefit": "gift", "total": 10, "reserved": 0, "spent": 0}]
+    shown = call("status", "--config", lived_in)
+    assert (shown[0], "hello" in shown[1], "push 1" in shown[1]) == (0, True, True)
+
+
+def test_explain_tells_why_one_was_written_to_and_another_was_not(call, lived_in):
+    written = json.loads(call("explain", "u1", "--json", "--config", lived_in)[1])
+    refused = call("explain", "u2", "--config", lived_in)
+
+    assert [m["state"] for m in written["messages"]] == ["ACCEPTED"]
+    assert [(r["journey"], r["reason"]) for r in written["refusals"]] == [("hello", "reentry")]
+    assert [s["place"] for s in written["story"] if s["action"] == "sent"] == ["hello.yaml:8"]
+    assert refused[0] == 0
+    assert "not sent: no_consent" in refused[1]
+    assert "push: no_consent" in refused[1]
+    assert "not let in" in call("explain", "u1", "--config", lived_in)[1]
+
+
+def test_an_unknown_user_exits_1(call, lived_in):
+    code, out, err = call("explain", "nobody", "--config", lived_in)
+
+    assert (code, out, err) == (1, "", "nobody is known by the id nobody\n")
+
+
+@pytest.mark.parametrize("command", [["status"], ["explain", "u1"]])
+def test_without_a_database_reading_commands_say_how_to_make_one(call, folder, command):
+    code, _, err = call(*command, "--config", folder)
+
+    assert (code, "there is no database yet" in err) == (1, True)
+    assert not (folder / "data").exists()
+
+
+def test_a_graph_is_mermaid(call, folder):
+    code, out, _ = call("graph", "hello", "--config", folder)
+    as_json = json.loads(call("graph", "hello", "--json", "--config", folder)[1])
+
+    assert (code, out.startswith("stateDiagram-v2")) == (0, True)
+    assert as_json["mermaid"] == out
+    assert [(s["id"], s["kind"]) for s in as_json["steps"]] == [("hello", "send")]
+
+
+def test_a_graph_of_no_journey_suggests_one(call, folder):
+    code, _, err = call("graph", "helo", "--config", folder)
+
+    assert (code, "did you mean hello?" in err) == (1, True)
+
+
+def test_schemas_are_printed(call):
+    assert json.loads(call("schema")[1])["properties"]["steps"]
+    assert json.loads(call("schema", "--audience")[1])["properties"]["segments"]
+
+
+# ---------------------------------------------------------------------------------------------------- simulate
+
+
+EVENTS = [
+    {"id": f"e{n}", "type": "app_opened" if n % 2 else "order_paid", "user_id": f"u{n % 3}", "time": f"2026-12-01T0{n}:00:00+08:00", "data": {"amount": n}}
+    for n in range(6)
+]  # fmt: skip
+
+
+def as_csv(events):
+    rows = [f"{e['id']},{e['type']},{e['user_id']},{e['time']},{e['data']['amount']}" for e in events]
+    return "\n".join(["id,type,user_id,time,amount", *rows]) + "\n"
+
+
+def as_jsonl(events):
+    return "".join(json.dumps(e) + "\n" for e in events)
+
+
+def simulated(call, folder, *arguments):
+    code, out, err = call("simulate", "--json", "--config", folder, *arguments)
+    assert code == 0, err
+    result = json.loads(out)
+    assert result.pop("seconds") >= 0
+    return result, err
+
+
+def test_simulate_prints_exactly_the_documented_shape(call, folder, tmp_path):
+    (tmp_path / "e.jsonl").write_text(as_jsonl(EVENTS))
+
+    result, err = simulated(call, folder, "--events", tmp_path / "e.jsonl")
+
+    row = {"entered": 3, "sent": {"push": 3}, "suppressed": {}, "converted": 0, "holdout": 0, "completed": 3, "exited": 0}
+    assert result == {"journeys": {"hello": row}, "events": 6, "bad_rows": 0}
+    assert err == ""
+    assert not (folder / "data").exists()
+
+
+def test_csv_and_jsonl_of_the_same_events_give_the_same(call, folder, tmp_path):
+    (tmp_path / "e.jsonl").write_text(as_jsonl(EVENTS))
+    (tmp_path / "e.csv").write_text(as_csv(EVENTS))
+
+    assert simulated(call, folder, "--events", tmp_path / "e.jsonl") == simulated(call, folder, "--events", tmp_path / "e.csv")
+
+
+def test_bad_rows_are_counted_shown_with_their_line_and_skipped(call, folder, tmp_path):
+    lines = as_jsonl(EVENTS).splitlines()
+    lines[1:1] = ["{not json", "[1]", '{"type": "app_opened"}', '{"type": "app_opened", "user_id": "u9"}', ""]
+    (tmp_path / "e.jsonl").write_text("\n".join(lines))
+
+    result, err = simulated(call, folder, "--events", tmp_path / "e.jsonl")
+
+    assert (result["events"], result["bad_rows"], result["journeys"]["hello"]["entered"]) == (6, 4, 3)
+    shown = err.splitlines()
+    assert [line.split(": ")[0] for line in shown] == [f"e.jsonl:{n}" for n in (2, 3, 4, 5)]
+    assert shown[3] == "e.jsonl:5: time: expected a time, found none"
+
+
+def test_until_cuts_the_events_off_or_lets_time_go_on(call, folder, tmp_path):
+    write_journeys(folder, journey_text(f"- id: pause\n  delay: 2d\n- id: later\n  {PUSH}", id="slow", entry="{event: app_opened}"))
+    (tmp_path / "e.csv").write_text(as_csv(EVENTS))
+
+    cut = simulated(call, folder, "--events", tmp_path / "e.csv", "--until", "2026-12-01T03:00:00+08:00")[0]
+    end = simulated(call, folder, "--events", tmp_path / "e.csv")[0]
+    on = simulated(call, folder, "--events", tmp_path / "e.csv", "--until", "2026-12-10")[0]
+
+    assert (cut["events"], cut["journeys"]["slow"]["entered"]) == (4, 2)
+    assert (end["events"], end["journeys"]["slow"]["entered"], end["journeys"]["slow"]["sent"]) == (6, 3, {})
+    assert on["journeys"]["slow"]["sent"] == {"push": 3}
+
+
+def test_users_say_who_can_be_reached(call, folder, tmp_path):
+    (tmp_path / "e.csv").write_text(as_csv(EVENTS))
+    consent = {"push": {"service": True, "marketing": True}}
+    users = [{"user_id": "u1", "identities": {"push_id": "p"}, "consents": consent}, {"user_id": "u2", "identities": {"push_id": "p"}}, {"user_id": ""}]
+    (tmp_path / "u.jsonl").write_text(as_jsonl(users))
+
+    result, err = simulated(call, folder, "--events", tmp_path / "e.csv", "--users", tmp_path / "u.jsonl")
+
+    assert result["journeys"]["hello"]["sent"] == {"push": 1}
+    assert sum(result["journeys"]["hello"]["suppressed"].values()) == 2
+    assert (result["bad_rows"], err.startswith("u.jsonl:3: user_id")) == (1, True)
+
+
+@pytest.mark.parametrize("option", ["--events", "--users"])
+def test_a_file_that_is_not_there_exits_1(call, folder, tmp_path, option):
+    (tmp_path / "e.csv").write_text(as_csv(EVENTS))
+    others = ["--events", tmp_path / "e.csv"] if option == "--users" else []
+
+    code, _, err = call("simulate", option, tmp_path / "nothing.csv", *others, "--config", folder)
+
+    assert (code, "no such file" in err) == (1, True)
+
+
+def test_an_empty_file_of_events_is_a_simulation_of_nothing(call, folder, tmp_path):
+    (tmp_path / "e.csv").write_text("")
+
+    result, _ = simulated(call, folder, "--events", tmp_path / "e.csv")
+
+    assert (result["events"], result["journeys"]["hello"]["entered"]) == (0, 0)
+
+
+def test_files_with_errors_are_not_simulated(call, folder, tmp_path):
+    write_journeys(folder, BAD_FILES["trait"][1])
+    (tmp_path / "e.csv").write_text(as_csv(EVENTS))
+
+    code, _, err = call("simulate", "--events", tmp_path / "e.csv", "--config", folder)
+
+    assert (code, "J022" in err) == (1, True)
+
+
+def test_simulate_shows_a_table_and_says_what_it_assumed(call, folder, tmp_path):
+    (tmp_path / "e.csv").write_text(as_csv(EVENTS))
+
+    code, out, err = call("simulate", "--events", tmp_path / "e.csv", "--config", folder)
+
+    assert (code, "hello" in out) == (0, True)
+    assert "6 events, 0 bad rows" in err
+    assert "everybody counted as reachable and consented" in err
+
+
+# ---------------------------------------------------------------------------------------------------- init
+
+
+def test_init_makes_a_project_that_checks(call, tmp_path):
+    code, out, _ = call("init", tmp_path / "shop")
+
+    assert (code, "journeyd check" in out) == (0, True)
+    assert call("check", "--no-tests", "--config", tmp_path / "shop")[0] == 0
+    assert load_project(tmp_path / "shop").secrets()["shop"][0][0].startswith("whsec_")
+
+
+def test_init_refuses_a_folder_that_holds_something(call, tmp_path):
+    (tmp_path / "mine").write_text("x")
+
+    code, _, err = call("init", tmp_path)
+
+    assert (code, "nothing was changed" in err) == (1, True)
+    assert [p.name for p in tmp_path.iterdir()] == ["mine"]
