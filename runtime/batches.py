@@ -39,6 +39,7 @@ class Writing:
         self.store, self.tx, self.now, self.virtual = store, tx, now, virtual
 
     def write(self, work: Work) -> None:
+        """Write everything, in an order that never meets a row that is not there yet."""
         store, tx = self.store, self.tx
         sessions = list(work.sessions.values())
         rows = [t for s in sessions for t in s.tracked if t.changed]

@@ -42,7 +42,8 @@ REASONS: dict[str, str] = {
     "expired": "过期", "late": "太迟", "cancelled": "已取消", "invalid_content": "文案缺内容", "budget": "预算用完", "held_out": "对照组",
     "quiet_hours": "勿扰时段", "between": "不在可发时段", "channel_paused": "渠道暂停", "completed": "走完", "converted": "已转化",
     "ended": "活动结束", "restarted": "重新开始", "closed": "已关闭", "where": "不合条件", "reentry": "还不能再进", "mode": "已在旅程中",
-    "holdout": "项目对照组", "pace": "超过进入速度", "timeout": "超时", "too_late": "太晚", "arrived_late": "到得太晚", "too_early": "太早", "event": "事件",
+    "holdout": "项目对照组", "pace": "超过进入速度", "timeout": "超时", "too_late": "太晚",
+    "arrived_late": "到得太晚", "too_early": "太早", "event": "事件",
     "segment": "分群", "schedule": "定时", "existing": "已在分群", "date": "日期", "at": "定点", "missing": "缺失", "past": "已过",
 }  # fmt: skip
 

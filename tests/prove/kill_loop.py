@@ -187,23 +187,57 @@ def make_project(folder: Path, url: str) -> Path:
 # --- the daemon
 
 
-class Daemon:
-    """One life of the daemon, in its own process group."""
+class Nursery:
+    """A process that has imported everything and forks watched daemons."""
 
-    def __init__(self, folder: Path, *, watched: bool) -> None:
-        self.port = int((folder / "port").read_text())
-        journeyd = [sys.executable, "-c", "import sys; from runtime.cli import run; sys.exit(run(sys.argv[1:]))"]
-        command = [sys.executable, WATCHED, folder, folder / "page", str(LEASE_MS)] if watched else [*journeyd, "run", "--log-json"]
-        with (folder / "run.log").open("ab") as log:
-            self.process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, start_new_session=True)
+    def __init__(self, folder: Path) -> None:
+        command = [sys.executable, WATCHED, folder, folder / "page", str(LEASE_MS), folder / "run.log"]
+        with (folder / "nursery.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
+            )
 
-    def kill(self) -> None:
-        os.kill(self.process.pid, signal.SIGKILL)
+    def ask(self, what: str) -> int:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(what + "\n")
+        self.process.stdin.flush()
+        return int(self.process.stdout.readline())
+
+    def close(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
         self.process.wait(10)
 
+
+class Daemon:
+    """One life of the daemon, in its own process group: plain `journeyd run`, or a watched one from the nursery."""
+
+    def __init__(self, folder: Path, nursery: Nursery | None = None) -> None:
+        self.port = int((folder / "port").read_text())
+        self.nursery, self.code = nursery, None
+        if nursery is not None:
+            self.pid = nursery.ask("start")
+            return
+        journeyd = [sys.executable, "-c", "import sys; from runtime.cli import run; sys.exit(run(sys.argv[1:]))", "run", "--log-json"]
+        with (folder / "run.log").open("ab") as log:
+            self.process = subprocess.Popen(journeyd, cwd=folder, stdout=log, stderr=log, start_new_session=True)
+        self.pid = self.process.pid
+
+    def kill(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+        self._wait()
+
     def stop(self) -> int:
-        os.kill(self.process.pid, signal.SIGTERM)
-        return self.process.wait(20)
+        os.kill(self.pid, signal.SIGTERM)
+        return self._wait()
+
+    def _wait(self) -> int:
+        self.code = self.nursery.ask("wait") if self.nursery is not None else self.process.wait(20)
+        return self.code
+
+    def died(self) -> bool:
+        return self.nursery is None and self.process.poll() is not None
 
     def metrics(self) -> dict[str, float] | None:
         try:
@@ -414,7 +448,7 @@ def phase_of(page: mmap.mmap) -> str:
     return f"engine {engine}, delivery {DELIVERY[page[1]]}"
 
 
-def kill_often(folder: Path, kills: int, feeder: Feeder, patience: int) -> Killed:
+def kill_often(folder: Path, kills: int, feeder: Feeder, patience: int, nursery: Nursery) -> Killed:
     """Start, wait, kill. A third of the kills come at a random moment of the daemon's life (its start included), the others
     at a random moment after the watched page says that a batch is claimed; what counts is what the page says after death."""
     draw = random.Random(1)
@@ -424,10 +458,10 @@ def kill_often(folder: Path, kills: int, feeder: Feeder, patience: int) -> Kille
     for number in range(1, kills + 1):
         page[:16] = bytes(16)
         feeder.allowed = feeder.users * number // max(kills - kills // 10, 1)
-        daemon = Daemon(folder, watched=True)
+        daemon = Daemon(folder, nursery)
         at_random = number % 3 == 0
         if at_random:
-            time.sleep(draw.uniform(0.1, 3.0))
+            time.sleep(draw.uniform(0.05, 2.0))
         else:
             _wait_for_claim(page, draw.randint(1, patience), draw)
         daemon.kill()
@@ -451,21 +485,21 @@ def _wait_for_claim(page: mmap.mmap, after: int, draw: random.Random) -> None:
     time.sleep(draw.choice((0, 0, 0.001, 0.003, 0.006)))
 
 
-def finish(folder: Path, feeder: Feeder, seconds: float, *, watched: bool) -> None:
+def finish(folder: Path, feeder: Feeder, seconds: float, nursery: Nursery | None = None) -> None:
     """Let the daemon live until nothing is left to do, then stop it gracefully."""
     feeder.allowed = feeder.users
-    daemon = Daemon(folder, watched=watched)
+    daemon = Daemon(folder, nursery)
     try:
         end = time.monotonic() + seconds
         while not feeder.done or daemon.has_work():
-            if daemon.process.poll() is not None or time.monotonic() > end or feeder.problems:
+            if daemon.died() or time.monotonic() > end or feeder.problems:
                 tail = (folder / "run.log").read_text()[-2000:]
                 raise AssertionError(f"not done: {feeder.problems[:3]} {feeder.begun=} {feeder.done=} {daemon.metrics()} {tail}")
             time.sleep(0.3)
         code = daemon.stop()
         assert code == 0, f"the graceful stop ended with {code}"
     finally:
-        if daemon.process.poll() is None:
+        if daemon.code is None and not daemon.died():
             daemon.kill()
 
 
@@ -584,7 +618,7 @@ def run_control(folder: Path, url: str, users: int, seconds: float) -> Outcome:
     feeder = Feeder(folder, users)
     feeder.thread.start()
     try:
-        finish(folder, feeder, seconds, watched=False)
+        finish(folder, feeder, seconds)
     finally:
         feeder.stop()
     assert feeder.posted == feeder.expected_events + users, (feeder.posted, feeder.expected_events)
@@ -622,15 +656,16 @@ class Proof:
 def run_killed(folder: Path, url: str, users: int, kills: int, seconds: float, *, patience: int = 9) -> Killed:
     """The kill loop, then the rest of the walk."""
     target = make_project(folder, url)
-    feeder = Feeder(target, users)
+    feeder, nursery = Feeder(target, users), Nursery(target)
     feeder.thread.start()
     began = time.perf_counter()
     try:
-        killed = kill_often(target, kills, feeder, patience)
+        killed = kill_often(target, kills, feeder, patience, nursery)
         killed.seconds = time.perf_counter() - began
-        finish(target, feeder, seconds, watched=True)
+        finish(target, feeder, seconds, nursery)
     finally:
         feeder.stop()
+        nursery.close()
     assert not feeder.problems, feeder.problems[:3]
     killed.retries, killed.duplicates, killed.new = feeder.retries, feeder.duplicates, feeder.posted
     return killed

@@ -1,16 +1,21 @@
 """`journeyd run`, with its phase written into a shared page: what it was doing when it was killed can be read afterwards.
 
-    python watched_daemon.py FOLDER PAGE LEASE_MS
+    python watched_daemon.py FOLDER PAGE LEASE_MS [LOG]
 
+With LOG it is a nursery: it has imported everything and forks a daemon for each line on its standard input, so that a
+life does not begin with two seconds of imports. Each is a process with a group of its own, killed by its own id.
 The page outlives the process, and nothing but plain stores into it is added: the program decides and writes as always.
 Byte 0 is the engine's phase, byte 1 the delivery's, bytes 8 to 16 count the engine's batches. The leases are shorter
 than the real ones, so that the reaper and the resolver have their part within a short proof.
 """
 
 import contextlib
+import importlib
 import mmap
+import os
 import struct
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -111,5 +116,32 @@ def main(folder: str, page: str, lease: str) -> int:
     return cli.run(["run", "--config", folder, "--log-json"])
 
 
+def nursery(folder: str, page: str, lease: str, log: str) -> int:
+    """`start` → a daemon's process id; `wait` → its exit status, once it is dead."""
+    for module in ("runtime.daemon", "uvicorn.protocols.http.httptools_impl", "uvicorn.lifespan.on", "uvloop", "psycopg", "alembic.command"):
+        importlib.import_module(module)
+    child = 0
+    for line in sys.stdin:
+        if line.strip() == "start":
+            child = os.fork()
+            if child == 0:
+                os.setsid()
+                descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+                for number, source in ((0, os.open(os.devnull, os.O_RDONLY)), (1, descriptor), (2, descriptor)):
+                    os.dup2(source, number)
+                os.environ["COLUMNS"] = "200"
+                try:
+                    code = main(folder, page, lease)
+                except BaseException:
+                    traceback.print_exc()
+                    code = 1
+                sys.stderr.flush()
+                os._exit(code)
+            print(child, flush=True)
+        else:
+            print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+    return 0
+
+
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(nursery(*sys.argv[1:]) if len(sys.argv) == 5 else main(*sys.argv[1:]))

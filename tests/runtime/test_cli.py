@@ -173,7 +173,7 @@ BAD_FILES = {
     "unreachable": ("J071", journey_text(f"- id: a\n  exit: done\n- id: b\n  {PUSH}", id="unreachable")),
     "if_missing": ("J0", journey_text("- id: a\n  delay: {until: user.booked_at}", id="if_missing")),
     "existing": ("J0", journey_text(f"- id: a\n  {PUSH}", id="existing", entry="{segment: dormant}")),
-    "event_outside": ("J049", journey_text(f"- id: a\n  if: event.amount > 1\n  {PUSH}", id="event_outside")),
+    "event_outside": ("J047", journey_text(f"- id: a\n  if: event.amount > 1\n  {PUSH}", id="event_outside")),
 }
 
 
@@ -206,7 +206,7 @@ def test_findings_stand_as_file_line_column_code_with_a_hint(call, folder):
 
     line = next(line for line in out.splitlines() if "J021" in line)
     assert code == 1
-    assert line.split(": ")[0].endswith("journeys/segment.yaml:6:17")
+    assert line.split(": ")[0].endswith("journeys/segment.yaml:6:18")
     assert "J021 unknown segment dormannt" in line
     assert "did you mean dormant?" in line
     assert "1 errors, " in err
@@ -267,7 +267,7 @@ def test_status_tells_what_runs_and_who_is_inside(call, lived_in):
     assert summary["journeys"]["hello"]["entered"] == 2
     assert summary["journeys"]["hello"]["sent"] == {"push": 1}
     assert summary["journeys"]["hello"]["suppressed"] == {"no_consent": 1}
-    assert summary["budgets"] == [{"benefit": "gift", "total": 10, "reserved": 0, "spent": 0}]
+    assert summary["budgets"] == [{"benefit": "gift", "total": 10, "reserved": 0, "issued": 0}]
     shown = call("status", "--config", lived_in)
     assert (shown[0], "hello" in shown[1], "push 1" in shown[1]) == (0, True, True)
 

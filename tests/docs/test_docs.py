@@ -1,0 +1,123 @@
+"""The READMEs are true: every command stands in them, every command line in them works, every key of config is known."""
+
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from runtime.cli import cli, run
+from runtime.newproject import TEMPLATE, make_project
+from runtime.settings import load_project
+
+ROOT = Path(__file__).parents[2]
+READMES = ["README.md", "README.zh-CN.md"]
+QUICK = {"check", "apply", "graph", "schema", "status", "init"}
+
+
+def commands():
+    return [name for name in cli if not name.startswith("-")]
+
+
+def lines_of(readme):
+    """Every command line of the fenced sh blocks, continued lines joined, comments cut."""
+    text = (ROOT / readme).read_text(encoding="utf-8")
+    blocks = re.findall(r"^```(?:sh|bash|shell|console)\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    joined = "\n".join(blocks).replace("\\\n", " ")
+    return [words for line in joined.splitlines() if (words := shlex.split(line.removeprefix("$ "), comments=True))]
+
+
+def parts_of(readme):
+    """The commands of these lines, `a && b` and `a | b` taken apart."""
+    found = []
+    for words in lines_of(readme):
+        part = []
+        for word in [*words, "&&"]:
+            if word in {"&&", "||", "|", ";", "&", ">", "<"}:
+                found += [part] if part else []
+                part = []
+            else:
+                part.append(word)
+    return found
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_every_command_stands_in_the_readme(readme):
+    text = (ROOT / readme).read_text(encoding="utf-8")
+
+    missing = [name for name in commands() if f"journeyd {name}" not in text and f"`{name}" not in text]
+
+    assert missing == []
+
+
+@pytest.mark.parametrize("name", commands())
+def test_every_command_says_what_it_does(name, capsys):
+    assert run([name, "--help"]) == 0
+
+    help_text = capsys.readouterr().out
+    assert f"journeyd {name}" in help_text
+    assert cli[name].help
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_every_make_target_of_the_readme_exists(readme):
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+
+    used = {word for words in parts_of(readme) if words[0] == "make" for word in words[1:] if "=" not in word}
+
+    assert used <= targets
+    assert {"demo", "test"} <= used
+
+
+def journeyd_lines(readme):
+    return [words[1:] for words in parts_of(readme) if words[0].rsplit("/", 1)[-1] == "journeyd"]
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_every_journeyd_line_of_the_readme_can_be_parsed(readme):
+    lines = journeyd_lines(readme)
+
+    assert lines
+    for words in lines:
+        command, bound, _ = cli.parse_args(words, exit_on_error=False, print_error=False)
+        assert command is not None, words
+        assert bound is not None
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_the_quick_lines_of_the_readme_work_in_a_new_project(readme, tmp_path, capsys):
+    project = make_project(tmp_path / "project")
+    assert run(["apply", "--config", str(project)]) == 0
+
+    for words in journeyd_lines(readme):
+        if words and words[0] in QUICK - {"init"}:
+            about_files = [word for word in words if word.endswith((".db", ".yaml"))]
+            if not about_files and "--config" not in words and "-c" not in words:
+                more = [] if words[0] == "schema" else ["--config", str(project)]
+                code = run([*words, *more])
+                out = capsys.readouterr()
+                assert code == 0, (words, out.err)
+
+
+def test_the_shipped_config_is_known_key_by_key():
+    assert load_project(TEMPLATE).settings.policy.quiet_hours == "21:00-09:00"
+
+
+def test_the_config_of_the_repository_is_the_shipped_one_but_for_the_path_of_the_definitions():
+    ours = tomllib.loads((ROOT / "config.toml").read_text(encoding="utf-8"))
+    shipped = tomllib.loads((TEMPLATE / "config.toml").read_text(encoding="utf-8"))
+
+    assert ours.pop("definitions") == {"path": "journeys/definitions"}
+    assert shipped.pop("definitions") == {"path": "journeys"}
+    assert ours == shipped
+    different = [
+        (a, b)
+        for a, b in zip(
+            (ROOT / "config.toml").read_text(encoding="utf-8").splitlines(),
+            (TEMPLATE / "config.toml").read_text(encoding="utf-8").splitlines(),
+            strict=True,
+        )
+        if a != b
+    ]
+    assert different == [('path = "journeys/definitions"', 'path = "journeys"')]
