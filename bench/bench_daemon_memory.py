@@ -5,7 +5,7 @@ import random
 import sqlite3
 import time
 
-from common import HOUR, CONFIG, Daemon, Printout, rss, scratch, seeded_folder
+from common import CONFIG, HOUR, Daemon, Path, Printout, rss, scratch, seeded_folder
 
 
 def main() -> None:
@@ -29,7 +29,8 @@ def main() -> None:
             connection.executemany("UPDATE enrolments SET due_at = ? WHERE id = ?", rows)
             connection.execute("COMMIT")
         connection.close()
-        out(f"{given.enrolments:,} enrolments, a file of {size:,.0f} MB (seeded in {took:.0f} s); {given.timers:,} timers within {spread / 1000:.0f} s")
+        out(f"{given.enrolments:,} enrolments, a file of {size:,.0f} MB (seeded in {took:.0f} s)")
+        out(f"  {given.timers:,} timers fire within {spread / 1000:.0f} s")
         began = time.perf_counter()
         with Daemon(folder, wait=300) as daemon:
             out(f"  {'from start to listening':34} {time.perf_counter() - began:>8.1f} s  (every page of the file is checked)")
@@ -52,8 +53,7 @@ def main() -> None:
 
 
 def cpu(pid: int) -> float:
-    with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
-        parts = file.read().rsplit(")", 1)[1].split()
+    parts = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()
     return (int(parts[11]) + int(parts[12])) / 100
 
 

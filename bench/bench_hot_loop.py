@@ -1,6 +1,9 @@
 """The hot loop (claim, decide, render, write; the message PENDING) beside the floor: its three writes alone, in batches."""
 
 import argparse
+import cProfile
+import io
+import pstats
 import random
 import time
 from collections import defaultdict
@@ -25,6 +28,10 @@ from common import (
     scratch,
     seeded_folder,
 )
+
+from runtime.session import Session
+from runtime.store.ledger import _NEW
+from runtime.store.people import _CHANGES
 
 BATCHES = (200, 1000, 5000)
 ROUNDS = 4
@@ -71,7 +78,7 @@ def run_loop(app: App, now: int) -> tuple[int, int, float, float]:
     return steps, ticks, time.perf_counter() - began, refreshing
 
 
-def rows_like(app: App, numbers: list[int], now: int, samples: dict[str, list[dict[str, Any]]]) -> list[tuple[dict, dict, dict]]:
+def rows_like(numbers: list[int], samples: dict[str, list[dict[str, Any]]]) -> list[tuple[dict, dict, dict]]:
     """The parameters of the three writes for other enrolments, of the kind that the loop wrote."""
     made = []
     for index, number in enumerate(numbers):
@@ -89,9 +96,6 @@ def rows_like(app: App, numbers: list[int], now: int, samples: dict[str, list[di
 
 def samples_of(app: App) -> dict[str, list[dict[str, Any]]]:
     """Some of what the loop wrote, as the parameters it was written with."""
-    from runtime.store.ledger import _NEW
-    from runtime.store.people import _CHANGES
-
     with app.store.database.reading() as tx:
         messages = [dict(r) for r in tx.exec_driver_sql("SELECT * FROM messages ORDER BY key LIMIT 500").mappings()]
         wanted = ",".join(str(m["enrolment_id"]) for m in messages)
@@ -137,8 +141,6 @@ def parts_of(app: App, now: int) -> tuple[dict[str, float], int, float]:
     """µs per step and part: the same loop with clocks in it."""
     parts = Parts()
     engine, store = app.engine, app.store
-    from runtime.session import Session
-
     original = Session.due
     parts.wrap(engine, "refresh", "refresh (live versions)")
     parts.wrap(store.people, "claim_due", "claim")
@@ -162,14 +164,15 @@ def parts_of(app: App, now: int) -> tuple[dict[str, float], int, float]:
 
 def measure(out: Printout, name: str, folder: Path, url: str, people: int, steps: int, profile: str) -> None:
     """Rounds of loop and floors in turn, so that a noisy machine disturbs both alike; each row is used once."""
-    now = noon_today(None)
+    now = noon_today()
     share = min(steps, people // 5) // ROUNDS
     chosen = random.Random(5).sample(range(1, people + 1), share * (ROUNDS * 4 + 1))
     sets = [chosen[start : start + share] for start in range(0, len(chosen), share)]
     looped, rest = sets[: ROUNDS + 1], sets[ROUNDS + 1 :]  # the last set of the loop is for the parts
     due = {number: now + index * HOUR for index, some in enumerate(looped) for number in some}
     seconds = seeded_folder(folder, url, people, now + ROUNDS * HOUR, due)
-    out(f"\n{name}: {people:,} enrolments of {people:,} users seeded in {seconds:.0f} s; {share * ROUNDS:,} due rows, each on its own page region")
+    out(f"\n{name}: {people:,} enrolments of {people:,} users, seeded in {seconds:.0f} s")
+    out(f"  {share * ROUNDS:,} due rows, each on its own page region; loop and floors in turn, {ROUNDS} rounds")
 
     app = open_app(folder, "daemon", now)
     took = refreshing = 0.0
@@ -182,7 +185,7 @@ def measure(out: Printout, name: str, folder: Path, url: str, people: int, steps
         done, ticks, took, refreshing = done + steps_, ticks + ticks_, took + took_, refreshing + refreshing_
         samples = samples_of(app)
         for batch in BATCHES:
-            rows = rows_like(app, rest.pop(), now, samples)
+            rows = rows_like(rest.pop(), samples)
             quiet(app)
             floors[batch] += run_floor(app, rows, batch)
     with app.store.database.reading() as tx:
@@ -209,10 +212,6 @@ def measure(out: Printout, name: str, folder: Path, url: str, people: int, steps
 
 def profiled(out: Printout, folder: Path, now: int, numbers: list[int], profile: str, name: str) -> None:
     """cProfile of the loop in one thread (mode inline), appended to a file."""
-    import cProfile
-    import io
-    import pstats
-
     app = open_app(folder, "inline", now)
 
     def due_again(tx: Any) -> None:
@@ -231,7 +230,7 @@ def profiled(out: Printout, folder: Path, now: int, numbers: list[int], profile:
     stats.sort_stats("tottime").print_stats(45)
     stats.sort_stats("cumtime").print_stats(45)
     app.close()
-    with open(profile, "a", encoding="utf-8") as file:
+    with Path(profile).open("a", encoding="utf-8") as file:
         file.write("\n".join(out.lines) + f"\n\n=== cProfile, {name}, one thread (mode inline), {steps} steps\n" + text.getvalue() + "\n")
 
 
@@ -246,7 +245,8 @@ def main() -> None:
     out = Printout("hot_loop")
     if given.database != "postgresql":
         with scratch() as folder:
-            measure(out, "sqlite (WAL, synchronous FULL)", folder, f"sqlite:///{folder}/hot.db", given.enrolments, given.steps, given.profile)
+            url, name = f"sqlite:///{folder}/hot.db", "sqlite (WAL, synchronous FULL)"
+            measure(out, name, folder, url, given.enrolments, given.steps, given.profile)
     if given.database != "sqlite":
         with scratch() as folder, durable_postgres() as server:
             url = postgres.new_database(server)

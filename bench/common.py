@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import orjson
 import psycopg
@@ -241,7 +241,7 @@ def seed(url: str, app: App, people: int, now: int, due: dict[int, int]) -> None
     users, inside = template_rows(app, now)
     draw = random.Random(11)
     user_columns, columns = list(users[0]), list(inside[0])
-    swaps = [(u["user_id"], {k: v for k, v in u.items()}, e) for u, e in zip(users, inside, strict=True)]
+    swaps = [(u["user_id"], dict(u), e) for u, e in zip(users, inside, strict=True)]
 
     def user_rows() -> Iterator[tuple[Any, ...]]:
         for number in range(1, people + 1):
@@ -296,7 +296,7 @@ def seed(url: str, app: App, people: int, now: int, due: dict[int, int]) -> None
         connection.execute("CHECKPOINT")
 
 
-def noon_today(project: Project) -> int:
+def noon_today() -> int:
     """Outside quiet hours, near the present."""
     today = int(time.time()) // 86400 * 86400
     return (today + 4 * 3600) * 1000  # 12:00 in Shanghai
@@ -365,7 +365,7 @@ class Daemon:
         self.log.close()
         return time.perf_counter() - began
 
-    def __enter__(self) -> "Daemon":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -27,6 +27,8 @@ def socket_path(url: str) -> Path | None:
 
 def ask(path: Path, request: dict[str, Any]) -> dict[str, Any] | None:
     """The daemon's answer, or None when no daemon listens there."""
+    if not path.exists():
+        return None
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, _ShortPath(path) as address:
         connection.settimeout(SECONDS)
         try:

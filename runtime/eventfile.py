@@ -1,6 +1,7 @@
 """Events and users from files: JSONL, or CSV whose further columns are fields of data. Bad rows are counted and shown."""
 
 import csv
+import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from runtime.intake.items import Reader, parse_event
 from runtime.state import Event
 
 ENVELOPE = ("id", "type", "user_id", "time")
+EPOCH = re.compile(r"\d{10}|\d{13}", re.ASCII)  # seconds or milliseconds; a CSV has only texts
 FAR = 4_102_444_800_000  # 2100: a file's times are all in the past of its reading
 csv.field_size_limit(1024 * 1024)
 
@@ -44,6 +46,8 @@ def read_events(path: Path, audience: Audience, zone: ZoneInfo, bad: BadRows) ->
         if path.suffix.lower() == ".csv":
             data = {k: v for k, v in row.items() if k and k not in ENVELOPE and v not in (None, "")}
             row = {**{k: row.get(k) or None for k in ENVELOPE}, "data": data}  # noqa: PLW2901 - the same row, as an event
+            if row["time"] is not None and EPOCH.fullmatch(row["time"]):
+                row["time"] = int(row["time"])
         event = parse_event(row, audience, zone, FAR, f"{path.name}:{line}")
         if isinstance(event, str):
             bad.add(line, event)

@@ -31,7 +31,6 @@ from standardwebhooks.webhooks import Webhook
 
 from runtime.clock import SystemClock
 from runtime.newproject import _write_secret
-from tests import postgres
 from tests.prove.watched_daemon import CLAIMED, IDLE, INTENDED, SENT
 
 WATCHED = Path(__file__).with_name("watched_daemon.py")
@@ -206,8 +205,10 @@ class Nursery:
 
     def close(self) -> None:
         assert self.process.stdin is not None
+        assert self.process.stdout is not None
         self.process.stdin.close()
         self.process.wait(10)
+        self.process.stdout.close()
 
 
 class Daemon:
@@ -448,9 +449,13 @@ def phase_of(page: mmap.mmap) -> str:
     return f"engine {engine}, delivery {DELIVERY[page[1]]}"
 
 
+AIMS = ("claimed", "random", "claimed", "committed", "claimed", "random")
+
+
 def kill_often(folder: Path, kills: int, feeder: Feeder, patience: int, nursery: Nursery) -> Killed:
-    """Start, wait, kill. A third of the kills come at a random moment of the daemon's life (its start included), the others
-    at a random moment after the watched page says that a batch is claimed; what counts is what the page says after death."""
+    """Start, wait, kill. Half of the kills are aimed at the time after a claim, a sixth at the moment after a commit, the
+    others come at any moment of the daemon's life, its start included; what counts is what the page says after its death.
+    """
     draw = random.Random(1)
     result = Killed()
     with (folder / "page").open("r+b") as file:
@@ -459,30 +464,32 @@ def kill_often(folder: Path, kills: int, feeder: Feeder, patience: int, nursery:
         page[:16] = bytes(16)
         feeder.allowed = feeder.users * number // max(kills - kills // 10, 1)
         daemon = Daemon(folder, nursery)
-        at_random = number % 3 == 0
-        if at_random:
+        aim = AIMS[number % len(AIMS)]
+        if aim == "random":
             time.sleep(draw.uniform(0.05, 2.0))
         else:
-            _wait_for_claim(page, draw.randint(1, patience), draw)
+            _wait_for(page, aim, draw.randint(1, patience))
+            time.sleep(draw.choice((0, 0, 0.001, 0.003, 0.006)))
         daemon.kill()
-        aim = "random" if at_random else "aimed"
         result.by_phase[phase_of(page)] += 1
         result.by_aim[aim, page[0] == CLAIMED] += 1
         batches = struct.unpack("<Q", page[8:16])[0]
         result.batches += batches
         result.lives_with_work += batches > 0
+    page.close()
     return result
 
 
-def _wait_for_claim(page: mmap.mmap, after: int, draw: random.Random) -> None:
-    """Until the engine holds its n-th batch, or its next one when there is little to do; then a moment more."""
-    end, enough = time.monotonic() + 8, time.monotonic() + 3
-    while time.monotonic() < end:
+def _wait_for(page: mmap.mmap, aim: str, after: int) -> None:
+    """Until the engine holds its n-th batch (any one after three seconds), and until that is committed if that is the aim."""
+    began = time.monotonic()
+    while time.monotonic() < began + 8:
         batches = struct.unpack("<Q", page[8:16])[0]
-        if page[0] == CLAIMED and (batches >= after or time.monotonic() > enough):
+        if page[0] == CLAIMED and (batches >= after or time.monotonic() > began + 3):
             break
         time.sleep(0.0002)
-    time.sleep(draw.choice((0, 0, 0.001, 0.003, 0.006)))
+    while aim == "committed" and page[0] == CLAIMED and time.monotonic() < began + 8:
+        time.sleep(0.0002)
 
 
 def finish(folder: Path, feeder: Feeder, seconds: float, nursery: Nursery | None = None) -> None:
@@ -532,7 +539,16 @@ def outcome_of(folder: Path, url: str) -> Outcome:
     with _reading(url) as ask:
         keys = dict(ask("SELECT id, key FROM enrolments"))
         enrolments = {
-            key: (journey, user, subject, state, status, ended_by, converted is not None, sorted(orjson.loads(context).get("visits", {}).items()))
+            key: (
+                journey,
+                user,
+                subject,
+                state,
+                status,
+                ended_by,
+                converted is not None,
+                sorted(orjson.loads(context).get("visits", {}).items()),
+            )
             for key, journey, user, subject, state, status, ended_by, converted, context in ask(
                 "SELECT key, journey, user_id, subject, state, status, ended_by, converted_at, context FROM enrolments"
             )
@@ -548,17 +564,16 @@ def outcome_of(folder: Path, url: str) -> Outcome:
                 "SELECT key, kind, enrolment_id, owner_id, user_id, journey, step, visit, position, channel, state, content FROM messages"
             )
         }
-        users = {
-            user: _counts(orjson.loads(profile))
-            for user, profile in ask("SELECT user_id, profile FROM users")
-        }
+        users = {user: _counts(orjson.loads(profile)) for user, profile in ask("SELECT user_id, profile FROM users")}
         tallies = {
             (journey, what, detail): int(n)
             for journey, what, detail, n in ask("SELECT journey, what, detail, sum(n) FROM tallies GROUP BY journey, what, detail")
         }
         budgets = {benefit: (reserved, issued) for benefit, reserved, issued in ask("SELECT benefit, reserved, issued FROM budgets")}
         accepted = Counter(dict(ask("SELECT message_key, count(*) FROM attempts WHERE state = 'ACCEPTED' GROUP BY message_key")))
-        totals = {table: next(iter(ask(f"SELECT count(*) FROM {table}")))[0] for table in ("events", "inbox", "quarantine", "refusals", "watches")}
+        totals = {
+            table: next(iter(ask(f"SELECT count(*) FROM {table}")))[0] for table in ("events", "inbox", "quarantine", "refusals", "watches")
+        }
         attempts = next(iter(ask("SELECT count(*) FROM attempts")))[0]
         integrity = next(iter(ask("PRAGMA integrity_check")))[0] if url.startswith("sqlite") else "ok"
     recorded: dict[str, Any] = {}
@@ -575,18 +590,21 @@ def outcome_of(folder: Path, url: str) -> Outcome:
 
 def _counts(profile: dict[str, Any]) -> Any:
     """The traits, without the times of the events that made them."""
-    return (sorted(profile.get("p", {}).items(), key=str), sorted((k, v) for k, v in profile.get("a", {}).items() if isinstance(v, int | float)))
+    return (
+        sorted(profile.get("p", {}).items(), key=str),
+        sorted((k, v) for k, v in profile.get("a", {}).items() if isinstance(v, int | float)),
+    )
 
 
 @contextlib.contextmanager
 def _reading(url: str) -> Iterator[Any]:
     if url.startswith("sqlite"):
         with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
-            yield lambda sql: connection.execute(sql)
+            yield connection.execute
     else:
         plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
         with psycopg.connect(plain) as connection:
-            yield lambda sql: connection.execute(sql)
+            yield connection.execute
 
 
 def differences(run: Outcome, control: Outcome) -> list[str]:
@@ -594,9 +612,8 @@ def differences(run: Outcome, control: Outcome) -> list[str]:
     found: list[str] = []
     for name in ("enrolments", "log", "messages", "users", "tallies", "budgets", "recorded", "totals"):
         mine, theirs = getattr(run, name), getattr(control, name)
-        for key in sorted({*mine, *theirs}, key=str):
-            if mine.get(key) != theirs.get(key):
-                found.append(f"{name}: {key}: with kills {mine.get(key)}, without {theirs.get(key)}")
+        differing = [key for key in sorted({*mine, *theirs}, key=str) if mine.get(key) != theirs.get(key)]
+        found += [f"{name}: {key}: with kills {mine.get(key)}, without {theirs.get(key)}" for key in differing]
     for label, outcome in (("with kills", run), ("without", control)):
         found += [f"{label}: recorded {n} times: {outcome.recorded[key]}" for key, n in outcome.times_recorded.items() if n != 1]
         found += [f"{label}: message {key} is {row[9]}: {row[:9]}" for key, row in outcome.messages.items() if row[9] != "ACCEPTED"]
@@ -625,34 +642,6 @@ def run_control(folder: Path, url: str, users: int, seconds: float) -> Outcome:
     return outcome_of(folder, url)
 
 
-@dataclass
-class Proof:
-    """A kill loop with its audit."""
-
-    killed: Killed
-    run: Outcome
-    control: Outcome
-    feeder: Feeder
-    found: list[str]
-    seconds: float
-
-    def text(self, name: str) -> str:
-        k, run = self.killed, self.run
-        lines = [
-            f"{name}: {k.total} SIGKILLs in {self.seconds:.0f} s, {k.lives_with_work} of the lives with work, {k.batches} batches claimed in them",
-            f"  engine between claim and commit: {k.engine_inside} ({k.engine_inside / k.total:.0%}); with the delivery's claim to record: "
-            f"{k.inside} ({k.inside / k.total:.0%})",
-            *(f"    {n:>4} {phase}" for phase, n in k.by_phase.most_common()),
-            *(f"    {n:>4} {aim} kills {'inside' if inside else 'outside'} a batch" for (aim, inside), n in sorted(k.by_aim.items())),
-            f"  {len(run.enrolments)} enrolments, {sum(map(len, run.log.values()))} log entries, {len(run.messages)} messages and grants with "
-            f"{run.attempts} attempts, {sum(run.times_recorded.values())} recorded lines, {run.totals['events']} events "
-            f"({self.feeder.retries} posts failed and were repeated, {self.feeder.duplicates} items were duplicates)",
-            f"  against the run without kills: {len(self.found)} differences; integrity check {run.integrity}",
-            *self.found[:20],
-        ]
-        return "\n".join(lines)
-
-
 def run_killed(folder: Path, url: str, users: int, kills: int, seconds: float, *, patience: int = 9) -> Killed:
     """The kill loop, then the rest of the walk."""
     target = make_project(folder, url)
@@ -674,15 +663,19 @@ def run_killed(folder: Path, url: str, users: int, kills: int, seconds: float, *
 def report(name: str, killed: Killed, run: Outcome, found: list[str]) -> str:
     """What was killed when, what is there, and how it differs from the run without kills."""
     k = killed
+    share, either = k.engine_inside / k.total, k.inside / k.total
+    made = f"{len(run.enrolments)} enrolments, {sum(map(len, run.log.values()))} log entries, {len(run.messages)} messages and grants"
+    made += f" with {run.attempts} attempts, {sum(run.times_recorded.values())} recorded lines, {run.totals['events']} events and records"
     lines = [
         f"{name}: {k.total} SIGKILLs in {k.seconds:.0f} s; {k.lives_with_work} of the lives had work, {k.batches} batches claimed in them",
-        f"  engine between claim and commit: {k.engine_inside} ({k.engine_inside / k.total:.0%}); or delivery between claim and record: "
-        f"{k.inside} ({k.inside / k.total:.0%})",
+        f"  engine between claim and commit: {k.engine_inside} ({share:.0%}); or delivery between claim and record: {k.inside} ({either:.0%})",
         *(f"    {n:>4} {phase}" for phase, n in k.by_phase.most_common()),
-        *(f"    {n:>4} {aim} kills {'inside' if inside else 'outside'} an engine batch" for (aim, inside), n in sorted(k.by_aim.items())),
-        f"  {len(run.enrolments)} enrolments, {sum(map(len, run.log.values()))} log entries, {len(run.messages)} messages and grants with "
-        f"{run.attempts} attempts, {sum(run.times_recorded.values())} recorded lines, {run.totals['events']} events and records "
-        f"({k.retries} posts failed and were repeated, {k.duplicates} items were duplicates)",
+    ]
+    for (aim, inside), n in sorted(k.by_aim.items()):
+        lines.append(f"    {n:>4} aimed at {aim}: {'between claim and commit' if inside else 'elsewhere'}")
+    lines += [
+        f"  {made}",
+        f"  {k.retries} posts failed and were repeated, {k.duplicates} items were duplicates",
         f"  against the run without kills: {len(found)} differences; integrity check {run.integrity}",
         *found[:20],
     ]

@@ -15,9 +15,7 @@ def test_ten_kills_change_nothing(tmp_path, postgres_url):
     urls = {"sqlite": f"sqlite:///{tmp_path}/killed.db", "postgresql": postgres.new_database(postgres_url)}
     with ThreadPoolExecutor(3) as pool:
         undisturbed = pool.submit(kill_loop.run_control, tmp_path / "control", f"sqlite:///{tmp_path}/control.db", USERS, 60)
-        loops = {
-            name: pool.submit(kill_loop.run_killed, tmp_path / name, url, USERS, KILLS, 60, patience=6) for name, url in urls.items()
-        }
+        loops = {name: pool.submit(kill_loop.run_killed, tmp_path / name, url, USERS, KILLS, 60, patience=6) for name, url in urls.items()}
         control = undisturbed.result()
         for name, loop in loops.items():
             killed = loop.result()

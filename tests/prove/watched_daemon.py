@@ -118,7 +118,14 @@ def main(folder: str, page: str, lease: str) -> int:
 
 def nursery(folder: str, page: str, lease: str, log: str) -> int:
     """`start` → a daemon's process id; `wait` → its exit status, once it is dead."""
-    for module in ("runtime.daemon", "uvicorn.protocols.http.httptools_impl", "uvicorn.lifespan.on", "uvloop", "psycopg", "alembic.command"):
+    for module in (
+        "runtime.daemon",
+        "uvicorn.protocols.http.httptools_impl",
+        "uvicorn.lifespan.on",
+        "uvloop",
+        "psycopg",
+        "alembic.command",
+    ):
         importlib.import_module(module)
     child = 0
     for line in sys.stdin:
@@ -132,7 +139,7 @@ def nursery(folder: str, page: str, lease: str, log: str) -> int:
                 os.environ["COLUMNS"] = "200"
                 try:
                     code = main(folder, page, lease)
-                except BaseException:
+                except BaseException:  # noqa: BLE001 - the child must never go on as the nursery
                     traceback.print_exc()
                     code = 1
                 sys.stderr.flush()

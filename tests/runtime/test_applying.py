@@ -7,7 +7,9 @@ from tests.shop import HELLO, Shop, write_journeys
 from tests.town import AUDIENCE, DAY, NOON, journey_text
 
 NEEDS_CITY = journey_text(
-    "- id: pause\n  delay: 3d\n- id: local\n  if: user.city == '上海'\n  send: [{push: {title: T, body: B}}]", id="local", entry="{event: app_opened}"
+    "- id: pause\n  delay: 3d\n- id: local\n  if: user.city == '上海'\n  send: [{push: {title: T, body: B}}]",
+    id="local",
+    entry="{event: app_opened}",
 )
 WITHOUT_CITY = AUDIENCE.replace("  city: {type: text, from: profile}\n", "")
 

@@ -30,6 +30,7 @@ def test_where_nobody_listens_there_is_no_answer(tmp_path):
 
     assert ask(tmp_path / "none.sock", {"command": "x"}) is None
     assert ask(left_over, {"command": "x"}) is None
+    assert ask(tmp_path / ("no folder of this long name" * 4) / "none.sock", {"command": "x"}) is None
 
 
 def served(path, handler, *requests):
