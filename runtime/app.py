@@ -46,16 +46,19 @@ def build_app(
 ) -> App:
     """Open the store and wire the services. Raises StoreError or ConfigError, with the cure.
 
-    `mode`: "daemon" (lock, writer thread) or "inline" (commands, virtual time). `scratch` gives up durability.
+    `mode`: "daemon" (lock, writer thread), "inline" (virtual time, commands that write) or "reading" (writes nothing, beside
+    a daemon too). `scratch` gives up durability.
     """
     gc.set_threshold(50_000, 20, 50)  # a batch makes many small objects that die with it: looking for circles early is waste
     zone, rules, world = project.zone, project.rules(), project.world()
+    clock = clock or (None if virtual else SystemClock())
     store = open_store(url or project.database_url, zone, mode, scratch=scratch)
     engine = Engine(store, world, zone, rules, virtual=virtual)
     pool = ThreadPoolExecutor(SENDERS, "journeyd-sender") if mode == "daemon" else None
-    delivery = Delivery(store, engine, channels if channels is not None else adapters(project), rules, zone, pool)
-    budgets = {name: section.budget for name, section in project.settings.benefits.items()}
-    store.database.write(lambda tx: store.ledger.set_budgets(tx, budgets))
+    delivery = Delivery(store, engine, channels if channels is not None else adapters(project), rules, zone, pool, clock)
+    if mode != "reading":
+        budgets = {name: section.budget for name, section in project.settings.benefits.items()}
+        store.database.write(lambda tx: store.ledger.set_budgets(tx, budgets))
     engine.refresh()
     return App(project, store, engine, delivery, clock or SystemClock(), pool)
 

@@ -107,7 +107,4 @@ def _write(  # noqa: PLR0913, PLR0917 - what a release holds
             store.releases.add_population(tx, identifier, f"existing@{release.id}", "existing", now)
         if entry.form == "at" and entry.at is not None and entry.at > now:
             store.releases.add_population(tx, identifier, f"at@{entry.at}", "at", entry.at)
-    dated = any(j.entry.form == "date" and i not in live_before for i, j in journeys.items())
-    if before is None or before.audience_digest != release.audience_digest or dated:
-        store.people.recheck_everybody(tx, now)
     return release

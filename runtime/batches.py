@@ -45,9 +45,12 @@ class Writing:
         rows = [t for s in sessions for t in s.tracked if t.changed]
         store.people.save_enrolments(tx, [t.enrolment for t in rows if not t.is_new])  # first: a restart frees the place
         written = [t for t in rows if not t.is_new or self._add(t)]
-        self._cancel(written)
+        if self.virtual:  # what was planned earlier has gone by now
+            self._cancel(written)
         self._log(written, sessions)
         self._ledger(written)
+        if not self.virtual:  # also what this very batch planned before it learned better
+            self._cancel(written)
         for tracked in written:
             if tracked.watched:
                 store.people.watch(tx, tracked.enrolment, tracked.watched)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from zoneinfo import ZoneInfo
 
 from journeys.audience import EMPTY, Audience, compile_audience
-from journeys.compile import analyse
+from journeys.compile import analyse, digest_of
 from journeys.compiled import CompiledJourney
 from journeys.loader import load_audience_text, load_journey_text
 from journeys.world import World
@@ -69,6 +69,7 @@ def catalogue_of(release: Release | None, world: World, zone: ZoneInfo) -> Catal
     audience = compile_audience(model, source)
     ids = frozenset(v.journey for v in release.versions)
     catalogue = Catalogue(release.id, release.applied_at, audience, release.audience_digest, {}, {}, world, zone)
+    dated: list[str] = []
     for version in release.versions:
         compiled = _compiled(version, audience, world, zone, ids)
         if isinstance(compiled, str):
@@ -76,6 +77,9 @@ def catalogue_of(release: Release | None, world: World, zone: ZoneInfo) -> Catal
             continue
         catalogue.versions[version.id] = catalogue.current[version.journey] = compiled
         _index(catalogue, compiled)
+        if compiled.journey.entry.form == "date":
+            dated.append(compiled.journey.digest)
+    catalogue.audience_digest = digest_of("\n".join([release.audience_digest, *dated]))  # what a user's next look depends on
     windows = dict(audience.windows)
     for compiled in catalogue.versions.values():
         for event, within in compiled.journey.windows.items():

@@ -106,7 +106,7 @@ def _reading_app(config: Path, database: str | None) -> App:
     path = (url or project.database_url).removeprefix("sqlite:///")
     if "://" not in path and not Path(path).exists():
         raise _Stop(FAILED, f"{path}: there is no database yet; `journeyd demo` or `journeyd run` makes one")
-    return build_app(project, url=url)
+    return build_app(project, "reading", url=url)
 
 
 @cli.command

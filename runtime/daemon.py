@@ -30,7 +30,7 @@ from runtime.store.writer import Closed
 log = structlog.get_logger("journeyd")
 REGULAR_SECONDS = 1  # the ticks' own rhythm; work that is known wakes them earlier
 MOST_ROUNDS = 20  # of one tick, so that the others get their turn
-STOP_SECONDS = 3
+STOP_SECONDS = 2  # for open requests; the whole stop takes less than five
 
 
 class Ticks:
@@ -48,6 +48,7 @@ class Ticks:
     def start(self) -> None:
         """Begin to tick."""
         logging.getLogger("apscheduler").setLevel(logging.ERROR)
+        self.app.delivery.take_over(self.app.clock.now())
         for name, tick in (("engine", self._engine), ("deliver", self._deliver)):
             self.scheduler.add_job(self._run, "interval", seconds=REGULAR_SECONDS, args=[name, tick], id=name, misfire_grace_time=None)
         self.scheduler.start()

@@ -112,7 +112,7 @@ class _Reaction(Walk):
             self._log("timed_out", step.id)
             self._go(step, "timeout")
         else:
-            self.enrolment.due_at = self._next_look(spec, self.at, until)
+            self.enrolment.due_at = self._not_past_the_end(self._next_look(spec, self.at, until))
         return True
 
     def _arrived(self, event: Event) -> bool:
@@ -140,7 +140,7 @@ class _Reaction(Walk):
                     return True
                 self._matched(step, number, event.fields(), {"event": event.type, "event_id": event.id})
                 return True
-            return self._changed(arrival)
+            return self._changed(arrival) or len(self.decision.log) > before
         return len(self.decision.log) > before
 
     def _note_missed(self, event: Event, facts: UserFacts) -> None:
@@ -166,7 +166,7 @@ class _Reaction(Walk):
             if self.at <= enrolment.context["until"] and when.test(self.facts):
                 self._matched(step, 1, {}, {"clause": when.text, "values": when.values(self.facts)})
                 return True
-            due = self._next_look(step.spec, self.now, enrolment.context["until"])
+            due = self._not_past_the_end(self._next_look(step.spec, self.now, enrolment.context["until"]))
             if due != enrolment.due_at:
                 enrolment.due_at = due
                 return True

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from channels.message import Accepted, Channel, Message, Outcome, Rejected, RetryLater, Unknown
 from journeys.compiled import SendSpec
 from journeys.duration import MINUTE, SECOND
+from runtime.clock import Clock
 from runtime.engine import Engine
 from runtime.facts import UserFacts
 from runtime.policy import (
@@ -37,8 +38,9 @@ from runtime.store.codec import Unreadable
 from runtime.store.ledger import LedgerRow
 from runtime.store.writer import LEDGER
 
-LEASE = 60 * SECOND
-DEADLINE = 30 * SECOND  # of one attempt; shorter than the lease
+LEASE = 60 * SECOND  # of a claim
+DEADLINE = 30 * SECOND  # no byte leaves for an attempt after this
+CUT_OFF = 60 * SECOND  # after the deadline: longer than any adapter's own timeout; then the sender counts as dead
 LOOK_AGAIN = 5 * SECOND
 KEY_LIFETIME = 8 * MINUTE  # within this, the same vendor key may be repeated
 BATCH = 200
@@ -68,6 +70,7 @@ class Attempt:
 
     row: LedgerRow
     message: Message
+    deadline: int
 
 
 class Delivery:
@@ -75,8 +78,9 @@ class Delivery:
 
     def __init__(
         self, store: SqlStore, engine: Engine, channels: Mapping[str, Channel], rules: Rules, zone: ZoneInfo,
-        pool: ThreadPoolExecutor | None = None,
+        pool: ThreadPoolExecutor | None = None, clock: Clock | None = None,
     ) -> None:  # fmt: skip
+        self.clock = clock
         self.store, self.engine, self.channels, self.rules, self.zone, self.pool = store, engine, channels, rules, zone, pool
 
     def tick(self, now: int, limit: int = BATCH) -> Delivered:
@@ -96,6 +100,11 @@ class Delivery:
         self.store.database.write(lambda tx: self._record(tx, outcomes, now, done), LEDGER)
         return done
 
+    def take_over(self, now: int) -> None:
+        """At the start of the only daemon there can be (SQLite's lock file): whoever was sending is dead."""
+        if self.store.database.is_sqlite:
+            self.store.database.write(lambda tx: self.store.ledger.reap(tx, now, all_senders_dead=True), LEDGER)
+
     def _at(self, row: LedgerRow, now: int) -> int:
         """The moment to act at: on a virtual clock the row's own."""
         return row.not_before if self.engine.virtual else now
@@ -106,19 +115,24 @@ class Delivery:
         people = self._reach(tx, claimed, now)
         attempts: list[Attempt] = []
         tick = now
+        busy = set() if self.engine.virtual else self.store.inbox.busy(tx, {u for row in claimed for u in (row.user_id, row.owner_id)})
         for row in claimed:
             now = self._at(row, tick)
+            if row.kind == "message" and (row.user_id in busy or row.owner_id in busy):
+                self.store.ledger.put_back(tx, row, "CLAIMED", now, "something about the user has just arrived")
+                continue
             person, user = people[row.user_id]
             decided = self._decide(tx, row, person, user, now)
             if decided is not None:
                 done.add(decided)
                 continue
             vendor_key = stable_key("vendor", row.key, str(row.position))
-            if not self.store.ledger.intend(tx, row, vendor_key, now, now + DEADLINE):
+            deadline = now + DEADLINE
+            if not self.store.ledger.intend(tx, row, vendor_key, now, deadline, CUT_OFF):
                 continue
             if row.kind == "message":
                 person.touches.append(Touch(now, row.channel, row.purpose, row.topic))
-            attempts.append(Attempt(row, self._message(row, vendor_key, address(person, row.channel) or "", now)))
+            attempts.append(Attempt(row, self._message(row, vendor_key, address(person, row.channel) or "", now), deadline))
         return attempts
 
     def _decide(self, tx: Any, row: LedgerRow, person: PersonReach, user: User | None, now: int) -> str | None:
@@ -129,6 +143,11 @@ class Delivery:
             return "suppressed"
         if isinstance(row.content, Unreadable):
             return self._unreadable(tx, row, now)
+        if row.ambiguous and self._forgotten(tx, row, now):
+            ledger.set_aside(tx, row, "SUPPRESSED", "nobody can tell whether it arrived", now)
+            if row.kind != "message":
+                self._resume(tx, row, now, ok=False, reason="unknown", answer={})
+            return "abandoned"
         if row.kind == "grant":
             if row.attempts == 0 and not ledger.reserve(tx, row.channel):
                 self._settle_effect(tx, row, now, ok=False, reason="budget", from_state="CLAIMED")
@@ -152,6 +171,12 @@ class Delivery:
             return state.lower()
         return None
 
+    def _forgotten(self, tx: Any, row: LedgerRow, now: int) -> bool:
+        """Whether the vendor may have forgotten the key of an attempt that nobody can tell the end of."""
+        channel = self._channel(row)
+        begun = self.store.ledger.first_attempt_at(tx, row)
+        return channel is not None and channel.guarantee == "key" and begun is not None and now + DEADLINE >= begun + KEY_LIFETIME
+
     def _unreadable(self, tx: Any, row: LedgerRow, now: int) -> str:
         if row.kind == "message":
             self.store.ledger.set_aside(tx, row, "SUPPRESSED", "invalid_content", now)
@@ -164,7 +189,7 @@ class Delivery:
         return spec.between if spec is not None else None
 
     def _spec(self, row: LedgerRow) -> SendSpec | None:
-        versioned = self.engine.catalogue.versions.get(row.version_id)
+        versioned = self.engine.version_of(row.version_id)
         step = versioned.journey.steps.get(row.step) if versioned else None
         return step.spec if step is not None and isinstance(step.spec, SendSpec) else None
 
@@ -195,7 +220,7 @@ class Delivery:
         return found
 
     def _message(self, row: LedgerRow, vendor_key: str, to: str, now: int) -> Message:
-        versioned = self.engine.catalogue.versions.get(row.version_id)
+        versioned = self.engine.version_of(row.version_id)
         number = versioned.number if versioned else 0
         return Message(row.key, vendor_key, now, row.kind, row.channel, to, row.user_id, row.journey, number, row.step, row.content)  # type: ignore[arg-type]
 
@@ -213,6 +238,8 @@ class Delivery:
         channel = self._channel(attempt.row)
         if channel is None:
             return Rejected("no_channel", f"{attempt.row.channel} is not configured any more")
+        if self.clock is not None and self.clock.now() > attempt.deadline:  # another may take it for lost: it starts anew
+            return RetryLater(SECOND, "the attempt waited too long for a sender")
         try:
             return channel.send(attempt.message)
         except Exception as error:  # noqa: BLE001 - an adapter's bug must not be taken for a yes or a no
@@ -249,7 +276,7 @@ class Delivery:
     def _following(self, tx: Any, row: LedgerRow, now: int) -> NewMessage | None:
         """The next position of the send's list, chosen and rendered now by the rule of the step itself."""
         spec = self._spec(row)
-        versioned = self.engine.catalogue.versions.get(row.version_id)
+        versioned = self.engine.version_of(row.version_id)
         if spec is None or versioned is None or spec.every or row.position + 1 >= len(spec.positions) or row.cancelled:
             return None
         enrolment = self.store.people.enrolment(tx, row.enrolment_id)
@@ -276,7 +303,7 @@ class Delivery:
     def _settle_effect(self, tx: Any, row: LedgerRow, now: int, *, ok: bool, reason: str, from_state: str) -> None:
         if not self.store.ledger.rejected(tx, row, from_state, reason, now):
             return  # a late no of an attempt that somebody else has taken over
-        if row.kind == "grant" and from_state == "SENDING":
+        if row.kind == "grant" and from_state == "SENDING" and not row.ambiguous:  # an unknown attempt keeps its unit
             self.store.ledger.settle_budget(tx, row.channel, issued=False)
         self._resume(tx, row, now, ok=ok, reason=reason, answer={})
 

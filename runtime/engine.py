@@ -61,36 +61,60 @@ class Engine:
         self.catalogue = Catalogue(0, 0, catalogue_of(None, world, zone).audience, "", {}, {}, world, zone)
         self._version_ids: list[int] = []
         self._shares: dict[int, float] = {}
+        self._since: dict[int, int] = {}
+        self._rechecked = ""
 
     # --- the tick
 
     def refresh(self) -> Catalogue:
         """Take the newest release when there is one, and older versions that still have somebody inside.
 
-        Asked at every tick; between releases it is one look at one number.
+        Asked at every tick; between releases it is one look at one number. The versions of the release before are
+        kept too: another daemon may just now let somebody into one of them.
         """
+        releases = self.store.releases
         with self.store.database.reading() as tx:
-            if self._version_ids and self.store.releases.current_id(tx) == self.catalogue.release_id:
+            if self._version_ids and releases.current_id(tx) == self.catalogue.release_id:
                 return self.catalogue
-            self.catalogue = catalogue_of(self.store.releases.current(tx), self.world, self.zone)
-            live = self.store.releases.live_versions(tx)
-            for version_id in live:
-                version = self.store.releases.version(tx, version_id)
+            self.catalogue = catalogue_of(releases.current(tx), self.world, self.zone)
+            older = {*releases.live_versions(tx), *releases.versions_before(tx, self.catalogue.release_id)}
+            for version_id in sorted(older):
+                version = releases.version(tx, version_id)
                 if version is not None:
                     self.catalogue.version(version)
+            self._since = {v.version_id: releases.live_since(tx, v.version_id) for v in self.catalogue.by_schedule}
         current = {v.version_id for v in self.catalogue.current.values()}
-        self.take_versions(sorted(current | set(live) & set(self.catalogue.versions)))
+        self.take_versions(sorted(current | older & set(self.catalogue.versions)))
         return self.catalogue
+
+    def version_of(self, version_id: int) -> Versioned | None:
+        """A version, loaded when it is not in hand; None when there is none or it does not compile any more."""
+        if version_id not in self.catalogue.versions and version_id not in self.catalogue.broken:
+            with self.store.database.reading() as tx:
+                version = self.store.releases.version(tx, version_id)
+            if version is not None and self.catalogue.version(version) is not None:
+                self.take_versions(sorted({*self._version_ids, version_id}))
+        return self.catalogue.versions.get(version_id)
+
+    def recheck_stale(self, now: int) -> None:
+        """A new audience: everybody not yet evaluated under it is, soon. Called by those that may write, after `refresh`."""
+        digest = self.catalogue.audience_digest
+        if self._rechecked != digest:
+            self.store.database.write(lambda tx: self.store.people.recheck_stale(tx, digest, now))
+            self._rechecked = digest
 
     def tick(self, now: int, limit: int = BATCH) -> Worked:
         """One round: inbox first, then flips, populations, timers. Call again while `total` is not 0."""
         worked = Worked()
+        self.recheck_stale(now)
         self._project(now, limit, worked)
-        if not worked.notes:  # nobody's timer fires while an accepted event of hers is not projected
-            self._recheck(now, limit, worked)
-            self._fire_schedules(now)
+        if self.virtual and worked.notes:  # what was just forwarded to others comes before their timers
+            return worked
+        self._recheck(now, limit, worked)  # nobody's timer or flip is taken while an accepted event of hers is not projected
+        self._fire_schedules(now)
+        if worked.notes < limit:
             self._populate(now, limit, worked)
-            self._advance(now, limit, worked)
+        self._advance(now, limit, worked)
         return worked
 
     def next_work(self) -> int | None:
@@ -180,6 +204,8 @@ class Engine:
                         session.run_until(now, inclusive=True)
                     else:
                         session.recheck(now)
+                except (DatabaseError, MemoryError):
+                    raise
                 except Exception as error:  # noqa: BLE001 - one bad record never stops the batch
                     user.recheck_at = None
                     session.user_changed = True
@@ -232,7 +258,7 @@ class Engine:
 
     def _next_fire(self, tx: Any, versioned: Versioned) -> int | None:
         last = self.store.releases.last_fire(tx, versioned.journey.id)
-        return next_fire(versioned.journey.entry.schedule, self.zone, max(last or 0, self.catalogue.applied_at))
+        return next_fire(versioned.journey.entry.schedule, self.zone, max(last or 0, self._since.get(versioned.version_id, 0)))
 
     def _fire_schedules(self, now: int) -> None:
         for versioned in self.catalogue.by_schedule:
@@ -253,7 +279,7 @@ class Engine:
             population = self.store.releases.due_population(batch.connection, now)
             if population is None:
                 return
-            versioned = self.catalogue.current.get(population.journey)
+            versioned = self._still_wanted(population)
             users = self.store.people.users_after(batch.connection, population.cursor, limit) if versioned else []
             worked.populated += max(len(users), 1)
             work = self._open(batch, [u.id for u in users], now, set(), users, journeys=[population.journey])
@@ -274,6 +300,16 @@ class Engine:
             done = len(users) < limit and not progress.full
             self._look_back(batch, work, now)
             self._write(batch, work, now, worked, population=(population, progress, now if done else None))
+
+    def _still_wanted(self, population: Population) -> Versioned | None:
+        """The journey that the population enters; None when it was withdrawn, or enters otherwise or at another time by now."""
+        versioned = self.catalogue.current.get(population.journey)
+        if versioned is None:
+            return None
+        entry = versioned.journey.entry
+        form = "segment" if population.kind == "existing" else population.kind
+        moved = population.kind == "at" and entry.at != population.at
+        return None if entry.form != form or moved else versioned
 
     def _enter_of(self, population: Population, at: int, versioned: Versioned, session: Session, now: int) -> bool:
         session._baseline(now)  # noqa: SLF001 - a turn that begins without a stimulus

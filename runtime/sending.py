@@ -39,7 +39,8 @@ def compose(  # noqa: PLR0913, PLR0917 - a step at a moment
     recipient = _recipient(spec, enrolment, facts, reach)
     if recipient is None:
         return Nothing("unreachable", {"to": "missing"})
-    expires_at = _expiry(spec, facts, at)
+    ends = [t for t in (_expiry(spec, facts, at), journey.ends_at) if t is not None]
+    expires_at = min(ends, default=None)
     person_is_user = recipient.user_id == enrolment.user_id
     stop = first_stop(facts.audience.stops, facts) if person_is_user and spec.purpose == "marketing" else None
     messages: list[NewMessage] = []

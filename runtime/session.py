@@ -174,9 +174,17 @@ class Session:
         versioned = self.catalogue.current.get(payload["journey"])
         if versioned is None:
             return
-        event = Event(payload["id"], payload["type"], payload["user_id"], payload["time"], payload["received_at"], payload["data"])
+        event = Event(
+            payload["id"],
+            payload["type"],
+            payload["user_id"],
+            payload["time"],
+            payload["received_at"],
+            payload["data"],
+            payload.get("source", ""),
+        )
         self._baseline(event.time)
-        fact = Fact("event", f"{event.type}:{event.id}", event.time, event.fields(), event)
+        fact = Fact("event", event.fact_id, event.time, event.fields(), event)
         self.enter(versioned, fact, now)
         self._system_events(now)
 
@@ -282,14 +290,14 @@ class Session:
     def _enter_by_event(self, versioned: Versioned, event: Event, now: int) -> None:
         entry = versioned.journey.entry
         if entry.user is None:
-            self.enter(versioned, Fact("event", f"{event.type}:{event.id}", event.time, event.fields(), event), now)
+            self.enter(versioned, Fact("event", event.fact_id, event.time, event.fields(), event), now)
             return
         fields = event.fields()
         facts = UserFacts(self.catalogue.audience, self.user, event.time, reach=self.reach, entry=fields, event=fields)
         targets = entry.user.test(facts)
         for target in dict.fromkeys([targets] if isinstance(targets, str) else targets or ()):
             payload = {"journey": versioned.journey.id, "id": event.id, "type": event.type, "user_id": event.user_id,
-                       "time": event.time, "received_at": event.received_at, "data": dict(event.data)}  # fmt: skip
+                       "time": event.time, "received_at": event.received_at, "data": dict(event.data), "source": event.source}  # fmt: skip
             if target == self.user.id:
                 self.enter_by_note(payload, now)
             else:

@@ -47,6 +47,12 @@ class Event:
     time: int
     received_at: int
     data: Mapping[str, Any]
+    source: str = ""  # of the webhook; an event is known by source and id
+
+    @property
+    def fact_id(self) -> str:
+        """The id of the fact that the event is, for entries."""
+        return f"{self.type}:{self.source}:{self.id}" if self.source else f"{self.type}:{self.id}"
 
     def fields(self) -> dict[str, Any]:
         """The names that `event.*` has in a rule."""

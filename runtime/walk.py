@@ -132,10 +132,13 @@ class Walk:
         self._end(spec.reason, cancel=False)
         raise _Stop
 
+    def _not_past_the_end(self, due_at: int | None) -> int | None:
+        ends_at = self.journey.ends_at
+        return due_at if ends_at is None or due_at is None else min(due_at, ends_at)
+
     def _rest(self, due_at: int | None) -> _Stop:
         """Set the timer; the caller raises what it is given, which ends the walk."""
-        ends_at = self.journey.ends_at
-        self.enrolment.due_at = due_at if ends_at is None or due_at is None else min(due_at, ends_at)
+        self.enrolment.due_at = self._not_past_the_end(due_at)
         return _Stop()
 
     def _late(self, step: CompiledStep) -> bool:

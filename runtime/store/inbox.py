@@ -55,18 +55,24 @@ class Inbox:
     def add_events(self, tx: Connection, source: str, arrived: Sequence[Event]) -> int:
         """Keep events and put them into the inbox; those known by (source, id) are passed over. Returns how many are new."""
         new = 0
+        # in one order, so that two daemons never wait for each other
+        for user_id, at in sorted({e.user_id: e.received_at for e in arrived}.items()):
+            tx.execute(self._add_user, {"user_id": user_id, "created_at": at})
         for event in arrived:
             data = self._codec.encode("events.data", event.user_id, dict(event.data))
             row = self._keep(tx, source, event.id, event.type, event.user_id, event.time, event.received_at, data)
             if row is not None:
                 new += 1
-                self._note(tx, event.user_id, "event", None, event.received_at, row)
+                note = {"user_id": event.user_id, "kind": "event", "payload": None, "received_at": event.received_at, "event_row": row}
+                tx.execute(self._add_note, note)
         return new
 
     def add_note(self, tx: Connection, user_id: str, kind: str, payload: Any, at: int, event_row: int | None = None) -> None:
         """Put something else than an event into a user's inbox; the user need not be known yet."""
         text = None if payload is None else self._codec.encode("inbox.payload", user_id, payload)
-        self._note(tx, user_id, kind, text, at, event_row)
+        tx.execute(self._add_user, {"user_id": user_id, "created_at": at})
+        note = {"user_id": user_id, "kind": kind, "payload": text, "received_at": at, "event_row": event_row}
+        tx.execute(self._add_note, note)
 
     def add_user_record(self, tx: Connection, source: str, record_id: str, user_id: str, payload: Any, at: int) -> bool:
         """Keep a user record once per (source, id); False when it is known already."""
@@ -82,11 +88,6 @@ class Inbox:
                   "received_at": received_at, "data": data}  # fmt: skip
         found: int | None = tx.execute(self._add_event, values).scalar_one_or_none()
         return found
-
-    def _note(self, tx: Connection, user_id: str, kind: str, payload: str | None, at: int, event_row: int | None) -> None:
-        tx.execute(self._add_user, {"user_id": user_id, "created_at": at})
-        note = {"user_id": user_id, "kind": kind, "payload": payload, "received_at": at, "event_row": event_row}
-        tx.execute(self._add_note, note)
 
     def quarantine(self, tx: Connection, items: Sequence[Quarantined], at: int) -> None:
         """Keep what could not be taken."""
@@ -109,7 +110,7 @@ class Inbox:
         joined = inbox.outerjoin(events, events.c.id == inbox.c.event_row)
         rows = tx.execute(
             select(inbox.c.id, inbox.c.user_id, inbox.c.kind, inbox.c.received_at, inbox.c.payload, events.c.event_id, events.c.type,
-                   events.c.user_id.label("event_user"), events.c.time, events.c.received_at.label("event_received"), events.c.data)
+                   events.c.user_id.label("event_user"), events.c.time, events.c.received_at.label("event_received"), events.c.data, events.c.source)
             .select_from(joined).where(inbox.c.user_id.in_(user_ids)).order_by(inbox.c.id).limit(limit * 2)
         )  # fmt: skip
         return [self._read(row) for row in rows]
@@ -117,7 +118,7 @@ class Inbox:
     def _read(self, row: Any) -> Note:
         event = None
         if row.event_id is not None:
-            event = event_of((row.event_id, row.type, row.event_user, row.time, row.event_received, row.data), self._codec)
+            event = event_of((row.event_id, row.type, row.event_user, row.time, row.event_received, row.data, row.source), self._codec)
         payload = None if row.payload is None else self._codec.decode_object("inbox.payload", row.user_id, row.payload)
         return Note(row.id, row.user_id, row.kind, row.received_at, event, payload)
 
@@ -125,6 +126,10 @@ class Inbox:
         """Delete notes whose consequences are written in this transaction."""
         if note_ids:
             tx.execute(delete(inbox).where(inbox.c.id.in_(note_ids)))
+
+    def busy(self, tx: Connection, user_ids: set[str]) -> set[str]:
+        """Those of the users who have something in the inbox."""
+        return set(tx.execute(select(inbox.c.user_id).where(inbox.c.user_id.in_(sorted(user_ids))).distinct()).scalars())
 
     def size(self, tx: Connection) -> int:
         """How many notes wait."""
@@ -140,9 +145,7 @@ class Inbox:
 
     def forward(self, tx: Connection, event: Event, watcher: str, at: int) -> None:
         """Show an event of one user to another who waits for it."""
-        row = tx.execute(
-            select(events.c.id).where(events.c.event_id == event.id, events.c.user_id == event.user_id).limit(1)
-        ).scalar_one_or_none()
+        row = tx.execute(select(events.c.id).where(events.c.source == event.source, events.c.event_id == event.id)).scalar_one_or_none()
         self.add_note(tx, watcher, "forward", None, at, row)
 
     def events_since(self, tx: Connection, user_ids: Sequence[str], after: int, done: Sequence[int] = ()) -> list[Event]:
@@ -151,7 +154,7 @@ class Inbox:
             inbox.c.user_id.in_(user_ids), inbox.c.event_row.is_not(None), inbox.c.id.not_in(done), inbox.c.kind == "event"
         )
         rows = tx.execute(
-            select(events.c.event_id, events.c.type, events.c.user_id, events.c.time, events.c.received_at, events.c.data)
+            select(events.c.event_id, events.c.type, events.c.user_id, events.c.time, events.c.received_at, events.c.data, events.c.source)
             .where(events.c.user_id.in_(user_ids), events.c.time > after, events.c.type != "$user", events.c.id.not_in(pending))
             .order_by(events.c.time, events.c.event_id)
         )

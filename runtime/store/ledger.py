@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, bindparam, case, func, insert, or_, select, update
+from sqlalchemy import Connection, Dialect, bindparam, case, func, insert, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -15,7 +15,7 @@ from runtime.policy import Touch
 from runtime.state import NewMessage
 from runtime.store.codec import Codec
 from runtime.store.rows import driver_sql
-from runtime.store.tables import attempts, budgets, messages
+from runtime.store.tables import attempts, budgets, inbox, messages
 
 OPEN = ("PENDING", "CLAIMED", "SENDING", "UNKNOWN")
 TOUCHED = ("SENDING", "UNKNOWN", "ACCEPTED", "DELIVERED", "UNDELIVERED")
@@ -143,8 +143,11 @@ class Ledger:
             .order_by(messages.c.priority.desc(), messages.c.not_before, messages.c.key)
             .limit(limit)
         )
+        if not virtual:  # what has arrived about the user may be a withdrawal or the goal: it is projected first
+            waits = inbox.c.user_id.in_((messages.c.user_id, messages.c.owner_id))
+            query = query.where((messages.c.kind != "message") | ~select(inbox.c.id).where(waits).exists())
         if not self._is_sqlite:
-            query = query.with_for_update(skip_locked=True)
+            query = query.with_for_update(skip_locked=True, of=messages)
         keys = list(tx.execute(query).scalars())
         if not keys:
             return []
@@ -161,9 +164,9 @@ class Ledger:
         values["cancelled"] = bool(values["cancelled"])
         return LedgerRow(**values)
 
-    def reap(self, tx: Connection, now: int) -> dict[str, int]:
-        """Leases that ran out: CLAIMED → PENDING, SENDING → UNKNOWN. Past their time: PENDING → EXPIRED."""
-        over = messages.c.lease_until < now
+    def reap(self, tx: Connection, now: int, *, all_senders_dead: bool = False) -> dict[str, int]:
+        """Leases that ran out (or all): CLAIMED → PENDING, SENDING → UNKNOWN. Past their time: PENDING → EXPIRED."""
+        over = true() if all_senders_dead else messages.c.lease_until < now
         released = tx.execute(update(messages).where(messages.c.state == "CLAIMED", over).values(state="PENDING", lease_until=None))
         unknown = tx.execute(
             update(messages).where(messages.c.state == "SENDING", over)
@@ -182,10 +185,13 @@ class Ledger:
 
     # --- T3: the intent
 
-    def intend(self, tx: Connection, row: LedgerRow, vendor_key: str, now: int, deadline: int) -> bool:
-        """CLAIMED → SENDING with an attempt; False when another took over. Durable with the transaction."""
+    def intend(self, tx: Connection, row: LedgerRow, vendor_key: str, now: int, deadline: int, cut_off: int = 0) -> bool:
+        """CLAIMED → SENDING with an attempt; False when another took over. Durable with the transaction.
+
+        No byte leaves after `deadline`; `cut_off` milliseconds later the sender counts as dead.
+        """
         mine = {"its_key": row.key, "its_token": row.token}
-        if tx.execute(_START, {**mine, "lease": deadline}).rowcount != 1:
+        if tx.execute(_START, {**mine, "lease": deadline + cut_off}).rowcount != 1:
             return False
         attempt = {
             "message_key": row.key, "position": row.position, "n": row.attempts + 1, "channel": row.channel, "vendor_key": vendor_key,

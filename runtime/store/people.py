@@ -74,9 +74,10 @@ class People:
             query = query.with_for_update(skip_locked=True)
         return [user_of(row, self._codec, self._zone) for row in tx.execute(query)]
 
-    def recheck_everybody(self, tx: Connection, at: int) -> None:
-        """A new audience: everybody is evaluated again."""
-        tx.execute(update(users).values(recheck_at=at))
+    def recheck_stale(self, tx: Connection, audience_digest: str, at: int) -> None:
+        """A new audience: everybody who was not evaluated under it is, at an instant."""
+        later = users.c.recheck_at.is_(None) | (users.c.recheck_at > at)
+        tx.execute(update(users).where(users.c.audience != audience_digest, users.c.audience != "", later).values(recheck_at=at))
 
     def users_after(self, tx: Connection, cursor: str, limit: int) -> list[User]:
         """The next users by id, for populations; locked on PostgreSQL."""

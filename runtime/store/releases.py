@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from runtime.state import ENDED
-from runtime.store.tables import enrolments, populations, release_versions, releases, versions
+from runtime.store.tables import enrolments, messages, populations, release_versions, releases, versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +79,25 @@ class Releases:
         return _version(row) if row is not None else None
 
     def live_versions(self, tx: Connection) -> list[int]:
-        """Versions with somebody inside."""
-        return list(tx.execute(select(enrolments.c.version_id).where(enrolments.c.status < ENDED).distinct()).scalars())
+        """Versions with somebody inside, or with messages that are not settled."""
+        inside = select(enrolments.c.version_id).where(enrolments.c.status < ENDED)
+        unsettled = select(messages.c.version_id).where(messages.c.state.in_(("PENDING", "CLAIMED", "SENDING", "UNKNOWN")))
+        return list(tx.execute(inside.union(unsettled)).scalars())
+
+    def versions_before(self, tx: Connection, release_id: int) -> list[int]:
+        """The versions of the release before this one."""
+        before = select(func.max(releases.c.id)).where(releases.c.id < release_id).scalar_subquery()
+        return list(tx.execute(select(release_versions.c.version_id).where(release_versions.c.release_id == before)).scalars())
+
+    def live_since(self, tx: Connection, version_id: int) -> int:
+        """When the version became current, without a break since; 0 when it is not."""
+        holding = set(tx.execute(select(release_versions.c.release_id).where(release_versions.c.version_id == version_id)).scalars())
+        since = 0
+        for release_id, applied_at in tx.execute(select(releases.c.id, releases.c.applied_at).order_by(releases.c.id.desc())):
+            if release_id not in holding:
+                break
+            since = applied_at
+        return since
 
     def add(  # noqa: PLR0913 - the columns of a release
         self, tx: Connection, *, digest: str, audience: str, audience_digest: str, author: str, message: str, now: int,

@@ -90,9 +90,9 @@ def user_changes_of(user: User, project_zone: ZoneInfo, codec: Codec) -> dict[st
 
 
 def event_of(row: Any, codec: Codec) -> Event:
-    """The event of a row (event_id, type, user_id, time, received_at, data)."""
-    event_id, type_, user_id, time, received_at, data = row
-    return Event(event_id, type_, user_id, time, received_at, codec.decode_object("events.data", user_id, data))
+    """The event of a row (event_id, type, user_id, time, received_at, data, source)."""
+    event_id, type_, user_id, time, received_at, data, source = row
+    return Event(event_id, type_, user_id, time, received_at, codec.decode_object("events.data", user_id, data), source)
 
 
 def driver_sql(statement: UpdateBase, dialect: Dialect) -> str:

@@ -43,31 +43,33 @@ def open_store(url: str, zone: ZoneInfo, mode: str = "inline", *, scratch: bool 
     """Open a database and bring its tables up to date. Raises StoreError, with the cure, when it cannot be used."""
     database = Database(url, mode, scratch=scratch)
     try:
-        _migrate(database)
+        _migrate(database, may_write=mode != "reading")
     except BaseException:
         database.close()
         raise
     return SqlStore(database, zone)
 
 
-def _migrate(database: Database) -> None:
+def _migrate(database: Database, *, may_write: bool) -> None:
     if database.in_memory:  # gone with the process: there is nothing to migrate, only to make
         metadata.create_all(database.engine)
         return
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     head = ScriptDirectory.from_config(config).get_current_head()
-    with database.engine.connect() as connection:
-        with connection.begin():
-            found = MigrationContext.configure(connection).get_current_revision()
-        if found == head:
-            return
-        known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-        if found is not None and found not in known:
-            msg = f"the database was made by a newer journeyd (schema {found}); install that version, or restore an older backup"
-            raise StoreError(msg)
-        with connection.begin():
-            _upgrade(config, connection)
+    with database.engine.connect().execution_options(reading=True) as connection:
+        found = MigrationContext.configure(connection).get_current_revision()
+    if found == head:
+        return
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if found is not None and found not in known:
+        msg = f"the database was made by a newer journeyd (schema {found}); install that version, or restore an older backup"
+        raise StoreError(msg)
+    if not may_write:
+        msg = "the tables are not up to date yet; `journeyd run` or `journeyd apply` brings them up to date"
+        raise StoreError(msg)
+    with database.engine.begin() as connection:
+        _upgrade(config, connection)
 
 
 def _upgrade(config: Config, connection: Connection) -> None:

@@ -118,8 +118,10 @@ class ThreadWriter:
                         try:
                             with connection.begin_nested():
                                 result = unit(connection)
-                        except Exception as error:  # noqa: BLE001 - it belongs to the unit's caller
+                        except Exception as error:
                             future.set_exception(error)
+                            if _lost(connection):  # a full disk takes the whole transaction: nobody may be told that all is well
+                                raise
                         else:
                             done.append((future, result))
                 for future, result in done:
@@ -130,3 +132,8 @@ class ThreadWriter:
             for _, future in group:
                 with contextlib.suppress(Exception):
                     future.set_exception(error)
+
+
+def _lost(connection: Connection) -> bool:
+    """Whether SQLite has ended the transaction by itself (SQLITE_FULL, SQLITE_IOERR, SQLITE_NOMEM do)."""
+    return getattr(connection.connection.dbapi_connection, "in_transaction", True) is False

@@ -10,9 +10,11 @@ than the real ones, so that the reaper and the resolver have their part within a
 """
 
 import contextlib
+import ctypes
 import importlib
 import mmap
 import os
+import signal
 import struct
 import sys
 import traceback
@@ -104,7 +106,7 @@ def watch(app: App, page: Page) -> None:
 
 
 def main(folder: str, page: str, lease: str) -> int:
-    runtime.deliver.LEASE, runtime.deliver.DEADLINE = int(lease), int(lease) // 2
+    runtime.deliver.LEASE, runtime.deliver.DEADLINE, runtime.deliver.CUT_OFF = int(lease), int(lease) // 2, int(lease) // 2
     build = cli.build_app
 
     def build_watched(*args: Any, **kwargs: Any) -> App:
@@ -133,6 +135,7 @@ def nursery(folder: str, page: str, lease: str, log: str) -> int:
             child = os.fork()
             if child == 0:
                 os.setsid()
+                ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: an interrupted test leaves no daemon behind
                 descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
                 for number, source in ((0, os.open(os.devnull, os.O_RDONLY)), (1, descriptor), (2, descriptor)):
                     os.dup2(source, number)

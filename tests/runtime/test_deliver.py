@@ -5,10 +5,12 @@ from sqlalchemy import text, update
 
 from channels.message import Accepted, Rejected, RetryLater, Unknown
 from journeys.duration import parse_window
-from runtime.deliver import DEADLINE, KEY_LIFETIME, LEASE, Delivered
+from runtime.deliver import CUT_OFF, DEADLINE, KEY_LIFETIME, LEASE, Delivered
 from runtime.policy import Cap, Rules
 from runtime.store.tables import attempts, messages
 from tests.town import DAY, HOUR, MINUTE, NOON, PUSH, PUSH_THEN_SMS, SECOND, FakeVendor, Town, at, event, journey_text, reachable, somebody
+
+OVER = DEADLINE + CUT_OFF + 1  # after which a sender that began at noon counts as dead
 
 GOAL = "{event: order_paid, within: 14d}"
 HELLO = journey_text(f"- {{id: hello, send: {PUSH}}}", entry="{event: app_opened}", goal=GOAL)
@@ -113,9 +115,9 @@ def test_a_channel_that_can_be_asked_settles_an_interrupted_attempt_to_the_truth
     made = planned(store, push=FakeVendor("query"))
     died_while_sending(made, arrived=arrived)
 
-    made.deliver(NOON + LEASE)
+    made.deliver(NOON + OVER)
     for later in range(5):
-        made.deliver(NOON + LEASE + MINUTE + later)
+        made.deliver(NOON + OVER + MINUTE + later)
 
     assert state(made) == "ACCEPTED"
     assert len(made.vendors["push"].got) == 1, "never twice, never not at all"
@@ -127,7 +129,7 @@ def test_a_channel_with_keys_is_given_the_same_key_again(store, arrived):
     died_while_sending(made, arrived=arrived)
 
     for later in range(3):
-        made.deliver(NOON + LEASE + later)
+        made.deliver(NOON + OVER + later)
 
     got = made.vendors["push"].got
     assert state(made) == "ACCEPTED"
@@ -151,7 +153,7 @@ def test_a_channel_with_neither_is_never_tried_twice(store):
     died_while_sending(made, arrived=False)
 
     for later in range(3):
-        made.deliver(NOON + LEASE + later)
+        made.deliver(NOON + OVER + later)
 
     assert made.vendors["push"].got == []
     assert state(made) == "ABANDONED"
@@ -161,7 +163,7 @@ def test_a_channel_with_neither_is_never_tried_twice(store):
 def test_a_late_answer_of_an_interrupted_sender_still_counts(store):
     made = planned(store, push=FakeVendor("neither"))
     (attempt,) = begun(made)
-    made.deliver(NOON + LEASE)
+    made.deliver(NOON + OVER)
     assert state(made) == "ABANDONED"
 
     store.database.write(lambda tx: made.delivery._record(tx, [(attempt, Accepted("late"))], NOON + HOUR, Delivered()))
@@ -173,11 +175,11 @@ def test_a_late_no_of_an_interrupted_sender_does_not_undo_what_its_successor_doe
     made = planned(store, GIFT, grant__gift=FakeVendor("key"))
     made.budget(gift=1)
     (zombie,) = begun(made)
-    made.deliver(NOON + LEASE)
-    made.think(NOON + LEASE)
+    made.deliver(NOON + OVER)
+    made.think(NOON + OVER)
 
-    store.database.write(lambda tx: made.delivery._record(tx, [(zombie, Rejected("no"))], NOON + LEASE, Delivered()))
-    made.settle(NOON + LEASE + 1)
+    store.database.write(lambda tx: made.delivery._record(tx, [(zombie, Rejected("no"))], NOON + OVER, Delivered()))
+    made.settle(NOON + OVER + 1)
 
     assert made.ends() == [("j", "completed")]
     with store.database.reading() as tx:
@@ -594,7 +596,7 @@ def test_every_moment_of_death_leaves_a_message_that_is_neither_lost_nor_doubled
         if moment >= 4:
             sqlite_store.database.write(lambda tx, made=made, outcomes=outcomes: made.delivery._record(tx, outcomes, NOON, Delivered()))
         for later in range(4):
-            made.deliver(NOON + LEASE + DEADLINE + later)
+            made.deliver(NOON + OVER + later)
 
         assert state(made, user) == "ACCEPTED", moment
         assert [m.user_id for m in vendor.got] == [user], moment

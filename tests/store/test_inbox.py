@@ -1,6 +1,7 @@
 """The inbox: every event once, in the order of arrival, worked on exactly once."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -52,7 +53,7 @@ def test_notes_come_in_the_order_of_arrival_whatever_their_times(store):
     assert [(n.user_id, n.kind, n.event.id if n.event else None) for n in notes] == [
         ("u1", "event", "late"), ("u2", "event", "early"), ("u1", "event", "earliest"), ("u1", "user", None),
     ]  # fmt: skip
-    assert notes[0].event == event("order_paid", NOON, id="late", amount=1.5, item="蛋")
+    assert notes[0].event == replace(event("order_paid", NOON, id="late", amount=1.5, item="蛋"), source="shop")
     assert notes[3].payload == {"tags": ["a"]}
 
 
@@ -94,7 +95,7 @@ def test_a_user_record_is_taken_once_per_source_and_id(store):
 
 
 def test_an_event_of_somebody_else_is_shown_to_who_waits_for_it(store):
-    opened = event("app_opened", NOON, user="boss", id="e1")
+    opened = replace(event("app_opened", NOON, user="boss", id="e1"), source="shop")
     post(store, opened)
     finish(store, waiting(store))
     enrolment = SimpleNamespace(user_id="u1", key="k")

@@ -77,13 +77,15 @@ def test_rechecks_come_oldest_first_without_those_who_have_work_in_the_inbox(sto
     assert [u.id for u in due] == ["u2", "u0"]
 
 
-def test_a_new_audience_has_everybody_evaluated_again(store):
-    store.database.write(lambda tx: store.people.save_users(tx, [somebody("u1"), somebody("u2")]))
+def test_a_new_audience_has_everybody_evaluated_again_who_was_not_evaluated_under_it(store):
+    old, new = somebody("u1"), somebody("u2")
+    old.audience, new.audience = "old", "new"
+    store.database.write(lambda tx: store.people.save_users(tx, [old, new]))
 
-    store.database.write(lambda tx: store.people.recheck_everybody(tx, NOON))
+    store.database.write(lambda tx: store.people.recheck_stale(tx, "new", NOON))
 
     with store.database.batch() as batch:
-        assert len(store.people.due_rechecks(batch.connection, NOON, 10)) == 2
+        assert [u.id for u in store.people.due_rechecks(batch.connection, NOON, 10)] == ["u1"]
 
 
 def test_users_are_walked_in_the_order_of_their_ids(store):
@@ -253,7 +255,9 @@ def test_the_next_due_moment_is_the_earliest_timer_or_recheck(store):
     with store.database.reading() as tx:
         assert store.people.next_due(tx, [1]) == NOON + 5
         assert store.people.next_due(tx, [1, 2]) == NOON + 3
-    store.database.write(lambda tx: store.people.recheck_everybody(tx, NOON + 1))
+    watched = somebody("u3")
+    watched.recheck_at = NOON + 1
+    store.database.write(lambda tx: store.people.save_users(tx, [watched]))
     with store.database.reading() as tx:
         assert store.people.next_due(tx, [1, 2]) == NOON + 1
 
