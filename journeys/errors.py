@@ -215,5 +215,5 @@ class JourneyError(Exception):
 
 def did_you_mean(found: object, known: Iterable[str]) -> str:
     """The closest known name, or nothing when none is close."""
-    matches = difflib.get_close_matches(str(found), list(known), n=1, cutoff=0.6)
+    matches = difflib.get_close_matches(str(found), [name for name in known if name != found], n=1, cutoff=0.6)
     return matches[0] if matches else ""

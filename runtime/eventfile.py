@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import orjson
 
 from journeys.audience import Audience
+from journeys.errors import did_you_mean
 from runtime.intake.items import Reader, parse_event
 from runtime.state import Event
 
@@ -30,6 +31,7 @@ class BadRows:
     count: int = 0
     most_shown: int = 20
     lines: list[str] = field(default_factory=list)
+    remarks: set[str] = field(default_factory=set)
 
     def add(self, line: int, problem: str) -> None:
         """Count a row and show it."""
@@ -38,6 +40,25 @@ class BadRows:
         if self.count <= self.most_shown:
             self.lines.append(text)
             self.show(text)
+
+    def remark(self, line: int, about: str, remark: str) -> None:
+        """Say something once about rows that are taken all the same."""
+        if about not in self.remarks:
+            self.remarks.add(about)
+            self.show(f"{self.file}:{line}: {remark}")
+
+
+def _remarks(event: Event, given: dict[str, Any], audience: Audience) -> Iterator[tuple[str, str]]:
+    """What no rule will see of an event: an undeclared type, a field that is not of its type."""
+    fields = audience.events.get(event.type)
+    if fields is None:
+        hint = did_you_mean(event.type, audience.events)
+        guess = f"; did you mean {hint}?" if hint else ""
+        yield event.type, f"event {event.type} is not declared in audience.yaml: it is kept, and no rule sees it{guess}"
+        return
+    for name, value in given.items():
+        if name in fields and value is not None and name not in event.data:
+            yield f"{event.type}.{name}", f"{event.type}.{name} is no {fields[name]}: {str(value)[:40]!r} counts as missing"
 
 
 def read_events(path: Path, audience: Audience, zone: ZoneInfo, bad: BadRows) -> Iterator[Event]:
@@ -54,6 +75,8 @@ def read_events(path: Path, audience: Audience, zone: ZoneInfo, bad: BadRows) ->
         elif row.get("time") is None:
             bad.add(line, "time: expected a time, found none")
         else:
+            for about, remark in _remarks(event, row.get("data") or {}, audience):
+                bad.remark(line, about, remark)
             yield Event(event.id, event.type, event.user_id, event.time, event.time, event.data)
 
 

@@ -1,6 +1,6 @@
 """Runs the `tests:` of a journey file: a story on a virtual clock through the real engine, in a scratch database."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -213,7 +213,19 @@ class _Rehearsal:
                 problem := self._compare(expected[index] if index < len(expected) else None, actual[index] if index < len(actual) else None)
             )
         ]
+        if problems and not story.enrolments:
+            problems = [self._not_entered(story.refusals)]
         return Rehearsed(self.test.name, tuple(problems), tuple(self._line(h) for h in actual), frozenset(visited))
+
+    @staticmethod
+    def _not_entered(refusals: Sequence[Mapping[str, Any]]) -> str:
+        """Why the user never entered: the clause and the values then (the entering event already counts in them)."""
+        if not refusals:
+            return "the user did not enter the journey"
+        why = refusals[-1]["why"]
+        values = ", ".join(f"{name} = {'missing' if value is None else value}" for name, value in why.get("values", {}).items())
+        clause = f": {why['clause']} was false ({values})" if "clause" in why else ""
+        return f"the user did not enter the journey, refused by {refusals[-1]['reason']}{clause}"
 
     def _compare(self, expected: Expectation | None, actual: Happened | None) -> str:
         if expected is None:

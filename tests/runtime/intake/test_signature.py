@@ -142,6 +142,14 @@ def test_a_good_signature_behind_a_thousand_others_is_not_looked_for(shop):
     assert shop.client.post("/v1/events", content=BODY, headers=sent).status_code == 401
 
 
+@pytest.mark.parametrize("version", ["v1a", "v2", "V1", ""])
+def test_a_signature_of_another_version_is_not_taken_for_ours(shop, version):
+    good = signed(SECRET, "m1", shop.clock.now() // 1000, BODY)
+    sent = {**good, "webhook-signature": good["webhook-signature"].replace("v1,", f"{version},", 1)}
+
+    assert shop.client.post("/v1/events", content=BODY, headers=sent).status_code == 401
+
+
 @pytest.mark.parametrize(("seconds", "status"), [(-301, 401), (-300, 200), (0, 200), (300, 200), (301, 401)])
 def test_five_minutes_either_way_are_tolerated(shop, seconds, status):
     answer = shop.send(BODY, timestamp=shop.clock.now() // 1000 + seconds)
