@@ -30,11 +30,11 @@ $(STAMP): requirements/dev.lock pyproject.toml
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: install ## a first journey, from file to message, in a few seconds
+demo: install ## a small town lives 90 days in virtual time
 	@$(BIN)/journeyd demo
 
-test: install ## the tests
-	$(BIN)/python -m pytest $(ARGS)
+test: install ## the tests, on both databases
+	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 prove: install ## the long proofs: crashes, load, real histories
 	$(BIN)/python -m pytest -m prove $(ARGS)

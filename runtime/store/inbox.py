@@ -110,7 +110,8 @@ class Inbox:
         joined = inbox.outerjoin(events, events.c.id == inbox.c.event_row)
         rows = tx.execute(
             select(inbox.c.id, inbox.c.user_id, inbox.c.kind, inbox.c.received_at, inbox.c.payload, events.c.event_id, events.c.type,
-                   events.c.user_id.label("event_user"), events.c.time, events.c.received_at.label("event_received"), events.c.data, events.c.source)
+                   events.c.user_id.label("event_user"), events.c.time, events.c.received_at.label("event_received"), events.c.data,
+                   events.c.source)
             .select_from(joined).where(inbox.c.user_id.in_(user_ids)).order_by(inbox.c.id).limit(limit * 2)
         )  # fmt: skip
         return [self._read(row) for row in rows]
