@@ -29,7 +29,6 @@ from runtime.store.writer import Closed
 
 log = structlog.get_logger("journeyd")
 REGULAR_SECONDS = 1  # the ticks' own rhythm; work that is known wakes them earlier
-MOST_ROUNDS = 20  # of one tick, so that the others get their turn
 STOP_SECONDS = 2  # for open requests; the whole stop takes less than five
 
 
@@ -40,8 +39,9 @@ class Ticks:
         self.app = app
         self.counts: dict[str, int] = {"engine": 0, "deliver": 0, "failed": 0}
         executors = {"default": ThreadPoolExecutor(4)}
-        self.scheduler = BackgroundScheduler(executors=executors, timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1})
+        self.scheduler = BackgroundScheduler(executors=executors, timezone="UTC", job_defaults={"coalesce": True, "max_instances": 2})
         self._again = {"engine": threading.Event(), "deliver": threading.Event()}
+        self._locks = {name: threading.Lock() for name in self._again}
         self._stopping = threading.Event()
         self.last_success: int = app.clock.now()
 
@@ -73,9 +73,17 @@ class Ticks:
             return
 
     def _run(self, name: str, tick: Callable[[int], int]) -> None:
-        for _ in range(MOST_ROUNDS):
-            if self._stopping.is_set():
+        """Tick until nothing is left. One at a time: a second instance leaves its wish in `_again`, which the first looks at last."""
+        while not self._stopping.is_set() and self._locks[name].acquire(blocking=False):
+            try:
+                self._until_idle(name, tick)
+            finally:
+                self._locks[name].release()
+            if not self._again[name].is_set():
                 return
+
+    def _until_idle(self, name: str, tick: Callable[[int], int]) -> None:
+        while not self._stopping.is_set():
             self._again[name].clear()
             try:
                 worked = tick(self.app.clock.now())
@@ -88,10 +96,9 @@ class Ticks:
                 self._failed(name, error, with_trace=True)
                 return
             self.counts[name] += 1
-            if not worked and not self._again[name].is_set():
+            if not worked:
                 self._sleep_until_next(name)
                 return
-        self.wake(name)
 
     def _failed(self, name: str, error: Exception, *, with_trace: bool) -> None:
         self.counts["failed"] += 1

@@ -82,7 +82,7 @@ def read_events(path: Path, audience: Audience, zone: ZoneInfo, bad: BadRows) ->
 
 def read_users(path: Path, audience: Audience, zone: ZoneInfo, bad: BadRows) -> Iterator[tuple[str, dict[str, Any]]]:
     """(user_id, record) of a file; in CSV every further column is a trait."""
-    reader = Reader("file", (), audience, zone, 0, path.name)
+    reader = Reader("file", ("*",), audience, zone, 0, path.name)
     for line, row in _rows(path, bad):
         if path.suffix.lower() == ".csv":
             row = {"user_id": row.get("user_id"), "traits": {k: v for k, v in row.items() if k and k != "user_id" and v}}  # noqa: PLW2901

@@ -128,11 +128,8 @@ class Intake:
             inbox.quarantine(tx, parsed.quarantined, now)
             return new
 
-        future: Future[int] = self.store.database.submit(unit, INTAKE)
-        try:
-            new = await asyncio.wrap_future(future)
-        except (DatabaseError, Closed) as error:
-            log.error("the database did not take a request", action="intake_failed", source=source, error=type(error).__name__)  # noqa: TRY400
+        new = await self._committed(unit, source)
+        if new is None:
             return JSONResponse({"error": "unavailable", "reason": "nothing was kept; send it again"}, 503, {"Retry-After": "5"})
         if new:
             self.woken()
@@ -141,6 +138,22 @@ class Intake:
         if parsed.reasons:
             answer["reasons"] = parsed.reasons[:100]
         return JSONResponse(answer)
+
+    async def _committed(self, unit: Callable[[Any], int], source: str) -> int | None:
+        """How many items are new, after the commit; None when the database did not take them, also not the second time.
+
+        The second time is for two daemons on PostgreSQL that waited for each other: the database ends one of them.
+        """
+        for _ in range(2):
+            future: Future[int] = self.store.database.submit(unit, INTAKE)
+            try:
+                return await asyncio.wrap_future(future)
+            except Closed:
+                break
+            except DatabaseError as error:
+                problem = type(error).__name__
+                log.warning("the database did not take a request", action="intake_failed", source=source, error=problem)
+        return None
 
 
 def _with_ce_headers(headers: dict[str, str], value: Any) -> Any:

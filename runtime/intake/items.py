@@ -18,6 +18,7 @@ from runtime.store.inbox import Quarantined
 
 LONGEST_ID = 256
 FUTURE = DAY  # an event dated further ahead than this is set aside; one dated less far ahead counts as now
+USER_RECORD = "user_record"  # what a source must be allowed to assert to post users
 RESERVED = ("stage_changed", "segment_entered", "segment_left", "journey_ended")
 
 
@@ -84,6 +85,8 @@ class Reader:
         user_id = _identifier(item.get("user_id"))
         if user_id is None:
             return "user_id: expected a text of 1 to 256 characters"
+        if not any(fnmatchcase(USER_RECORD, pattern) for pattern in self.may_assert):
+            return f"source {self.source} may not assert {USER_RECORD}s: consents and identities"
         problem = _record_problem(item)
         if problem:
             return problem

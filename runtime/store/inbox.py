@@ -54,18 +54,20 @@ class Inbox:
 
     def add_events(self, tx: Connection, source: str, arrived: Sequence[Event]) -> int:
         """Keep events and put them into the inbox; those known by (source, id) are passed over. Returns how many are new."""
-        new = 0
-        # in one order, so that two daemons never wait for each other
-        for user_id, at in sorted({e.user_id: e.received_at for e in arrived}.items()):
-            tx.execute(self._add_user, {"user_id": user_id, "created_at": at})
-        for event in arrived:
+        rows: dict[int, int] = {}
+        for index in sorted(range(len(arrived)), key=lambda i: (arrived[i].id, i)):  # in one order, so that two daemons
+            event = arrived[index]  # never wait for each other in a circle
             data = self._codec.encode("events.data", event.user_id, dict(event.data))
             row = self._keep(tx, source, event.id, event.type, event.user_id, event.time, event.received_at, data)
             if row is not None:
-                new += 1
-                note = {"user_id": event.user_id, "kind": "event", "payload": None, "received_at": event.received_at, "event_row": row}
-                tx.execute(self._add_note, note)
-        return new
+                rows[index] = row
+        for user_id, at in sorted({arrived[i].user_id: arrived[i].received_at for i in rows}.items()):
+            tx.execute(self._add_user, {"user_id": user_id, "created_at": at})
+        for index, row in sorted(rows.items()):
+            event = arrived[index]
+            note = {"user_id": event.user_id, "kind": "event", "payload": None, "received_at": event.received_at, "event_row": row}
+            tx.execute(self._add_note, note)
+        return len(rows)
 
     def add_note(self, tx: Connection, user_id: str, kind: str, payload: Any, at: int, event_row: int | None = None) -> None:
         """Put something else than an event into a user's inbox; the user need not be known yet."""

@@ -84,7 +84,10 @@ class Reports:
     def quarantined(self, tx: Connection, limit: int = 50) -> list[dict[str, Any]]:
         """The newest quarantined records."""
         rows = tx.execute(select(quarantine).order_by(quarantine.c.id.desc()).limit(limit))
-        return [dict(row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name for it
+        return [
+            {**dict(row._mapping), "body": self._codec.decode("quarantine.body", row.user_id, row.body)}  # noqa: SLF001 - SQLAlchemy's public name
+            for row in rows
+        ]
 
     def story(self, tx: Connection, user_id: str) -> Story:
         """One user across all journeys, in the order things were recorded."""
