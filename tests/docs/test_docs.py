@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from runtime.applying import check_project
 from runtime.cli import cli, run
 from runtime.newproject import TEMPLATE, make_project
+from runtime.rehearse import check_tests
 from runtime.settings import load_project
 
 ROOT = Path(__file__).parents[2]
@@ -122,3 +124,16 @@ def test_the_config_of_the_repository_is_the_shipped_one_but_for_the_path_of_the
         if a != b
     ]
     assert different == [('path = "journeys/definitions"', 'path = "journeys"')]
+
+
+def test_the_journey_on_the_page_about_writing_journeys_passes_check_and_its_test(tmp_path):
+    page = (ROOT / "docs" / "journeys.md").read_text(encoding="utf-8")
+    example = page.split("```yaml\n")[1].split("```")[0]
+    project = make_project(tmp_path / "shop")
+    (project / "journeys" / "ask_review.yaml").write_text(example, encoding="utf-8")
+
+    checked = check_project(load_project(project))
+    findings, _ = check_tests(checked, load_project(project), lambda _: None)
+
+    assert [f.line() for f in checked.findings] == []
+    assert [f.line() for f in findings] == []
