@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from journeys.duration import parse_duration, parse_window
 from journeys.errors import Language
 from journeys.localtime import zone_named
+from journeys.model import Percent, Window
 from journeys.values import ValueType
 from journeys.world import MessageTemplate, World
 from runtime.policy import Cap, Rules
@@ -28,21 +29,6 @@ def _zone(name: str) -> str:
         msg = "expected an IANA zone such as Asia/Shanghai"
         raise ValueError(msg)
     return name
-
-
-def _window(text: str) -> str:
-    if parse_window(text) is None:
-        msg = 'expected a window such as "21:00-09:00"'
-        raise ValueError(msg)
-    return text
-
-
-def _percent(text: str) -> str:
-    number = text.removesuffix("%")
-    if not text.endswith("%") or not number.replace(".", "", 1).isdigit() or float(number) > 100:  # noqa: PLR2004 - percent
-        msg = 'expected a share such as "5%"'
-        raise ValueError(msg)
-    return text
 
 
 def _span(text: str) -> str:
@@ -162,9 +148,9 @@ class CapSection(Section):
 class PolicySection(Section):
     """The project's rules for all journeys."""
 
-    quiet_hours: Annotated[str, AfterValidator(_window)] | None = None
+    quiet_hours: Window | None = None
     caps: list[CapSection] = Field(default_factory=list)
-    holdout: Annotated[str, AfterValidator(_percent)] = "0%"
+    holdout: Percent = "0%"
 
 
 class Settings(BaseSettings):

@@ -101,7 +101,7 @@ def test_the_version_is_said(call):
             "expected env:NAME or file:PATH; secrets never stand in the file itself",
         ),
         ("[intake.sources.shop]\nsecrets = []", "intake.sources.shop.secrets: "),
-        ("[policy]\nquiet_hours = '25:00-26:00'", "policy.quiet_hours: expected a window"),
+        ("[policy]\nquiet_hours = '25:00-26:00'", "policy.quiet_hours: expected a quoted window"),
         ("[policy]\nholdout = '200%'", "policy.holdout: expected a share"),
         ("this is no toml", "config.toml: "),
     ],

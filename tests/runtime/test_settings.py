@@ -43,7 +43,7 @@ WRONG = [
     ("[server]\nprt = 1", ["unknown key server.prt"]),
     ("[server]\nport = 99999", ["server.port", "99999"]),
     ('timezone = "Mars/Phobos"', ["timezone", "IANA zone", "Mars/Phobos"]),
-    ('[policy]\nquiet_hours = "21-09"', ["policy.quiet_hours", '"21:00-09:00"', "21-09"]),
+    ('[policy]\nquiet_hours = "21-09"', ["policy.quiet_hours", '"08:00-21:30"', "21-09"]),
     ('[policy]\ncaps = [{max = 1, per = "month"}]', ["policy.caps.0.per", "month"]),
     ('[policy]\nholdout = "101%"', ["policy.holdout"]),
     ('[intake.sources.shop]\nsecrets = ["abc123"]', ["intake.sources.shop.secrets.0", "env:NAME or file:PATH"]),
