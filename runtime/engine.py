@@ -3,9 +3,8 @@
 It never sends and never sees a vendor; `now` is given with every call.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -38,7 +37,6 @@ class Worked:
     populated: int = 0
     entered: int = 0
     quarantined: int = 0
-    by_what: Counter[str] = field(default_factory=Counter)
 
     @property
     def total(self) -> int:
@@ -440,9 +438,7 @@ class Engine:
         batch.write(unit)
         worked.quarantined += len(work.quarantined)
         for session in work.sessions.values():
-            for (_, _, what, detail), n in session.tallies.items():
-                worked.by_what[f"{what}:{detail}"] += n
-                worked.entered += n if what == "entered" else 0
+            worked.entered += sum(n for (_, _, what, _), n in session.tallies.items() if what == "entered")
 
 
 def _note_time(note: Note) -> int:

@@ -91,7 +91,6 @@ class Session:
         self.forwarded: list[Forwarded] = []
         self.tallies: Counter[tuple[str, int, str, str]] = Counter()
         self.user_changed = False
-        self.paces: dict[str, int] = {}
         self.system: list[Event] = []
         self._note_journeys()
 
@@ -315,16 +314,12 @@ class Session:
         live = {t.enrolment.id: t.enrolment for t in self.tracked if t.enrolment.journey == journey.id and not t.is_new}
         open_ = [live.get(e.id, e) if e.id else e for e in open_]
         result = enrol(journey, versioned.version_id, facts, fact, open_, project_holdout=self.reach.rules.holdout)
-        if isinstance(result, Entered) and self.paces.get(journey.id, 1) < 1:
-            result = Refusal(journey.id, self.user.id, "pace", at, {"fact": fact.kind})
         if isinstance(result, Refusal):
             if result.reason != "duplicate":
                 self._tally(journey.id, at, "refused", result.reason)
                 if not quietly:
                     self.refusals.append(result)
             return False
-        if journey.id in self.paces:
-            self.paces[journey.id] -= 1
         self._restart(result, now)
         tracked = Tracked(result.enrolment, versioned, is_new=True, changed=True, log=list(result.log))
         self.tracked.append(tracked)
