@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from channels.message import Accepted, Guarantee, Message, Rejected, Unknown
+from channels.message import Accepted, Guarantee, Key, Message, Query, Rejected, Unknown
 
 
 class RecordingChannel:
@@ -19,7 +19,9 @@ class RecordingChannel:
     Benefits are recorded the same way and answered with the code that the message's own key gives.
     """
 
-    guarantee: Guarantee = "query"
+    guarantee: Guarantee = Query(lag=0, until=24 * 3600 * 1000)
+    one_at_a_time = False
+    timeout = 1_000
 
     def __init__(self, path: Path, answers: Mapping[str, Mapping[str, Any]] | None = None) -> None:
         self._path = path
@@ -108,7 +110,9 @@ def _ends_with_newline(path: Path) -> bool:
 class SilentChannel:
     """Accepts everything and keeps nothing: for simulations, where the ledger itself is the record."""
 
-    guarantee: Guarantee = "key"
+    guarantee: Guarantee = Key(24 * 3600 * 1000)
+    one_at_a_time = False
+    timeout = 1_000
 
     def __init__(self, answers: Mapping[str, Mapping[str, Any]] | None = None) -> None:
         self._answers = answers or {}

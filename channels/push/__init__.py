@@ -1,0 +1,1 @@
+"""Push notifications to phones: JPush for mainland China, FCM for everywhere else."""
