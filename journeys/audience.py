@@ -25,6 +25,7 @@ SYSTEM_EVENTS: dict[str, dict[str, ValueType]] = {
     "message_delivered": {"journey": "text", "step": "text", "channel": "text"},
     "message_undelivered": {"journey": "text", "step": "text", "channel": "text"},
     "message_clicked": {"journey": "text", "step": "text", "channel": "text"},
+    "message_reply": {"channel": "text", "text": "text"},
     "benefit_used": {"benefit": "text", "code": "text"},
     "consent_withdrawn": {"channel": "text", "purpose": "text"},
     "journey_ended": {"journey": "text", "reason": "text"},

@@ -70,18 +70,41 @@ class ContentReader:
             return None
         if known.purpose is not None and known.purpose != purpose:
             self.source.report("J090", (*path, "template"), found=template, template_purpose=known.purpose, purpose=purpose)
-        self._fields(template, known, values, path)
+        self._fields(channel, template, known, values, path)
+        if channel == "sms":
+            self._sms(template, known, purpose, (*path, "template"))
         return self._spec(channel, template, [*others, *values], path, text)
 
-    def _fields(self, template: str, known: MessageTemplate, values: list[tuple[str, str, str]], path: Path_) -> None:
+    def _sms(self, template: str, known: MessageTemplate, purpose: str, path: Path_) -> None:
+        """What the vendor of short messages forbids: variables, a missing way to refuse, banned uses, a signature in the text."""
+        rules, text = self.world.sms_rules, known.text
+        if rules is None:
+            return
+        if purpose == "marketing" and known.fields and not rules.variables:
+            self.source.report("J096", path, found=template, why=rules.why)
+        if text is None:
+            return
+        if "【" in text or "】" in text:
+            self.source.report("J099", path, found=template, what="【】")
+        if purpose == "marketing":
+            if not rules.ends_well(text):
+                self.source.report("J097", path, found=template, expected=rules.endings[0], why=rules.why)
+            uses = rules.uses(text)
+            if uses:
+                self.source.report("J098", path, found=template, uses="、".join(uses), why=rules.why)
+        elif any(ending in text for ending in rules.endings):
+            self.source.report("J099", path, found=template, what=rules.endings[0])
+
+    def _fields(self, channel: str, template: str, known: MessageTemplate, values: list[tuple[str, str, str]], path: Path_) -> None:
+        field_problem = self.world.field_problem if channel == "wechat" else None
         for section, key, value in values:
             if key not in known.fields:
                 hint = did_you_mean(key, known.fields)
                 self.source.report("J026", (*path, section, key), key=True, found=key, template=template, hint=hint)
                 continue
-            limit = known.limit(key)
-            if limit and "{{" not in value and len(value) > limit[1]:
-                self.source.report("J094", (*path, section, key), field=key, kind=limit[0], limit=limit[1], found=len(value))
+            problem = field_problem(known.fields[key], value) if field_problem is not None and "{{" not in value else None
+            if problem is not None:
+                self.source.report("J094", (*path, section, key), field=key, kind=known.fields[key], problem=problem)
         written = {key for _, key, _ in values}
         for key in known.fields:
             if key not in written:

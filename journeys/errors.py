@@ -163,11 +163,33 @@ CODES: dict[str, tuple[Severity, str, str]] = {
     ),
     "J091": ("error", "only {expected} goes to a robot, found {found}", "发给群机器人只能用 {expected}，现在是 {found}"),
     "J092": ("error", "reach: all and fall_through exclude each other", "reach: all 和 fall_through 不能同时写"),
-    "J094": (
+    "J093": (
         "error",
-        "field {field} ({kind}) takes {limit} characters, found {found}",
-        "字段 {field}（{kind}）最多 {limit} 字，现在 {found} 字",
+        "between {between} lies wholly inside the quiet hours {quiet}: it would be held for ever",
+        "between {between} 全部落在勿扰时段 {quiet} 里，永远发不出去",
     ),
+    "J094": ("error", "field {field} ({kind}): {problem}", "字段 {field}（{kind}）：{problem}"),
+    "J095": (
+        "warning",
+        "marketing by sms could go out at {at}, when the vendor refuses it (allowed {earliest}-{latest}); set between, or quiet hours",
+        "营销短信可能在 {at} 发出，通道只许 {earliest}-{latest}；请写 between 或设勿扰时段",
+    ),
+    "J096": (
+        "error",
+        "template {found} has variables; this vendor allows none in marketing sms ({why})",
+        "模板 {found} 带变量，该通道的营销短信不许有变量（{why}）",
+    ),
+    "J097": (
+        "error",
+        "the text of marketing template {found} must end with {expected} ({why})",
+        "营销短信模板 {found} 的结尾必须是 {expected}（{why}）",
+    ),
+    "J098": (
+        "warning",
+        "template {found} looks like {uses}, which this vendor bans in marketing sms ({why})",
+        "模板 {found} 像是 {uses}，该通道的营销短信禁止（{why}）",
+    ),
+    "J099": ("error", "the text of template {found} must not contain {what}", "模板 {found} 的正文里不能有 {what}"),
     # audience
     "J100": ("error", "trait {found} needs exactly one of {expected}", "特征 {found} 要恰好写 {expected} 之一"),
     "J101": ("error", "{found} does not go with {aggregate}", "{found} 不能和 {aggregate} 一起用"),

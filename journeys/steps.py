@@ -24,7 +24,7 @@ from journeys.compiled import (
     WaitSpec,
 )
 from journeys.contents import ContentReader
-from journeys.duration import DAY, parse_duration, parse_time_of_day, parse_window
+from journeys.duration import DAY, MINUTE, parse_duration, parse_time_of_day, parse_window
 from journeys.errors import did_you_mean
 from journeys.expression import Const, Problem, Scope, drops_of, kind_of, parse_condition, parse_expression
 from journeys.rule import Rule, rule_of
@@ -261,9 +261,25 @@ class StepReader:
             if expires is None:
                 expires = self.rules.expression(step.expires, scope, (*path, "expires"), ("time",), "a duration or a time")
         window = parse_window(step.between) if step.between else None
+        self._hours(step, window, purpose, path, sms=any(position.channel == "sms" for position in positions))
         topic = step.topic or self.journey.topic
         every, falls = step.reach == "all", step.fall_through is not None
         return SendSpec(positions, every, to, robot, window, expires, purpose, topic, falls)
+
+    def _hours(self, step: model.SendStep, window: tuple[int, int] | None, purpose: str, path: Path_, *, sms: bool) -> None:
+        """Windows that never meet, and hours in which the vendor of short messages takes no marketing."""
+        world = self.scopes.world
+        quiet = world.quiet_hours if purpose == "marketing" else None
+        allowed = [m for m in range(0, DAY // MINUTE, 5) if not _in(m, quiet) and (window is None or _in(m, window))]
+        if not allowed and window is not None and quiet is not None:
+            self.source.report("J093", (*path, "between"), between=step.between, quiet=f"{_clock(quiet[0])}-{_clock(quiet[1])}")
+        rules = world.sms_rules
+        if not sms or purpose != "marketing" or rules is None:
+            return
+        day = (rules.earliest.hour * 60 + rules.earliest.minute, rules.latest.hour * 60 + rules.latest.minute)
+        outside = [minute for minute in allowed if not _in(minute, day)]
+        if outside:
+            self.source.report("J095", (*path, "send"), key=True, at=_clock(outside[0]), earliest=_clock(day[0]), latest=_clock(day[1]))
 
     def _robot(self, name: str, path: Path_, scope: Scope) -> str | Rule | None:
         if name in self.scopes.world.robots:
@@ -408,3 +424,15 @@ def _may_be_missing(rule: Rule, results: Mapping[str, Mapping[str, ValueType]]) 
     """Everything but the expiry of a grant may be missing; a failed grant is found by the flow analysis."""
     attribute, step = getattr(rule.node, "attribute", ""), getattr(rule.node, "step", "")
     return not (attribute == "expires_at" and step in results)
+
+
+def _in(minute: int, window: tuple[int, int] | None) -> bool:
+    """Whether a minute of the day lies in a window, which may pass midnight."""
+    if window is None:
+        return False
+    start, end = window
+    return start <= minute < end if start < end else minute >= start or minute < end
+
+
+def _clock(minute: int) -> str:
+    return f"{minute // 60:02d}:{minute % 60:02d}"

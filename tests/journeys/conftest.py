@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import settings
 
+from channels.sms.rules import RULES
 from journeys.audience import compile_audience
 from journeys.check import check
 from journeys.compile import analyse, compile_journey
@@ -13,7 +14,7 @@ from journeys.loader import Definitions, load_audience_text, load_definitions, l
 from journeys.rule import condition, expression
 from journeys.template import parse_template, render
 from journeys.world import MessageTemplate, World
-from runtime.settings import load_project
+from runtime.settings import field_problem, load_project
 
 settings.register_profile("journeys", deadline=None, derandomize=True, database=None)
 settings.load_profile("journeys")
@@ -50,13 +51,20 @@ WORLD = World(
             "hello": MessageTemplate("service", {"title": "thing1", "note": "thing2"}),
             "offer": MessageTemplate("marketing", {"title": "thing1"}),
         },
-        "sms": {"short": MessageTemplate("service", {"code": "code"})},
+        "sms": {
+            "short": MessageTemplate("service", {"code": "code"}),
+            "promo": MessageTemplate("marketing", {"name": "1"}, text="【小店】优惠券大放送"),
+            "good": MessageTemplate("marketing", text="新鲜水果到店，拒收请回复R"),
+        },
         "push": {},
         "wecom": {},
     },
     benefits=frozenset({"coupon_10", "gift_5"}),
     endpoints={"stock": {"left": "number", "title": "text"}},
     robots=frozenset({"desk"}),
+    field_problem=field_problem,
+    sms_rules=RULES["tencent"],
+    quiet_hours=(22 * 60 + 30, 6 * 60),
 )
 
 

@@ -80,6 +80,12 @@ JOURNEYS = {
     "J090": {"steps": send("wechat: {template: offer, data: {title: a}}")},
     "J091": {"steps": send("push: {title: a, body: b}", "to: {robot: desk}")},
     "J092": {"steps": send("push: {title: a, body: b}", "reach: all\n  fall_through: undelivered")},
+    "J093": {"purpose": "marketing", "steps": send("push: {title: a, body: b}", "between: '23:00-05:00'")},
+    "J095": {"purpose": "marketing", "steps": send("sms: {template: good}")},
+    "J096": {"purpose": "marketing", "steps": send("sms: {template: promo, params: {name: x}}")},
+    "J097": {"purpose": "marketing", "steps": send("sms: {template: promo, params: {name: x}}")},
+    "J098": {"purpose": "marketing", "steps": send("sms: {template: promo, params: {name: x}}")},
+    "J099": {"purpose": "marketing", "steps": send("sms: {template: promo, params: {name: x}}")},
     "J094": {"steps": send("wechat: {template: hello, data: {title: 一二三四五六七八九十一二三四五六七八九十一, note: x}}")},
 }
 AUDIENCES = {
