@@ -7,7 +7,7 @@ import orjson
 
 PERSONAL_COLUMNS = frozenset(
     {"users.profile", "users.reach", "events.data", "inbox.payload", "enrolments.context", "log.entries", "messages.content",
-     "refusals.why", "quarantine.body"}
+     "attempts.address", "attempts.content", "refusals.why", "quarantine.body"}
 )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import StaticPool
 
-from runtime.store.writer import ENGINE, InlineWriter, T, ThreadWriter, Unit, Writer
+from runtime.store.writer import ENGINE, Closed, InlineWriter, T, ThreadWriter, Unit, Writer
 
 CHECKPOINT_EVERY = 200  # groups of commits
 
@@ -30,6 +30,7 @@ class Database:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._lock: IO[str] | None = None
+        self._closed = False
         self.in_memory = self.is_sqlite and self.url.database in (None, "", ":memory:")
         if self.is_sqlite and not self.in_memory:
             self._prepare_file(Path(self.url.database or ""), lock=mode == "daemon")
@@ -77,9 +78,9 @@ class Database:
         return engine
 
     def _postgres(self) -> Engine:
-        options = "-c idle_in_transaction_session_timeout=30000 -c statement_timeout=60000 -c lock_timeout=15000"
+        options = "-c idle_in_transaction_session_timeout=8000 -c statement_timeout=60000 -c lock_timeout=15000"
         return create_engine(
-            self.url, pool_pre_ping=True, pool_size=8, max_overflow=8,
+            self.url, pool_pre_ping=True, pool_size=8, max_overflow=40,
             connect_args={"options": options, "keepalives_idle": 30, "tcp_user_timeout": 30000},
         )  # fmt: skip
 
@@ -107,7 +108,13 @@ class Database:
         return self.writer.submit(unit, rank)
 
     def write(self, unit: Unit[T], rank: int = ENGINE) -> T:
-        """Run a unit of writing and wait for its commit."""
+        """Run a unit of writing and wait for its commit. On PostgreSQL a transaction of its own: locks of one wait for no other's."""
+        if self._mode == "daemon" and not self.is_sqlite:
+            if self._closed:
+                msg = "the store is closed"
+                raise Closed(msg)
+            with self.engine.begin() as connection:
+                return unit(connection)
         return self.submit(unit, rank).result()
 
     @contextlib.contextmanager
@@ -143,6 +150,7 @@ class Database:
 
     def close(self) -> None:
         """Finish what is queued, write the log of SQLite back into the file, release the lock."""
+        self._closed = True
         if self._writer is not None:
             self._writer.close()
         if self._inline is not None:
@@ -157,6 +165,15 @@ class Database:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+    def facts(self) -> dict[str, Any]:
+        """What `doctor` wants to know: the settings that durability rests on, and PostgreSQL's own clock (milliseconds)."""
+        with self.reading() as connection:
+            if self.is_sqlite:
+                return {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "user_version")}
+            found = {name: connection.exec_driver_sql(f"SHOW {name}").scalar() for name in ("synchronous_commit", "fsync")}
+            clock = connection.exec_driver_sql("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint").scalar()
+            return {**found, "clock": clock}
 
     def alive(self) -> bool:
         """Whether the database answers."""

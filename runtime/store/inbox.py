@@ -69,10 +69,18 @@ class Inbox:
             tx.execute(self._add_note, note)
         return len(rows)
 
-    def add_note(self, tx: Connection, user_id: str, kind: str, payload: Any, at: int, event_row: int | None = None) -> None:
-        """Put something else than an event into a user's inbox; the user need not be known yet."""
+    def add_note(
+        self, tx: Connection, user_id: str, kind: str, payload: Any, at: int, event_row: int | None = None, *, lock: bool = False
+    ) -> None:
+        """Put something else than an event into a user's inbox; the user need not be known yet.
+
+        With `lock` (what people say about being messaged) it waits for a send to her that is just being begun: no intent is
+        committed after the answer that a withdrawal was taken.
+        """
         text = None if payload is None else self._codec.encode("inbox.payload", user_id, payload)
         tx.execute(self._add_user, {"user_id": user_id, "created_at": at})
+        if lock and not self._is_sqlite:
+            tx.execute(select(users.c.user_id).where(users.c.user_id == user_id).with_for_update())
         note = {"user_id": user_id, "kind": kind, "payload": text, "received_at": at, "event_row": event_row}
         tx.execute(self._add_note, note)
 
@@ -80,7 +88,7 @@ class Inbox:
         """Keep a user record once per (source, id); False when it is known already."""
         row = self._keep(tx, source, record_id, "$user", user_id, at, at, "{}")
         if row is not None:
-            self.add_note(tx, user_id, "user", payload, at)
+            self.add_note(tx, user_id, "user", payload, at, lock=True)
         return row is not None
 
     def _keep(

@@ -4,91 +4,53 @@ States and arrows are those of ARCHITECTURE.md (T0 to T11); nothing else writes 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, bindparam, case, func, insert, or_, select, true, update
+from sqlalchemy import Connection, Dialect, bindparam, func, insert, or_, select, true, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from runtime.policy import Touch
 from runtime.state import NewMessage
+from runtime.store.budgets import Budgets
 from runtime.store.codec import Codec
+from runtime.store.ledger_rows import (
+    ACCEPT,
+    AGAIN,
+    ATTEMPT,
+    BEGUN,
+    COLUMNS,
+    DIED,
+    END_ATTEMPT,
+    FIELDS,
+    IS_PENDING,
+    IS_UNKNOWN,
+    LONGEST_HOLD,
+    NEW,
+    PROVABLE,
+    PROVE_ATTEMPT,
+    TOUCHED,
+    WITHOUT_EFFECT,
+    AttemptRow,
+    Intent,
+    LedgerRow,
+    Pick,
+    doubt_ended,
+    ending,
+    lane_of,
+)
 from runtime.store.rows import driver_sql
-from runtime.store.tables import attempts, budgets, inbox, messages
-
-OPEN = ("PENDING", "CLAIMED", "SENDING", "UNKNOWN")
-TOUCHED = ("SENDING", "UNKNOWN", "ACCEPTED", "DELIVERED", "UNDELIVERED")
-WITHOUT_EFFECT = ("REJECTED", "EXPIRED", "SUPPRESSED")  # definitely
-
-
-@dataclass(frozen=True, slots=True)
-class LedgerRow:
-    """A message or effect as the delivery works on it."""
-
-    key: str
-    kind: str
-    enrolment_id: int
-    owner_id: str
-    user_id: str
-    journey: str
-    version_id: int
-    step: str
-    visit: int
-    position: int
-    channel: str
-    template: str | None
-    purpose: str
-    topic: str | None
-    content: dict[str, Any]
-    not_before: int
-    expires_at: int | None
-    token: int
-    attempts: int
-    ambiguous: int
-    cancelled: bool
-
-
-_FIELDS = (
-    "key", "kind", "enrolment_id", "owner_id", "user_id", "journey", "version_id", "step", "visit", "position", "channel",
-    "template", "purpose", "topic", "content", "not_before", "expires_at", "token", "attempts", "ambiguous", "cancelled",
-)  # fmt: skip
-_COLUMNS = [messages.c[name] for name in _FIELDS]
-_NEW = (
-    "key", "kind", "enrolment_id", "owner_id", "user_id", "journey", "version_id", "step", "visit", "position", "channel",
-    "template", "purpose", "topic", "priority", "state", "content", "created_at", "not_before", "expires_at",
-)  # fmt: skip
-_AGAIN = (
-    "enrolment_id", "owner_id", "user_id", "journey", "version_id", "step", "visit", "channel", "content", "created_at", "not_before",
-    "expires_at",
-)  # fmt: skip
-
-# Built once: making a statement costs more than running it.
-_START = (
-    update(messages)
-    .where(messages.c.key == bindparam("its_key"), messages.c.token == bindparam("its_token"), messages.c.state == "CLAIMED")
-    .values(state="SENDING", attempts=messages.c.attempts + 1, lease_until=bindparam("lease"))
-)
-_ATTEMPT = insert(attempts)
-_ACCEPT = (
-    update(messages)
-    .where(messages.c.key == bindparam("its_key"), messages.c.state.in_(("SENDING", "UNKNOWN", "PENDING", "CLAIMED", "ABANDONED")))
-    .values(state="ACCEPTED", reference=bindparam("its_reference"), settled_at=bindparam("at"), lease_until=None, reason=None)
-)
-_END_ATTEMPT = (
-    update(attempts)
-    .where(attempts.c.message_key == bindparam("its_key"), attempts.c.state.in_(("SENDING", "UNKNOWN")))
-    .values(state=bindparam("its_state"), reference=bindparam("its_reference"), reason=bindparam("its_reason"), ended_at=bindparam("at"))
-)
+from runtime.store.tables import attempts, inbox, messages
 
 
 class Ledger:
-    """Statements of messages, attempts and budgets."""
+    """Statements of messages and attempts."""
 
-    def __init__(self, codec: Codec, dialect: Dialect, *, is_sqlite: bool) -> None:
-        self._codec, self._is_sqlite = codec, is_sqlite
+    def __init__(self, codec: Codec, dialect: Dialect, budgets: Budgets, *, is_sqlite: bool) -> None:
+        self._codec, self._is_sqlite, self._budgets = codec, is_sqlite, budgets
         self._upsert: Any = sqlite_insert if is_sqlite else postgres_insert
-        self.insert_sql = driver_sql(insert(messages).values({name: bindparam(name) for name in _NEW}), dialect)
+        self.insert_sql = driver_sql(insert(messages).values({name: bindparam(name) for name in NEW}), dialect)
 
     # --- T0: planned
 
@@ -97,10 +59,11 @@ class Ledger:
         return {
             "key": message.key, "kind": message.kind, "enrolment_id": enrolment_id, "owner_id": owner_id, "user_id": message.user_id,
             "journey": journey, "version_id": version_id, "step": message.step, "visit": message.visit, "position": message.position,
-            "channel": message.channel, "template": message.template, "purpose": message.purpose, "topic": message.topic,
+            "channel": message.channel, "lane": lane_of(message.kind, message.channel, message.user_id),
+            "template": message.template, "purpose": message.purpose, "topic": message.topic,
             "priority": message.priority, "state": "PENDING",
             "content": self._codec.encode("messages.content", message.user_id, dict(message.content)),
-            "created_at": now, "not_before": message.not_before, "expires_at": message.expires_at,
+            "created_at": now, "not_before": message.not_before, "due_at": message.not_before, "expires_at": message.expires_at,
         }  # fmt: skip
 
     def add_messages(self, tx: Connection, rows: Sequence[dict[str, Any]]) -> None:
@@ -110,7 +73,7 @@ class Ledger:
 
     def add_effect(self, tx: Connection, row: dict[str, Any]) -> bool:
         """Write a grant or call; False when its key was used before (`once_per`). One that had no effect is tried anew."""
-        again = {name: row[name] for name in _AGAIN} | {
+        again = {name: row[name] for name in AGAIN} | {
             "state": "PENDING", "position": messages.c.position + 1, "attempts": 0, "token": messages.c.token + 1,
             "reason": None, "settled_at": None,
         }  # fmt: skip
@@ -125,155 +88,256 @@ class Ledger:
         if not enrolment_ids:
             return
         mine = messages.c.enrolment_id.in_(enrolment_ids) & (messages.c.kind == "message")
-        unproven = case((messages.c.ambiguous > 0, "ABANDONED"), else_="SUPPRESSED")  # an earlier attempt may have arrived
         tx.execute(
             update(messages).where(mine, messages.c.state.in_(("PENDING", "CLAIMED")))
-            .values(state=unproven, reason=reason, settled_at=now, lease_until=None)
+            .values(state=ending("SUPPRESSED"), reason=reason, settled_at=now, lease_until=None)
         )  # fmt: skip
-        tx.execute(update(messages).where(mine, messages.c.state.in_(("SENDING", "UNKNOWN"))).values(cancelled=True))
+        begun = messages.c.state.in_(("SENDING", "UNKNOWN", "ACCEPTED", "UNDELIVERED"))  # a receipt must not open another position
+        tx.execute(update(messages).where(mine, begun).values(cancelled=True))
 
     # --- T1, T2, T11 and the reaper's half of T7
 
-    def claim(self, tx: Connection, now: int, limit: int, lease_until: int, *, virtual: bool = False) -> list[LedgerRow]:
+    def claim(
+        self, tx: Connection, now: int, limit: int, lease_until: int, pick: Pick | None = None, *, virtual: bool = False
+    ) -> list[LedgerRow]:
         """PENDING → CLAIMED for the most urgent messages whose time has come and (but on a virtual clock) is not over."""
+        pick = pick or Pick()
         query = (
-            select(messages.c.key)
-            .where(messages.c.state == "PENDING", messages.c.not_before <= now)
+            select(messages.c.key, messages.c.user_id)
+            .where(IS_PENDING, messages.c.not_before <= now)
             .where(or_(messages.c.expires_at.is_(None), messages.c.expires_at > (messages.c.not_before if virtual else now)))
             .order_by(messages.c.priority.desc(), messages.c.not_before, messages.c.key)
             .limit(limit)
         )
+        query = pick.narrow(query)
         if not virtual:  # what has arrived about the user may be a withdrawal or the goal: it is projected first
             waits = inbox.c.user_id.in_((messages.c.user_id, messages.c.owner_id))
             query = query.where((messages.c.kind != "message") | ~select(inbox.c.id).where(waits).exists())
         if not self._is_sqlite:
             query = query.with_for_update(skip_locked=True, of=messages)
-        keys = list(tx.execute(query).scalars())
-        if not keys:
-            return []
-        claimed = update(messages).where(messages.c.key.in_(keys), messages.c.state == "PENDING")
+        chosen: Any = query.with_only_columns(messages.c.key)
+        if pick.one_at_a_time or not self._is_sqlite:  # PostgreSQL may run a limited subquery twice
+            found = tx.execute(query).all()
+            chosen = list({row.user_id if pick.one_at_a_time else row.key: row.key for row in reversed(found)}.values())
+        claimed = update(messages).where(messages.c.key.in_(chosen), messages.c.state == "PENDING")
         rows = tx.execute(
-            claimed.values(state="CLAIMED", token=messages.c.token + 1, lease_until=lease_until).returning(*_COLUMNS, messages.c.priority)
+            claimed.values(state="CLAIMED", token=messages.c.token + 1, lease_until=lease_until).returning(*COLUMNS, messages.c.priority)
         ).all()
         rows = sorted(rows, key=lambda row: (-row.priority, row.not_before, row.key))
         return [self._row(row[:-1]) for row in rows]
 
     def _row(self, row: Any) -> LedgerRow:
-        values = dict(zip(_FIELDS, row, strict=True))
+        values = dict(zip(FIELDS, row, strict=True))
         values["content"] = self._codec.decode_object("messages.content", values["user_id"], values["content"])
         values["cancelled"] = bool(values["cancelled"])
         return LedgerRow(**values)
 
     def reap(self, tx: Connection, now: int, *, all_senders_dead: bool = False) -> dict[str, int]:
-        """Leases that ran out (or all): CLAIMED → PENDING, SENDING → UNKNOWN. Past their time: PENDING → EXPIRED."""
+        """Leases that ran out (or all): CLAIMED → PENDING, SENDING → UNKNOWN. Past their time: PENDING → EXPIRED.
+
+        On PostgreSQL rows that another daemon is just working on are passed over.
+        """
         over = true() if all_senders_dead else messages.c.lease_until < now
-        released = tx.execute(update(messages).where(messages.c.state == "CLAIMED", over).values(state="PENDING", lease_until=None))
+        claimed, sending = self._not_locked(messages.c.state == "CLAIMED", over), self._not_locked(messages.c.state == "SENDING", over)
+        released = tx.execute(update(messages).where(*claimed).values(state="PENDING", lease_until=None))
         unknown = tx.execute(
-            update(messages).where(messages.c.state == "SENDING", over)
-            .values(state="UNKNOWN", lease_until=None, ambiguous=messages.c.ambiguous + 1, reason="the sender died or was cut off")
-        )  # fmt: skip
+            update(messages).where(*sending)
+            .values(state="UNKNOWN", lease_until=None, ambiguous=messages.c.ambiguous + 1, not_before=now, reason=DIED)
+            .returning(messages.c.key)
+        ).scalars().all()  # fmt: skip
+        if unknown:
+            begun = attempts.c.message_key.in_(unknown) & (attempts.c.state == "SENDING")
+            tx.execute(update(attempts).where(begun).values(state="UNKNOWN", reason=DIED))
         expired = tx.execute(
             update(messages)
-            .where(messages.c.state == "PENDING", messages.c.expires_at <= now)
-            .values(state=case((messages.c.ambiguous > 0, "ABANDONED"), else_="EXPIRED"), reason="expired", settled_at=now)
+            .where(*self._not_locked(IS_PENDING, messages.c.expires_at <= now))
+            .values(state=ending("EXPIRED"), reason="expired", settled_at=now)
             .returning(messages.c.kind, messages.c.channel, messages.c.attempts, messages.c.ambiguous)
         ).all()
         for row in expired:  # a grant that was tried holds a unit; it goes back unless it may have been given
             if row.kind == "grant" and row.attempts and not row.ambiguous:
-                self.settle_budget(tx, row.channel, issued=False)
-        return {"released": released.rowcount, "unknown": unknown.rowcount, "expired": len(expired)}
+                self._budgets.settle(tx, row.channel, issued=False)
+        return {"released": released.rowcount, "unknown": len(unknown), "expired": len(expired)}
+
+    def _not_locked(self, *conditions: Any) -> Sequence[Any]:
+        """The conditions, and on PostgreSQL that nobody has locked the row: a daemon that stands still in a transaction stops no other."""
+        if self._is_sqlite:
+            return conditions
+        free = select(messages.c.key).where(*conditions).with_for_update(skip_locked=True)
+        return (*conditions, messages.c.key.in_(free))
 
     # --- T3: the intent
 
-    def intend(self, tx: Connection, row: LedgerRow, vendor_key: str, now: int, deadline: int, cut_off: int = 0) -> bool:
-        """CLAIMED → SENDING with an attempt; False when another took over. Durable with the transaction.
+    def intend(self, tx: Connection, intents: Sequence[Intent], now: int, deadline: int, cut_off: int = 0) -> list[Intent]:
+        """CLAIMED → SENDING with an attempt each; those that another has not taken over. Durable with the transaction.
 
         No byte leaves after `deadline`; `cut_off` milliseconds later the sender counts as dead.
         """
-        mine = {"its_key": row.key, "its_token": row.token}
-        if tx.execute(_START, {**mine, "lease": deadline + cut_off}).rowcount != 1:
-            return False
-        attempt = {
-            "message_key": row.key, "position": row.position, "n": row.attempts + 1, "channel": row.channel, "vendor_key": vendor_key,
-            "state": "SENDING", "started_at": now, "deadline": deadline,
-        }  # fmt: skip
-        tx.execute(_ATTEMPT, attempt)
-        return True
+        if not intents:
+            return []
+        mine = tuple_(messages.c.key, messages.c.token).in_([(i.row.key, i.row.token) for i in intents])
+        begun = set(
+            tx.execute(
+                update(messages).where(messages.c.state == "CLAIMED", mine)
+                .values(state="SENDING", attempts=messages.c.attempts + 1, lease_until=deadline + cut_off,
+                        begun_at=func.coalesce(messages.c.begun_at, now))
+                .returning(messages.c.key)
+            ).scalars()
+        )  # fmt: skip
+        started = [intent for intent in intents if intent.row.key in begun]
+        rows = [
+            {
+                "message_key": i.row.key, "position": i.row.position, "n": i.row.attempts + 1, "channel": i.row.channel, "lane": i.row.lane,
+                "vendor_key": i.vendor_key, "state": "SENDING", "started_at": now, "deadline": deadline,
+                "address": self._codec.encode("attempts.address", i.row.user_id, i.address), "credit": i.credit,
+            }
+            for i in started
+        ]  # fmt: skip
+        if rows:
+            tx.execute(ATTEMPT, rows)
+        return started
 
     def set_aside(self, tx: Connection, row: LedgerRow, state: str, reason: str, now: int) -> bool:
         """CLAIMED → SUPPRESSED, EXPIRED or REJECTED: decided against before the first byte."""
-        final = "ABANDONED" if row.ambiguous and state in ("SUPPRESSED", "EXPIRED", "REJECTED") else state
-        return self._move(tx, row, "CLAIMED", state=final, reason=reason, settled_at=now, lease_until=None)
+        return self._move(tx, row, "CLAIMED", state=ending(state), reason=reason, settled_at=now, lease_until=None)
 
-    def put_back(self, tx: Connection, row: LedgerRow, from_state: str, not_before: int, reason: str) -> bool:
-        """CLAIMED (a hold) or SENDING (definitely not accepted, T6) → PENDING, not before an instant."""
-        moved = self._move(tx, row, from_state, state="PENDING", not_before=not_before, reason=reason, lease_until=None)
+    def put_back(
+        self, tx: Connection, row: LedgerRow, from_state: str, not_before: int, reason: str, *, held: bool = False, own: bool = True
+    ) -> bool:  # fmt: skip
+        """CLAIMED or SENDING (definitely not accepted, T6) → PENDING, not before an instant. A hold moves what lateness counts from.
+
+        `own`: the reason was this message's own, and not the whole channel's; only those make its next wait longer.
+        """
+        later = {"due_at": not_before} if held else {}
+        moved = self._move(tx, row, from_state, state="PENDING", not_before=not_before, reason=reason, lease_until=None, **later)
         if moved and from_state == "SENDING":
-            self._end_attempt(tx, row, "RETRY", None, reason, not_before)
+            self._end_attempt(tx, row, "RETRY" if own else "PAUSED", reason, not_before)
         return moved
 
     # --- T4, T5, T5b, T7: outcomes of the sender's own token
 
-    def accepted(self, tx: Connection, row: LedgerRow, reference: str, now: int) -> bool:
-        """SENDING → ACCEPTED; a late answer (T8) also from UNKNOWN, PENDING, CLAIMED and ABANDONED."""
-        self._end_attempt(tx, row, "ACCEPTED", reference, None, now)
-        return tx.execute(_ACCEPT, {"its_key": row.key, "its_reference": reference, "at": now}).rowcount == 1
+    def accepted(self, tx: Connection, row: LedgerRow, reference: str, now: int, *, by: str = "answer") -> bool:
+        """SENDING → ACCEPTED; proof that comes late (T8: an answer, a lookup) also from UNKNOWN, PENDING, CLAIMED and ABANDONED."""
+        return self._accept(tx, [(row, reference)], now, by) == 1
+
+    def accepted_together(self, tx: Connection, rows: Sequence[tuple[LedgerRow, str]], now: int) -> None:
+        """T4 for many messages at once."""
+        if rows:
+            self._accept(tx, rows, now, "answer")
+
+    @staticmethod
+    def _accept(tx: Connection, rows: Sequence[tuple[LedgerRow, str]], now: int, by: str) -> int:
+        values = [{"its_key": row.key, "its_position": row.position, "its_reference": ref, "at": now} for row, ref in rows]
+        tx.execute(PROVE_ATTEMPT, [{**row, "by": by} for row in values])
+        return tx.execute(ACCEPT, values).rowcount
 
     def rejected(self, tx: Connection, row: LedgerRow, from_state: str, reason: str, now: int) -> bool:
         """A definite no at the last position: REJECTED, or ABANDONED where an earlier attempt stayed unknown."""
-        state = "ABANDONED" if row.ambiguous else "REJECTED"
-        moved = self._move(tx, row, from_state, state=state, reason=reason, settled_at=now, lease_until=None)
+        moved = self._move(tx, row, from_state, state=ending("REJECTED"), reason=reason, settled_at=now, lease_until=None)
         if moved and from_state == "SENDING":
-            self._end_attempt(tx, row, "REJECTED", None, reason, now)
+            self._end_attempt(tx, row, "REJECTED", reason, now)
         return moved
 
-    def next_position(self, tx: Connection, row: LedgerRow, following: NewMessage, reason: str, now: int) -> bool:
-        """T5b: a definite no opens the next position of the list, chosen and rendered now."""
+    def next_position(self, tx: Connection, row: LedgerRow, from_state: str, following: NewMessage, reason: str, now: int) -> bool:
+        """T5b: a definite no (or, before the first byte, no way to the person) opens the next position, chosen and rendered now."""
         content = self._codec.encode("messages.content", row.user_id, dict(following.content))
+        before = self._codec.encode("attempts.content", row.user_id, dict(row.content))
         moved = self._move(
-            tx, row, "SENDING", state="PENDING", position=following.position, channel=following.channel, template=following.template,
-            content=content, not_before=now, lease_until=None, reason=reason,
+            tx, row, from_state, state="PENDING", position=following.position, channel=following.channel, template=following.template,
+            lane=lane_of("message", following.channel, row.user_id), content=content, not_before=following.not_before, lease_until=None,
+            due_at=following.not_before if following.not_before > now or from_state == "UNDELIVERED" else row.due_at, reason=reason,
         )  # fmt: skip
-        if moved:
-            self._end_attempt(tx, row, "REJECTED", None, reason, now)
+        if moved and from_state != "CLAIMED":
+            self._end_attempt(tx, row, "REJECTED", reason, now)
+            mine = (attempts.c.message_key == row.key) & (attempts.c.position == row.position)
+            tx.execute(update(attempts).where(mine).values(content=before))
         return moved
 
     def unknown(self, tx: Connection, row: LedgerRow, reason: str, now: int) -> bool:
         """T7: SENDING → UNKNOWN."""
-        moved = self._move(
-            tx, row, "SENDING", state="UNKNOWN", reason=reason, ambiguous=messages.c.ambiguous + 1, lease_until=None, not_before=now
+        guarded = update(messages).where(messages.c.key == row.key, messages.c.token == row.token, messages.c.state == "SENDING")
+        moved = tx.execute(
+            guarded.values(state="UNKNOWN", reason=reason, ambiguous=row.ambiguous + 1, lease_until=None, not_before=now)
+        ).rowcount == 1  # fmt: skip
+        if moved:
+            self._end_attempt(tx, row, "UNKNOWN", reason, now)
+        return moved
+
+    # --- receipts
+
+    def delivery_proven(self, tx: Connection, key: str, lane: str, *, delivered: bool, reason: str, now: int) -> bool:
+        """A receipt: states only climb, ACCEPTED < UNDELIVERED < DELIVERED. False when there was nothing to climb."""
+        state = "DELIVERED" if delivered else "UNDELIVERED"
+        below = (*PROVABLE, "ACCEPTED", *(("UNDELIVERED",) if delivered else ()))
+        mine = (messages.c.key == key) & (messages.c.lane == lane) & messages.c.state.in_(below)
+        values = {"state": state, "reason": None if delivered else reason, "lease_until": None}
+        moved = (
+            tx.execute(update(messages).where(mine).values(settled_at=func.coalesce(messages.c.settled_at, now), **values)).rowcount == 1
         )
         if moved:
-            self._end_attempt(tx, row, "UNKNOWN", None, reason, now)
+            open_ = (attempts.c.message_key == key) & (attempts.c.lane == lane) & attempts.c.state.in_((*BEGUN, "ACCEPTED", "UNDELIVERED"))
+            ended = {"ended_at": func.coalesce(attempts.c.ended_at, now), "settled_by": doubt_ended("receipt")}
+            tx.execute(update(attempts).where(open_).values(state=state, **ended))
         return moved
+
+    def row(self, tx: Connection, key: str) -> LedgerRow | None:
+        """One message."""
+        row = tx.execute(select(*COLUMNS).where(messages.c.key == key)).one_or_none()
+        return self._row(row) if row is not None else None
 
     # --- T9: the resolver
 
-    def unknowns(self, tx: Connection, now: int, limit: int) -> list[LedgerRow]:
-        """Unknown messages to settle now."""
-        query = select(*_COLUMNS).where(messages.c.state == "UNKNOWN", messages.c.not_before <= now).limit(limit)
+    def unknowns(self, tx: Connection, now: int, limit: int, besides: Sequence[str] = ()) -> list[LedgerRow]:
+        """Unknown messages to settle now, the longest waiting first, but for those of some lanes."""
+        query = select(*COLUMNS).where(IS_UNKNOWN, messages.c.not_before <= now).order_by(messages.c.not_before).limit(limit)
+        if besides:
+            query = query.where(messages.c.lane.not_in(besides))
         if not self._is_sqlite:
             query = query.with_for_update(skip_locked=True)
         return [self._row(row) for row in tx.execute(query)]
 
-    def resolve(self, tx: Connection, row: LedgerRow, state: str, reason: str, now: int, *, proven: bool = False) -> bool:
+    def resolve(self, tx: Connection, row: LedgerRow, state: str, reason: str, now: int, *, proven: bool = False, wait: int = 0) -> bool:
         """UNKNOWN → PENDING (the same key may be repeated, or it is `proven` not to be there) or ABANDONED."""
         if row.cancelled and state == "PENDING":
             state = "ABANDONED"
         settled = now if state == "ABANDONED" else None
         ambiguous = 0 if proven else row.ambiguous
-        moved = self._move(tx, row, "UNKNOWN", state=state, reason=reason, settled_at=settled, not_before=now, ambiguous=ambiguous)
+        guarded = update(messages).where(messages.c.key == row.key, messages.c.token == row.token, messages.c.state == "UNKNOWN")
+        moved = tx.execute(
+            guarded.values(state=state, reason=reason, settled_at=settled, not_before=now + wait, ambiguous=ambiguous)
+        ).rowcount == 1  # fmt: skip
         if moved and proven:  # else the attempt that does arrive later would end this one as accepted, too
-            self._end_attempt(tx, row, "REJECTED", None, reason, now)
+            for before in BEGUN:  # the reaper leaves the attempt of a dead sender SENDING
+                self._end_attempt(tx, row, "REJECTED", reason, now, before=before)
         return moved
 
     def look_again(self, tx: Connection, row: LedgerRow, at: int) -> None:
         """Nothing is known yet: ask again at an instant."""
         tx.execute(update(messages).where(messages.c.key == row.key, messages.c.state == "UNKNOWN").values(not_before=at))
 
-    def vendor_key_of(self, tx: Connection, row: LedgerRow) -> str | None:
-        """The vendor key of the latest attempt."""
-        query = select(attempts.c.vendor_key).where(attempts.c.message_key == row.key).order_by(attempts.c.id.desc()).limit(1)
+    def retries(self, tx: Connection, row: LedgerRow) -> int:
+        """How often the present position was put back for a reason of its own."""
+        mine = (attempts.c.message_key == row.key) & (attempts.c.position == row.position) & (attempts.c.state == "RETRY")
+        return int(tx.execute(select(func.count()).select_from(attempts).where(mine)).scalar_one())
+
+    def latest_attempts(self, tx: Connection, keys: Sequence[str], user_of: dict[str, str]) -> dict[str, AttemptRow]:
+        """The latest attempt of each of these messages; `user_of` says whose they are."""
+        if not keys:
+            return {}
+        columns = (attempts.c.message_key, attempts.c.position, attempts.c.vendor_key, attempts.c.lane, attempts.c.address,
+                   attempts.c.credit, attempts.c.started_at)  # fmt: skip
+        query = select(*columns).where(attempts.c.message_key.in_(keys)).order_by(attempts.c.id)
+        found: dict[str, AttemptRow] = {}
+        for row in tx.execute(query):
+            kept = AttemptRow(*row)
+            address = self._codec.decode("attempts.address", user_of[kept.message_key], kept.address) if kept.address else ""
+            found[kept.message_key] = replace(kept, address=address)
+        return found
+
+    def attempt_of(self, tx: Connection, lane: str, *, key: str, reference: str) -> str | None:
+        """The message of the attempt that a receipt speaks of: by our own key where it is echoed, else by the vendor's reference."""
+        query = select(attempts.c.message_key).where(attempts.c.lane == lane).order_by(attempts.c.id.desc()).limit(1)
+        query = query.where(attempts.c.message_key == key) if key else query.where(attempts.c.reference == reference)
         return tx.execute(query).scalar_one_or_none()
 
     def first_attempt_at(self, tx: Connection, row: LedgerRow) -> int | None:
@@ -282,57 +346,50 @@ class Ledger:
         return tx.execute(select(func.min(attempts.c.started_at)).where(mine)).scalar_one_or_none()
 
     def _move(self, tx: Connection, row: LedgerRow, from_state: str, **values: Any) -> bool:
-        guarded = update(messages).where(messages.c.key == row.key, messages.c.token == row.token, messages.c.state == from_state)
-        return tx.execute(guarded.values(**values)).rowcount == 1
+        """Compare and set. What a sender itself knows counts also when a reaper was faster: then it takes the doubt back."""
+        states = BEGUN if from_state == "SENDING" else (from_state,)
+        guarded = update(messages).where(messages.c.key == row.key, messages.c.token == row.token, messages.c.state.in_(states))
+        return tx.execute(guarded.values(ambiguous=row.ambiguous, **values)).rowcount == 1
 
     @staticmethod
-    def _end_attempt(tx: Connection, row: LedgerRow, state: str, reference: str | None, reason: str | None, now: int) -> None:
-        ended = {"its_key": row.key, "its_state": state, "its_reference": reference, "its_reason": reason, "at": now}
-        tx.execute(_END_ATTEMPT, ended)
+    def _end_attempt(tx: Connection, row: LedgerRow, state: str, reason: str | None, now: int, *, before: str = "SENDING") -> None:
+        ended = {"its_key": row.key, "its_before": before, "its_state": state, "its_reference": None, "its_reason": reason, "at": now}
+        tx.execute(END_ATTEMPT, ended)
 
-    # --- reach: touches and budgets
+    # --- touches
 
     def touches(
         self, tx: Connection, user_ids: Sequence[str], since: int, *, started_only: bool, besides: str = ""
     ) -> dict[str, list[Touch]]:
-        """What counts for caps per recipient: everything planned or sent, or (at T3) only what has started; not `besides`."""
+        """What counts for caps per recipient: everything planned or sent, or (at T3) only what has begun; not `besides`.
+
+        A touch is of the time of its first intent; before that, of the time it is meant for.
+        """
         states = TOUCHED if started_only else (*TOUCHED, "PENDING", "CLAIMED")
-        query = select(messages.c.user_id, messages.c.created_at, messages.c.channel, messages.c.purpose, messages.c.topic).where(
-            messages.c.user_id.in_(user_ids), messages.c.created_at > since, messages.c.kind == "message", messages.c.state.in_(states),
-            messages.c.key != besides,
+        columns = (messages.c.user_id, messages.c.begun_at, messages.c.not_before, messages.c.channel, messages.c.purpose, messages.c.topic)
+        query = select(*columns).where(
+            messages.c.user_id.in_(user_ids), messages.c.kind == "message",
+            or_(messages.c.created_at > since - LONGEST_HOLD, messages.c.begun_at > since),
+            messages.c.state.in_(states), messages.c.key != besides,
         )  # fmt: skip
         found: dict[str, list[Touch]] = {}
-        for user_id, at, channel, purpose, topic in tx.execute(query):
-            found.setdefault(user_id, []).append(Touch(at, channel, purpose, topic))
+        for user_id, begun_at, not_before, channel, purpose, topic in tx.execute(query):
+            at = begun_at if begun_at is not None else not_before
+            if at > since:
+                found.setdefault(user_id, []).append(Touch(at, channel, purpose, topic))
         return found
 
-    def set_budgets(self, tx: Connection, totals: dict[str, int | None]) -> None:
-        """Take the totals of config; what is reserved and issued stays."""
-        for benefit, total in totals.items():
-            statement = self._upsert(budgets).values(benefit=benefit, total=total)
-            tx.execute(statement.on_conflict_do_update(index_elements=["benefit"], set_={"total": total}))
-
-    def remaining(self, tx: Connection) -> dict[str, int]:
-        """Units left of each benefit that has a budget."""
-        query = select(budgets).where(budgets.c.total.is_not(None))
-        return {row.benefit: max(row.total - row.reserved - row.issued, 0) for row in tx.execute(query)}
-
-    def reserve(self, tx: Connection, benefit: str) -> bool:
-        """Take one unit; False when none is left. Never overshoots: the condition stands in the update."""
-        left = or_(budgets.c.total.is_(None), budgets.c.reserved + budgets.c.issued < budgets.c.total)
-        taken = tx.execute(update(budgets).where(budgets.c.benefit == benefit, left).values(reserved=budgets.c.reserved + 1))
-        return taken.rowcount == 1
-
-    def settle_budget(self, tx: Connection, benefit: str, *, issued: bool) -> None:
-        """A reserved unit was given, or goes back."""
-        given = {"issued": budgets.c.issued + 1} if issued else {}
-        tx.execute(
-            update(budgets).where(budgets.c.benefit == benefit, budgets.c.reserved > 0).values(reserved=budgets.c.reserved - 1, **given)
-        )
+    def on_the_way(self, tx: Connection, lane: str, user_ids: Sequence[str]) -> set[str]:
+        """Those of the users to whom something is being sent on a lane right now."""
+        query = select(messages.c.user_id).where(messages.c.lane == lane, messages.c.state == "SENDING", messages.c.user_id.in_(user_ids))
+        return set(tx.execute(query).scalars())
 
     # --- what there is to do
 
-    def next_work(self, tx: Connection) -> int | None:
-        """When the next message wants to be sent or settled."""
-        query = select(func.min(messages.c.not_before)).where(messages.c.state.in_(("PENDING", "UNKNOWN")))
-        return tx.execute(query).scalar_one_or_none()
+    def next_work(self, tx: Connection, lane: str | None = None) -> int | None:
+        """When the next message wants to be sent (of one lane), or, over all lanes, sent or settled."""
+        earliest = select(func.min(messages.c.not_before))
+        if lane is not None:
+            return tx.execute(earliest.where(IS_PENDING, messages.c.lane == lane)).scalar_one_or_none()
+        found = [tx.execute(earliest.where(state)).scalar_one_or_none() for state in (IS_PENDING, IS_UNKNOWN)]
+        return min((at for at in found if at is not None), default=None)

@@ -51,11 +51,15 @@ class People:
     # --- users
 
     def load_users(self, tx: Connection, user_ids: Sequence[str], *, lock: bool = False) -> dict[str, User]:
-        """The users that exist among these."""
+        """The users that exist among these; with `lock`, those whom nobody else works on right now."""
         query = select(*_USER).where(users.c.user_id.in_(user_ids))
         if lock and not self._is_sqlite:
-            query = query.order_by(users.c.user_id).with_for_update()
+            query = query.order_by(users.c.user_id).with_for_update(skip_locked=True)
         return {row[0]: user_of(row, self._codec, self._zone) for row in tx.execute(query)}
+
+    def existing(self, tx: Connection, user_ids: Sequence[str]) -> set[str]:
+        """Those of the users who are known."""
+        return set(tx.execute(select(users.c.user_id).where(users.c.user_id.in_(user_ids))).scalars()) if user_ids else set()
 
     def save_users(self, tx: Connection, changed: Sequence[User]) -> None:
         """Write users back; one that does not exist yet is made."""

@@ -1,13 +1,27 @@
 """What people ask: counts for status, a user's story, what is quarantined. Reads only."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, case, func, select
 
-from runtime.state import ENDED, STATUS_NAMES, LogEntry
+from runtime.state import ENDED, LIVE, STATUS_NAMES, LogEntry
 from runtime.store.codec import Codec
-from runtime.store.tables import budgets, enrolments, events, inbox, log, messages, quarantine, refusals, tallies, users
+from runtime.store.tables import (
+    attempts,
+    budgets,
+    consents,
+    enrolments,
+    events,
+    inbox,
+    log,
+    messages,
+    quarantine,
+    receipts,
+    refusals,
+    tallies,
+    users,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +35,7 @@ class Story:
     messages: list[dict[str, Any]]
     refusals: list[dict[str, Any]]
     events: list[dict[str, Any]]
+    consents: list[dict[str, Any]] = field(default_factory=list)
 
 
 class Reports:
@@ -109,6 +124,11 @@ class Reports:
                 select(messages).where((messages.c.user_id == user_id) | (messages.c.owner_id == user_id)).order_by(messages.c.created_at)
             )
         ]
+        self._with_attempts(tx, sent)
+        said = [
+            dict(row._mapping)  # noqa: SLF001
+            for row in tx.execute(select(consents).where(consents.c.user_id == user_id).order_by(consents.c.id))
+        ]
         refused = [
             {**dict(row._mapping), "why": self._codec.decode("refusals.why", user_id, row.why)}  # noqa: SLF001
             for row in tx.execute(select(refusals).where(refusals.c.user_id == user_id).order_by(refusals.c.last_at))
@@ -119,13 +139,59 @@ class Reports:
                 select(events).where(events.c.user_id == user_id, events.c.type != "$user").order_by(events.c.time, events.c.id)
             )
         ]
-        return Story(user_id, known, mine, lines, sent, refused, happened)
+        return Story(user_id, known, mine, lines, sent, refused, happened, said)
+
+    def _with_attempts(self, tx: Connection, sent: list[dict[str, Any]]) -> None:
+        """Give each message its attempts (with what settled those that nobody could tell the end of) and its receipts."""
+        users_ = {m["key"]: m["user_id"] for m in sent}
+        tries: dict[str, list[dict[str, Any]]] = {key: [] for key in users_}
+        for row in tx.execute(select(attempts).where(attempts.c.message_key.in_(users_)).order_by(attempts.c.id)):
+            attempt = {k: v for k, v in row._mapping.items() if k not in ("id", "message_key")}  # noqa: SLF001
+            for name in ("address", "content"):
+                text = attempt[name]
+                attempt[name] = self._codec.decode(f"attempts.{name}", users_[row.message_key], text) if text else None
+            tries[row.message_key].append(attempt)
+        heard: dict[str, list[dict[str, Any]]] = {key: [] for key in users_}
+        for row in tx.execute(select(receipts).where(receipts.c.message_key.in_(users_)).order_by(receipts.c.id)):
+            heard[row.message_key].append(
+                {"delivered": row.delivered, "code": row.code, "reason": row.reason, "received_at": row.received_at}
+            )  # fmt: skip
+        for message in sent:
+            message["attempted"], message["receipts"] = tries[message["key"]], heard[message["key"]]
+
+    def doubts(self, tx: Connection) -> dict[str, dict[str, int]]:
+        """Per lane: attempts whose end was unknown, by what settled them (`open`: not yet, `nobody`: given up)."""
+        joined = attempts.join(messages, messages.c.key == attempts.c.message_key)
+        how = case((attempts.c.settled_by.is_not(None), attempts.c.settled_by), (messages.c.state == "UNKNOWN", "open"),
+                   (messages.c.state == "ABANDONED", "nobody"), else_="repeat")  # fmt: skip
+        doubted = attempts.c.settled_by.is_not(None) | (attempts.c.state == "UNKNOWN")
+        query = select(attempts.c.lane, how, func.count()).select_from(joined).where(doubted).group_by(attempts.c.lane, how)
+        found: dict[str, dict[str, int]] = {}
+        for lane, settled_by, n in tx.execute(query):
+            found.setdefault(lane, {})[settled_by] = n
+        return found
+
+    def latest_record(self, tx: Connection) -> int | None:
+        """When the newest line of the log was written."""
+        return tx.execute(select(log.c.recorded_at).order_by(log.c.id.desc()).limit(1)).scalar_one_or_none()
+
+    def without_timer(self, tx: Connection, limit: int) -> list[dict[str, Any]]:
+        """Live enrolments with no timer, no grant or call open and nothing in the inbox: only an event can move them, if they await one."""
+        open_ = select(messages.c.key).where(messages.c.enrolment_id == enrolments.c.id, messages.c.kind != "message",
+                                             messages.c.state.in_(("PENDING", "CLAIMED", "SENDING", "UNKNOWN"))).exists()  # fmt: skip
+        waiting = select(inbox.c.id).where(inbox.c.user_id == enrolments.c.user_id).exists()
+        columns = (enrolments.c.user_id, enrolments.c.journey, enrolments.c.version_id, enrolments.c.state, enrolments.c.begun_at)
+        query = select(*columns).where(enrolments.c.status == LIVE, enrolments.c.due_at.is_(None), ~open_, ~waiting)
+        return [dict(row._mapping) for row in tx.execute(query.order_by(enrolments.c.id).limit(limit))]  # noqa: SLF001
 
     def received(self, tx: Connection, since: int, until: int) -> list[dict[str, Any]]:
         """Messages that were accepted in [since, until): who, from which step, with which template."""
         columns = (messages.c.user_id, messages.c.journey, messages.c.step, messages.c.template, messages.c.purpose)
         query = select(*columns).where(
-            messages.c.created_at >= since, messages.c.created_at < until, messages.c.kind == "message", messages.c.state == "ACCEPTED"
+            messages.c.created_at >= since,
+            messages.c.created_at < until,
+            messages.c.kind == "message",
+            messages.c.state.in_(("ACCEPTED", "DELIVERED")),
         )
         return [dict(row._mapping) for row in tx.execute(query.order_by(messages.c.created_at, messages.c.key))]  # noqa: SLF001
 

@@ -9,11 +9,15 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
+from runtime.store.budgets import Budgets
 from runtime.store.codec import Codec
+from runtime.store.contacts import Contacts
 from runtime.store.database import Database, StoreError
+from runtime.store.flow import Flow
 from runtime.store.inbox import Inbox
 from runtime.store.ledger import Ledger
 from runtime.store.people import People
+from runtime.store.receipts import Receipts
 from runtime.store.releases import Releases
 from runtime.store.reports import Reports
 from runtime.store.tables import metadata
@@ -30,7 +34,11 @@ class SqlStore:
         dialect, is_sqlite = database.engine.dialect, database.is_sqlite
         self.inbox = Inbox(codec, is_sqlite=is_sqlite)
         self.people = People(codec, zone, dialect, is_sqlite=is_sqlite)
-        self.ledger = Ledger(codec, dialect, is_sqlite=is_sqlite)
+        self.budgets = Budgets(is_sqlite=is_sqlite)
+        self.ledger = Ledger(codec, dialect, self.budgets, is_sqlite=is_sqlite)
+        self.flow = Flow(is_sqlite=is_sqlite)
+        self.contacts = Contacts(is_sqlite=is_sqlite)
+        self.receipts = Receipts(is_sqlite=is_sqlite)
         self.releases = Releases(is_sqlite=is_sqlite)
         self.reports = Reports(codec)
 

@@ -143,6 +143,7 @@ messages = Table(
     Column("visit", Integer, nullable=False),
     Column("position", Integer, nullable=False),
     Column("channel", String(64), nullable=False),
+    Column("lane", String(80), nullable=False, server_default=""),  # the adapter: sms, robot:NAME, grant:BENEFIT, call:ENDPOINT
     Column("template", String(64)),
     Column("purpose", String(16), nullable=False),
     Column("topic", String(64)),
@@ -152,6 +153,8 @@ messages = Table(
     Column("content", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("not_before", BigInteger, nullable=False),
+    Column("due_at", BigInteger, nullable=False, server_default="0"),  # lateness counts from here: a hold moves it, an outage does not
+    Column("begun_at", BigInteger),  # its first intent: from then on it is a touch
     Column("expires_at", BigInteger),
     Column("token", Integer, nullable=False, server_default="0"),
     Column("lease_until", BigInteger),
@@ -160,9 +163,13 @@ messages = Table(
     Column("cancelled", Boolean, nullable=False, server_default=text("false")),
     Column("reference", Text),
     Column("settled_at", BigInteger),
-    Index("messages_open", "state", "not_before",
-          postgresql_where=text("state IN ('PENDING','CLAIMED','SENDING','UNKNOWN')"),
-          sqlite_where=text("state IN ('PENDING','CLAIMED','SENDING','UNKNOWN')")),
+    Index("messages_pending", "lane", "not_before", postgresql_where=text("state = 'PENDING'"), sqlite_where=text("state = 'PENDING'")),
+    Index("messages_unknown", "not_before", postgresql_where=text("state = 'UNKNOWN'"), sqlite_where=text("state = 'UNKNOWN'")),
+    Index("messages_leased", "lease_until",
+          postgresql_where=text("lease_until IS NOT NULL"), sqlite_where=text("lease_until IS NOT NULL")),
+    Index("messages_expiring", "expires_at",
+          postgresql_where=text("state = 'PENDING' AND expires_at IS NOT NULL"),
+          sqlite_where=text("state = 'PENDING' AND expires_at IS NOT NULL")),
     Index("messages_of_user", "user_id", "created_at"),
     Index("messages_of_enrolment", "enrolment_id"),
 )  # fmt: skip
@@ -180,7 +187,13 @@ attempts = Table(
     Column("ended_at", BigInteger),
     Column("reference", Text),
     Column("reason", Text),
+    Column("lane", String(80), nullable=False, server_default=""),
+    Column("address", Text, nullable=False, server_default=""),
+    Column("credit", Text),  # the vendor template of which one subscription is reserved by this attempt
+    Column("content", Text),  # kept when the message went on to another position
+    Column("settled_by", String(16)),  # of one that was UNKNOWN: answer (a late one), lookup or receipt
     UniqueConstraint("message_key", "position", "n", name="attempts_once"),
+    Index("attempts_reference", "reference", postgresql_where=text("reference IS NOT NULL"), sqlite_where=text("reference IS NOT NULL")),
 )  # fmt: skip
 watches = Table(
     "watches", metadata,
@@ -229,4 +242,94 @@ quarantine = Table(
     Column("reason", Text, nullable=False),
     Column("body", Text, nullable=False),
     Column("received_at", BigInteger, nullable=False),
+)  # fmt: skip
+receipts = Table(
+    "receipts", metadata,
+    Column("id", BigId, primary_key=True),
+    Column("lane", String(80), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("reference", Text, nullable=False),
+    Column("delivered", Boolean, nullable=False),
+    Column("code", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("blames", String(16), nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    Column("message_key", Key),  # empty while nobody knows what it belongs to
+    UniqueConstraint("lane", "key", "reference", "delivered", name="receipts_once"),
+    Index("receipts_of_message", "message_key"),
+)  # fmt: skip
+heard = Table(
+    "heard", metadata,
+    Column("lane", String(80), nullable=False),
+    Column("id", Text, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("lane", "id"),
+)  # fmt: skip
+identities = Table(
+    "identities", metadata,
+    Column("kind", String(32), nullable=False),
+    Column("value", Text, nullable=False),
+    Column("user_id", Text, nullable=False),
+    PrimaryKeyConstraint("kind", "value", "user_id"),
+    Index("identities_of_user", "user_id"),
+)  # fmt: skip
+subscriptions = Table(
+    "subscriptions", metadata,
+    Column("address", Text, nullable=False),
+    Column("template_id", Text, nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("address", "template_id"),
+)  # fmt: skip
+consents = Table(
+    "consents", metadata,
+    Column("id", BigId, primary_key=True),
+    Column("user_id", Text, nullable=False),
+    Column("channel", String(64), nullable=False),
+    Column("purpose", String(16), nullable=False),
+    Column("granted", Boolean, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("wording", Text, nullable=False),
+    Column("said_at", BigInteger, nullable=False),
+    Column("recorded_at", BigInteger, nullable=False),
+    Index("consents_of_user", "user_id", "id"),
+)  # fmt: skip
+suppressions = Table(
+    "suppressions", metadata,
+    Column("channel", String(64), nullable=False),
+    Column("address", Text, nullable=False),
+    Column("purpose", String(16), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("channel", "address", "purpose"),
+)  # fmt: skip
+flow = Table(
+    "flow", metadata,
+    Column("lane", String(80), primary_key=True),
+    Column("next_at", BigInteger, nullable=False, server_default="0"),  # microseconds: when the next message is in time for the rate
+    Column("paused_until", BigInteger, nullable=False, server_default="0"),
+    Column("reason", Text, nullable=False, server_default=""),
+)  # fmt: skip
+circuits = Table(
+    "circuits", metadata,
+    Column("lane", String(80), nullable=False),
+    Column("template", String(64), nullable=False),  # empty: the whole channel
+    Column("code", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("opened_at", BigInteger, nullable=False),
+    Column("probe_at", BigInteger, nullable=False),
+    Column("probes", Integer, nullable=False, server_default="0"),
+    PrimaryKeyConstraint("lane", "template"),
+)  # fmt: skip
+tokens = Table(
+    "tokens", metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+)  # fmt: skip
+daemons = Table(
+    "daemons", metadata,
+    Column("id", Key, primary_key=True),
+    Column("started_at", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
 )  # fmt: skip

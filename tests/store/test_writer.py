@@ -116,7 +116,7 @@ def test_an_answer_comes_after_the_commit(store):
     future.add_done_callback(lambda _: seen.append(written(store)))
 
     future.result(10)
-    store.database.write(note(store, "b"))
+    store.database.submit(note(store, "b")).result(10)
 
     assert seen == [["a"]]
 
@@ -179,4 +179,4 @@ def test_closing_finishes_what_is_queued_and_refuses_what_comes_after(store):
     assert all(f.done() for f in futures)
     assert len(written(store)) == 20
     with pytest.raises(Closed):
-        store.database.write(note(store, "late"))
+        store.database.submit(note(store, "late")).result(10)
