@@ -3,10 +3,10 @@
 import gc
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from channels.message import Channel
-from channels.recording import RecordingChannel
+from runtime.adapters import StoredTokens, build_channels, flows
 from runtime.clock import Clock, SystemClock
 from runtime.deliver import Delivery
 from runtime.engine import Engine
@@ -51,21 +51,19 @@ def build_app(
     """
     gc.set_threshold(50_000, 20, 50)  # a batch makes many small objects that die with it: looking for circles early is waste
     zone, rules, world = project.zone, project.rules(), project.world()
+    if virtual:  # what people subscribed to is not known there: everybody who can be reached is
+        rules = replace(rules, counts_credits=False)
     clock = clock or (None if virtual else SystemClock())
     store = open_store(url or project.database_url, zone, mode, scratch=scratch)
     engine = Engine(store, world, zone, rules, virtual=virtual)
     pool = ThreadPoolExecutor(SENDERS, "journeyd-sender") if mode == "daemon" else None
-    delivery = Delivery(store, engine, channels if channels is not None else adapters(project), rules, zone, pool, clock)
+    if channels is None and mode == "reading":
+        channels = {}  # nothing is sent: no secret is needed
+    elif channels is None:
+        channels = build_channels(project, clock or SystemClock(), StoredTokens(store))
+    delivery = Delivery(store, engine, channels, rules, zone, pool, clock, flows(project))
     if mode != "reading":
         budgets = {name: section.budget for name, section in project.settings.benefits.items()}
-        store.database.write(lambda tx: store.ledger.set_budgets(tx, budgets))
+        store.database.write(lambda tx: store.budgets.set_totals(tx, budgets))
     engine.refresh()
     return App(project, store, engine, delivery, clock or SystemClock(), pool)
-
-
-def adapters(project: Project) -> dict[str, Channel]:
-    """The adapters that config names: channels by name, benefits as grant:NAME, endpoints as call:NAME."""
-    settings = project.settings
-    recording = RecordingChannel(project.recording_file, {name: s.reply for name, s in settings.endpoints.items()})
-    names = [*settings.channels, *(f"grant:{b}" for b in settings.benefits), *(f"call:{e}" for e in settings.endpoints)]
-    return dict.fromkeys(names, recording)

@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from runtime.policy import Reach
+from runtime.policy import Reach, addresses_of
 from runtime.session import Session, Tracked
 from runtime.state import ENDED, Event
 from runtime.store import SqlStore
@@ -37,6 +37,7 @@ class Writing:
 
     def __init__(self, store: SqlStore, tx: Any, now: int, *, virtual: bool) -> None:
         self.store, self.tx, self.now, self.virtual = store, tx, now, virtual
+        self.lanes: set[str] = set()  # of what was planned
 
     def write(self, work: Work) -> None:
         """Write everything, in an order that never meets a row that is not there yet."""
@@ -58,6 +59,7 @@ class Writing:
         if ended and any(t.versioned.journey.watches_others for t in written):
             store.people.unwatch(tx, ended)
         store.people.save_users(tx, [s.user for s in sessions if s.user_changed])
+        self._contacts(sessions)
         store.people.write_refusals(tx, [r for s in sessions for r in s.refusals])
         totals: Counter[tuple[str, int, str, str]] = Counter()
         for session in sessions:
@@ -72,6 +74,16 @@ class Writing:
         for enrolment_id in work.hold_back:
             store.people.hold_back(tx, enrolment_id)
         store.inbox.quarantine(tx, work.quarantined, self.now)
+
+    def _contacts(self, sessions: list[Session]) -> None:
+        contacts = self.store.contacts
+        for session in sessions:
+            if session.identified:
+                contacts.identify(self.tx, session.user.id, session.identified)
+        said = [consent for session in sessions for consent in session.consents]
+        if said:
+            addresses = {s.user.id: addresses_of(s.user.reach.get("identities", {})) for s in sessions if s.consents}
+            contacts.record(self.tx, said, addresses, self.now)
 
     def _add(self, tracked: Tracked) -> bool:
         parallel = tracked.versioned.journey.entry.mode == "parallel"
@@ -102,6 +114,7 @@ class Writing:
             for message in tracked.messages:
                 created = message.not_before if self.virtual else self.now
                 row = ledger.row_of(message, enrolment.id, enrolment.user_id, enrolment.journey, enrolment.version, created)
+                self.lanes.add(row["lane"])
                 if message.kind == "message":
                     plain.append(row)
                 elif not ledger.add_effect(self.tx, row):

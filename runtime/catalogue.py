@@ -79,6 +79,8 @@ def catalogue_of(release: Release | None, world: World, zone: ZoneInfo) -> Catal
         _index(catalogue, compiled)
         if compiled.journey.entry.form == "date":
             dated.append(compiled.journey.digest)
+    for listeners in (*catalogue.by_event.values(), *catalogue.by_segment.values(), catalogue.by_date):
+        listeners.sort(key=lambda v: -v.journey.journey.priority)  # of what one moment lets in, the more important asks the caps first
     catalogue.audience_digest = digest_of("\n".join([release.audience_digest, *dated]))  # what a user's next look depends on
     windows = dict(audience.windows)
     for compiled in catalogue.versions.values():

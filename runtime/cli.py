@@ -1,7 +1,10 @@
 """The command line. Data on stdout, progress and findings' counts on stderr; exit codes 0 ok, 1 findings or failure, 2 usage."""
 
 import getpass
+import os
 import sys
+import threading
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +14,7 @@ from cyclopts import App as CommandLine
 from cyclopts import Parameter
 from rich.console import Console
 
+from channels.message import Accepted
 from journeys.compiled import CompiledJourney
 from journeys.diagram import mermaid
 from journeys.errors import did_you_mean
@@ -21,11 +25,12 @@ from runtime.app import App, build_app
 from runtime.applying import Refused, apply, check_project, outcome_json
 from runtime.clock import SystemClock
 from runtime.control import ask, socket_path
-from runtime.demo import DAYS, live
+from runtime.doctor import Examined, examine_channels, examine_store
 from runtime.eventfile import to_stderr
 from runtime.explain import as_json, lines_of, story_of
 from runtime.newproject import ProjectExists, make_project, packaged_project
 from runtime.rehearse import check_tests
+from runtime.sendtest import send_one
 from runtime.settings import ConfigError, Project, load_project
 from runtime.simulate import CannotSimulate, simulate
 from runtime.status import whole_summary
@@ -110,19 +115,27 @@ def _reading_app(config: Path, database: str | None) -> App:
 
 
 @cli.command
-def demo(*, days: int = DAYS, database: str = "data/demo.db", json: Json = False) -> int:
+def demo(
+    *, days: int = 90, database: str = "data/demo.db",
+    vendors: Annotated[bool, Parameter(negative=(), help="every message goes to stand-ins of the vendors on 127.0.0.1")] = False,
+    json: Json = False,
+) -> int:  # fmt: skip
     """Let a small town live 90 days in virtual time, ending now, through the real engine.
 
-    Leaves data/demo.db, on which status, explain and run work (--database data/demo.db).
+    Leaves data/demo.db, on which status, explain and run work (--database data/demo.db). With --vendors the messages go through the
+    real adapters, and what the vendors' stand-ins took is compared with the ledger: exit code 1 when they contradict each other.
     """
+    from runtime.demo import live, vendors_table
+
     project = packaged_project(Path.cwd())
     checked = check_project(project)
     language = project.language()
     with show.progress(err, show.word("town", language), days) as advance:
-        lived = live(project, checked, Path(database), SystemClock().now(), advance, days)
+        lived = live(project, checked, Path(database), SystemClock().now(), advance, days, vendors=vendors)
+    code = OK if lived.audit is None or lived.audit.clean else FAILED
     if json:
-        _print_json({"journeys": lived.journeys, "events": lived.events, "users": lived.users, "stories": list(lived.stories)})
-        return OK
+        _print_json(lived.as_json())
+        return code
     out = show.paper()
     show.journeys_table(out, lived.journeys, language)
     app = build_app(project, url=_url(database))
@@ -131,10 +144,12 @@ def demo(*, days: int = DAYS, database: str = "data/demo.db", json: Json = False
             show.story(out, story_of(app.store, user_id), _lines(app, user_id), language, project.zone, most=14)
     finally:
         app.close()
+    if vendors:
+        vendors_table(out, lived, language)
     user = lived.stories[0] if lived.stories else "USER"
     commands = f"journeyd status --database {database}   journeyd explain {user} --database {database}   journeyd run --database {database}"
     out.print(show.word("demo_next", language, commands=commands), markup=False, soft_wrap=True)
-    return OK
+    return code
 
 
 @cli.command
@@ -236,7 +251,11 @@ def run_(*, config: Config = Path(), database: DatabasePath = None, log_json: An
     except BaseException:
         app.close()
         raise
-    return serve(app, as_json=log_json or not sys.stderr.isatty())
+    code = serve(app, as_json=log_json or not sys.stderr.isatty())
+    if any(thread.name.startswith("journeyd-") and not thread.daemon for thread in threading.enumerate()):
+        sys.stderr.flush()  # a vendor that thinks longer than a stop may take: its attempt is settled by the next start
+        os._exit(code)
+    return code
 
 
 def _first_release(app: App, project: Project) -> None:
@@ -304,6 +323,54 @@ def _lines(app: App, user: str) -> Any:
             for step in versioned.journey.steps.values():
                 places[row_id, step.id] = f"{versioned.journey.id}.yaml:{step.line}"
     return lines_of(story, places)
+
+
+@cli.command
+def doctor(*, config: Config = Path(), database: DatabasePath = None, json: Json = False) -> int:
+    """Try every channel's credentials and settings without messaging anyone; look at database, clock and stuck enrolments."""
+    project = _project(config, database)
+    clock = SystemClock()
+    with show.spinner(err, "doctor") as said:
+        found: list[Examined] = []
+        for thing in examine_channels(project, clock):
+            said(thing.where)
+            found.append(thing)
+    try:
+        app = _reading_app(config, database)
+    except (_Stop, StoreError) as error:
+        none_yet = isinstance(error, _Stop)  # no fault: a new project has none
+        text = error.text if isinstance(error, _Stop) else str(error)
+        found.append(Examined("database", "open", ok=none_yet, found=text))
+    else:
+        found += examine_store(app.store, app.engine, project, clock.now())
+        app.close()
+    if json:
+        _print_json([asdict(thing) for thing in found])
+    else:
+        show.examined(Console(highlight=False, soft_wrap=True), found)
+    return OK if all(thing.ok for thing in found) else FAILED
+
+
+@cli.command
+def send_test(
+    channel: str, address: str, *, template: str | None = None,
+    text: Annotated[str, Parameter(help="of a push, WeCom message or e-mail")] = "journeyd: 测试 / test",
+    data: Annotated[dict[str, str] | None, Parameter(help="template fields: --data.title 您好 --data.note 测试")] = None,
+    config: Config = Path(), json: Json = False,
+) -> int:  # fmt: skip
+    """Send one message to one address through a channel's adapter, past the ledger: to see that it arrives. Yours, please.
+
+    CHANNEL: wechat, sms, push, wecom, email, or robot:NAME. ADDRESS: an openid, a phone, a registration id, a member, an e-mail
+    address; for a robot its name.
+    """
+    project = load_project(config)
+    outcome = send_one(project, channel, address, template, text, data or {}, SystemClock())
+    name, details = type(outcome).__name__, {k: v for k, v in asdict(outcome).items() if v not in ("", {}, None)}
+    if json:
+        _print_json({"outcome": name, **details})
+    else:
+        show.paper().print(f"{name}: {', '.join(f'{k} {v}' for k, v in details.items())}", markup=False)
+    return OK if isinstance(outcome, Accepted) else FAILED
 
 
 @cli.command

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import secrets
 import signal
 import sys
 import threading
@@ -19,10 +20,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from journeys.localtime import to_datetime
+from runtime.alarms import Alarms
 from runtime.app import App
 from runtime.applying import apply, check_project, outcome_json
+from runtime.attempt import Delivered
 from runtime.control import listen, socket_path
+from runtime.hearing import Hearing
 from runtime.intake.http import Intake
+from runtime.lanes import Lanes
 from runtime.metrics import Metrics
 from runtime.store import DatabaseError
 from runtime.store.writer import Closed
@@ -33,14 +38,16 @@ STOP_SECONDS = 2  # for open requests; the whole stop takes less than five
 
 
 class Ticks:
-    """The engine's and the delivery's ticks: every second, at the next known time, and when something arrives."""
+    """The engine's ticks: every second, at the next known time, and when something arrives. Deliveries have their own threads (lanes)."""
 
     def __init__(self, app: App) -> None:
         self.app = app
-        self.counts: dict[str, int] = {"engine": 0, "deliver": 0, "failed": 0}
+        self.counts: dict[str, int] = {"engine": 0, "failed": 0}
+        self.lanes = Lanes(app.delivery, app.clock, secrets.token_hex(16), self._told)
+        self.alarms = Alarms(app)
         executors = {"default": ThreadPoolExecutor(4)}
         self.scheduler = BackgroundScheduler(executors=executors, timezone="UTC", job_defaults={"coalesce": True, "max_instances": 2})
-        self._again = {"engine": threading.Event(), "deliver": threading.Event()}
+        self._again = {"engine": threading.Event()}
         self._locks = {name: threading.Lock() for name in self._again}
         self._stopping = threading.Event()
         self.last_success: int = app.clock.now()
@@ -48,17 +55,17 @@ class Ticks:
     def start(self) -> None:
         """Begin to tick."""
         logging.getLogger("apscheduler").setLevel(logging.ERROR)
-        self.app.delivery.take_over(self.app.clock.now())
-        for name, tick in (("engine", self._engine), ("deliver", self._deliver)):
-            self.scheduler.add_job(self._run, "interval", seconds=REGULAR_SECONDS, args=[name, tick], id=name, misfire_grace_time=None)
+        self.lanes.start()
+        arguments = ["engine", self._engine]
+        self.scheduler.add_job(self._run, "interval", seconds=REGULAR_SECONDS, args=arguments, id="engine", misfire_grace_time=None)
         self.scheduler.start()
         self.wake("engine")
-        self.wake("deliver")
 
     def stop(self) -> None:
         """Let running ticks finish their batch; start no other."""
         self._stopping.set()
         self.scheduler.shutdown(wait=True)
+        self.lanes.stop()
 
     def wake(self, name: str = "engine", at: int | None = None) -> None:
         """Tick now, or at a known instant."""
@@ -108,28 +115,25 @@ class Ticks:
     def _engine(self, now: int) -> int:
         self.app.engine.refresh()
         worked = self.app.engine.tick(now)
-        if worked.total:
-            self.wake("deliver")
+        if worked.lanes:
+            self.lanes.wake(worked.lanes)
         if worked.quarantined:
             log.warning("records were quarantined", action="quarantined", count=worked.quarantined)
         self.last_success = now
         return worked.total
 
-    def _deliver(self, now: int) -> int:
-        done = self.app.delivery.tick(now)
+    def _told(self, done: Delivered) -> None:
+        """A lane has done something: outcomes of grants and calls may wait in the inbox, and somebody may have to be alarmed."""
         if done.total:
             log.info("messages were worked on", action="delivered", **done.counts)
-            self.wake("engine")  # outcomes of grants and calls wait in the inbox
-        return done.total
+            self.wake("engine")
+        for alarm in done.alarms:
+            self.alarms.raise_(alarm)
 
     def _sleep_until_next(self, name: str) -> None:
         app = self.app
         try:
-            if name == "engine":
-                at = app.engine.next_work()
-            else:
-                with app.store.database.reading() as tx:
-                    at = app.store.ledger.next_work(tx)
+            at = app.engine.next_work()
         except DatabaseError:
             return
         now = app.clock.now()
@@ -173,7 +177,8 @@ def web_app(app: App, ticks: Ticks, intake: Intake) -> Starlette:
             path.unlink(missing_ok=True)
         await asyncio.to_thread(ticks.stop)
 
-    routes = [*intake.routes(), Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics_text)]
+    hearing = Hearing(app, intake, lambda: ticks.wake("engine"))
+    routes = [*intake.routes(), *hearing.routes(), Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics_text)]
     application = Starlette(routes=routes, lifespan=lifespan)
     application.router.redirect_slashes = False
     return application
@@ -186,7 +191,12 @@ def _apply(app: App, author: str, message: str) -> dict[str, Any]:
 def configure_logs(*, as_json: bool) -> None:
     """One line per fact on stderr, each with a stable `action`; JSON where a machine reads it."""
     renderer: Any = (
-        structlog.processors.JSONRenderer(ensure_ascii=False) if as_json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        structlog.processors.JSONRenderer(ensure_ascii=False)
+        if as_json
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(),
+            exception_formatter=structlog.dev.plain_traceback,  # rich would print variables: tokens, phones
+        )
     )
     structlog.configure(
         processors=[

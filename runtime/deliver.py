@@ -1,358 +1,442 @@
 """Delivery: takes messages and effects from the ledger to the channels by the protocol of ARCHITECTURE.md (T1 to T11).
 
-Intent is durable before the first byte; what nobody can tell is UNKNOWN until it is settled.
+Three transactions per batch, with the vendor between the last two: claim (T1), begin (T3, durable before the first byte), finish
+(T4 to T7). The daemon runs them lane by lane (runtime/lanes.py), each lane with its own threads; `tick` runs them one after the other.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from channels.message import Accepted, Channel, Message, Outcome, Rejected, RetryLater, Unknown
-from journeys.compiled import SendSpec
-from journeys.duration import MINUTE, SECOND
+import structlog
+
+from channels.message import (
+    Accepted,
+    Channel,
+    Fault,
+    HearsBack,
+    IssuesKeys,
+    Key,
+    Outcome,
+    Rejected,
+    RetryLater,
+    TellsAtOnce,
+    Unknown,
+)
+from journeys.duration import HOUR, SECOND
+from runtime.attempt import Alarm, Attempt, Claimed, Delivered, LaneRules, Missing, storable
 from runtime.clock import Clock
 from runtime.engine import Engine
-from runtime.facts import UserFacts
-from runtime.policy import (
-    Drop,
-    Hold,
-    PersonReach,
-    Reach,
-    Rules,
-    Sending,
-    Touch,
-    UnknownReach,
-    address,
-    first_stop,
-    longest_cap,
-    may_send,
-    person_reach,
-    robot_reach,
-)
-from runtime.sending import Held, compose
-from runtime.state import NewMessage, User, stable_key
+from runtime.lastcheck import Go, LastCheck, Next, People, Stop, Verdict, Wait
+from runtime.policy import PersonReach, Rules, Touch, address
+from runtime.settling import DEADLINE, Settling
+from runtime.state import stable_key
 from runtime.store import SqlStore
-from runtime.store.codec import Unreadable
-from runtime.store.ledger import LedgerRow
+from runtime.store.flow import Circuit
+from runtime.store.ledger_rows import ROBOT, Intent, LedgerRow, Pick
 from runtime.store.writer import LEDGER
 
-LEASE = 60 * SECOND  # of a claim
-DEADLINE = 30 * SECOND  # no byte leaves for an attempt after this
-CUT_OFF = 60 * SECOND  # after the deadline: longer than any adapter's own timeout; then the sender counts as dead
-LOOK_AGAIN = 5 * SECOND
-KEY_LIFETIME = 8 * MINUTE  # within this, the same vendor key may be repeated
+log = structlog.get_logger("journeyd.deliver")
+LOOK_EVERY = SECOND // 4  # what another daemon has paused or held is seen after so long
+LEASE = 5 * SECOND  # of a claim: another daemon takes up what a dead one had claimed
+GRACE = 1 * SECOND  # beside the channel's own timeout: then the sender counts as dead
 BATCH = 200
-ROBOT = "robot:"
-
-
-@dataclass
-class Delivered:
-    """What a tick did, by outcome."""
-
-    counts: dict[str, int] = field(default_factory=dict)
-
-    def add(self, what: str, n: int = 1) -> None:
-        """Count."""
-        if n:
-            self.counts[what] = self.counts.get(what, 0) + n
-
-    @property
-    def total(self) -> int:
-        """How much there was to do."""
-        return sum(self.counts.values())
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """A claimed row whose intent is durable, with the message to hand over."""
-
-    row: LedgerRow
-    message: Message
-    deadline: int
+BUSY = 50  # milliseconds
+KEY_FRESH = 4 * HOUR  # an issued key lives from its issue, not from its first use
+NO_KEY = 5 * SECOND  # to wait for a vendor that issues no keys
+PROBE_AGAIN = 60 * SECOND  # when the answer of a probe never came
+LONGEST_BACKOFF = 64  # times the adapter's own delay
 
 
 class Delivery:
-    """Sends what is pending. `channels` by name; grants and calls have adapters under `grant:NAME` and `call:NAME`."""
+    """Sends what is pending. `channels` by lane: channel names, `robot:NAME`, `grant:NAME`, `call:NAME`; `flows` how fast each may go."""
 
     def __init__(
         self, store: SqlStore, engine: Engine, channels: Mapping[str, Channel], rules: Rules, zone: ZoneInfo,
-        pool: ThreadPoolExecutor | None = None, clock: Clock | None = None,
+        pool: ThreadPoolExecutor | None = None, clock: Clock | None = None, flows: Mapping[str, LaneRules] | None = None,
     ) -> None:  # fmt: skip
-        self.clock = clock
-        self.store, self.engine, self.channels, self.rules, self.zone, self.pool = store, engine, channels, rules, zone, pool
+        self.store, self.engine, self.channels, self.rules, self.pool, self.clock = store, engine, channels, rules, pool, clock
+        self.flows = flows or {}
+        self.check = LastCheck(store, engine, engine.reaching, rules, zone)
+        self.settling = Settling(store, engine, self.check, channels)
+        self._looked: dict[str, int] = {}  # when a lane was last seen to be neither paused nor held
+        self._keys: dict[str, list[tuple[str, int]]] = {}  # keys that a vendor issued, and when
+
+    # --- one round after the other: virtual time, tests, single commands
 
     def tick(self, now: int, limit: int = BATCH) -> Delivered:
-        """One round: reap, settle what is unknown, claim, intend, send, record."""
+        """One round over everything: rescue what is stuck, then claim, begin, send and finish."""
         done = Delivered()
-        if not self.engine.virtual:  # nobody dies and nothing stays unknown on a virtual clock
-            for what, n in self.store.database.write(lambda tx: self.store.ledger.reap(tx, now), LEDGER).items():
-                done.add(what, n)
-            self._resolve(now, limit, done)
-        claimed = self.store.database.write(
-            lambda tx: self.store.ledger.claim(tx, now, limit, now + LEASE, virtual=self.engine.virtual), LEDGER
-        )
-        if not claimed:
+        if self.engine.virtual:  # nobody dies on a virtual clock; what is unknown is settled by VirtualRun, which knows of it
+            rows = self.store.database.write(lambda tx: self.store.ledger.claim(tx, now, limit, now + LEASE, virtual=True), LEDGER)
+            self.round(Claimed(rows), now, done)
             return done
-        attempts = self.store.database.write(lambda tx: self._intend(tx, claimed, now, done), LEDGER)
-        outcomes = self._send(attempts)
-        self.store.database.write(lambda tx: self._record(tx, outcomes, now, done), LEDGER)
+        self.rescue(now, done)
+        self.resolve(now, limit, done)
+        for lane in (*self.channels, None):
+            claimed = self.store.database.write(lambda tx, lane=lane: self.claim(tx, lane, now, limit), LEDGER)  # type: ignore[misc]
+            self.round(claimed, now, done)
         return done
+
+    def round(self, claimed: Claimed, now: int, done: Delivered) -> None:
+        """Begin, send and finish what was claimed, one transaction after the other."""
+        if not claimed.rows:
+            return
+        self.fetch_keys(claimed.rows, now, done)
+        attempts = self.store.database.write(lambda tx: self.begin(tx, claimed, now, done), LEDGER)
+        outcomes = self._send(attempts)
+        self.store.database.write(lambda tx: self.finish(tx, outcomes, now, done), LEDGER)
+
+    def _send(self, attempts: list[Attempt]) -> list[tuple[Attempt, Outcome]]:
+        if self.pool is None or len(attempts) == 1:
+            return [(attempt, self.send_one(attempt)) for attempt in attempts]
+        return list(zip(attempts, self.pool.map(self.send_one, attempts), strict=True))
+
+    def _at(self, row: LedgerRow, now: int) -> int:
+        """The moment to act at: on a virtual clock the row's own."""
+        return row.not_before if self.engine.virtual else now
+
+    # --- rescue: T2, T7 of the dead, T9, T11
 
     def take_over(self, now: int) -> None:
         """At the start of the only daemon there can be (SQLite's lock file): whoever was sending is dead."""
         if self.store.database.is_sqlite:
             self.store.database.write(lambda tx: self.store.ledger.reap(tx, now, all_senders_dead=True), LEDGER)
 
-    def _at(self, row: LedgerRow, now: int) -> int:
-        """The moment to act at: on a virtual clock the row's own."""
-        return row.not_before if self.engine.virtual else now
+    def rescue(self, now: int, done: Delivered) -> None:
+        """Free what dead senders held; expire what is past its time."""
+        for what, n in self.store.database.write(lambda tx: self.store.ledger.reap(tx, now), LEDGER).items():
+            done.add(what, n)
+        self.store.database.write(lambda tx: self.settling.join_parked(tx, now), LEDGER)
+
+    def unknowns(self, now: int, limit: int, besides: Sequence[str] = ()) -> list[LedgerRow]:
+        """What is to be settled now, but for some lanes."""
+        with self.store.database.reading() as tx:
+            return self.store.ledger.unknowns(tx, now, limit, besides)
+
+    def resolve(self, now: int, limit: int, done: Delivered) -> None:
+        """Settle what is unknown, one after the other."""
+        for row in self.unknowns(now, limit):
+            self.resolve_one(row, now, done)
+
+    def resolve_one(self, row: LedgerRow, now: int, done: Delivered) -> None:
+        """Ask where there is somebody to ask, and settle."""
+        ledger = self.store.ledger
+        with self.store.database.reading() as tx:
+            attempt = ledger.latest_attempts(tx, [row.key], {row.key: row.user_id}).get(row.key)
+            begun = ledger.first_attempt_at(tx, row) or 0
+        if attempt is None:
+            return
+        found = self.settling.look_up(row, attempt, now)
+        what = self.store.database.write(lambda tx: self.settling.settle(tx, row, attempt, found, begun, now), LEDGER)
+        if what != "waiting":
+            done.add(what)
+
+    # --- T1
+
+    def claim(self, tx: Any, lane: str | None, now: int, room: int) -> Claimed:
+        """Claim up to `room` messages of a lane (None: of lanes that are not configured), as its rate and its circuits allow."""
+        ledger, flow = self.store.ledger, self.store.flow
+        if lane is None:
+            return Claimed(ledger.claim(tx, now, room, now + LEASE, Pick(besides=tuple(self.channels))))
+        rate = self.flows.get(lane, LaneRules()).rate
+        pick = Pick(lane, one_at_a_time=self.channels[lane].one_at_a_time)
+        open_: Sequence[Circuit] = ()
+        allowed, again_at = room, now
+        if rate is not None or now - self._looked.get(lane, 0) >= LOOK_EVERY:
+            allowed, again_at = flow.allow(tx, lane, room, rate, now)
+            if allowed <= 0:
+                return Claimed(again_at=again_at)
+            open_ = flow.circuits(tx, lane)
+            self._looked.pop(lane, None)
+            if not open_:
+                self._looked[lane] = now
+        whole = [circuit for circuit in open_ if not circuit.template]
+        holding = whole or open_  # a held template is not probed while its whole lane is held
+        probe = self._probe(tx, holding, pick, now)
+        rows = [probe] if probe is not None else []
+        probing = max(min((circuit.probe_at for circuit in holding), default=0), now + SECOND)
+        if not whole:
+            rows += ledger.claim(tx, now, allowed, now + LEASE, replace(pick, held=tuple(c.template for c in open_)))
+        flow.spend(tx, lane, len(rows), rate, now)
+        probes = frozenset({probe.key}) if probe is not None else frozenset()
+        return Claimed(rows, probes, probing if open_ and not rows else again_at)
+
+    def _probe(self, tx: Any, holding: Sequence[Circuit], pick: Pick, now: int) -> LedgerRow | None:
+        """The one message that tries whether what is held works again; None while it is too early, or nothing is there to send."""
+        for circuit in holding:
+            if circuit.probe_at > now:
+                continue
+            rows = self.store.ledger.claim(tx, now, 1, now + LEASE, replace(pick, only=circuit.template or None))
+            if rows and self.store.flow.take_probe(tx, circuit, now, now + PROBE_AGAIN):
+                return rows[0]
+            for row in rows:  # another daemon's probe is on its way
+                self.store.ledger.put_back(tx, row, "CLAIMED", now, "the channel is held")
+        return None
 
     # --- T3
 
-    def _intend(self, tx: Any, claimed: list[LedgerRow], now: int, done: Delivered) -> list[Attempt]:
-        people = self._reach(tx, claimed, now)
-        attempts: list[Attempt] = []
-        tick = now
-        busy = set() if self.engine.virtual else self.store.inbox.busy(tx, {u for row in claimed for u in (row.user_id, row.owner_id)})
-        for row in claimed:
+    def fetch_keys(self, rows: Sequence[LedgerRow], now: int, done: Delivered) -> None:
+        """Have a fresh key of the vendor's for each message of lanes that need one. Never inside a transaction.
+
+        A vendor that refuses us keys because of a fault holds the lane, as a refused message would.
+        """
+        wanted: dict[str, int] = {}
+        for row in rows:
+            wanted[row.lane] = wanted.get(row.lane, 0) + 1
+        for lane, n in wanted.items():
+            channel: Any = self.channels.get(lane)
+            known = self._keys[lane] = [(key, at) for key, at in self._keys.get(lane, []) if now - at < KEY_FRESH]
+            if isinstance(channel, IssuesKeys) and len(known) < n:
+                try:
+                    issued = channel.new_keys(n - len(known))
+                    if isinstance(issued, Fault):
+                        self.store.database.write(lambda tx, lane=lane, fault=issued: self._hold(tx, lane, "", fault, now, done), LEDGER)  # type: ignore[misc]
+                        continue
+                    known.extend((key, now) for key in issued)
+                except Exception as error:  # noqa: BLE001 - without keys nothing is begun; the messages wait
+                    log.warning("the vendor issues no keys", action="no_keys", lane=lane, error=type(error).__name__)
+
+    def begin(self, tx: Any, claimed: Claimed, now: int, done: Delivered) -> list[Attempt]:
+        """Ask once more, and make the intents of those that may go durable with the transaction."""
+        tick, rows, ledger = now, claimed.rows, self.store.ledger
+        people = self.check.reach(tx, rows, now)
+        busy = set() if self.engine.virtual else self.store.inbox.busy(tx, {u for row in rows for u in (row.user_id, row.owner_id)})
+        alone = self._on_the_way(tx, rows)
+        held = self._just_held(tx, [row for row in rows if row.key not in claimed.probes])
+        before = ledger.latest_attempts(tx, [r.key for r in rows if r.attempts], {r.key: r.user_id for r in rows})
+        intents: list[Intent] = []
+        for row in rows:
             now = self._at(row, tick)
-            if row.kind == "message" and (row.user_id in busy or row.owner_id in busy):
-                self.store.ledger.put_back(tx, row, "CLAIMED", now, "something about the user has just arrived")
+            wait = _not_yet(row, people, busy, set() if row.key in claimed.probes else held, alone)
+            if wait is not None:
+                ledger.put_back(tx, row, "CLAIMED", now + wait[0], wait[1])
                 continue
-            person, user = people[row.user_id]
-            decided = self._decide(tx, row, person, user, now)
-            if decided is not None:
-                done.add(decided)
+            if row.ambiguous and self._forgotten(tx, row, now):
+                self._abandon(tx, row, now, done)
                 continue
-            vendor_key = stable_key("vendor", row.key, str(row.position))
-            deadline = now + DEADLINE
-            if not self.store.ledger.intend(tx, row, vendor_key, now, deadline, CUT_OFF):
+            vendor_key = self._vendor_key(row, before.get(row.key))
+            if vendor_key is None:
+                ledger.put_back(tx, row, "CLAIMED", now + NO_KEY, "the vendor issues no key")
                 continue
+            verdict = self.check.ask(tx, row, people, now)
+            if not isinstance(verdict, Go):
+                done.add(self._decided_against(tx, row, verdict, now))
+                continue
+            self._use_key(row, vendor_key)
+            person = people[row.user_id][0]
             if row.kind == "message":
                 person.touches.append(Touch(now, row.channel, row.purpose, row.topic))
-            attempts.append(Attempt(row, self._message(row, vendor_key, address(person, row.channel) or "", now), deadline))
-        return attempts
+            intents.append(Intent(row, vendor_key, self._to(row, person), verdict.credit))
+        deadline = tick + DEADLINE
+        longest = max((self._channel(row).timeout for row in rows), default=0)
+        started = ledger.intend(tx, intents, tick, deadline, longest + GRACE)
+        for intent in intents:
+            if intent not in started:  # another has taken it over: what was reserved for it goes back
+                self.settling.give_back(tx, intent.row, intent.credit, intent.address, tick)
+                if intent.row.kind == "grant" and intent.row.attempts == 0:
+                    self.store.budgets.settle(tx, intent.row.channel, issued=False)
+        return [
+            Attempt(
+                replace(i.row, attempts=i.row.attempts + 1),
+                self.settling.message(i.row, i.vendor_key, i.address, self._at(i.row, tick)),
+                deadline, i.credit, i.row.key in claimed.probes,
+            )
+            for i in started
+        ]  # fmt: skip
 
-    def _decide(self, tx: Any, row: LedgerRow, person: PersonReach, user: User | None, now: int) -> str | None:
-        """Ask once more before the first byte; what was decided against it, or None to go."""
-        ledger = self.store.ledger
-        if row.cancelled:
-            ledger.set_aside(tx, row, "SUPPRESSED", "cancelled", now)
-            return "suppressed"
-        if isinstance(row.content, Unreadable):
-            return self._unreadable(tx, row, now)
-        if row.ambiguous and self._forgotten(tx, row, now):
-            ledger.set_aside(tx, row, "SUPPRESSED", "nobody can tell whether it arrived", now)
-            if row.kind != "message":
-                self._resume(tx, row, now, ok=False, reason="unknown", answer={})
-            return "abandoned"
-        if row.kind == "grant":
-            if row.attempts == 0 and not ledger.reserve(tx, row.channel):
-                self._settle_effect(tx, row, now, ok=False, reason="budget", from_state="CLAIMED")
-                return "rejected"
-            return None
+    @staticmethod
+    def _to(row: LedgerRow, person: PersonReach) -> str:
+        """Where the attempt goes: a message to the channel's address, a grant to the openid (WeChat's coupons need it), a call nowhere."""
         if row.kind == "call":
-            return None
-        try:
-            stop = self._stop(row, user, now)
-        except Exception:  # noqa: BLE001 - one user's broken profile never stops the others; what cannot be asked may not be sent
-            ledger.set_aside(tx, row, "SUPPRESSED", "invalid_content", now)
-            return "suppressed"
-        sending = Sending(row.channel, row.template, row.purpose, row.topic, self._between(row), row.expires_at, stop)
-        answer = may_send(self.rules, person, sending, now)
-        if isinstance(answer, Hold):
-            ledger.put_back(tx, row, "CLAIMED", answer.until, answer.reason)
-            return "held"
-        if isinstance(answer, Drop):
-            state = "EXPIRED" if answer.reason == "expired" else "SUPPRESSED"
-            ledger.set_aside(tx, row, state, answer.reason, now)
-            return state.lower()
-        return None
+            return ""
+        return address(person, row.channel if row.kind == "message" else "wechat") or ""
+
+    def _channel(self, row: LedgerRow) -> Channel:
+        everybody = self.channels.get(ROBOT) if row.lane.startswith(ROBOT) else None  # in rehearsals: any robot
+        return self.channels.get(row.lane) or everybody or Missing()
+
+    def _just_held(self, tx: Any, rows: Sequence[LedgerRow]) -> set[tuple[str, str]]:
+        """(lane, template) pairs that a fault has held since these were claimed."""
+        doubtful = {row.lane for row in rows if row.lane not in self._looked and row.lane in self.channels}
+        return {(c.lane, c.template) for lane in sorted(doubtful) for c in self.store.flow.circuits(tx, lane)}
+
+    def _on_the_way(self, tx: Any, rows: Sequence[LedgerRow]) -> set[tuple[str, str]]:
+        """(lane, user) pairs that must wait: another daemon claimed for the same person at the same moment."""
+        lanes = {row.lane for row in rows if self._channel(row).one_at_a_time}
+        return {
+            (lane, user_id)
+            for lane in sorted(lanes)
+            for user_id in self.store.ledger.on_the_way(tx, lane, sorted({row.user_id for row in rows if row.lane == lane}))
+        }
+
+    def _vendor_key(self, row: LedgerRow, before: Any) -> str | None:
+        """The same key as before where that is what protects a repeat, else a new one; None while the vendor issues none."""
+        channel = self._channel(row)
+        if before is not None and before.position == row.position and isinstance(channel.guarantee, Key):
+            return str(before.vendor_key)
+        if isinstance(channel, IssuesKeys):
+            known = self._keys.get(row.lane)
+            return known[0][0] if known else None
+        return stable_key("vendor", row.key, str(row.position))
+
+    def _use_key(self, row: LedgerRow, vendor_key: str) -> None:
+        """An issued key serves one attempt."""
+        if row.lane in self._keys:
+            self._keys[row.lane] = [(key, at) for key, at in self._keys[row.lane] if key != vendor_key]
 
     def _forgotten(self, tx: Any, row: LedgerRow, now: int) -> bool:
         """Whether the vendor may have forgotten the key of an attempt that nobody can tell the end of."""
-        channel = self._channel(row)
+        guarantee = self._channel(row).guarantee
         begun = self.store.ledger.first_attempt_at(tx, row)
-        return channel is not None and channel.guarantee == "key" and begun is not None and now + DEADLINE >= begun + KEY_LIFETIME
+        return isinstance(guarantee, Key) and begun is not None and now + DEADLINE >= begun + guarantee.lifetime
 
-    def _unreadable(self, tx: Any, row: LedgerRow, now: int) -> str:
-        if row.kind == "message":
-            self.store.ledger.set_aside(tx, row, "SUPPRESSED", "invalid_content", now)
-            return "suppressed"
-        self._settle_effect(tx, row, now, ok=False, reason="invalid_content", from_state="CLAIMED")
-        return "rejected"
+    def _abandon(self, tx: Any, row: LedgerRow, now: int, done: Delivered) -> None:
+        self.store.ledger.set_aside(tx, row, "SUPPRESSED", "nobody can tell whether it arrived", now)
+        if row.kind != "message":
+            self.settling.resume(tx, row, now, ok=False, reason="unknown", answer={})
+        done.add("abandoned")
 
-    def _between(self, row: LedgerRow) -> tuple[int, int] | None:
-        spec = self._spec(row)
-        return spec.between if spec is not None else None
-
-    def _spec(self, row: LedgerRow) -> SendSpec | None:
-        versioned = self.engine.version_of(row.version_id)
-        step = versioned.journey.steps.get(row.step) if versioned else None
-        return step.spec if step is not None and isinstance(step.spec, SendSpec) else None
-
-    def _stop(self, row: LedgerRow, user: User | None, now: int) -> str | None:
-        if row.purpose != "marketing" or user is None:
-            return None
-        audience = self.engine.catalogue.audience
-        return first_stop(audience.stops, UserFacts(audience, user, now))
-
-    def _reach(
-        self, tx: Any, rows: list[LedgerRow], now: int, *, lock: bool = True, besides: str = ""
-    ) -> dict[str, tuple[PersonReach, User | None]]:
-        ids = sorted({row.user_id for row in rows if not row.user_id.startswith(ROBOT)})
-        users = self.store.people.load_users(tx, ids, lock=lock)
-        span = longest_cap(self.rules)
-        touches = self.store.ledger.touches(tx, ids, now - span, started_only=True, besides=besides) if span else {}
-        found: dict[str, tuple[PersonReach, User | None]] = {}
-        for row in rows:
-            user = users.get(row.user_id)
-            if row.user_id.startswith(ROBOT):
-                found[row.user_id] = (robot_reach(row.user_id.removeprefix(ROBOT), self.zone), None)
-            elif row.user_id not in found:
-                try:
-                    person = person_reach(user or User(row.user_id, self.zone), self.rules, touches.get(row.user_id, []))
-                except ValueError:  # unreadable: who cannot be asked has not agreed to anything
-                    person, user = PersonReach(row.user_id, self.zone, assume_consent=frozenset()), None
-                found[row.user_id] = (person, user)
-        return found
-
-    def _message(self, row: LedgerRow, vendor_key: str, to: str, now: int) -> Message:
-        versioned = self.engine.version_of(row.version_id)
-        number = versioned.number if versioned else 0
-        return Message(row.key, vendor_key, now, row.kind, row.channel, to, row.user_id, row.journey, number, row.step, row.content)  # type: ignore[arg-type]
+    def _decided_against(self, tx: Any, row: LedgerRow, verdict: Verdict, now: int) -> str:
+        ledger = self.store.ledger
+        if isinstance(verdict, Wait):
+            ledger.put_back(tx, row, "CLAIMED", verdict.until, verdict.reason, held=True)
+            return "held"
+        if isinstance(verdict, Next):
+            ledger.next_position(tx, row, "CLAIMED", verdict.following, verdict.reason, now)
+            return "fell_through"
+        assert isinstance(verdict, Stop)  # noqa: S101 - a closed union
+        if row.kind != "message":
+            self.settling.effect_failed(tx, row, now, verdict.reason, "CLAIMED")
+            return "rejected"
+        ledger.set_aside(tx, row, verdict.state, verdict.reason, now)
+        return verdict.state.lower()
 
     # --- between the transactions: the channel
 
-    def _channel(self, row: LedgerRow) -> Channel | None:
-        return self.channels.get(row.channel if row.kind == "message" else f"{row.kind}:{row.channel}")
-
-    def _send(self, attempts: list[Attempt]) -> list[tuple[Attempt, Outcome]]:
-        if self.pool is None or len(attempts) == 1:
-            return [(attempt, self._send_one(attempt)) for attempt in attempts]
-        return list(zip(attempts, self.pool.map(self._send_one, attempts), strict=True))
-
-    def _send_one(self, attempt: Attempt) -> Outcome:
-        channel = self._channel(attempt.row)
-        if channel is None:
-            return Rejected("no_channel", f"{attempt.row.channel} is not configured any more")
+    def send_one(self, attempt: Attempt) -> Outcome:
+        """Hand a message over; never raises."""
         if self.clock is not None and self.clock.now() > attempt.deadline:  # another may take it for lost: it starts anew
-            return RetryLater(SECOND, "the attempt waited too long for a sender")
+            return RetryLater(SECOND, "the attempt waited too long for a sender", own=False)
         try:
-            return channel.send(attempt.message)
+            return storable(self._channel(attempt.row).send(attempt.message))
         except Exception as error:  # noqa: BLE001 - an adapter's bug must not be taken for a yes or a no
-            return Unknown(f"{type(error).__name__}: {error}")
+            return Unknown(type(error).__name__)  # its text may hold an address
 
     # --- T4 to T7
 
-    def _record(self, tx: Any, outcomes: list[tuple[Attempt, Outcome]], now: int, done: Delivered) -> None:
+    def finish(self, tx: Any, outcomes: Sequence[tuple[Attempt, Outcome]], now: int, done: Delivered) -> None:
+        """Write what came of attempts."""
+        plain: list[tuple[LedgerRow, str]] = []
         for attempt, outcome in outcomes:
-            done.add(self._record_one(tx, attempt.row, outcome, self._at(attempt.row, now)))
+            row = attempt.row
+            at = self._at(row, now)
+            if isinstance(outcome, Accepted) and row.kind == "message" and not self.engine.virtual:
+                plain.append((row, outcome.reference))
+                done.add("accepted")
+            else:
+                done.add(self._finish_safely(tx, attempt, outcome, at, done))
+            if attempt.probe and isinstance(outcome, Accepted | Rejected):
+                self._works_again(tx, row, row.template or "", done)
+            elif attempt.probe and isinstance(outcome, Fault) and outcome.scope == "template":  # the vendor listens again
+                self._works_again(tx, row, "", done)
+        self.store.ledger.accepted_together(tx, plain, now)
+        self._parked(tx, plain, now)
 
-    def _record_one(self, tx: Any, row: LedgerRow, outcome: Outcome, now: int) -> str:
-        ledger = self.store.ledger
+    def _parked(self, tx: Any, accepted: Sequence[tuple[LedgerRow, str]], now: int) -> None:
+        """Receipts that were faster than the answer."""
+        by_lane: dict[str, list[str]] = {}
+        for row, reference in accepted:
+            if isinstance(self.channels.get(row.lane), HearsBack):
+                by_lane.setdefault(row.lane, []).append(reference)
+        for lane, references in by_lane.items():
+            for kept in self.store.receipts.parked(tx, lane, references):
+                self.settling.join(tx, kept, now)
+
+    def _finish_safely(self, tx: Any, attempt: Attempt, outcome: Outcome, now: int, done: Delivered) -> str:
+        """One outcome that cannot be worked on costs its own message, never the others of the lane."""
+        try:
+            with tx.begin_nested():
+                return self._finish_one(tx, attempt, outcome, now, done)
+        except (ValueError, TypeError, KeyError) as error:
+            log.exception("an outcome could not be worked on", action="outcome_failed", lane=attempt.row.lane, key=attempt.row.key)
+            self.store.ledger.unknown(tx, attempt.row, f"its outcome could not be worked on: {type(error).__name__}", now)
+            return "unknown"
+
+    def _finish_one(self, tx: Any, attempt: Attempt, outcome: Outcome, now: int, done: Delivered) -> str:
+        ledger, row = self.store.ledger, attempt.row
         if isinstance(outcome, Accepted):
-            if ledger.accepted(tx, row, outcome.reference, now) and row.kind != "message":
-                self._note_outcome(tx, row, now, ok=True, reason="", answer=dict(outcome.answer))
+            self.settling.accepted(tx, row, outcome, now)
+            channel: Any = self._channel(row)
+            receipt = channel.receipt(attempt.message) if isinstance(channel, TellsAtOnce) else None
+            if receipt is not None:
+                self.settling.receipt(tx, row.lane, receipt, now + SECOND)  # a wait sees what comes after it has begun
             return "accepted"
-        if isinstance(outcome, RetryLater):
-            ledger.put_back(tx, row, "SENDING", now + max(outcome.after, SECOND), outcome.reason)
-            return "retried"
         if isinstance(outcome, Unknown):
             ledger.unknown(tx, row, outcome.reason, now)
             return "unknown"
+        if isinstance(outcome, RetryLater):
+            return self._retry(tx, attempt, outcome, now)
+        if isinstance(outcome, Fault):
+            again = now + outcome.after if self.engine.virtual else now  # where time is virtual nobody waits for a probe
+            if ledger.put_back(tx, row, "SENDING", again, f"{outcome.code} {outcome.reason}".strip(), own=False):
+                self.settling.give_back(tx, row, attempt.credit, attempt.message.address, now)
+            template = (row.template or "") if outcome.scope == "template" else ""
+            self._looked.pop(row.lane, None)
+            self._hold(tx, row.lane, template, outcome, now, done)
+            return "held"
+        return self._refused(tx, attempt, outcome, now)
+
+    def _hold(self, tx: Any, lane: str, template: str, fault: Fault, now: int, done: Delivered) -> None:
+        self._looked.pop(lane, None)
+        if self.store.flow.open_circuit(tx, lane, template, fault.code, fault.reason, now, fault.after):
+            done.alarms.append(Alarm(lane, template, fault.code, fault.reason, held=True))
+
+    def _retry(self, tx: Any, attempt: Attempt, outcome: RetryLater, now: int) -> str:
+        row, after = attempt.row, max(outcome.after, SECOND)
+        if outcome.whole_channel:
+            self.store.flow.pause(tx, row.lane, now + after, outcome.reason)
+            self._looked.pop(row.lane, None)
+        elif outcome.own:
+            after *= min(1 << self.store.ledger.retries(tx, row), LONGEST_BACKOFF)
+        own = outcome.own and not outcome.whole_channel
+        if self.store.ledger.put_back(tx, row, "SENDING", now + after, outcome.reason, own=own):
+            self.settling.give_back(tx, row, attempt.credit, attempt.message.address, now)
+        return "retried"
+
+    def _refused(self, tx: Any, attempt: Attempt, outcome: Rejected, now: int) -> str:
+        row, reason = attempt.row, f"{outcome.code} {outcome.reason}".strip()
         if row.kind != "message":
-            self._settle_effect(tx, row, now, ok=False, reason=outcome.code, from_state="SENDING")
+            self.settling.effect_failed(tx, row, now, outcome.code, "SENDING")
             return "rejected"
-        following = self._following(tx, row, now)
+        following = self.check.following(tx, row, now) if not row.ambiguous else None
         if following is not None:
-            ledger.next_position(tx, row, following, f"{outcome.code} {outcome.reason}".strip(), now)
-            return "fell_through"
-        ledger.rejected(tx, row, "SENDING", f"{outcome.code} {outcome.reason}".strip(), now)
-        return "rejected"
-
-    def _following(self, tx: Any, row: LedgerRow, now: int) -> NewMessage | None:
-        """The next position of the send's list, chosen and rendered now by the rule of the step itself."""
-        spec = self._spec(row)
-        versioned = self.engine.version_of(row.version_id)
-        if spec is None or versioned is None or spec.every or row.position + 1 >= len(spec.positions) or row.cancelled:
-            return None
-        enrolment = self.store.people.enrolment(tx, row.enrolment_id)
-        users = self.store.people.load_users(tx, [row.owner_id])
-        if enrolment is None or row.owner_id not in users:
-            return None
-        people = self._reach(tx, [row], now, lock=False, besides=row.key)  # the refused attempt is no touch
-        reach = Reach(self.rules, {user_id: person for user_id, (person, _) in people.items()})
-        context = enrolment.context
-        facts = UserFacts(self.engine.catalogue.audience, users[row.owner_id], now, reach=reach, entry=context.get("entry", {}),
-                          steps=context.get("steps", {}), purpose=versioned.journey.journey.purpose)  # fmt: skip
-        step = versioned.journey.steps[row.step]
-        start = row.position + 1
-        try:
-            made = compose(versioned.journey, step, spec, enrolment, facts, reach, row.visit, row.not_before, now, start)
-            if isinstance(made, Held):  # a window has closed meanwhile: it waits in the ledger, and is asked again then
-                made = compose(versioned.journey, step, spec, enrolment, facts, reach, row.visit, row.not_before, made.hold.until, start)
-        except UnknownReach:  # `to` names somebody else by now: a message does not change its recipient
-            return None
-        return made[0] if isinstance(made, list) and made[0].user_id == row.user_id else None
-
-    # --- effects
-
-    def _settle_effect(self, tx: Any, row: LedgerRow, now: int, *, ok: bool, reason: str, from_state: str) -> None:
-        if not self.store.ledger.rejected(tx, row, from_state, reason, now):
-            return  # a late no of an attempt that somebody else has taken over
-        if row.kind == "grant" and from_state == "SENDING" and not row.ambiguous:  # an unknown attempt keeps its unit
-            self.store.ledger.settle_budget(tx, row.channel, issued=False)
-        self._resume(tx, row, now, ok=ok, reason=reason, answer={})
-
-    def _note_outcome(self, tx: Any, row: LedgerRow, now: int, *, ok: bool, reason: str, answer: dict[str, Any]) -> None:
-        if row.kind == "grant":
-            self.store.ledger.settle_budget(tx, row.channel, issued=ok)
-        self._resume(tx, row, now, ok=ok, reason=reason, answer=answer)
-
-    def _resume(self, tx: Any, row: LedgerRow, now: int, *, ok: bool, reason: str, answer: dict[str, Any]) -> None:
-        payload = {"enrolment_id": row.enrolment_id, "step": row.step, "visit": row.visit, "ok": ok, "at": now,
-                   "reason": reason, "answer": answer}  # fmt: skip
-        self.store.inbox.add_note(tx, row.owner_id, "settled", payload, now)
-
-    # --- T9
-
-    def _resolve(self, now: int, limit: int, done: Delivered) -> None:
-        with self.store.database.reading() as tx:
-            unknown = self.store.ledger.unknowns(tx, now, limit)
-            keys = {row.key: self.store.ledger.vendor_key_of(tx, row) or "" for row in unknown}
-            begun = {row.key: self.store.ledger.first_attempt_at(tx, row) or 0 for row in unknown}
-        for row in unknown:
-            channel = self._channel(row)
-            if channel is None:
-                continue
-            message = self._message(row, keys[row.key], "", now)
-            found = channel.look_up(message) if channel.guarantee == "query" else Unknown()
-            self.store.database.write(
-                lambda tx, row=row, found=found, channel=channel: self._settle(  # type: ignore[misc]
-                    tx, row, found, channel, now, done, begun[row.key]
-                ),
-                LEDGER,
-            )
-
-    def _settle(
-        self, tx: Any, row: LedgerRow, found: Accepted | Rejected | Unknown, channel: Channel, now: int, done: Delivered, begun: int
-    ) -> None:
-        ledger = self.store.ledger
-        if isinstance(found, Accepted):
-            done.add(self._record_one(tx, row, found, now))
-        elif isinstance(found, Rejected):
-            ledger.resolve(tx, row, "PENDING", "the vendor never had it", now, proven=True)
-            done.add("resolved")
-        elif channel.guarantee == "key" and now + DEADLINE < begun + KEY_LIFETIME:
-            ledger.resolve(tx, row, "PENDING", "repeated with the same key", now)
-            done.add("resolved")
-        elif channel.guarantee == "query":
-            ledger.look_again(tx, row, now + LOOK_AGAIN)
+            what, moved = "fell_through", self.store.ledger.next_position(tx, row, "SENDING", following, reason, now)
         else:
-            ledger.resolve(tx, row, "ABANDONED", "nobody can tell whether it arrived", now)
-            done.add("abandoned")
-            if row.kind != "message":
-                self._resume(tx, row, now, ok=False, reason="unknown", answer={})
+            what, moved = "rejected", self.store.ledger.rejected(tx, row, "SENDING", reason, now)
+        if moved:
+            if outcome.blames != "credit":
+                self.settling.give_back(tx, row, attempt.credit, attempt.message.address, now)
+            self.settling.blame(tx, row, outcome.blames, outcome.code, attempt.message.address, now)
+        return what
+
+    def _works_again(self, tx: Any, row: LedgerRow, template: str, done: Delivered) -> None:
+        for circuit in self.store.flow.close_circuit(tx, row.lane, template):
+            done.alarms.append(Alarm(circuit.lane, circuit.template, circuit.code, circuit.reason, held=False))
+
+
+def _not_yet(
+    row: LedgerRow, people: People, busy: set[str], held: set[tuple[str, str]], alone: set[tuple[str, str]]
+) -> tuple[int, str] | None:
+    """Why a claimed message is put back, and for how many milliseconds; None when it may be asked about."""
+    if row.kind == "message" and (row.user_id in busy or row.owner_id in busy):
+        return 0, "something about the user has just arrived"
+    if row.user_id not in people:
+        return BUSY, "the user is being worked on"
+    if held & {(row.lane, ""), (row.lane, row.template or "")}:
+        return 0, "the channel is held"
+    if (row.lane, row.user_id) in alone:
+        return SECOND, "another message to the same address is on its way"
+    return None

@@ -4,7 +4,7 @@ It never sends and never sees a vendor; `now` is given with every call.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,7 +15,8 @@ from journeys.world import World
 from runtime.batches import Progress, Work, Writing
 from runtime.catalogue import Catalogue, Versioned, catalogue_of
 from runtime.facts import UserFacts
-from runtime.policy import PersonReach, Reach, Rules, longest_cap, person_reach
+from runtime.policy import PersonReach, Reach, Rules
+from runtime.reaching import Reaching
 from runtime.session import Rehearsal, Session, Tracked
 from runtime.state import ENDED, Arrived, Enrolment, Event, Fact, User
 from runtime.store import DatabaseError, SqlStore
@@ -37,6 +38,7 @@ class Worked:
     populated: int = 0
     entered: int = 0
     quarantined: int = 0
+    lanes: set[str] = field(default_factory=set)  # on which something was planned
 
     @property
     def total(self) -> int:
@@ -56,6 +58,7 @@ class Engine:
     ) -> None:
         self.virtual = virtual
         self.store, self.world, self.zone, self.rules, self.rehearsal = store, world, zone, rules, rehearsal
+        self.reaching = Reaching(store, rules, zone)
         self.catalogue = Catalogue(0, 0, catalogue_of(None, world, zone).audience, "", {}, {}, world, zone)
         self._version_ids: list[int] = []
         self._shares: dict[int, float] = {}
@@ -337,7 +340,7 @@ class Engine:
             open_ = people.open_enrolments(tx, user_ids, now)
         candidates = list(journeys) or self._candidates(events, timers=bool(claimed))
         past = people.past_entries(tx, user_ids, candidates) if candidates else {}
-        reach = Reach(self.rules, {}, self.store.ledger.remaining(tx), self.rehearsal.variants if self.rehearsal else {})
+        reach = Reach(self.rules, {}, self.store.budgets.remaining(tx), self.rehearsal.variants if self.rehearsal else {})
         reach.people.update(self._people(tx, now, frozenset(user_ids), known))
         load = partial(self._people, tx, now)
         work = Work(reach=reach)
@@ -371,17 +374,14 @@ class Engine:
         return sorted(found)
 
     def _people(self, tx: Any, now: int, user_ids: frozenset[str], known: dict[str, User] | None = None) -> dict[str, PersonReach]:
-        """What these users can be sent, from their rows and their touches."""
-        span = longest_cap(self.rules)
-        found = known if known is not None else self.store.people.load_users(tx, sorted(user_ids))
-        touches = self.store.ledger.touches(tx, sorted(user_ids), now - span, started_only=False) if span else {}
+        """What these users can be sent; one whose row cannot be read costs only who asks for it."""
+        rows = known if known is not None else self.store.people.load_users(tx, sorted(user_ids))
         people: dict[str, PersonReach] = {}
-        for user_id in user_ids:
-            try:
-                people[user_id] = person_reach(found.get(user_id) or User(user_id, self.zone), self.rules, touches.get(user_id, []))
-            except ValueError:  # unreadable: of a batch it is left out, and costs only who asks for it again
-                if known is None:
-                    raise
+        for user_id, reach in self.reaching.load(tx, user_ids, rows, now, started_only=False).items():
+            if isinstance(reach, PersonReach):
+                people[user_id] = reach
+            elif known is None:
+                raise reach
         return people
 
     def _look_back(self, batch: Batch, work: Work, now: int, done: Sequence[int] = ()) -> None:
@@ -426,7 +426,9 @@ class Engine:
         population: tuple[Population, Progress, int | None] | None = None,
     ) -> None:  # fmt: skip
         def unit(tx: Any) -> None:
-            Writing(self.store, tx, now, virtual=self.virtual).write(work)
+            writing = Writing(self.store, tx, now, virtual=self.virtual)
+            writing.write(work)
+            worked.lanes |= writing.lanes
             self.store.inbox.finish(tx, done)
             if population is not None:
                 row, progress, done_at = population

@@ -58,18 +58,25 @@ def as_json(story: Story, lines: list[Line], zone: ZoneInfo) -> dict[str, Any]:
              "why": line.why, "place": line.place}
             for line in lines
         ],
-        "messages": [_dated(m, zone) for m in story.messages],
+        "messages": [_delivery(m, zone) for m in story.messages],
+        "consents": [_dated(c, zone) for c in story.consents],
         "refusals": [_dated(r, zone) for r in story.refusals],
         "events": [_dated(e, zone) for e in story.events],
     }  # fmt: skip
 
 
 _INSTANTS = ("entered_at", "ended_at", "converted_at", "due_at", "begun_at", "goal_until", "created_at", "settled_at", "last_at", "time",
-             "received_at", "not_before", "expires_at")  # fmt: skip
+             "received_at", "not_before", "expires_at", "started_at", "deadline", "said_at", "recorded_at", "lease_until")  # fmt: skip
 
 
 def _dated(row: dict[str, Any], zone: ZoneInfo) -> dict[str, Any]:
     return {key: print_instant(value, zone) if key in _INSTANTS and isinstance(value, int) else value for key, value in row.items()}
+
+
+def _delivery(message: dict[str, Any], zone: ZoneInfo) -> dict[str, Any]:
+    """A message with everything that was tried and heard of it."""
+    tries, heard = message["attempted"], message["receipts"]
+    return {**_dated(message, zone), "attempted": [_dated(a, zone) for a in tries], "receipts": [_dated(r, zone) for r in heard]}
 
 
 def sentence(line: Line, language: Language, zone: ZoneInfo) -> str:

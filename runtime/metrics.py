@@ -11,7 +11,7 @@ from runtime.app import App
 
 
 class Metrics(Collector):
-    """enrolments and messages by state, the lag of due timers, the inbox, ticks."""
+    """Enrolments and messages by state, held channels, doubts, the lag of due timers, the inbox, ticks."""
 
     def __init__(self, app: App, ticks: Mapping[str, int]) -> None:
         self._app, self._ticks = app, ticks
@@ -33,17 +33,27 @@ class Metrics(Collector):
             enrolments = store.reports.enrolments_by_state(tx)
             ledger = store.reports.ledger_states(tx)
             lag, totals = store.reports.due_lag(tx, now), store.reports.totals(tx)
+            circuits, doubts = store.flow.circuits(tx), store.reports.doubts(tx)
         inside = GaugeMetricFamily("journeyd_enrolments", "Enrolments by journey and status.", labels=["journey", "status"])
         for (journey, status), n in enrolments.items():
             inside.add_metric([journey, status], n)
         messages = GaugeMetricFamily("journeyd_messages", "Rows of the ledger by kind and state.", labels=["kind", "state"])
         for (kind, state), n in ledger.items():
             messages.add_metric([kind, state], n)
+        held = GaugeMetricFamily("journeyd_channel_held", "Channels (or templates) held because of a fault.", labels=["lane", "template"])
+        for circuit in circuits:
+            held.add_metric([circuit.lane, circuit.template], 1)
+        doubted = GaugeMetricFamily("journeyd_doubts", "Attempts of unknown end, by what settled them.", labels=["lane", "settled_by"])
+        for lane, counts in doubts.items():
+            for settled_by, n in counts.items():
+                doubted.add_metric([lane, settled_by], n)
         ticks = CounterMetricFamily("journeyd_ticks", "Ticks by name; failed counts all that failed.", labels=["tick"])
         for name, n in self._ticks.items():
             ticks.add_metric([name], n)
         yield inside
         yield messages
+        yield held
+        yield doubted
         yield ticks
         yield GaugeMetricFamily("journeyd_due_lag_seconds", "How late the most overdue timer is.", value=lag / 1000)
         yield GaugeMetricFamily("journeyd_inbox_notes", "Accepted but not yet projected.", value=totals["inbox"])

@@ -59,6 +59,8 @@ class Rules:
     holdout: int = 0  # parts of 10,000
     assume_consent: frozenset[str] = frozenset({"service"})  # purposes allowed until somebody says no
     paused: frozenset[str] = frozenset()
+    template_ids: Mapping[str, str] = field(default_factory=dict)  # of wechat: our names → the vendor's ids, which credits are kept by
+    counts_credits: bool = False  # a wechat template without a known credit cannot be sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,9 @@ class Touch:
 
 @dataclass(slots=True)
 class PersonReach:
-    """What one recipient can be sent. `consents` by channel and purpose, `credits` by WeChat template (absent: not counted)."""
+    """What one recipient can be sent. `consents` by channel and purpose; `credits` by WeChat template (absent: none where they are
+    counted, else no limit); `suppressed` holds (channel, purpose) pairs that the address itself has refused.
+    """
 
     user_id: str
     zone: ZoneInfo
@@ -83,6 +87,8 @@ class PersonReach:
     touches: list[Touch] = field(default_factory=list)
     assume_consent: frozenset[str] = frozenset({"service"})
     is_person: bool = True
+    suppressed: frozenset[tuple[str, str]] = frozenset()
+    counts_credits: bool = False
 
 
 class UnknownReach(LookupError):
@@ -115,12 +121,17 @@ class Reach:
         return self.budgets.get(benefit, NO_BUDGET)
 
 
-def person_reach(user: User, rules: Rules, touches: list[Touch]) -> PersonReach:
-    """The reach that a user's own row holds."""
+def person_reach(
+    user: User, rules: Rules, touches: list[Touch], credits_: Mapping[str, int] | None = None,
+    suppressed: frozenset[tuple[str, str]] = frozenset(),
+) -> PersonReach:  # fmt: skip
+    """The reach of a user: what the row says, with touches, credits (by the vendor's template ids) and what addresses refused."""
     reach = user.reach
+    known = credits_ or {}
+    named = {name: known[id_] for name, id_ in rules.template_ids.items() if id_ in known}
     return PersonReach(
-        user.id, user.zone, reach.get("consents", {}), reach.get("identities", {}), reach.get("credits", {}), touches,
-        rules.assume_consent,
+        user.id, user.zone, reach.get("consents", {}), reach.get("identities", {}), named, touches, rules.assume_consent,
+        suppressed=suppressed, counts_credits=rules.counts_credits,
     )  # fmt: skip
 
 
@@ -164,8 +175,15 @@ class Drop:
     why: Mapping[str, Any] = field(default_factory=dict)
 
 
+def addresses_of(identities: Mapping[str, str]) -> dict[str, str]:
+    """Channel → address, of the identities that channels send to."""
+    return {channel: identities[kind] for channel, kind in ADDRESS_OF.items() if identities.get(kind)}
+
+
 def consented(person: PersonReach, channel: str, purpose: str) -> bool:
     """What the person said about this channel and purpose; unsaid, service is assumed and marketing is not."""
+    if (channel, purpose) in person.suppressed:
+        return False
     said = person.consents.get(channel)
     answer = said.get(purpose) if isinstance(said, dict) else said
     return purpose in person.assume_consent if answer is None else bool(answer)
@@ -187,9 +205,15 @@ def can_reach(person: PersonReach, channel: str, template: str | None, purpose: 
         return "no_consent"
     if address(person, channel) is None:
         return "unreachable"
-    if channel == "wechat" and template is not None and person.credits.get(template, 1) < 1:
+    if channel == "wechat" and template is not None and person.credits.get(template, 0 if person.counts_credits else 1) < 1:
         return "no_credit"
     return None
+
+
+def count_credit(person: PersonReach, channel: str, template: str | None) -> None:
+    """A message is planned: one credit less for what is planned after it."""
+    if channel == "wechat" and template is not None and template in person.credits:
+        person.credits = {**person.credits, template: person.credits[template] - 1}
 
 
 def may_send(rules: Rules, person: PersonReach, sending: Sending, now: int) -> SendNow | Hold | Drop:

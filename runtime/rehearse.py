@@ -5,12 +5,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from channels.message import Accepted, Channel, Message, Rejected
+from channels.message import Accepted, Channel, Guarantee, Message, Neither, Receipt, Rejected
 from channels.recording import SilentChannel
 from journeys.audience import Audience, Trait
 from journeys.check import Checked
 from journeys.compiled import CompiledJourney
-from journeys.duration import DAY, format_duration, parse_duration
+from journeys.duration import DAY, SECOND, format_duration, parse_duration
 from journeys.errors import Finding
 from journeys.localtime import print_instant
 from journeys.model import Expectation, JourneyTest
@@ -24,6 +24,7 @@ from runtime.session import Rehearsal
 from runtime.settings import Project
 from runtime.state import Event, Fact, User
 from runtime.store import open_store
+from runtime.store.ledger_rows import ROBOT
 from runtime.virtual import VirtualRun
 
 DEFAULT_START = "2026-12-01 10:00"
@@ -55,13 +56,28 @@ class Rehearsed:
 class _Refusing:
     """An adapter that always says no, for `benefits: fails` and `calls: fails`."""
 
-    guarantee = "key"
+    guarantee: Guarantee = Neither()
+    one_at_a_time = False
+    timeout = SECOND
 
     def send(self, message: Message) -> Rejected:  # noqa: ARG002 - always no
         return Rejected("fails", "the test says so")
 
     def look_up(self, message: Message) -> Accepted | Rejected:  # noqa: ARG002
         return Rejected("fails")
+
+
+class _Telling(SilentChannel):
+    """Accepts everything, and tells at once whether it was delivered where the test gives `receipts: {STEP: undelivered}`."""
+
+    def __init__(self, receipts: Mapping[str, str]) -> None:
+        super().__init__()
+        self._receipts = receipts
+
+    def receipt(self, message: Message) -> Receipt | None:
+        """What the test says about this step."""
+        said = self._receipts.get(message.step)
+        return Receipt(said == "delivered", key=message.key, code=said) if said is not None else None
 
 
 def rehearse(journey: CompiledJourney, audience: Audience, world: World, rules: Rules) -> list[Rehearsed]:
@@ -88,6 +104,9 @@ def check_tests(checked: Checked, project: Project, progress: Callable[[int], No
 class _Rehearsal:
     def __init__(self, journey: CompiledJourney, audience: Audience, world: World, rules: Rules, test: JourneyTest) -> None:
         self.journey, self.audience, self.test, self.zone = journey, audience, test, journey.zone
+        # without a subscription that the test gives, there is no limit; the templates' names stand for the vendor's ids
+        names = {t: t for t in world.channels.get("wechat", {})}
+        self.rules = rules = replace(rules, counts_credits=False, template_ids=names)
         start = parse_time(test.at or DEFAULT_START, self.zone)
         self.start = start if start is not None else 0
         self.user_id = str(test.user.get("id", "u1"))
@@ -101,15 +120,15 @@ class _Rehearsal:
 
     def _channels(self, world: World) -> dict[str, Channel]:
         given = self.test.given
-        channels: dict[str, Channel] = {name: SilentChannel() for name in world.channels}
+        channels: dict[str, Channel] = {name: _Telling(given.receipts) for name in (*world.channels, ROBOT)}
         for benefit in world.benefits:
-            channels[f"grant:{benefit}"] = _Refusing() if given.benefits.get(benefit) == "fails" else SilentChannel()  # type: ignore[assignment]
+            channels[f"grant:{benefit}"] = _Refusing() if given.benefits.get(benefit) == "fails" else SilentChannel()
         for endpoint in world.endpoints:
             answer = given.calls.get(endpoint, {})
             fails = answer == "fails"
-            channels[f"call:{endpoint}"] = _Refusing() if fails else SilentChannel({endpoint: dict(answer)})  # type: ignore[assignment,arg-type]
+            channels[f"call:{endpoint}"] = _Refusing() if fails else SilentChannel({endpoint: dict(answer)})  # type: ignore[arg-type]
         totals = dict.fromkeys(world.benefits, None) | {b: 0 for b, state in given.benefits.items() if state == "sold_out"}
-        self.store.database.write(lambda tx: self.store.ledger.set_budgets(tx, totals))
+        self.store.database.write(lambda tx: self.store.budgets.set_totals(tx, totals))
         return channels
 
     def run(self) -> Rehearsed:
@@ -127,8 +146,11 @@ class _Rehearsal:
     # --- the story
 
     def _begin(self) -> None:
-        user = self._user()
+        user, given, ids = self._user(), self.test.given.credits, self.rules.template_ids
+        openid = user.reach["identities"]["openid"]
         self.store.database.write(lambda tx: self.store.people.save_users(tx, [user]))
+        for template, n in given.items():
+            self.store.database.write(lambda tx, t=template, n=n: self.store.contacts.add_credit(tx, openid, ids.get(t, t), n, self.start))  # type: ignore[misc]
         entry = self.journey.entry
         data = self._typed(entry.events[0], self.test.entry) if entry.events else dict(self.test.entry)
         if entry.form == "event":
@@ -145,7 +167,7 @@ class _Rehearsal:
         for channel, said in given.consents.items():
             consents[channel] = {**consents.get(channel, {}), **said} if isinstance(said, dict) else {"service": said, "marketing": said}
         identities = {identity: f"{self.user_id}-{identity}" for identity in ADDRESS_OF.values()}
-        reach = {"consents": consents, "identities": identities, "credits": dict(given.credits)}
+        reach = {"consents": consents, "identities": identities}
         profile: dict[str, Any] = {"p": {}, "a": {}, "pin": {}, "t": sorted(given.tags)}
         user = User(self.user_id, self.zone, profile, reach, is_new=False, evaluated_at=self.start - 1, audience="rehearsal")
         for name, raw in self.test.user.items():

@@ -45,12 +45,16 @@ def compose(  # noqa: PLR0913, PLR0917 - a step at a moment
     stop = first_stop(facts.audience.stops, facts) if person_is_user and spec.purpose == "marketing" else None
     messages: list[NewMessage] = []
     met: list[tuple[str, str, Mapping[str, Any]]] = []
+    held: Hold | None = None
+    touched = len(recipient.touches)
     for index in range(start, len(spec.positions)):
         position = spec.positions[index]
         sending = Sending(position.channel, position.template, spec.purpose, spec.topic, spec.between, expires_at, stop)
         answer = may_send(reach.rules, recipient, sending, now)
         if isinstance(answer, Hold):
-            return messages or Held(answer, position.channel)
+            if not spec.every:
+                return Held(answer, position.channel)
+            held = held or answer  # of `reach: all`: what can go now goes, this one waits in the ledger
         if isinstance(answer, Drop):
             if answer.final:
                 return messages or Nothing(answer.reason, answer.why)
@@ -61,31 +65,22 @@ def compose(  # noqa: PLR0913, PLR0917 - a step at a moment
         except CannotRender as error:
             met.append((position.channel, "invalid_content", {"problem": str(error)}))
             continue
-        recipient.touches.append(Touch(now, position.channel, spec.purpose, spec.topic))
+        not_before = answer.until if isinstance(answer, Hold) else at
+        recipient.touches.append(Touch(max(now, not_before), position.channel, spec.purpose, spec.topic))
         suffix = (str(index),) if spec.every else ()
-        key = stable_key("message", enrolment.key, step.id, str(visit), *suffix)
-        priority = journey.journey.priority
         messages.append(
             NewMessage(
-                key,
-                "message",
-                step.id,
-                visit,
-                recipient.user_id,
-                position.channel,
-                position.template,
-                spec.purpose,
-                spec.topic,
-                priority,
-                index,
-                at,
-                expires_at,
+                stable_key("message", enrolment.key, step.id, str(visit), *suffix), "message", step.id, visit, recipient.user_id,
+                position.channel, position.template, spec.purpose, spec.topic, journey.journey.priority, index, not_before, expires_at,
                 content,
             )
-        )
+        )  # fmt: skip
         if not spec.every:
             break
     if messages:
+        if held is not None and all(message.not_before > at for message in messages):
+            del recipient.touches[touched:]
+            return Held(held, messages[0].channel)
         return messages
     reason = met[0][1] if met else "unreachable"
     return Nothing(reason, {"positions": [{"channel": c, "reason": r, **dict(w)} for c, r, w in met]})

@@ -23,6 +23,7 @@ from runtime.state import (
     LIVE,
     Arrived,
     Changed,
+    Consent,
     Due,
     Enrolment,
     Entered,
@@ -72,7 +73,7 @@ class Forwarded:
     event: Event | None = None
 
 
-LoadReach = Callable[[frozenset[str]], dict[str, PersonReach]]
+LoadReach = Callable[[frozenset[str], dict[str, User] | None], dict[str, PersonReach]]
 
 
 class Session:
@@ -92,6 +93,8 @@ class Session:
         self.tallies: Counter[tuple[str, int, str, str]] = Counter()
         self.user_changed = False
         self.system: list[Event] = []
+        self.consents: list[Consent] = []
+        self.identified: dict[str, str | None] = {}  # kinds that changed, with their values now
         self._note_journeys()
 
     def _note_journeys(self) -> None:
@@ -131,7 +134,7 @@ class Session:
         self._system_events(now)
 
     def record(self, payload: Mapping[str, Any], at: int, now: int) -> None:
-        """A user record: traits, tags, identities, consents, zone."""
+        """A user record: traits, tags, identities, consents, zone; also what vendors say about addresses and refusals."""
         self._baseline(at)
         self.catch_up(at, now)
         user, audience = self.user, self.catalogue.audience
@@ -140,23 +143,68 @@ class Session:
             user.zone = zone
         set_values(audience, user, payload.get("traits") or {})
         change_tags(user, payload.get("tags") or [], payload.get("remove_tags") or [])
-        for part in ("identities", "consents", "credits"):
-            given = payload.get(part)
-            if given:
-                user.reach[part] = _merged(user.reach.get(part, {}), given)
+        self._identify(payload.get("identities") or {}, payload.get("dead") or {}, at)
+        self._consent(payload.get("consents") or {}, str(payload.get("source", "")), at)
         self.user_changed = True
         self._refresh_reach()
         self.apply_to_all(Changed(at), now)
         self.evaluate(max(at, user.evaluated_at), now)
         self._system_events(now)
 
+    def _identify(self, given: Mapping[str, Any], dead: Mapping[str, str], at: int) -> None:
+        """Take identities (null forgets one) and drop addresses that a vendor calls dead, unless they have changed since."""
+        known = self.user.reach.get("identities", {})
+        gone = {kind: None for kind, value in dead.items() if known.get(kind) == value}
+        self.log.extend(LogEntry(at, "address_dropped", "", {"kind": kind}) for kind in gone)
+        changes = {**given, **gone}
+        if changes:
+            self.user.reach["identities"] = _merged(known, changes)
+            self.identified |= changes
+
+    def _consent(self, given: Mapping[str, Mapping[str, Any]], source: str, at: int) -> None:
+        """Take what the user said, the latest saying first; a yes to a no and a no to a yes are facts that journeys may use."""
+        if not given:
+            return
+        said_at: dict[str, int] = dict(self.user.reach.get("said", {}))
+        consents = {channel: dict(purposes) for channel, purposes in self.user.reach.get("consents", {}).items()}
+        for channel, purposes in given.items():
+            for purpose, answer in purposes.items():
+                said = answer if isinstance(answer, dict) else {"granted": answer}
+                granted, when = bool(said["granted"]), int(said.get("at") or at)
+                who, wording = str(said.get("source") or source), str(said.get("wording") or "")
+                consent = Consent(self.user.id, channel, purpose, granted, who, wording, when)
+                self.consents.append(consent)
+                name = f"{channel}.{purpose}"
+                if when < said_at.get(name, 0):
+                    continue
+                before = consents.setdefault(channel, {}).get(purpose)
+                consents[channel][purpose], said_at[name] = granted, when
+                if before is not granted:
+                    self._consent_changed(consent, at)
+        self.user.reach["consents"], self.user.reach["said"] = consents, said_at
+
+    def _consent_changed(self, consent: Consent, at: int) -> None:
+        why = {"channel": consent.channel, "purpose": consent.purpose, "source": consent.source}
+        self.log.append(LogEntry(at, "consent_given" if consent.granted else "consent_withdrawn", "", why))
+        if not consent.granted:
+            data = {"channel": consent.channel, "purpose": consent.purpose}
+            name = f"consent_withdrawn:{consent.channel}.{consent.purpose}@{consent.said_at}"
+            self.system.append(Event(name, "consent_withdrawn", self.user.id, at, at, data))
+
     def _refresh_reach(self) -> None:
+        """What can be sent follows the row; another address has other credits and refusals."""
         person = self.reach.people.get(self.user.id)
-        if person is not None:
-            person.zone = self.user.zone
-            person.consents = self.user.reach.get("consents", {})
-            person.addresses = self.user.reach.get("identities", {})
-            person.credits = self.user.reach.get("credits", {})
+        if person is None:
+            return
+        if self.identified:
+            loaded = self.load_reach(frozenset({self.user.id}), {self.user.id: self.user}).get(self.user.id)
+            if loaded is not None:
+                loaded.touches = person.touches
+                self.reach.people[self.user.id] = loaded
+            return
+        person.zone = self.user.zone
+        person.consents = self.user.reach.get("consents", {})
+        person.addresses = self.user.reach.get("identities", {})
 
     def settled(self, payload: Mapping[str, Any], now: int) -> None:
         """The outcome of a grant or call of one of this user's enrolments."""
@@ -227,13 +275,17 @@ class Session:
     # --- decisions
 
     def _arrived(self, event: Event, now: int) -> None:
-        for tracked in list(self.tracked):
+        for tracked in self._by_priority():
             if event.type in tracked.versioned.journey.awaited or tracked.versioned.journey.exits or _waits_when(tracked):
                 self.apply(tracked, Arrived(event), now)
 
+    def _by_priority(self) -> list[Tracked]:
+        """The enrolments, the more important first: it asks the caps first."""
+        return sorted(self.tracked, key=lambda t: -t.versioned.journey.journey.priority)
+
     def apply_to_all(self, stimulus: Stimulus, now: int) -> None:
         """Give a stimulus to every enrolment."""
-        for tracked in list(self.tracked):
+        for tracked in self._by_priority():
             self.apply(tracked, stimulus, now)
 
     def apply(self, tracked: Tracked, stimulus: Stimulus, now: int) -> None:
@@ -243,7 +295,7 @@ class Session:
             decision = decide(journey, audience, tracked.enrolment, self.user, self.reach, stimulus, now)
             if not isinstance(decision, NeedsReach):
                 break
-            self.reach.people.update(self.load_reach(decision.user_ids))
+            self.reach.people.update(self.load_reach(decision.user_ids, None))
         if decision is None:
             return
         before = tracked.enrolment

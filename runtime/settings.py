@@ -2,19 +2,34 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_type_hints
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from channels.sms.rules import RULES
+from channels.wechat.fields import KINDS, check_value, kind_of
 from journeys.duration import parse_duration, parse_window
 from journeys.errors import Language
 from journeys.localtime import zone_named
 from journeys.model import Percent, Window
 from journeys.values import ValueType
 from journeys.world import MessageTemplate, World
+from runtime import vendor_settings
 from runtime.policy import Cap, Rules
+from runtime.vendor_settings import (
+    SECRET_VALIDATOR,
+    AdaptersSection,
+    Benefit,
+    ChannelsSection,
+    Endpoint,
+    Robot,
+    SecretSource,
+    Section,
+    SubscribeSection,
+    Url,
+)
 
 CONFIG_FILE = "config.toml"
 CHANNEL_NAMES = ("wechat", "sms", "push", "wecom", "email")
@@ -38,22 +53,6 @@ def _span(text: str) -> str:
     return text
 
 
-def _secret(text: str) -> str:
-    if not text.startswith(("env:", "file:")):
-        msg = "expected env:NAME or file:PATH; secrets never stand in the file itself"
-        raise ValueError(msg)
-    return text
-
-
-SecretSource = Annotated[str, AfterValidator(_secret)]
-
-
-class Section(BaseModel):
-    """A table of config.toml whose keys are all known."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
 class DefinitionsSection(Section):
     """Where the journey files are."""
 
@@ -72,6 +71,7 @@ class ServerSection(Section):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     body_limit: Annotated[int, Field(ge=1024, le=64 * 1024 * 1024)] = 1024 * 1024
+    public_url: Url | None = None  # where vendors reach this daemon from outside; some sign their receipts over it
 
 
 class SourceSection(Section):
@@ -87,54 +87,6 @@ class IntakeSection(Section):
     sources: dict[str, SourceSection] = Field(default_factory=dict)
 
 
-class TemplateSection(Section):
-    """A template that the vendor keeps: its id, its purpose, our field names with the vendor's."""
-
-    id: str
-    purpose: Literal["marketing", "service"]
-    fields: dict[str, str] = Field(default_factory=dict)
-
-
-class ChannelSection(Section):
-    """A channel, its adapter and its templates."""
-
-    adapter: Literal["recording"] = "recording"
-    templates: dict[str, TemplateSection] = Field(default_factory=dict)
-
-
-class RecordingSection(Section):
-    """The recording adapter's file."""
-
-    file: str = "data/outbox.jsonl"
-
-
-class AdaptersSection(Section):
-    """Keys of the adapters themselves."""
-
-    recording: RecordingSection = RecordingSection()
-
-
-class BenefitSection(Section):
-    """A benefit; the budget counts grants, of all journeys together (none written: no limit)."""
-
-    adapter: Literal["recording"] = "recording"
-    budget: Annotated[int, Field(ge=0)] | None = None
-
-
-class EndpointSection(Section):
-    """An endpoint of the operator's: the declared types of its answer, and what the recording adapter answers."""
-
-    adapter: Literal["recording"] = "recording"
-    answer: dict[str, Literal["text", "number", "boolean", "time", "list"]] = Field(default_factory=dict)
-    reply: dict[str, Any] = Field(default_factory=dict)
-
-
-class RobotSection(Section):
-    """A group robot."""
-
-    adapter: Literal["recording"] = "recording"
-
-
 class CapSection(Section):
     """At most `max` messages per `per`, of a channel, a purpose or a topic."""
 
@@ -143,6 +95,12 @@ class CapSection(Section):
     channel: Literal["wechat", "sms", "push", "wecom", "email"] | None = None
     purpose: Literal["marketing", "service"] | None = None
     topic: str | None = None
+
+
+class AlarmsSection(Section):
+    """Who is told when a channel is held because of a fault: a group robot of [robots]."""
+
+    robot: str | None = None
 
 
 class PolicySection(Section):
@@ -164,12 +122,31 @@ class Settings(BaseSettings):
     database: DatabaseSection = DatabaseSection()
     server: ServerSection = ServerSection()
     intake: IntakeSection = IntakeSection()
-    channels: dict[Literal["wechat", "sms", "push", "wecom", "email"], ChannelSection] = Field(default_factory=dict)
+    channels: ChannelsSection = ChannelsSection()
     adapters: AdaptersSection = AdaptersSection()
-    benefits: dict[str, BenefitSection] = Field(default_factory=dict)
-    endpoints: dict[str, EndpointSection] = Field(default_factory=dict)
-    robots: dict[str, RobotSection] = Field(default_factory=dict)
+    benefits: dict[str, Benefit] = Field(default_factory=dict)
+    endpoints: dict[str, Endpoint] = Field(default_factory=dict)
+    robots: dict[str, Robot] = Field(default_factory=dict)
+    alarms: AlarmsSection = AlarmsSection()
     policy: PolicySection = PolicySection()
+
+
+def field_problem(field: str, text: str) -> str | None:
+    """What WeChat would say against a text in one of its fields; nothing for a field whose type is not known."""
+    kind = kind_of(field)
+    return check_value(kind, text) if kind in KINDS else None
+
+
+def _secret_keys() -> frozenset[str]:
+    """The names of all keys that hold secrets, in every section."""
+    sections = [cls for cls in vars(vendor_settings).values() if isinstance(cls, type) and issubclass(cls, Section)]
+    written = {
+        name for cls in sections for name, hint in get_type_hints(cls, include_extras=True).items() if SECRET_VALIDATOR in repr(hint)
+    }
+    return frozenset({*written, "secrets"})
+
+
+SECRET_KEYS = _secret_keys()
 
 
 class Project:
@@ -231,11 +208,16 @@ class Project:
         """The names that journeys may use."""
         settings = self.settings
         channels = {
-            name: {t: MessageTemplate(s.purpose, s.fields) for t, s in section.templates.items()}
-            for name, section in settings.channels.items()
+            name: {t: MessageTemplate(s.purpose, s.fields, s.text) for t, s in section.templates.items()}
+            for name, section in settings.channels.written().items()
         }
         endpoints: dict[str, dict[str, ValueType]] = {name: dict(section.answer) for name, section in settings.endpoints.items()}
-        return World(channels, frozenset(settings.benefits), endpoints, frozenset(settings.robots))  # type: ignore[arg-type]
+        sms = settings.channels.sms
+        quiet = parse_window(settings.policy.quiet_hours) if settings.policy.quiet_hours else None
+        return World(
+            channels, frozenset(settings.benefits), endpoints, frozenset(settings.robots), field_problem=field_problem,
+            sms_rules=RULES[sms.adapter] if sms is not None else None, quiet_hours=quiet,
+        )  # fmt: skip
 
     def rules(self) -> Rules:
         """The project's policy."""
@@ -245,7 +227,10 @@ class Project:
             for c in policy.caps
         )
         quiet = parse_window(policy.quiet_hours) if policy.quiet_hours else None
-        return Rules(quiet, caps, round(float(policy.holdout.removesuffix("%")) * 100))
+        wechat = self.settings.channels.wechat
+        ids = {name: template.id for name, template in wechat.templates.items()} if wechat is not None else {}
+        holdout = round(float(policy.holdout.removesuffix("%")) * 100)
+        return Rules(quiet, caps, holdout, template_ids=ids, counts_credits=isinstance(wechat, SubscribeSection))
 
     def language(self) -> Language:
         """The language of texts for people: config's, else the locale's."""
@@ -286,10 +271,17 @@ def load_project(path: Path) -> Project:
 
 
 def _line(file: Path, detail: Any) -> str:
-    key = ".".join(str(part) for part in detail["loc"])
+    parts = [str(part) for part in detail["loc"]]
+    if parts[0] in ("channels", "benefits", "endpoints", "robots") and len(parts) > 3:  # noqa: PLR2004 - pydantic puts the adapter in between
+        del parts[2]
+    key = ".".join(parts)
+    if detail["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        adapters = detail["ctx"].get("expected_tags", "")
+        expected = f"expected one of {adapters}" if adapters else 'expected an adapter, such as adapter = "recording"'
+        return f"{file}: {key}.adapter: {expected}; found {detail['ctx'].get('tag', 'none')}"
     if detail["type"] == "extra_forbidden":
         return f"{file}: unknown key {key}; remove it or correct its name"
-    is_secret = "secrets" in detail["loc"]  # what was written there by mistake is not repeated in a terminal or a log
+    is_secret = not SECRET_KEYS.isdisjoint(parts)  # what was written there by mistake is not repeated in a terminal or a log
     found = "" if is_secret or detail["type"] == "missing" else f", found {detail['input']!r}"
     message = detail["msg"].removeprefix("Value error, ")
     return f"{file}: {key}: {message[0].lower()}{message[1:]}{found}"

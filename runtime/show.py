@@ -12,11 +12,12 @@ from rich.table import Table
 
 from journeys.errors import Finding, Language
 from journeys.localtime import print_instant
+from runtime.doctor import Examined
 from runtime.explain import Line, grounds, sentence
 from runtime.store.reports import Story
 from runtime.texts import reason, word
 
-__all__ = ["findings", "instant", "journeys_table", "paper", "progress", "spinner", "status", "story", "word"]
+__all__ = ["examined", "findings", "instant", "journeys_table", "paper", "progress", "spinner", "status", "story", "word"]
 
 
 def paper() -> Console:
@@ -108,7 +109,21 @@ def _message(message: dict[str, Any], language: Language) -> str:
     state = message["state"] + (f" ({reason(message['reason'], language)})" if message["reason"] else "")
     content = message["content"]
     texts = [str(v) for v in (content.get("data") or content.get("params") or content).values() if isinstance(v, str | int)]
-    return f"{state}: {' / '.join(texts)}"
+    return f"{state}: {' / '.join(texts)}{_attempts(message, language)}"
+
+
+def _attempts(message: dict[str, Any], language: Language) -> str:
+    """What was tried, where it was not simply accepted: a doubt and what settled it, a refusal, the receipt."""
+    parts = []
+    for attempt in message["attempted"]:
+        doubt = word(f"settled_{attempt['settled_by']}", language) if attempt["settled_by"] else ""
+        if doubt or attempt["state"] in ("UNKNOWN", "REJECTED", "RETRY"):
+            parts.append(f"{attempt['lane']} {attempt['state']} {attempt['reason'] or ''} {doubt}".strip())
+    parts += [
+        f"{word('receipt_yes' if r['delivered'] else 'receipt_no', language)} {r['code']} {r['reason']}".strip()
+        for r in message["receipts"]
+    ]
+    return f" [{'; '.join(parts)}]" if parts else ""
 
 
 def status(console: Console, summary: dict[str, Any], language: Language, zone: ZoneInfo) -> None:
@@ -124,6 +139,7 @@ def status(console: Console, summary: dict[str, Any], language: Language, zone: 
     if summary["stages"]:
         console.print("  ".join(f"{name} {n:,}" for name, n in summary["stages"].items()))
     console.print("  ".join(f"{name} {n:,}" for name, n in summary["ledger"].items()))
+    _flow(console, summary, language, zone)
     table = Table()
     for key in ("journey", "inside", "entered", "messages", "suppressed", "converted", "ended"):
         table.add_column(word(key, language), overflow="fold", justify="right" if key in ("inside", "entered", "converted") else "left")
@@ -140,3 +156,27 @@ def status(console: Console, summary: dict[str, Any], language: Language, zone: 
     console.print(table)
     for row in summary["quarantine"]:
         console.print(f"[yellow]quarantined[/yellow] {row['kind']} {escape(row['user_id'])}: {escape(row['reason'])}")
+
+
+def examined(console: Console, found: Sequence[Examined]) -> None:
+    """One line per thing that `doctor` looked at; what to do stands below what is not well."""
+    for thing in found:
+        mark = "[green]ok[/green]  " if thing.ok else "[red]bad[/red] "
+        console.print(f"{mark}{escape(thing.where)}: {escape(thing.what)}: {escape(thing.found)}")
+        if thing.cure:
+            console.print(f"      → {escape(thing.cure)}", style="dim" if thing.ok else "")
+
+
+def _flow(console: Console, summary: dict[str, Any], language: Language, zone: ZoneInfo) -> None:
+    """What is held, paused or in doubt."""
+    for circuit in summary["held"]:
+        what = circuit["lane"] + (f" ({circuit['template']})" if circuit["template"] else "")
+        since, probe = print_instant(circuit["opened_at"], zone), print_instant(circuit["probe_at"], zone)
+        console.print(f"[red]{escape(word('channel_held', language, what=what, since=since, probe=probe))}[/red]"
+                      f" {escape(circuit['code'])} {escape(circuit['reason'])}")  # fmt: skip
+    for lane, pause in summary["paused"].items():
+        text = word("channel_pauses", language, what=lane, until=print_instant(pause["until"], zone))
+        console.print(f"[yellow]{escape(text)}[/yellow] {escape(pause['reason'])}")
+    for lane, counts in summary["unknown"].items():
+        shown = "  ".join(f"{word(f'settled_{how}', language)} {n:,}" for how, n in sorted(counts.items()))
+        console.print(word("doubts", language, lane=lane, shown=shown))

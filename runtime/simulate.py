@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from channels.recording import SilentChannel
 from journeys.check import Checked
 from journeys.duration import DAY, HOUR
+from runtime.adapters import silent_channels
 from runtime.app import App, build_app
 from runtime.applying import Refused, apply
 from runtime.eventfile import BadRows, read_events, read_users
@@ -64,14 +64,6 @@ def simulate(
             app.close()
     result.seconds = time.perf_counter() - began
     return result
-
-
-def silent_channels(project: Project) -> dict[str, SilentChannel]:
-    """Channels that accept everything: the ledger itself is the record."""
-    settings = project.settings
-    silent = SilentChannel({name: section.reply for name, section in settings.endpoints.items()})
-    names = [*settings.channels, *(f"grant:{b}" for b in settings.benefits), *(f"call:{e}" for e in settings.endpoints)]
-    return dict.fromkeys(names, silent)
 
 
 def window_of(checked: Checked) -> int:

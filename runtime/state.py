@@ -214,6 +214,19 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
+class Consent:
+    """What a person said once about one channel and purpose; `said_at` is when, `wording` which version of the question."""
+
+    user_id: str
+    channel: str
+    purpose: str
+    granted: bool
+    source: str
+    wording: str
+    said_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Entered:
     """A new enrolment, and the live ones that it replaces (mode: restart)."""
 

@@ -1,5 +1,6 @@
 """Counts for people and machines: the same summary for `status`, `demo` and `simulate`."""
 
+from dataclasses import asdict
 from typing import Any
 
 from runtime.store import SqlStore
@@ -71,6 +72,9 @@ def whole_summary(store: SqlStore, now: int) -> dict[str, Any]:
             "ledger": {f"{kind}.{state}": n for (kind, state), n in sorted(ledger.items())},
             "budgets": reports.budgets(tx),
             "quarantine": reports.quarantined(tx, 5),
+            "unknown": reports.doubts(tx),
+            "held": [asdict(circuit) for circuit in store.flow.circuits(tx)],
+            "paused": {lane: {"until": until, "reason": why} for lane, (until, why) in store.flow.pauses(tx, now).items()},
         }
         release = store.releases.current(tx)
     body["release"] = None if release is None else {

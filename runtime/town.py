@@ -3,8 +3,9 @@
 Everything follows from a seed: the same seed and the same messages give the same town.
 """
 
+import hashlib
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +15,26 @@ from runtime.state import Event
 ITEMS = [("88", "车厘子", "水果", 39.9), ("12", "土鸡蛋", "蛋奶", 19.9), ("31", "五常大米", "粮油", 49.0), ("7", "时令青菜", "蔬菜", 6.9),
          ("55", "鲜牛奶", "蛋奶", 12.9), ("64", "红富士苹果", "水果", 16.8), ("21", "冷鲜五花肉", "肉禽", 28.5), ("90", "手工水饺", "速食", 22.0)]  # fmt: skip
 SURNAMES = "王李张刘陈杨赵黄周吴"
+ASKED = 3  # templates that WeChat's page shows at once
+ACCEPTED, REJECTED = 0.72, 0.08  # of the templates that a page asks for; the others are closed without an answer
+UNDELIVERED, ANSWERED_R = 0.07, 0.15  # of short messages; of those for marketing
 SITES = ["幸福里南门", "阳光花园东门", "翠湖苑菜鸟站", "和平小区超市"]
+
+
+def share(*parts: object) -> float:
+    """A number in [0, 1) that follows from the parts: the same story in whatever order things happen."""
+    digest = hashlib.blake2b(":".join(map(str, parts)).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64
+
+
+def gets_lost(seed: int, message: str) -> bool:
+    """Whether a short message never arrives: the phone is off, the number is given up."""
+    return share(seed, "lost", message) < UNDELIVERED
+
+
+def answers_r(seed: int, message: str) -> bool:
+    """Whether the answer to a marketing short message is R: no more of these."""
+    return share(seed, "r", message) < ANSWERED_R
 
 
 @dataclass
@@ -103,6 +123,18 @@ class Town:
             self._live(person, number, midnight, events)
         self._groups(number, midnight, events)
         return sorted(events, key=lambda event: event.time)
+
+    # --- what people tap
+
+    def choices(self, order: Event, templates: Sequence[str]) -> dict[str, bool]:
+        """What she says when the page that follows an order asks for three templates: yes, no, or (left out) nothing.
+
+        The first of the templates is asked for after every order, the others in turn.
+        """
+        first, *others = templates
+        others.sort(key=lambda template: share(self.seed, "asked", order.id, template))
+        said = {template: share(self.seed, "said", order.id, template) for template in (first, *others[: ASKED - 1])}
+        return {template: drawn < ACCEPTED for template, drawn in said.items() if drawn < ACCEPTED + REJECTED}
 
     # --- what people do
 

@@ -284,7 +284,7 @@ class Walk:
             return self._failed_at_once(step, f"invalid_content: {error}")
         key = stable_key("call", self.enrolment.key, step.id, str(visit))
         timeout = max(spec.timeout, MINUTE)
-        raise self._open_effect(step, "call", key, visit, self.enrolment.user_id, spec.endpoint, {"body": body}, timeout)
+        raise self._open_effect(step, "call", key, visit, self.enrolment.user_id, spec.endpoint, body, timeout)
 
     def _open_effect(
         self, step: CompiledStep, kind: Any, key: str, visit: int, user_id: str, channel: str, content: dict[str, Any], timeout: int

@@ -92,7 +92,7 @@ class Shop:
         self.project: Project = load_project(folder)
         self.clock = VirtualClock(now)
         self.vendor = FakeVendor("key")
-        names = (*self.project.settings.channels, *(f"grant:{b}" for b in self.project.settings.benefits))
+        names = (*self.project.settings.channels.written(), *(f"grant:{b}" for b in self.project.settings.benefits))
         channels: dict[str, Channel] = dict.fromkeys(names, self.vendor)  # type: ignore[arg-type]
         self.app: App = build_app(self.project, "daemon", url=url, clock=self.clock, channels=channels)
         self.woken = 0

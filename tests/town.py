@@ -8,7 +8,7 @@ from textwrap import dedent, indent
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from channels.message import Accepted, Message, Outcome, Rejected, Unknown
+from channels.message import Accepted, Guarantee, Key, Message, Neither, Outcome, Query, Rejected, Unknown
 from journeys.audience import Audience, compile_audience
 from journeys.compile import LANGUAGE_VERSION, compile_journey, digest_of
 from journeys.compiled import CompiledJourney
@@ -253,11 +253,18 @@ def refused(made: Entered | Refusal) -> str:
     return made.reason
 
 
+GUARANTEES: dict[str, Guarantee] = {"query": Query(0, 30 * DAY), "key": Key(8 * MINUTE), "neither": Neither()}
+
+
 class FakeVendor:
     """A channel that does what it is told: `answers` are given in turn (the last for ever), what it got is in `got`."""
 
-    def __init__(self, guarantee: str = "query", *answers: Outcome | Exception, found: Accepted | Rejected | Unknown | None = None) -> None:
-        self.guarantee = guarantee
+    def __init__(
+        self, guarantee: str = "query", *answers: Outcome | Exception, found: Accepted | Rejected | Unknown | None = None,
+        one_at_a_time: bool = False,
+    ) -> None:  # fmt: skip
+        self.guarantee = GUARANTEES[guarantee]
+        self.one_at_a_time, self.timeout = one_at_a_time, 5 * SECOND
         self.answers = list(answers)
         self.found = found
         self.got: list[Message] = []
@@ -321,7 +328,7 @@ class Town:
 
     def budget(self, **totals: int | None) -> None:
         """Set the totals of benefits."""
-        self.store.database.write(lambda tx: self.store.ledger.set_budgets(tx, dict(totals)))
+        self.store.database.write(lambda tx: self.store.budgets.set_totals(tx, dict(totals)))
 
     def settle_people(self, *users: User, now: int = NOON - DAY) -> None:
         """Write users as they are, known under the present audience."""

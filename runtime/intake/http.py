@@ -66,27 +66,33 @@ class Intake:
         """User records."""
         return await self._post(request, "users")
 
-    async def _post(self, request: Request, what: str) -> Response:
+    async def signed_value(self, request: Request) -> tuple[Sender, str, Any] | Unreadable:
+        """Who sent a request, under which id, and the JSON in it; or why it is refused."""
         now = self.clock.now()
         try:
             body = await self._body(request)
         except ClientDisconnect:
-            return _refused(Unreadable(400, "cut_off", "the request ended early"))
+            return Unreadable(400, "cut_off", "the request ended early")
         except asyncio.CancelledError:  # the server stops and does not wait for the rest of the body
-            return _refused(Unreadable(408, "too_slow", "the server stops before the request has ended"))
+            return Unreadable(408, "too_slow", "the server stops before the request has ended")
         if isinstance(body, Unreadable):
-            return _refused(body)
+            return body
         headers = {name.lower(): value for name, value in request.headers.items()}
         found = self._sender(headers, body, now)
         if found is None:
             reason = "expected valid webhook-id, webhook-timestamp and webhook-signature headers (Standard Webhooks, within 5 minutes)"
-            return _refused(Unreadable(401, "bad_signature", reason))
-        sender, request_id = found
+            return Unreadable(401, "bad_signature", reason)
         value = self._value(headers, body)
-        if isinstance(value, Unreadable):
-            return _refused(value)
+        return value if isinstance(value, Unreadable) else (*found, _with_ce_headers(headers, value))
+
+    async def _post(self, request: Request, what: str) -> Response:
+        now = self.clock.now()
+        taken = await self.signed_value(request)
+        if isinstance(taken, Unreadable):
+            return _refused(taken)
+        sender, request_id, value = taken
         reader = Reader(sender.name, sender.may_assert, self.engine.catalogue.audience, self.project.zone, now, request_id)
-        parsed = reader.events(_with_ce_headers(headers, value)) if what == "events" else reader.records(value)
+        parsed = reader.events(value) if what == "events" else reader.records(value)
         return await self._keep(sender.name, parsed, now)
 
     async def _body(self, request: Request) -> bytes | Unreadable:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
+from channels.sms.numbers import mobile_number
 from journeys.audience import Audience
 from journeys.duration import DAY
 from journeys.localtime import zone_named
@@ -19,7 +20,9 @@ from runtime.store.inbox import Quarantined
 LONGEST_ID = 256
 FUTURE = DAY  # an event dated further ahead than this is set aside; one dated less far ahead counts as now
 USER_RECORD = "user_record"  # what a source must be allowed to assert to post users
-RESERVED = ("stage_changed", "segment_entered", "segment_left", "journey_ended")
+RESERVED = (
+    "stage_changed", "segment_entered", "segment_left", "journey_ended", "message_delivered", "message_undelivered", "message_reply",
+)  # fmt: skip
 
 
 @dataclass
@@ -79,6 +82,15 @@ class Reader:
         parsed.events.append(event)
         return ""
 
+    def _dated(self, consents: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+        """The answers, with the time at which they were given as an instant (an unreadable one counts as now)."""
+
+        def dated(answer: Any) -> Any:
+            at = parse_time(answer.get("at"), self.zone) if isinstance(answer, dict) else None
+            return {**answer, "at": min(at or self.now, self.now)} if isinstance(answer, dict) else answer
+
+        return {channel: {purpose: dated(answer) for purpose, answer in said.items()} for channel, said in consents.items()}
+
     def _record(self, item: Any, index: int, parsed: Parsed) -> str:
         if not isinstance(item, dict):
             return "a user is an object {user_id, traits, tags, identities, consents}"
@@ -91,9 +103,20 @@ class Reader:
         if problem:
             return problem
         payload = {k: item[k] for k in ("traits", "tags", "remove_tags", "identities", "consents", "zone") if item.get(k) is not None}
+        payload["source"] = self.source
+        if "identities" in payload:
+            payload["identities"] = _spelled(payload["identities"])
+        if "consents" in payload:
+            payload["consents"] = self._dated(payload["consents"])
         record_id = f"user:{_identifier(item.get('id')) or f'{self.request_id}:{index}'}"
         parsed.records.append((record_id, user_id, payload))
         return ""
+
+
+def _spelled(identities: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Phones in their one spelling (+8613800138000), so that a reply finds its user; what is no mobile number stays as it is."""
+    phone = identities.get("phone")
+    return {**identities, "phone": mobile_number(phone) or phone} if phone else dict(identities)
 
 
 def _identifier(value: Any) -> str | None:
@@ -160,6 +183,17 @@ def cloudevent_of_headers(headers: Mapping[str, str], data: Any) -> dict[str, An
     return {**item, "data": data}
 
 
+def _is_answer(value: Any) -> bool:
+    if isinstance(value, bool):
+        return True
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("granted"), bool)
+        and set(value) <= {"granted", "source", "wording", "at"}
+        and all(isinstance(value[k], str) for k in ("source", "wording") if k in value)
+    )
+
+
 def _record_problem(item: Mapping[str, Any]) -> str:
     for key in ("traits", "identities", "consents"):
         if item.get(key) is not None and not isinstance(item[key], dict):
@@ -170,8 +204,8 @@ def _record_problem(item: Mapping[str, Any]) -> str:
     if any(not isinstance(v, str | None) for v in (item.get("identities") or {}).values()):
         return "identities: expected texts"
     for channel, said in (item.get("consents") or {}).items():
-        if not isinstance(said, dict) or any(p not in ("service", "marketing") or not isinstance(v, bool) for p, v in said.items()):
-            return f"consents.{channel}: expected {{service: true|false, marketing: true|false}}"
+        if not isinstance(said, dict) or any(p not in ("service", "marketing") or not _is_answer(v) for p, v in said.items()):
+            return f"consents.{channel}: expected {{service: true|false, marketing: true|false or {{granted, source, wording, at}}}}"
     if item.get("zone") is not None and (not isinstance(item["zone"], str) or zone_named(item["zone"]) is None):
         return "zone: expected an IANA zone such as Asia/Shanghai"
     return ""

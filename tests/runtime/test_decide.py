@@ -914,7 +914,7 @@ CALL = """
 def test_a_calls_answer_is_typed_and_can_be_read():
     walk = Walk(CALL % (", default: {left: 0}", ""))
 
-    assert walk.effects[0].content == {"body": {"city": "normal"}}
+    assert walk.effects[0].content == {"city": "normal"}
     walk.settles("stock", NOON + 1, left=3)
 
     assert walk.results["stock"] == {"left": 3, "ok": True}

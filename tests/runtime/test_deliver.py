@@ -5,12 +5,28 @@ from sqlalchemy import text, update
 
 from channels.message import Accepted, Rejected, RetryLater, Unknown
 from journeys.duration import parse_window
-from runtime.deliver import CUT_OFF, DEADLINE, KEY_LIFETIME, LEASE, Delivered
+from runtime.deliver import DEADLINE, GRACE, LEASE, Claimed, Delivered, Delivery
 from runtime.policy import Cap, Rules
 from runtime.store.tables import attempts, messages
-from tests.town import DAY, HOUR, MINUTE, NOON, PUSH, PUSH_THEN_SMS, SECOND, FakeVendor, Town, at, event, journey_text, reachable, somebody
+from tests.town import (
+    DAY,
+    HOUR,
+    MINUTE,
+    NOON,
+    PUSH,
+    PUSH_THEN_SMS,
+    SECOND,
+    ZONE,
+    FakeVendor,
+    Town,
+    at,
+    event,
+    journey_text,
+    reachable,
+    somebody,
+)
 
-OVER = DEADLINE + CUT_OFF + 1  # after which a sender that began at noon counts as dead
+OVER = DEADLINE + 5 * SECOND + GRACE + 1  # after which a sender that began at noon counts as dead
 
 GOAL = "{event: order_paid, within: 14d}"
 HELLO = journey_text(f"- {{id: hello, send: {PUSH}}}", entry="{event: app_opened}", goal=GOAL)
@@ -41,7 +57,7 @@ def begun(made, now=NOON):
     """Claim and intend, as a tick does, and die before the answer is recorded; returns the attempts."""
     ledger, write = made.store.ledger, made.store.database.write
     claimed = write(lambda tx: ledger.claim(tx, now, 100, now + LEASE))
-    return write(lambda tx: made.delivery._intend(tx, claimed, now, Delivered()))
+    return write(lambda tx: made.delivery.begin(tx, Claimed(claimed), now, Delivered()))
 
 
 def died_while_sending(made, now=NOON, *, arrived):
@@ -129,7 +145,7 @@ def test_a_channel_with_keys_is_given_the_same_key_again(store, arrived):
     died_while_sending(made, arrived=arrived)
 
     for later in range(3):
-        made.deliver(NOON + OVER + later)
+        made.deliver(NOON + OVER + later * 3 * SECOND)
 
     got = made.vendors["push"].got
     assert state(made) == "ACCEPTED"
@@ -141,7 +157,7 @@ def test_a_key_that_the_vendor_may_have_forgotten_is_not_repeated(store):
     made = planned(store, push=FakeVendor("key"))
     died_while_sending(made, arrived=True)
 
-    made.deliver(NOON + KEY_LIFETIME)
+    made.deliver(NOON + 8 * MINUTE)
     made.deliver(NOON + 3 * DAY)
 
     assert len(made.vendors["push"].got) == 1
@@ -166,7 +182,7 @@ def test_a_late_answer_of_an_interrupted_sender_still_counts(store):
     made.deliver(NOON + OVER)
     assert state(made) == "ABANDONED"
 
-    store.database.write(lambda tx: made.delivery._record(tx, [(attempt, Accepted("late"))], NOON + HOUR, Delivered()))
+    store.database.write(lambda tx: made.delivery.finish(tx, [(attempt, Accepted("late"))], NOON + HOUR, Delivered()))
 
     assert state(made) == "ACCEPTED"
 
@@ -176,10 +192,11 @@ def test_a_late_no_of_an_interrupted_sender_does_not_undo_what_its_successor_doe
     made.budget(gift=1)
     (zombie,) = begun(made)
     made.deliver(NOON + OVER)
-    made.think(NOON + OVER)
+    made.deliver(NOON + OVER + 3 * SECOND)
+    made.think(NOON + OVER + 3 * SECOND)
 
-    store.database.write(lambda tx: made.delivery._record(tx, [(zombie, Rejected("no"))], NOON + OVER, Delivered()))
-    made.settle(NOON + OVER + 1)
+    store.database.write(lambda tx: made.delivery.finish(tx, [(zombie, Rejected("no"))], NOON + OVER + 4 * SECOND, Delivered()))
+    made.settle(NOON + OVER + 5 * SECOND)
 
     assert made.ends() == [("j", "completed")]
     with store.database.reading() as tx:
@@ -237,7 +254,7 @@ def test_a_position_whose_window_has_closed_meanwhile_waits_for_the_morning(stor
     made = planned(store, BOTH, now=evening, rules=rules, push=FakeVendor("query", Rejected("no_token")))
     attempt = begun(made, evening)[0]
 
-    store.database.write(lambda tx: made.delivery._record(tx, [(attempt, Rejected("no_token"))], evening + 2 * MINUTE, Delivered()))
+    store.database.write(lambda tx: made.delivery.finish(tx, [(attempt, Rejected("no_token"))], evening + 2 * MINUTE, Delivered()))
     made.settle(evening + 2 * MINUTE)
     assert made.vendors["sms"].got == []
     made.settle(at("2026-12-02 09:00"))
@@ -256,17 +273,35 @@ def test_nothing_falls_through_on_unknown(store):
     assert made.vendors["sms"].got == []
 
 
-def test_retry_later_waits_as_told_and_never_gives_up(store):
-    made = planned(store, push=FakeVendor("neither", *[RetryLater(MINUTE, "429")] * 5, Accepted("ok")))
+def test_retry_later_waits_as_told_then_twice_as_long_and_never_gives_up(store):
+    made = planned(store, push=FakeVendor("neither", *[RetryLater(MINUTE, "busy")] * 5, Accepted("ok")))
 
+    at_ = NOON
     for n in range(5):
-        made.deliver(NOON + n * MINUTE)
-        assert made.deliver(NOON + (n + 1) * MINUTE - 1).total == 0
-    made.deliver(NOON + 5 * MINUTE)
+        made.deliver(at_)
+        at_ += MINUTE * 2**n
+        assert made.deliver(at_ - 1).total == 0
+    made.deliver(at_)
 
     assert state(made) == "ACCEPTED"
     assert len(made.vendors["push"].got) == 6
     assert [s for _, _, _, s in tries(made)] == ["RETRY"] * 5 + ["ACCEPTED"]
+
+
+def test_the_vendors_flow_control_holds_everything_on_its_channel_as_long_as_it_says(store):
+    people = [somebody(f"u{n}") for n in range(3)]
+    made = Town(store, HELLO, push=FakeVendor("neither", RetryLater(MINUTE, "429", whole_channel=True), Accepted("ok")))
+    made.settle_people(*people)
+    made.post(*(event("app_opened", NOON, user=u.id) for u in people[:1]))
+    made.settle(NOON)
+    made.post(*(event("app_opened", NOON + SECOND, user=u.id) for u in people[1:]))
+
+    made.settle(NOON + 30 * SECOND)
+    assert len(made.vendors["push"].got) == 1
+    made.settle(NOON + MINUTE)
+
+    assert len(made.vendors["push"].got) == 4
+    assert {state(made, u.id) for u in people} == {"ACCEPTED"}
 
 
 def test_retry_later_ends_when_the_message_expires(store):
@@ -277,7 +312,7 @@ def test_retry_later_ends_when_the_message_expires(store):
         made.deliver(NOON + n * 25 * MINUTE)
 
     assert state(made) == "EXPIRED"
-    assert len(made.vendors["push"].got) == 3
+    assert len(made.vendors["push"].got) == 2, "at once and after 25 minutes; 50 more would be too late"
 
 
 def test_an_adapter_that_raises_is_neither_a_yes_nor_a_no(store):
@@ -339,7 +374,7 @@ def test_consent_withdrawn_after_the_claim_stops_the_message(store):
     store.database.write(lambda tx: store.people.save_users(tx, [person]))
 
     done = Delivered()
-    sent = store.database.write(lambda tx: made.delivery._intend(tx, claimed, NOON, done))
+    sent = store.database.write(lambda tx: made.delivery.begin(tx, Claimed(claimed), NOON, done))
 
     assert sent == []
     assert done.counts == {"suppressed": 1}
@@ -353,7 +388,7 @@ def test_a_goal_reached_after_the_claim_stops_the_message(store):
     made.post(event("order_paid", NOON + 1))
     made.think(NOON + 1)
 
-    sent = store.database.write(lambda tx: made.delivery._intend(tx, claimed, NOON + 1, Delivered()))
+    sent = store.database.write(lambda tx: made.delivery.begin(tx, Claimed(claimed), NOON + 1, Delivered()))
 
     assert sent == []
     assert made.states() == [("hello", "SUPPRESSED")]
@@ -400,7 +435,7 @@ def test_a_cap_is_kept_among_messages_that_go_out_together(store):
     made.settle_people(somebody())
     made.post(event("app_opened", NOON))
     made.think(NOON)
-    made.delivery.rules = Rules(caps=(Cap(2, "day"),))
+    made.delivery = Delivery(store, made.engine, made.vendors, Rules(caps=(Cap(2, "day"),)), ZONE)
 
     made.deliver(NOON)
 
@@ -480,7 +515,7 @@ def test_a_grant_that_the_vendor_refuses_gives_its_unit_back(store):
 
     assert made.ends() == [("j", "sold_out")]
     with store.database.reading() as tx:
-        assert store.ledger.remaining(tx)["gift"] == 1
+        assert store.budgets.remaining(tx)["gift"] == 1
 
 
 def test_a_grant_nobody_can_tell_about_keeps_its_unit_and_fails_the_step(store):
@@ -492,7 +527,7 @@ def test_a_grant_nobody_can_tell_about_keeps_its_unit_and_fails_the_step(store):
 
     assert made.ends() == [("j", "sold_out")]
     with store.database.reading() as tx:
-        assert store.ledger.remaining(tx)["gift"] == 0
+        assert store.budgets.remaining(tx)["gift"] == 0
 
 
 def test_a_grant_that_is_retried_reserves_one_unit_only(store):
@@ -589,12 +624,12 @@ def test_every_moment_of_death_leaves_a_message_that_is_neither_lost_nor_doubled
             claimed = sqlite_store.database.write(lambda tx: sqlite_store.ledger.claim(tx, NOON, 100, NOON + LEASE))
         if moment >= 2:
             made_attempts = sqlite_store.database.write(
-                lambda tx, made=made, claimed=claimed: made.delivery._intend(tx, claimed, NOON, Delivered())
+                lambda tx, made=made, claimed=claimed: made.delivery.begin(tx, Claimed(claimed), NOON, Delivered())
             )
         if moment >= 3:
             outcomes = made.delivery._send(made_attempts)
         if moment >= 4:
-            sqlite_store.database.write(lambda tx, made=made, outcomes=outcomes: made.delivery._record(tx, outcomes, NOON, Delivered()))
+            sqlite_store.database.write(lambda tx, made=made, outcomes=outcomes: made.delivery.finish(tx, outcomes, NOON, Delivered()))
         for later in range(4):
             made.deliver(NOON + OVER + later)
 

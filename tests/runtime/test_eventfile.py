@@ -100,8 +100,8 @@ def test_users_are_records_or_rows_of_traits(read):
     from_jsonl, _, _ = read("u.jsonl", json.dumps({"user_id": "u1", "traits": {"city": "上海"}}), read_users)
     from_csv, shown, bad = read("u.csv", "user_id,city\nu1,上海\n,北京\nu2,\n", read_users)
 
-    assert from_jsonl == [("u1", {"traits": {"city": "上海"}})]
-    assert from_csv == [("u1", {"traits": {"city": "上海"}}), ("u2", {"traits": {}})]
+    assert from_jsonl == [("u1", {"traits": {"city": "上海"}, "source": "file"})]
+    assert from_csv == [("u1", {"traits": {"city": "上海"}, "source": "file"}), ("u2", {"traits": {}, "source": "file"})]
     assert (bad.count, shown) == (1, ["u.csv:3: user_id: expected a text of 1 to 256 characters"])
 
 

@@ -1,11 +1,13 @@
 """The promises, each told as the story that once broke it: twice, too late, against their will, lost."""
 
+from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from channels.message import Accepted, RetryLater, Unknown
+from channels.message import Accepted, Fault, Receipt, Rejected, RetryLater, Unknown
 from journeys.duration import parse_duration
 from runtime.clock import VirtualClock
 from runtime.deliver import DEADLINE, Delivery
+from runtime.policy import Cap, Rules
 from runtime.store import open_store
 from tests.town import DAY, HOUR, MINUTE, NOON, PUSH, SECOND, ZONE, FakeVendor, Town, Walk, event, journey_text, somebody
 
@@ -55,13 +57,13 @@ def test_an_attempt_that_waited_past_its_deadline_starts_anew_instead_of_sending
 
 
 def test_a_key_that_the_vendor_may_have_forgotten_is_not_repeated_after_a_later_flow_control(store):
-    vendor = FakeVendor("key", Unknown("cut"), RetryLater(30 * MINUTE), Accepted("twice"))
+    vendor = FakeVendor("key", Unknown("cut"), RetryLater(15 * MINUTE), Accepted("twice"))
     made = Town(store, HELLO, push=vendor)
     made.settle_people(somebody())
     made.post(event("app_opened", NOON))
     made.think(NOON)
 
-    for later in (0, SECOND, 2 * SECOND, 31 * MINUTE, 32 * MINUTE):
+    for later in (0, SECOND, 4 * SECOND, 31 * MINUTE, 32 * MINUTE):
         made.deliver(NOON + later)
 
     assert len(vendor.got) == 2
@@ -197,3 +199,108 @@ def test_reading_commands_write_nothing(tmp_path):
     store.close()
 
     assert (tmp_path / "there.db").read_bytes() == before
+
+
+# --- delivery: each the story that once broke the promise
+
+UNDELIVERED = journey_text(
+    "- {id: hello, send: [{push: {title: T, body: B}}, {sms: {template: news}}], fall_through: undelivered}\n- {id: rest, delay: 3d}",
+    entry="{event: app_opened}",
+    goal="{event: order_paid, within: 14d}",
+)
+
+
+def test_a_receipt_that_comes_after_the_goal_opens_no_other_position(store):
+    made = Town(store, UNDELIVERED)
+    made.settle_people(somebody())
+    made.post(event("app_opened", NOON))
+    made.settle(NOON)
+    made.post(event("order_paid", NOON + MINUTE))
+    made.settle(NOON + MINUTE)
+    assert made.ends() == [("j", "converted")]
+
+    key = made.story().messages[0]["key"]
+    receipt = Receipt(delivered=False, key=key, code="gone")
+    store.database.write(lambda tx: made.delivery.settling.receipt(tx, "push", receipt, NOON + HOUR))
+    made.settle(NOON + HOUR)
+
+    assert made.vendors["sms"].got == []
+    assert made.states() == [("hello", "UNDELIVERED")]
+
+
+def test_what_a_vendor_writes_into_its_answer_stops_no_lane(store):
+    people = [somebody(f"u{n}") for n in range(3)]
+    vendor = FakeVendor("neither", Accepted("ref\x00erence" * 9000), Rejected("45168", "bad \x00 word" * 900), Accepted("ok"))
+    made = Town(store, HELLO, push=vendor)
+    made.settle_people(*people)
+    made.post(*(event("app_opened", NOON, user=u.id) for u in people))
+
+    made.settle(NOON)
+
+    assert sorted(made.states(u.id)[0][1] for u in people) == ["ACCEPTED", "ACCEPTED", "REJECTED"]
+
+
+def test_one_unreadable_enrolment_stops_no_other_outcome(store):
+    text_ = journey_text(
+        "- {id: hello, send: [{push: {title: T, body: B}}, {sms: {template: news}}]}\n- {id: rest, delay: 3d}", entry="{event: app_opened}"
+    )
+    people = [somebody(f"u{n}") for n in range(3)]
+    made = Town(store, text_, push=FakeVendor("neither", Rejected("no_token")))
+    made.settle_people(*people)
+    made.post(*(event("app_opened", NOON, user=u.id) for u in people))
+    made.think(NOON)
+    store.database.write(lambda tx: tx.execute(text("UPDATE enrolments SET context = 'broken' WHERE user_id = 'u0'")))
+
+    made.deliver(NOON)
+    made.deliver(NOON)
+
+    assert {made.states(u.id)[0][1] for u in people[1:]} == {"ACCEPTED"}
+    assert made.states("u0")[0][1] in ("REJECTED", "UNKNOWN", "ABANDONED")
+
+
+def test_a_cap_counts_what_was_held_for_days_and_goes_out_today(store):
+    made = Town(
+        store,
+        HELLO,
+        HELLO.replace("id: j", "id: k").replace("push: {title: T, body: B}", "sms: {template: news}"),
+        rules=Rules(caps=(Cap(1, "day"),)),
+    )
+    made.settle_people(somebody())
+    made.vendors["push"].answers = [Fault("unpaid", "", HOUR), Accepted("ok")]
+    made.post(event("app_opened", NOON))
+    made.think(NOON)
+    later = NOON + 4 * 24 * HOUR
+
+    made.deliver(NOON)
+    made.deliver(later)
+    made.deliver(later + SECOND)
+
+    assert len(made.vendors["push"].got) + len(made.vendors["sms"].got) - 1 <= 1, "one of them was the refused attempt"
+
+
+def test_a_vendor_that_refuses_us_keys_holds_its_lane_and_somebody_is_told(store):
+    class NoKeys(FakeVendor):
+        def new_keys(self, n):
+            return Fault("401", "wrong master secret", HOUR)
+
+    made = Town(store, HELLO, push=NoKeys("key"))
+    made.settle_people(somebody())
+    made.post(event("app_opened", NOON))
+    made.think(NOON)
+
+    done = made.deliver(NOON)
+
+    assert [(alarm.lane, alarm.code) for alarm in done.alarms] == [("push", "401")]
+    assert made.states() == [("hello", "PENDING")]
+
+
+def test_a_refusal_of_advertisements_does_not_end_notices(store):
+    made = Town(store, HELLO, push=FakeVendor("neither", Rejected("refused", "", "consent")))
+    made.settle_people(somebody())
+    made.post(event("app_opened", NOON))
+
+    made.settle(NOON)
+
+    with store.database.reading() as tx:
+        said = {(c["purpose"], c["granted"]) for c in store.contacts.consents_of(tx, "u1")}
+    assert said == {("marketing", False)}

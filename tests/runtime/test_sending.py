@@ -71,9 +71,8 @@ def test_content_keeps_the_sections_of_the_channel():
 
 def test_the_reach_of_a_person_is_that_of_her_own_row():
     user = somebody("u7")
-    user.reach["credits"] = {"news": 2}
 
-    person = person_reach(user, Rules(), [])
+    person = person_reach(user, Rules(template_ids={"news": "tmpl-1", "info": "tmpl-2"}), [], {"tmpl-1": 2})
 
     assert (person.user_id, person.credits, person.addresses["phone"]) == ("u7", {"news": 2}, "u7-phone")
     assert Reach(Rules(), {"u7": person}).of(user) is person

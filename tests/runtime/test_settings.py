@@ -131,7 +131,10 @@ def test_the_world_is_what_config_declares(project):
 
     world = found.world()
 
-    assert world.channels["sms"]["hello"].limit("name") == ("thing", 20)
+    assert world.channels["sms"]["hello"].fields == {"name": "thing1"}
+    assert world.field_problem is not None
+    assert world.field_problem("thing1", "字" * 21) is not None
+    assert world.field_problem("thing1", "字" * 20) is None
     assert (world.benefits, world.endpoints, world.robots) == ({"gift"}, {"stock": {"left": "number"}}, {"desk"})
 
 
@@ -144,3 +147,57 @@ def test_the_language_is_configs_else_the_locales(project, monkeypatch, config, 
     monkeypatch.setenv("LC_ALL", locale)
 
     assert project(config).language() == language
+
+
+ALIYUN = '[channels.sms]\nadapter = "aliyun"\naccess_key_id = "id"\nsign = "店"\nreceipt_secret = "env:R"\naccess_key_secret = '
+
+
+@pytest.mark.parametrize(
+    "written", ['"hunter2-hunter2"', "7172737475", '["hunter2-hunter2"]', '{value = "hunter2-hunter2"}', '"ENV:hunter2-hunter2"']
+)
+def test_what_was_written_in_the_place_of_a_secret_is_not_repeated(project, written):
+    with pytest.raises(ConfigError) as raised:
+        project(ALIYUN + written)
+
+    said = str(raised.value)
+    assert "channels.sms.access_key_secret" in said
+    assert "hunter2" not in said
+    assert "7172737475" not in said
+
+
+def test_all_wrong_keys_of_a_vendor_are_said_at_once_as_they_stand_in_the_file(project):
+    with pytest.raises(ConfigError) as raised:
+        project('[channels.sms]\nadapter = "twilio"\nsender = 7\nnonsense = 1\n[channels.sms.templates.x]\nid = 1\n')
+
+    lines = str(raised.value).splitlines()
+    keys = ("account_sid", "auth_token", "sender", "nonsense", "templates.x.id", "templates.x.purpose")
+    assert len(lines) == len(keys)
+    assert all(any(f"channels.sms.{key}" in line for line in lines) for key in keys), lines
+
+
+@pytest.mark.parametrize("section", ["channels.sms", "benefits.x", "endpoints.x", "robots.x"])
+def test_a_table_that_is_none_is_said_with_its_place(project, section):
+    top, name = section.split(".")
+
+    with pytest.raises(ConfigError) as raised:
+        project(f'[{top}]\n{name} = "recording"\n')
+
+    assert section in str(raised.value)
+    assert len(str(raised.value).splitlines()) == 1
+
+
+def test_a_channel_without_an_adapter_is_recorded(project):
+    found = project("[channels.push]\n[benefits.gift]\n[endpoints.stock]\n[robots.desk]\n").settings
+
+    lanes = (found.channels.push, found.benefits["gift"], found.endpoints["stock"], found.robots["desk"])
+    assert [lane.adapter for lane in lanes] == ["recording"] * 4
+
+
+def test_a_wechat_that_is_real_counts_subscriptions_and_a_recorded_one_does_not(project):
+    template = '[channels.wechat.templates.news]\nid = "W1"\npurpose = "marketing"\n'
+
+    real = project(f'[channels.wechat]\nadapter = "subscribe"\nappid = "wx1"\nsecret = "env:S"\n{template}').rules()
+    recorded = project(template).rules()
+
+    assert (real.counts_credits, dict(real.template_ids)) == (True, {"news": "W1"})
+    assert not recorded.counts_credits

@@ -259,9 +259,18 @@ def test_a_user_record_is_projected_by_the_next_tick(shop):
         ({"tags": [1]}, "tags: expected a list of texts"),
         ({"remove_tags": [""]}, "remove_tags: expected a list of texts"),
         ({"identities": {"phone": 139}}, "identities: expected texts"),
-        ({"consents": {"sms": True}}, "consents.sms: expected {service: true|false, marketing: true|false}"),
-        ({"consents": {"sms": {"marketing": "yes"}}}, "consents.sms: expected {service: true|false, marketing: true|false}"),
-        ({"consents": {"sms": {"ads": True}}}, "consents.sms: expected {service: true|false, marketing: true|false}"),
+        (
+            {"consents": {"sms": True}},
+            "consents.sms: expected {service: true|false, marketing: true|false or {granted, source, wording, at}}",
+        ),
+        (
+            {"consents": {"sms": {"marketing": "yes"}}},
+            "consents.sms: expected {service: true|false, marketing: true|false or {granted, source, wording, at}}",
+        ),
+        (
+            {"consents": {"sms": {"ads": True}}},
+            "consents.sms: expected {service: true|false, marketing: true|false or {granted, source, wording, at}}",
+        ),
         ({"zone": "Mars/Base"}, "zone: expected an IANA zone such as Asia/Shanghai"),
         ({"zone": "../../etc/passwd"}, "zone: expected an IANA zone such as Asia/Shanghai"),
         ({"zone": "x" * 5000}, "zone: expected an IANA zone such as Asia/Shanghai"),

@@ -1,0 +1,195 @@
+"""`doctor` and `send-test`: what is wrong is found before anybody is messaged, and said with what to do."""
+
+import json
+
+import pytest
+from sqlalchemy import update
+
+from channels.loopback.aliyun import AliyunVendor
+from channels.loopback.server import Loopback
+from channels.loopback.wechat import Wechat
+from channels.message import Accepted, Rejected
+from journeys.duration import DAY
+from runtime.cli import run
+from runtime.clock import SystemClock
+from runtime.doctor import examine_channels, examine_store
+from runtime.sendtest import send_one
+from runtime.settings import ConfigError, load_project
+from runtime.store.tables import enrolments
+from tests.town import NOON, PUSH, Town, event, journey_text, somebody
+
+CONFIG = """
+[channels.wechat]
+adapter = "subscribe"
+appid = "wx1"
+secret = "env:WX"
+base_url = "{wechat}"
+[channels.wechat.templates.ticket]
+id = "W03"
+purpose = "service"
+fields = {{title = "{field}"}}
+[channels.sms]
+adapter = "aliyun"
+access_key_id = "LTAI"
+access_key_secret = "env:ALI"
+sign = "小店"
+receipt_secret = "env:WX"
+base_url = "{aliyun}"
+[channels.sms.templates.pickup]
+id = "SMS_1"
+purpose = "service"
+fields = {{code = "code"}}
+[channels.push]
+adapter = "recording"
+[alarms]
+{alarms}
+"""
+
+
+@pytest.fixture
+def vendors():
+    wechat = Wechat(appid="wx1", secret="wx-secret", templates={"W03": ["thing1"]}, openids={"o-1"})
+    aliyun = AliyunVendor(
+        access_key_id="LTAI", access_key_secret="ali-secret", sign="小店", templates={"SMS_1": ["code"]}, clock=SystemClock().now
+    )
+    with Loopback(wechat) as one, Loopback(aliyun) as other:
+        yield one, other
+
+
+@pytest.fixture
+def project(tmp_path, vendors, monkeypatch):
+    """A project whose secrets are right; `broken` changes what is asked for."""
+
+    def make(*, secret="ali-secret", field="thing1", alarms=""):
+        monkeypatch.setenv("WX", "wx-secret")
+        monkeypatch.setenv("ALI", secret)
+        text = CONFIG.format(wechat=vendors[0].url, aliyun=vendors[1].url, field=field, alarms=alarms)
+        (tmp_path / "config.toml").write_text(text, encoding="utf-8")
+        return load_project(tmp_path)
+
+    return make
+
+
+def bad(found):
+    return [(thing.where, thing.what) for thing in found if not thing.ok]
+
+
+def stuck(found):
+    return [thing for thing in found if thing.what == "stuck enrolment"]
+
+
+def test_a_config_that_is_right_has_nothing_against_it_and_nobody_is_messaged(project, vendors):
+    found = list(examine_channels(project(), SystemClock()))
+
+    assert bad(found) == []
+    assert {"wechat", "sms"} <= {thing.where for thing in found}
+    assert [site.vendor.taken for site in vendors] == [[], []]
+
+
+def test_three_mistakes_are_three_findings_each_with_its_cure(project, capsys):
+    made = project(secret="mistyped", field="thing9", alarms='robot = "opps"')
+
+    found = [thing for thing in examine_channels(made, SystemClock()) if not thing.ok]
+    code = run(["doctor", "--config", str(made.folder)])
+    printed = capsys.readouterr().out
+
+    assert {thing.where for thing in found} == {"wechat", "sms", "alarms"}
+    assert all(thing.cure for thing in found)
+    assert any("access_key_secret" in thing.cure for thing in found if thing.where == "sms")
+    assert any("thing9" in thing.found + thing.cure for thing in found if thing.where == "wechat")
+    assert any("opps" in thing.found for thing in found if thing.where == "alarms")
+    assert code == 1
+    assert printed.count("bad ") >= 3
+    assert "mistyped" not in printed, "a secret is never shown"
+
+
+def test_a_missing_secret_is_one_finding_and_the_other_channels_are_still_tried(project, monkeypatch):
+    made = project()
+    monkeypatch.delenv("ALI")
+
+    found = list(examine_channels(made, SystemClock()))
+
+    (finding,) = [thing for thing in found if not thing.ok]
+    assert (finding.where, finding.what) == ("sms", "configuration")
+    assert "channels.sms.access_key_secret" in finding.found
+    assert any(thing.where == "wechat" and thing.ok for thing in found)
+
+
+def test_doctor_speaks_json_too(project, capsys):
+    assert run(["doctor", "--json", "--config", str(project().folder)]) == 0
+
+    assert {"where", "what", "ok", "found", "cure"} == set(json.loads(capsys.readouterr().out)[0])
+
+
+def test_somebody_whom_nothing_will_ever_move_is_found(store, project):
+    waiting = journey_text("- {id: rest, delay: 3d}\n- {id: hello, send: " + PUSH + "}", entry="{event: app_opened}")
+    made = Town(store, waiting)
+    made.settle_people(somebody())
+    made.post(event("app_opened", NOON))
+    made.settle(NOON)
+    config = project()
+    assert stuck(examine_store(store, made.engine, config, NOON)) == []
+
+    store.database.write(lambda tx: tx.execute(update(enrolments).values(due_at=None)))
+    found = stuck(examine_store(store, made.engine, config, NOON))
+
+    assert [(thing.where, thing.what) for thing in found] == [("j", "stuck enrolment")]
+    assert "u1 stands at rest" in found[0].found
+    assert "journeyd explain u1" in found[0].cure
+
+
+def test_somebody_who_waits_for_an_event_or_a_grant_is_not_stuck(store, project):
+    waits = journey_text("- {id: paid, wait_for: {event: order_paid, timeout: 3d}}", id="waits", entry="{event: app_opened}")
+    asks = journey_text("- {id: gift, grant: {benefit: gift, expires: 7d}}", id="asks", entry="{event: app_opened}")
+    made = Town(store, waits, asks)
+    made.settle_people(somebody())
+    made.post(event("app_opened", NOON))
+    made.think(NOON)
+
+    found = stuck(examine_store(store, made.engine, project(), NOON))
+
+    assert found == []
+
+
+def test_a_clock_behind_the_records_is_found(store, project):
+    made = Town(store, journey_text(f"- {{id: hello, send: {PUSH}}}", entry="{event: app_opened}"))
+    made.settle_people(somebody())
+    made.post(event("app_opened", NOON))
+    made.settle(NOON)
+
+    found = bad(examine_store(store, made.engine, project(), NOON - DAY))
+
+    assert ("clock", "beside the records") in found
+
+
+def test_one_message_goes_to_one_address(project, vendors):
+    outcome = send_one(project(), "sms", "138 0013 8000", "pickup", "", {"code": "0731"}, SystemClock())
+
+    assert isinstance(outcome, Accepted)
+    (taken,) = vendors[1].vendor.taken
+    assert taken.address == "13800138000"
+
+
+def test_a_vendors_no_is_shown_as_it_is(project):
+    outcome = send_one(project(), "wechat", "o-1", "ticket", "", {"title": "您好"}, SystemClock())
+
+    assert isinstance(outcome, Rejected)
+    assert outcome.code in ("43101", "47003")
+
+
+@pytest.mark.parametrize(
+    ("channel", "template", "said"),
+    [("smss", None, "did you mean sms"), ("sms", None, "--template"), ("sms", "welcom", "pickup")],
+)
+def test_a_name_that_config_does_not_have_is_said_with_those_it_has(project, channel, template, said):
+    with pytest.raises(ConfigError, match=said):
+        send_one(project(), channel, "13800138000", template, "", {}, SystemClock())
+
+
+def test_the_command_tells_the_outcome_and_its_exit_code(project, capsys):
+    folder = str(project().folder)
+
+    assert run(["send-test", "push", "device-1", "--config", folder]) == 0
+    assert "Accepted" in capsys.readouterr().out
+    assert run(["send-test", "sms", "010-12345678", "--template", "pickup", "--config", folder, "--json"]) == 1
+    assert "no mobile number" in capsys.readouterr().err
