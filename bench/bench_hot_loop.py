@@ -30,7 +30,7 @@ from common import (
 )
 
 from runtime.session import Session
-from runtime.store.ledger import _NEW
+from runtime.store.ledger_rows import NEW
 from runtime.store.people import _CHANGES
 
 BATCHES = (200, 1000, 5000)
@@ -106,7 +106,7 @@ def samples_of(app: App) -> dict[str, list[dict[str, Any]]]:
     return {
         "enrolments": [{name: inside[i][name] for name in _CHANGES} for i in ids],
         "log": [{name: logs[i][name] for name in ("user_id", "enrolment_id", "recorded_at", "entries")} for i in ids],
-        "messages": [{name: m[name] for name in _NEW} for m in messages],
+        "messages": [{name: m[name] for name in NEW} for m in messages],
     }
 
 

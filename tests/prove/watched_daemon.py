@@ -1,14 +1,16 @@
 """`journeyd run`, with its phase written into a shared page: what it was doing when it was killed can be read afterwards.
 
-    python watched_daemon.py FOLDER PAGE LEASE_MS [LOG]
+    python watched_daemon.py FOLDER PAGE [--lease MS] [--log LOG] [--journal FOLDER] [--bug NAME]
 
-With LOG it is a nursery: it has imported everything and forks a daemon for each line on its standard input, so that a
+With --log it is a nursery: it has imported everything and forks a daemon for each line on its standard input, so that a
 life does not begin with two seconds of imports. Each is a process with a group of its own, killed by its own id.
 The page outlives the process, and nothing but plain stores into it is added: the program decides and writes as always.
-Byte 0 is the engine's phase, byte 1 the delivery's, bytes 8 to 16 count the engine's batches. The leases are shorter
-than the real ones, so that the reaper and the resolver have their part within a short proof.
+Byte 0 is the engine's phase, byte 1 the delivery's, bytes 8 to 16 count the engine's batches, bytes 16 to 28 the rows that the
+lanes hold: claimed, begun, answered. Leases may be shorter than the real ones, so that the reaper and the resolver have their
+part within a short proof.
 """
 
+import argparse
 import contextlib
 import ctypes
 import importlib
@@ -17,15 +19,21 @@ import os
 import signal
 import struct
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import runtime.deliver
+import runtime.settling
+from channels.http import Http
+from channels.message import Query
+from channels.sms.aliyun import AliyunSms
 from runtime import cli
 from runtime.app import App
 from runtime.store.database import Batch
+from tests.prove import journal, planted
 
 IDLE, CLAIMED, INTENDED, SENT = 0, 1, 2, 3
 ENGINE, DELIVERY = 0, 1
@@ -40,8 +48,21 @@ class Page:
         self.batches = 0
         self.memory[:16] = bytes(16)
 
+        self.held = dict.fromkeys(("claimed", "intended", "sent"), 0)
+        self._lock = threading.Lock()
+        self.memory[16:28] = bytes(12)
+
     def set(self, lane: int, phase: int) -> None:
         self.memory[lane] = phase
+
+    def hold(self, **more: int) -> None:
+        """The lanes hold so many rows more, or fewer; the delivery's phase is that of the row that has come closest to its vendor."""
+        with self._lock:
+            for name, n in more.items():
+                self.held[name] = max(self.held[name] + n, 0)
+            claimed, intended, sent = self.held.values()
+            self.memory[16:28] = struct.pack("<III", claimed, intended, sent)
+            self.set(DELIVERY, INTENDED if intended else SENT if sent else CLAIMED if claimed else IDLE)
 
     def batch(self) -> None:
         self.batches += 1
@@ -85,40 +106,61 @@ def watch(app: App, page: Page) -> None:
 
     store.database.batch, Batch.write = marked_batch, marked_write  # type: ignore[method-assign]
 
-    intend, send, tick = delivery._intend, delivery._send, delivery.tick
-
-    def marked_intend(*args: Any) -> Any:
-        page.set(DELIVERY, CLAIMED)
-        return intend(*args)
-
-    def marked_send(*args: Any) -> Any:
-        page.set(DELIVERY, INTENDED)
-        outcomes = send(*args)
-        page.set(DELIVERY, SENT)
-        return outcomes
-
-    def marked_tick(*args: Any, **kwargs: Any) -> Any:
-        done = tick(*args, **kwargs)
-        page.set(DELIVERY, IDLE)
-        return done
-
-    delivery._intend, delivery._send, delivery.tick = marked_intend, marked_send, marked_tick  # type: ignore[method-assign]
+    _watch_delivery(delivery, page)
 
 
-def main(folder: str, page: str, lease: str) -> int:
-    runtime.deliver.LEASE, runtime.deliver.DEADLINE, runtime.deliver.CUT_OFF = int(lease), int(lease) // 2, int(lease) // 2
+def _watch_delivery(delivery: Any, page: Page) -> None:
+    """Count what the lanes hold: rows claimed, begun (the intent is written) and answered (not yet recorded)."""
+    claim, begin, send_one, finish = delivery.claim, delivery.begin, delivery.send_one, delivery.finish
+
+    def marked_claim(*args: Any, **kwargs: Any) -> Any:
+        found = claim(*args, **kwargs)
+        page.hold(claimed=len(found.rows))
+        return found
+
+    def marked_begin(tx: Any, claimed: Any, *args: Any) -> Any:
+        attempts = begin(tx, claimed, *args)
+        page.hold(claimed=-len(claimed.rows), intended=len(attempts))
+        return attempts
+
+    def marked_send(attempt: Any) -> Any:
+        outcome = send_one(attempt)
+        page.hold(intended=-1, sent=1)
+        return outcome
+
+    def marked_finish(tx: Any, outcomes: Any, *args: Any) -> Any:
+        result = finish(tx, outcomes, *args)
+        page.hold(sent=-len(outcomes))
+        return result
+
+    delivery.claim, delivery.begin, delivery.send_one, delivery.finish = marked_claim, marked_begin, marked_send, marked_finish
+
+
+def main(options: argparse.Namespace) -> int:
+    """`journeyd run`, watched; with the leases, the journal and the planted bug that the options ask for."""
+    deliver, settling = runtime.deliver, runtime.settling
+    if options.lease:
+        deliver.LEASE, deliver.GRACE = options.lease, options.lease // 4
+        deliver.DEADLINE = settling.DEADLINE = options.lease // 2
+        Http.longest = property(lambda http: round(http.timeout * 1000))  # connecting to a stand-in takes no time
+    if options.look_until:
+        AliyunSms.guarantee = Query(lag=options.look_until // 4, until=options.look_until)
     build = cli.build_app
 
     def build_watched(*args: Any, **kwargs: Any) -> App:
         app = build(*args, **kwargs)
-        watch(app, Page(Path(page)))
+        if options.bug:
+            planted.BUGS[options.bug](app)
+        if options.journal:
+            journal.keep(app, Path(options.journal))
+        watch(app, Page(Path(options.page)))
         return app
 
     cli.build_app = build_watched
-    return cli.run(["run", "--config", folder, "--log-json"])
+    return cli.run(["run", "--config", options.folder, "--log-json"])
 
 
-def nursery(folder: str, page: str, lease: str, log: str) -> int:
+def nursery(options: argparse.Namespace) -> int:
     """`start` → a daemon's process id; `wait` → its exit status, once it is dead."""
     for module in (
         "runtime.daemon",
@@ -127,6 +169,9 @@ def nursery(folder: str, page: str, lease: str, log: str) -> int:
         "uvloop",
         "psycopg",
         "alembic.command",
+        "channels.push.jpush",
+        "channels.wechat.subscribe",
+        "channels.benefits.http",
     ):
         importlib.import_module(module)
     child = 0
@@ -136,12 +181,12 @@ def nursery(folder: str, page: str, lease: str, log: str) -> int:
             if child == 0:
                 os.setsid()
                 ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: an interrupted test leaves no daemon behind
-                descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+                descriptor = os.open(options.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
                 for number, source in ((0, os.open(os.devnull, os.O_RDONLY)), (1, descriptor), (2, descriptor)):
                     os.dup2(source, number)
                 os.environ["COLUMNS"] = "200"
                 try:
-                    code = main(folder, page, lease)
+                    code = main(options)
                 except BaseException:  # noqa: BLE001 - the child must never go on as the nursery
                     traceback.print_exc()
                     code = 1
@@ -153,5 +198,20 @@ def nursery(folder: str, page: str, lease: str, log: str) -> int:
     return 0
 
 
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder")
+    parser.add_argument("page")
+    parser.add_argument(
+        "--lease", type=int, default=0, help="milliseconds of a claim's lease, and shorter deadlines with it; 0: the real ones"
+    )
+    parser.add_argument("--log", default="", help="be a nursery: fork a daemon for each line on standard input, which writes here")
+    parser.add_argument("--journal", default="", help="a folder: what each life claimed, began and moved")
+    parser.add_argument("--look-until", type=int, default=0, help="milliseconds that Aliyun is asked for; 0: as the adapter says")
+    parser.add_argument("--bug", default="", choices=["", *planted.BUGS])
+    return parser.parse_args()
+
+
 if __name__ == "__main__":
-    sys.exit(nursery(*sys.argv[1:]) if len(sys.argv) == 5 else main(*sys.argv[1:]))
+    chosen = _options()
+    sys.exit(nursery(chosen) if chosen.log else main(chosen))
