@@ -15,7 +15,7 @@ from runtime.settings import load_project
 
 ROOT = Path(__file__).parents[2]
 READMES = ["README.md", "README.zh-CN.md"]
-QUICK = {"check", "apply", "graph", "schema", "status", "init"}
+QUICK = {"check", "apply", "graph", "schema", "status", "init", "doctor", "send-test"}
 
 
 def commands():
@@ -137,3 +137,27 @@ def test_the_journey_on_the_page_about_writing_journeys_passes_check_and_its_tes
 
     assert [f.line() for f in checked.findings] == []
     assert [f.line() for f in findings] == []
+
+
+PAGES = sorted((ROOT / "docs" / "channels").glob("*.md"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_config_on_a_page_is_known_key_by_key(page, tmp_path):
+    snippets = re.findall(r"^```toml\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+
+    assert snippets
+    for number, snippet in enumerate(snippets):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "config.toml").write_text(snippet, encoding="utf-8")
+        load_project(folder)
+
+
+def test_every_adapter_has_a_page():
+    index = (ROOT / "docs" / "channels" / "README.md").read_text(encoding="utf-8")
+    named = {name for page in PAGES for name in re.findall(r'adapter = "([a-z]+)"', page.read_text(encoding="utf-8"))}
+
+    adapters = {"subscribe", "aliyun", "tencent", "twilio", "jpush", "fcm", "app", "wecom", "smtp", "wechatpay", "http"}
+    assert adapters <= named
+    assert all(f"({page.name})" in index for page in PAGES if page.name != "README.md")
