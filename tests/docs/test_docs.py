@@ -130,6 +130,9 @@ def test_the_journey_on_the_page_about_writing_journeys_passes_check_and_its_tes
     page = (ROOT / "docs" / "journeys.md").read_text(encoding="utf-8")
     example = page.split("```yaml\n")[1].split("```")[0]
     project = make_project(tmp_path / "shop")
+    for shipped in (project / "journeys").glob("*.yaml"):  # their tests run elsewhere
+        if shipped.name != "audience.yaml":
+            shipped.unlink()
     (project / "journeys" / "ask_review.yaml").write_text(example, encoding="utf-8")
 
     checked = check_project(load_project(project))

@@ -22,9 +22,10 @@ def simulated(folder, until):
     return json.loads(run.stdout)
 
 
-@pytest.mark.parametrize("until", ["2017-12-31T23:59:59Z", "2018-03-01T00:00:00Z"])
-def test_the_entries_of_a_year_of_150_households_are_their_silences(folder, until):
-    found = baskets(households=150)
+def test_the_entries_of_a_year_of_100_households_are_their_silences(folder):
+    """Two months longer than the orders go, so that the last silences count; `make prove` ends with the last order."""
+    until = "2018-03-01T00:00:00Z"
+    found = baskets(households=100)
     write_events(found, folder / "events.csv")
     expected = silences(found, pd.Timestamp(until).tz_localize(None))
 

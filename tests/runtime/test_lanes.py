@@ -9,7 +9,7 @@ from sqlalchemy.exc import OperationalError
 
 from channels.message import Accepted, Fault, Rejected, RetryLater, Unknown
 from runtime.clock import VirtualClock
-from runtime.deliver import LEASE, Delivered, Delivery, LaneRules
+from runtime.deliver import BUSY, LEASE, Delivered, Delivery, LaneRules
 from runtime.lanes import Lane, Lanes
 from runtime.policy import Rules
 from runtime.store import open_store
@@ -24,11 +24,12 @@ PATIENCE = 60.0  # seconds after which a test that waits has failed; nothing her
 UNPAID = Fault("unpaid", "", 5 * MINUTE)
 
 
-def until(condition):
+def until(condition, meanwhile=lambda: None):
     """Wait, looking every few milliseconds, until something is so."""
     end = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < end, "it never came"
+        meanwhile()
         time.sleep(0.005)
 
 
@@ -128,9 +129,14 @@ def test_a_vendor_that_does_not_answer_delays_no_other(store, started):
     slow = Gate()
     run = Running(store, HELLO, NEWS, push=slow)
 
+
+    def time_goes_on():  # two lanes that want the same user at the same moment: one of them asks again 50 ms later
+        run.clock.set(run.clock.now() + BUSY // 5)
+
     started(run.lanes(), slow)
-    until(lambda: slow.inside == 2)
-    until(lambda: run.states("sms") == {"ACCEPTED": 10})
+
+    until(lambda: slow.inside == 2, time_goes_on)
+    until(lambda: run.states("sms") == {"ACCEPTED": 10}, time_goes_on)
 
     assert run.states("push")["ACCEPTED"] == 0
 
