@@ -22,6 +22,7 @@ from runtime.clock import Clock
 from runtime.deliver import Delivery
 from runtime.store import DatabaseError
 from runtime.store.flow import shares
+from runtime.store.ledger_rows import LedgerRow
 from runtime.store.writer import LEDGER, Closed
 
 log = structlog.get_logger("journeyd.lanes")
@@ -319,7 +320,7 @@ class Lanes:
         for row in self.delivery.unknowns(now, 1000, [lane for lane, n in waiting.items() if n >= MOST_ASKED]):
             channel, lane = self.delivery.channels.get(row.lane), self.lanes.get(row.lane)
             if lane is None or channel is None or not isinstance(channel.guarantee, Query):
-                self.delivery.resolve_one(row, now, done)
+                self._settle(row, now, done)
             elif row.key not in self._asked and waiting[row.lane] < MOST_ASKED:
                 self._asked[row.key] = row.lane
                 waiting[row.lane] += 1
@@ -329,10 +330,19 @@ class Lanes:
             self.told(done)
             self.wake()
 
-    def _ask(self, row: Any) -> None:
+    def _settle(self, row: LedgerRow, now: int, done: Delivered) -> None:
+        """A message that cannot be settled costs itself, never those after it, nor the thread that asks."""
+        try:
+            self.delivery.resolve_one(row, now, done)
+        except (Closed, DatabaseError):
+            raise
+        except Exception:
+            log.exception("a message could not be settled; it is tried again", action="settle_failed", lane=row.lane, key=row.key)
+
+    def _ask(self, row: LedgerRow) -> None:
         done = Delivered()
         try:
-            self.delivery.resolve_one(row, self.clock.now(), done)
+            self._settle(row, self.clock.now(), done)
         except (Closed, DatabaseError) as error:
             log.warning("a lookup could not be recorded; it is asked again", action="lookup_failed", error=type(error).__name__)
         finally:

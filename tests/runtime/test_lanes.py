@@ -414,6 +414,24 @@ def test_the_rescuer_settles_what_is_unknown_without_holding_up_the_lane(store, 
     assert len(vendor.asked) == 1
 
 
+class Stumbling(Delivery):
+    """A delivery with a bug that one user's message brings out."""
+
+    def resolve_one(self, row, now, done):
+        if row.user_id == "u0":
+            raise KeyError("bug")
+        super().resolve_one(row, now, done)
+
+
+@pytest.mark.parametrize(("guarantee", "others"), [("query", "ACCEPTED"), ("neither", "ABANDONED")])
+def test_a_message_that_cannot_be_settled_costs_only_itself(store, started, guarantee, others):
+    vendor = Gate(Unknown("timeout"), guarantee=guarantee, is_open=True, found=Accepted("found"))
+    run = Running(store, HELLO, people=6, delivery=Stumbling, push=vendor)
+
+    started(run.lanes())
+    until(lambda: run.states() == {"UNKNOWN": 1, others: 5})
+
+
 def test_the_start_takes_over_what_a_dead_predecessor_held(sqlite_store, started):
     vendor = Gate(guarantee="query", is_open=True, found=Rejected("never_there"))
     run = Running(sqlite_store, HELLO, people=3, push=vendor)
