@@ -129,7 +129,6 @@ def test_a_vendor_that_does_not_answer_delays_no_other(store, started):
     slow = Gate()
     run = Running(store, HELLO, NEWS, push=slow)
 
-
     def time_goes_on():  # two lanes that want the same user at the same moment: one of them asks again 50 ms later
         run.clock.set(run.clock.now() + BUSY // 5)
 
