@@ -30,7 +30,7 @@ from runtime.eventfile import to_stderr
 from runtime.explain import as_json, lines_of, story_of
 from runtime.newproject import ProjectExists, make_project, packaged_project
 from runtime.rehearse import check_tests
-from runtime.sendtest import send_one
+from runtime.sendtest import send_one, told
 from runtime.settings import ConfigError, Project, load_project
 from runtime.simulate import CannotSimulate, simulate
 from runtime.status import whole_summary
@@ -365,11 +365,10 @@ def send_test(
     """
     project = load_project(config)
     outcome = send_one(project, channel, address, template, text, data or {}, SystemClock())
-    name, details = type(outcome).__name__, {k: v for k, v in asdict(outcome).items() if v not in ("", {}, None)}
     if json:
-        _print_json({"outcome": name, **details})
+        _print_json({"outcome": type(outcome).__name__, **{k: v for k, v in asdict(outcome).items() if v not in ("", {}, None)}})
     else:
-        show.paper().print(f"{name}: {', '.join(f'{k} {v}' for k, v in details.items())}", markup=False)
+        show.paper().print(told(outcome), markup=False)
     return OK if isinstance(outcome, Accepted) else FAILED
 
 

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from channels.message import Fault, IssuesKeys, Message, Outcome, OwnTokens
+from channels.message import Accepted, Fault, IssuesKeys, Message, Outcome, OwnTokens, Rejected, RetryLater, Unknown
 from channels.recording import RecordingChannel
 from channels.sms.numbers import mobile_number
 from journeys.errors import did_you_mean
@@ -45,13 +45,33 @@ def send_one(project: Project, lane: str, address: str, template: str | None, te
     return outcome
 
 
+def told(outcome: Outcome) -> str:
+    """What came of it, for the person who tried."""
+    match outcome:
+        case Accepted(reference=reference):
+            return f"Accepted: the vendor has it, reference {reference}" if reference else "Accepted: the vendor has it"
+        case Rejected(code=code, reason=reason):
+            return f"Rejected: {code} {reason}".strip()
+        case RetryLater(after=after, reason=reason):
+            return f"Not sent: {reason or 'the vendor asks for patience'}; try again after {after // 1000} s, or see `journeyd doctor`"
+        case Fault(code=code, reason=reason):
+            return f"Not sent: {code} {reason}; `journeyd doctor` says what to mend"
+        case Unknown(reason=reason):
+            return f"Unknown: nobody can tell whether it went out ({reason}); look at the phone before you try again"
+
+
 def _content(lane: str, template: str | None, text: str, data: Mapping[str, str], templates: Mapping[str, Any]) -> dict[str, Any]:
     if lane in ("wechat", "sms"):
         if template is None or template not in templates:
             known = ", ".join(templates) or "none"
             msg = f"{lane}: expected --template with one that config declares ({known}), found {template or 'none'}"
             raise ConfigError(msg)
-        fields = {name: data.get(name, "1") for name in templates[template].fields}
+        wanted = templates[template].fields
+        if wanted.keys() != data.keys():
+            needs = " ".join(f"--data.{name} …" for name in wanted) or "no --data"
+            msg = f"{lane}: template {template} takes {needs}; found {', '.join(data) or 'none'}"
+            raise ConfigError(msg)
+        fields = dict(data)
         return {"template": template, ("data" if lane == "wechat" else "params"): fields}
     return (
         {"title": "journeyd", "body": text}

@@ -201,7 +201,7 @@ class Project:
         try:
             return path.read_text(encoding="utf-8").strip()
         except OSError as error:
-            msg = f"{key}: cannot read {path} ({error.strerror}); `journeyd init` makes one, or write the secret there (mode 0600)"
+            msg = f"{key}: cannot read {path} ({error.strerror}); write the secret there (mode 0600)"
             raise ConfigError(msg) from None
 
     def world(self) -> World:

@@ -209,6 +209,8 @@ def variables(content: str) -> set[str]:
 
 def cure_of(found: str, else_look_at: str) -> str:
     """Where to look for the cause of a refused query."""
+    if found.startswith("no answer"):
+        return "the network: this machine must reach the host of [channels.sms] base_url (DNS, firewall)"
     if "AccessKey" in found or "SignatureDoesNotMatch" in found:
         return "[channels.sms] access_key_id and access_key_secret: RAM console > 用户 > AccessKey"
     if "RAM" in found or "NoPermission" in found:

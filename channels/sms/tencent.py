@@ -210,13 +210,15 @@ def read_push(item: dict[str, Any]) -> Receipt | Reply | str:
 
 def cure_of(found: str) -> str:
     """Where to look for the cause of a refused query."""
+    if found.startswith("no answer"):
+        return "the network: this machine must reach the host of [channels.sms] base_url (DNS, firewall)"
     if "AuthFailure.SignatureExpire" in found:
         return "set this machine's clock"
     if "UnauthorizedOperation" in found or "ProhibitSubAccountUse" in found:
         return "give the key's sub-account QcloudSMSFullAccess (访问管理 > 策略)"
     if "AuthFailure" in found:
         return "[channels.sms] secret_id and secret_key: 访问管理 > API密钥管理"
-    return "[channels.sms]: compare with the SMS console; no answer at all is the network"
+    return "[channels.sms]: compare with the SMS console"
 
 
 def _read_receipt(item: dict[str, Any]) -> Receipt | str:

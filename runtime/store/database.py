@@ -9,9 +9,8 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import IO, Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DatabaseError
 from sqlalchemy.pool import StaticPool
 
 from runtime.store.writer import ENGINE, Closed, InlineWriter, T, ThreadWriter, Unit, Writer
@@ -27,7 +26,7 @@ class Database:
     """An open database. `mode`: "daemon" locks and starts the writer thread, "inline" writes on the caller's thread."""
 
     def __init__(self, url: str, mode: str = "inline", *, scratch: bool = False) -> None:
-        self.url = make_url(url)
+        self.url = _known_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._lock: IO[str] | None = None
         self._closed = False
@@ -198,6 +197,20 @@ class Batch:
             return unit(self.connection)
         self.connection.rollback()  # end the read snapshot first
         return self._database.write(unit, ENGINE)
+
+
+def _known_url(url: str) -> URL:
+    """The URL of a database that journeyd knows; never echoes a password."""
+    expected = "expected sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME in [database] url"
+    try:
+        read = make_url(url)
+    except ArgumentError:
+        msg = f"the URL of the database cannot be read; {expected}"
+        raise StoreError(msg) from None
+    if read.drivername not in ("sqlite", "postgresql+psycopg"):
+        msg = f"found a database of {read.drivername}; {expected}"
+        raise StoreError(msg)
+    return read
 
 
 def _run_pragma(connection: Connection, pragma: str) -> None:

@@ -8,6 +8,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
 from runtime.store.budgets import Budgets
 from runtime.store.codec import Codec
@@ -52,6 +53,13 @@ def open_store(url: str, zone: ZoneInfo, mode: str = "inline", *, scratch: bool 
     database = Database(url, mode, scratch=scratch)
     try:
         _migrate(database, may_write=mode != "reading")
+    except OperationalError as error:
+        database.close()
+        if database.is_sqlite:
+            raise
+        said = " ".join(str(error.orig).split())[:300]
+        msg = f"{database.url.render_as_string()} does not answer ({said}); start PostgreSQL, or correct [database] url"
+        raise StoreError(msg) from None
     except BaseException:
         database.close()
         raise

@@ -8,12 +8,12 @@ from sqlalchemy import update
 from channels.loopback.aliyun import AliyunVendor
 from channels.loopback.server import Loopback
 from channels.loopback.wechat import Wechat
-from channels.message import Accepted, Rejected
+from channels.message import Accepted, Fault, Rejected, RetryLater, Unknown
 from journeys.duration import DAY
 from runtime.cli import run
 from runtime.clock import SystemClock
 from runtime.doctor import examine_channels, examine_store
-from runtime.sendtest import send_one
+from runtime.sendtest import send_one, told
 from runtime.settings import ConfigError, load_project
 from runtime.store.tables import enrolments
 from tests.town import NOON, PUSH, Town, event, journey_text, somebody
@@ -186,10 +186,51 @@ def test_a_name_that_config_does_not_have_is_said_with_those_it_has(project, cha
         send_one(project(), channel, "13800138000", template, "", {}, SystemClock())
 
 
+@pytest.mark.parametrize("data", [{}, {"cod": "0731"}, {"code": "0731", "site": "东门"}], ids=["none", "misspelt", "one too many"])
+def test_the_fields_of_a_template_must_be_given_exactly(project, vendors, data):
+    """Else a person would read an invented value."""
+    with pytest.raises(ConfigError, match=r"template pickup takes --data\.code"):
+        send_one(project(), "sms", "13800138000", "pickup", "", data, SystemClock())
+
+    assert vendors[1].vendor.taken == []
+
+
+@pytest.mark.parametrize(("outcome", "said"), [
+    (RetryLater(5000, "no connection", whole_channel=True), "Not sent: no connection; try again after 5 s"),
+    (Fault("unpaid", "", 60_000), "`journeyd doctor` says what to mend"),
+    (Unknown("timeout"), "nobody can tell whether it went out (timeout)"),
+    (Rejected("43101", "not subscribed"), "Rejected: 43101 not subscribed"),
+], ids=lambda value: type(value).__name__)  # fmt: skip
+def test_every_outcome_of_a_test_message_is_a_sentence(outcome, said):
+    assert said in told(outcome)
+
+
+def test_a_vendor_that_cannot_be_reached_is_the_networks_fault_and_not_the_templates(project, vendors):
+    vendors[1].__exit__(None, None, None)
+
+    found = [thing for thing in examine_channels(project(), SystemClock()) if thing.where == "sms" and not thing.ok]
+
+    assert found
+    assert {thing.cure.partition(":")[0] for thing in found} == {"the network"}
+
+
+@pytest.mark.parametrize(("url", "said"), [
+    ("postgresql+psycopg://u:hidden@127.0.0.1:1/x", "does not answer"), ("mysql://u:hidden@x/y", "found a database of mysql"),
+    ("nonsense://", "found a database of nonsense"), ("://", "cannot be read"),
+])  # fmt: skip
+def test_a_database_that_cannot_be_used_is_a_finding_and_no_traceback(project, capsys, url, said):
+    code = run(["doctor", "--config", str(project().folder), "--database", url])
+
+    printed = capsys.readouterr()
+    assert code == 1
+    assert said in printed.out
+    assert "hidden" not in printed.out + printed.err
+
+
 def test_the_command_tells_the_outcome_and_its_exit_code(project, capsys):
     folder = str(project().folder)
 
     assert run(["send-test", "push", "device-1", "--config", folder]) == 0
     assert "Accepted" in capsys.readouterr().out
-    assert run(["send-test", "sms", "010-12345678", "--template", "pickup", "--config", folder, "--json"]) == 1
+    assert run(["send-test", "sms", "010-12345678", "--template", "pickup", "--data.code", "1", "--config", folder, "--json"]) == 1
     assert "no mobile number" in capsys.readouterr().err
