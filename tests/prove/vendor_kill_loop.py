@@ -196,7 +196,10 @@ class Loop:
         return slot, time.monotonic() + self.stopped
 
     def kill_often(self, kills: int, zombies: int = 0) -> None:
-        """A third each of the kills at random, at what was left, and at fresh work. While a zombie sleeps the other daemon is killed; woken, it outlives at least one kill."""
+        """A third each of the kills at random, at what was left, and at fresh work. While a zombie sleeps the other daemon is killed; woken, it outlives at least one kill.
+
+        The last fifth waits for the last zombie to wake: only then is the other daemon there to take work up undisturbed.
+        """
         began, killed, stopped = time.perf_counter(), 0, 0
         self.each = max(self.users // max(kills + 3 * zombies, 1), 1)
         asleep: tuple[Slot, float] | None = None
@@ -212,7 +215,7 @@ class Loop:
                 victim = self.slots[stopped % len(self.slots)]  # in turn: the other one may die meanwhile
                 asleep = self._stop([victim])
                 stopped += 1
-            elif killed < kills:
+            elif killed < (kills - kills // 5 if stopped < zombies or asleep else kills):
                 self._kill(able, ("random", "left", "fresh")[killed % 3])
                 killed += 1
             else:
