@@ -220,21 +220,25 @@ def test_a_connection_that_is_not_answered_in_time_means_not_sent():
 
 
 def test_a_kept_connection_has_its_full_time_again():
-    with Loopback(Echo(), Behaviour(latency=0.2)) as server:
-        http = Http(server.url, timeout=0.35)
+    with Loopback(Echo(), Behaviour(latency=0.6)) as server:
+        http = Http(server.url, timeout=1.1)
 
-        assert [type(http.request("POST", "/", body=b"x")) for _ in range(4)] == [Answer] * 4
+        assert [type(http.request("POST", "/", body=b"x")) for _ in range(2)] == [Answer] * 2
 
 
 @pytest.mark.parametrize("guarded", [False, True])
 def test_head_and_body_leave_without_waiting_for_each_other(guarded):
+    """A delayed ACK costs a request 40 ms, every time; a busy machine does so now and then: the best of some rounds counts."""
     with Loopback(Echo()) as server:
         http = Http(server.url, guarded=guarded, allowed=("127.0.0.1",))
-        began = time.monotonic()
-        for _ in range(20):
-            http.request("POST", "/", body=b"x" * 100)
+        rounds = []
+        while len(rounds) < 10 and min(rounds, default=1.0) >= 0.2:
+            began = time.monotonic()
+            for _ in range(7):
+                http.request("POST", "/", body=b"x" * 100)
+            rounds.append(time.monotonic() - began)
 
-    assert time.monotonic() - began < 0.6  # 40 ms each where a delayed ACK is waited for
+    assert min(rounds) < 0.2  # seven times 40 ms are 0.28 s
 
 
 def test_a_handshake_that_fails_means_not_sent():
