@@ -15,13 +15,14 @@ from journeys.world import World
 from runtime.batches import Progress, Work, Writing
 from runtime.catalogue import Catalogue, Versioned, catalogue_of
 from runtime.facts import UserFacts
+from runtime.merge import merge
 from runtime.policy import PersonReach, Reach, Rules
 from runtime.reaching import Reaching
 from runtime.session import Rehearsal, Session, Tracked
 from runtime.state import ENDED, Arrived, Enrolment, Event, Fact, User
 from runtime.store import DatabaseError, SqlStore
 from runtime.store.database import Batch
-from runtime.store.inbox import Note
+from runtime.store.inbox import Note, Quarantined
 from runtime.store.releases import Population
 
 BATCH = 500
@@ -140,6 +141,7 @@ class Engine:
     def enter_one(self, user_id: str, journey: str, fact: Fact, now: int) -> bool:
         """Enrol one user by call; False when the journey refuses (the reason is kept)."""
         with self.store.database.batch() as batch:
+            user_id = self.store.identity.survivors(batch.connection, [user_id]).get(user_id, user_id)
             work = self._open(batch, [user_id], now, set(), journeys=[journey])
             session = work.sessions[user_id]
             entered = session.enter(self.catalogue.current[journey], fact, now)
@@ -157,6 +159,12 @@ class Engine:
             by_user: dict[str, list[Note]] = {}
             for note in notes:
                 by_user.setdefault(note.user_id, []).append(note)
+            moved = self.store.identity.survivors(batch.connection, by_user)
+            if moved:  # somebody was merged between an answer at intake and its commit
+                worked.notes += len(moved)
+                batch.write(lambda tx: self.store.inbox.rehome(tx, moved))
+                return
+            merges = [first for mine in by_user.values() if (first := _until_merge(mine)) is not None]
             events = {note.event.type for note in notes if note.event is not None}
             work = self._open(batch, list(by_user), now, events)
             watchers = self.store.inbox.watchers_of(batch.connection, list(by_user))
@@ -171,6 +179,25 @@ class Engine:
             worked.notes += len(done)
             self._look_back(batch, work, now, done)
             self._write(batch, work, now, worked, done)
+        for note in merges:
+            self._merge(note, now, worked)
+
+    def _merge(self, note: Note, now: int, worked: Worked) -> None:
+        """A merge locks two users: it is a transaction of its own, after everything that came before it was worked on."""
+        try:
+            merged = self.store.database.write(lambda tx: merge(self.store, self.catalogue.audience, tx, note, now))
+        except (DatabaseError, MemoryError):
+            raise
+        except Exception as error:  # noqa: BLE001 - one bad record never stops the batch
+            aside = Quarantined("engine", f"{type(error).__name__}: {error}"[:500], str(note.payload)[:2000], note.user_id, "merge")
+            self.store.database.write(lambda tx: self._set_aside(tx, note, aside, now))
+            worked.quarantined += 1
+        else:
+            worked.notes += merged
+
+    def _set_aside(self, tx: Any, note: Note, aside: Quarantined, now: int) -> None:
+        self.store.inbox.finish(tx, [note.id])
+        self.store.inbox.quarantine(tx, [aside], now)
 
     def _take(self, work: Work, session: Session, note: Note, watchers: Iterable[str], now: int) -> None:
         try:
@@ -375,7 +402,7 @@ class Engine:
 
     def _people(self, tx: Any, now: int, user_ids: frozenset[str], known: dict[str, User] | None = None) -> dict[str, PersonReach]:
         """What these users can be sent; one whose row cannot be read costs only who asks for it."""
-        rows = known if known is not None else self.store.people.load_users(tx, sorted(user_ids))
+        rows = known if known is not None else self._recipients(tx, user_ids)
         people: dict[str, PersonReach] = {}
         for user_id, reach in self.reaching.load(tx, user_ids, rows, now, started_only=False).items():
             if isinstance(reach, PersonReach):
@@ -383,6 +410,12 @@ class Engine:
             elif known is None:
                 raise reach
         return people
+
+    def _recipients(self, tx: Any, user_ids: frozenset[str]) -> dict[str, User]:
+        """Other users, whom a rule names: also by an id that one of them had before a merge."""
+        moved = self.store.identity.survivors(tx, user_ids)
+        rows = self.store.people.load_users(tx, sorted({*user_ids, *moved.values()}))
+        return {user_id: rows[now_id] for user_id in user_ids if (now_id := moved.get(user_id, user_id)) in rows}
 
     def _look_back(self, batch: Batch, work: Work, now: int, done: Sequence[int] = ()) -> None:
         """Events that came between a wait's logical begin and now (after a downtime) are matched as if it had been there."""
@@ -441,6 +474,16 @@ class Engine:
         worked.quarantined += len(work.quarantined)
         for session in work.sessions.values():
             worked.entered += sum(n for (_, _, what, _), n in session.tallies.items() if what == "entered")
+
+
+def _until_merge(notes: list[Note]) -> Note | None:
+    """The first merge among a user's notes; it and what follows it are taken off the list: they wait until it is done."""
+    index = next((n for n, note in enumerate(notes) if note.kind == "merge"), None)
+    if index is None:
+        return None
+    found = notes[index]
+    del notes[index:]
+    return found
 
 
 def _note_time(note: Note) -> int:

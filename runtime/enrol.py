@@ -25,7 +25,8 @@ def enrol(
     subject = _subject(journey, fact)
     mine = [e for e in open_ if e.subject == subject]
     key = stable_key(journey.id, user.id, subject, fact.id)
-    if any(e.key == key for e in mine):
+    entered_before = {key, *(stable_key(journey.id, former, subject, fact.id) for former in user.former)}
+    if any(e.key in entered_before for e in mine):
         return _refuse(journey, user, fact, "duplicate", subject=subject)
     if project_holdout and fact.forced != "in" and bucket("project", user.id) < project_holdout:
         return _refuse(journey, user, fact, "holdout", subject=subject)

@@ -89,8 +89,8 @@ def read_users(path: Path, audience: Audience, zone: ZoneInfo, bad: BadRows) -> 
         parsed = reader.records(row)
         for reason in parsed.reasons:
             bad.add(line, reason["reason"])
-        for _, user_id, payload in parsed.records:
-            yield user_id, payload
+        for record in parsed.records:
+            yield record.person.user_id, dict(record.payload)
 
 
 def _rows(path: Path, bad: BadRows) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -28,8 +28,9 @@ class Line:
 
 
 def story_of(store: SqlStore, user_id: str) -> Story:
-    """Everything that is kept about a user."""
+    """Everything that is kept about a user; of a former id, about whom she is now."""
     with store.database.reading() as tx:
+        user_id = store.identity.survivors(tx, [user_id]).get(user_id, user_id)
         return store.reports.story(tx, user_id)
 
 

@@ -5,10 +5,11 @@ Equal times are ordered by event id, so that the order of arrival never matters.
 """
 
 from bisect import bisect_right, insort
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from statistics import median
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from journeys.audience import Audience, Trait
 from journeys.duration import DAY
@@ -17,6 +18,7 @@ from journeys.values import as_number, coerce
 from runtime.state import Event, User, stable_key
 
 MOST_DISTINCT = 1000
+_UTC = ZoneInfo("UTC")
 _NONE: Mapping[str, Any] = {}
 
 
@@ -29,6 +31,14 @@ def project(audience: Audience, user: User, event: Event) -> None:
         if trait.event == event.type and not trait.within and _counts(trait, event):
             states = user.profile.setdefault("a", {})
             states[trait.name] = _fold(trait, states.get(trait.name), event, user)
+
+
+def rebuild(audience: Audience, user: User, events: Iterable[Event]) -> None:
+    """Compute aggregates and histories anew from a user's events; values, tags and what she was before stay."""
+    for key in ("a", "h"):
+        user.profile.pop(key, None)
+    for event in sorted(events, key=lambda e: (e.time, e.id)):
+        project(audience, user, event)
 
 
 def _remember(user: User, event: Event, window: int) -> None:
@@ -178,3 +188,31 @@ def set_values(audience: Audience, user: User, values: Mapping[str, Any]) -> Non
 def change_tags(user: User, add: tuple[str, ...] | list[str], remove: tuple[str, ...] | list[str] = ()) -> None:
     """Add and remove tags; the result is sorted, so that equal sets are stored equally."""
     user.profile["t"] = sorted((set(user.profile.get("t", ())) | set(add)) - set(remove))
+
+
+def take_record(audience: Audience, user: User, payload: Mapping[str, Any]) -> None:
+    """Take what a record says of a user's traits: `clear` first, then set, set once, add to, append to."""
+    stored = user.profile.setdefault("p", {})
+    if payload.get("clear"):
+        stored.clear()
+    set_values(audience, user, payload.get("traits") or {})
+    set_values(audience, user, {n: v for n, v in (payload.get("set_once") or {}).items() if n not in stored})
+    set_values(
+        audience, user, {n: total for n, by in (payload.get("increment") or {}).items() if (total := _sum(stored.get(n), by)) is not None}
+    )
+    set_values(audience, user, {n: _appended(stored.get(n), more) for n, more in (payload.get("append") or {}).items()})
+
+
+def _sum(before: Any, by: Any) -> int | float | None:
+    """The number after an addition; None (nothing happens) when either is no number."""
+    numbers = [coerce(value, "number", _UTC) for value in (0 if before is None else before, by)]
+    if any(not isinstance(number, int | float) for number in numbers):
+        return None
+    return as_number(sum(numbers))  # type: ignore[arg-type]
+
+
+def _appended(before: Any, more: Any) -> list[Any]:
+    """A list with what is new at its end, each once; at most MOST_DISTINCT."""
+    found = list(before) if isinstance(before, list) else [] if before is None else [before]
+    found += [value for value in (more if isinstance(more, list) else [more]) if value not in found]
+    return found[:MOST_DISTINCT]

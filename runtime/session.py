@@ -17,7 +17,7 @@ from runtime.decide import decide, watched_users
 from runtime.enrol import enrol, next_date
 from runtime.facts import UserFacts
 from runtime.policy import PersonReach, Reach
-from runtime.profile import change_tags, project, set_values
+from runtime.profile import change_tags, project, take_record
 from runtime.state import (
     ENDED,
     LIVE,
@@ -141,7 +141,7 @@ class Session:
         zone = zone_named(str(payload["zone"])) if payload.get("zone") else None
         if zone is not None:
             user.zone = zone
-        set_values(audience, user, payload.get("traits") or {})
+        take_record(audience, user, payload)
         change_tags(user, payload.get("tags") or [], payload.get("remove_tags") or [])
         self._identify(payload.get("identities") or {}, payload.get("dead") or {}, at)
         self._consent(payload.get("consents") or {}, str(payload.get("source", "")), at)

@@ -1,6 +1,7 @@
 """config.toml as typed settings. Secrets stand only as `env:NAME` or `file:PATH`; unknown keys stop the start."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 from zoneinfo import ZoneInfo
@@ -18,6 +19,7 @@ from journeys.values import ValueType
 from journeys.world import MessageTemplate, World
 from runtime import vendor_settings
 from runtime.policy import Cap, Rules
+from runtime.source_settings import Source
 from runtime.vendor_settings import (
     SECRET_VALIDATOR,
     AdaptersSection,
@@ -25,7 +27,6 @@ from runtime.vendor_settings import (
     ChannelsSection,
     Endpoint,
     Robot,
-    SecretSource,
     Section,
     SubscribeSection,
     Url,
@@ -74,17 +75,10 @@ class ServerSection(Section):
     public_url: Url | None = None  # where vendors reach this daemon from outside; some sign their receipts over it
 
 
-class SourceSection(Section):
-    """A sender of events: its secrets (several while rotating) and the event types it may assert."""
-
-    secrets: Annotated[list[SecretSource], Field(min_length=1)]
-    may_assert: list[str] = Field(default_factory=lambda: ["*"])
-
-
 class IntakeSection(Section):
     """Who may post."""
 
-    sources: dict[str, SourceSection] = Field(default_factory=dict)
+    sources: dict[str, Source] = Field(default_factory=dict)
 
 
 class CapSection(Section):
@@ -143,7 +137,7 @@ def _secret_keys() -> frozenset[str]:
     written = {
         name for cls in sections for name, hint in get_type_hints(cls, include_extras=True).items() if SECRET_VALIDATOR in repr(hint)
     }
-    return frozenset({*written, "secrets"})
+    return frozenset({*written, "secrets", "tokens", "write_keys"})
 
 
 SECRET_KEYS = _secret_keys()
@@ -181,12 +175,9 @@ class Project:
             return prefix + str(self.folder.absolute() / url.removeprefix(prefix))
         return url
 
-    def secrets(self) -> dict[str, tuple[list[str], list[str]]]:
-        """Source → (secrets, event types it may assert). Raises ConfigError for one that is missing."""
-        return {
-            name: ([self.resolve(s, f"intake.sources.{name}.secrets") for s in source.secrets], list(source.may_assert))
-            for name, source in self.settings.intake.sources.items()
-        }
+    def secrets_of(self, source: str, secrets: Sequence[str], key: str) -> list[str]:
+        """The values of a source's secrets. Raises ConfigError for one that is missing."""
+        return [self.resolve(secret, f"intake.sources.{source}.{key}") for secret in secrets]
 
     def resolve(self, secret: str, key: str) -> str:
         """The value of `env:NAME` or `file:PATH`."""
@@ -274,6 +265,8 @@ def _line(file: Path, detail: Any) -> str:
     parts = [str(part) for part in detail["loc"]]
     if parts[0] in ("channels", "benefits", "endpoints", "robots") and len(parts) > 3:  # noqa: PLR2004 - pydantic puts the adapter in between
         del parts[2]
+    if parts[:2] == ["intake", "sources"] and len(parts) > 4:  # noqa: PLR2004 - and a source's kind
+        del parts[3]
     key = ".".join(parts)
     if detail["type"] in ("union_tag_invalid", "union_tag_not_found"):
         adapters = detail["ctx"].get("expected_tags", "")

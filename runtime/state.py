@@ -22,7 +22,7 @@ def bucket(*parts: str) -> int:
 
 @dataclass(slots=True)
 class User:
-    """A person. `profile` holds values (p), tags (t), aggregates (a) and event histories (h); times are instants."""
+    """A person. `profile` holds values (p), tags (t), aggregates (a), event histories (h), former ids (m); times are instants."""
 
     id: str
     zone: ZoneInfo
@@ -35,6 +35,27 @@ class User:
     audience: str = ""  # the digest that `segments` was evaluated under
     journeys: set[str] = field(default_factory=set)  # where the user is inside now
     is_new: bool = False
+
+    @property
+    def former(self) -> list[str]:
+        """The ids under which she was known before she was merged."""
+        found: list[str] = self.profile.get("m", [])
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Whom a fact is about, as a source names her: by the operator's own id, by identities, or by both.
+
+    `attach` says whether the source may be believed that the identities are hers (a device may only be believed its distinct_id).
+    """
+
+    user_id: str = ""
+    identities: tuple[tuple[str, str], ...] = ()
+    attach: frozenset[str] = frozenset()
+    unbound: tuple[tuple[str, str], ...] = ()  # identities that are hers no more
+    former: tuple[tuple[str, str], ...] = ()  # (kind, value) or ("user_id", id): who she was before, to be merged into her
+    may_merge: bool = False  # also two users whom the operator knows by ids of her own
 
 
 @dataclass(frozen=True, slots=True)

@@ -265,13 +265,17 @@ class Walk:
         if recipient is None:
             return self._failed_at_once(step, "unreachable")
         key = stable_key("grant", self.enrolment.key, step.id, str(visit))
+        once: str | None = None
         if spec.once_per is not None:
             value = spec.once_per.test(self.facts)
             if value is None:
                 return self._failed_at_once(step, "once_per is missing")
-            key = stable_key("once", self.enrolment.journey, step.id, recipient, str(value))
+            once = str(value)
+            key = stable_key("once", self.enrolment.journey, step.id, recipient, once)
         expires_at = self.at + spec.expires if spec.expires is not None else None
-        content = {"benefit": spec.benefit, "amount": spec.amount, "expires_at": expires_at}
+        content: dict[str, Any] = {"benefit": spec.benefit, "amount": spec.amount, "expires_at": expires_at}
+        if once is not None:
+            content["once"] = once  # a merge must know what was given once
         raise self._open_effect(step, "grant", key, visit, recipient, spec.benefit, content, spec.timeout)
 
     def _call(self, step: CompiledStep, spec: CallSpec) -> str:

@@ -14,7 +14,7 @@ _SPEAKS = (200, 201, 202, 409, 410, 422)  # statuses whose body says {"ok": …}
 
 def body_of(message: Message, benefit: str) -> bytes:
     """The JSON that is posted: what the journey wrote, and who, what and why; instants as ISO 8601 in UTC."""
-    content = {k: v for k, v in message.content.items() if v is not None}
+    content = {k: v for k, v in message.content.items() if v is not None and k != "once"}  # ours: what it was given once for
     if isinstance(content.get("expires_at"), int):
         content["expires_at"] = datetime.fromtimestamp(content["expires_at"] / 1000, UTC).isoformat(timespec="seconds")
     ours = {

@@ -1,48 +1,35 @@
-"""The HTTP side of intake: POST /v1/events and /v1/users. Answers after the commit, several requests per commit."""
+"""The HTTP side of intake: signed events and users, and what analytics SDKs post. Answers after the commit, several requests per commit."""
 
 import asyncio
+import base64
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import Any
 
+import orjson
 import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from journeys.duration import DAY
 from runtime.clock import Clock
 from runtime.engine import Engine
-from runtime.intake.items import Parsed, Reader, cloudevent_of_headers
+from runtime.intake.items import Parsed, cloudevent_of_headers
 from runtime.intake.reading import Unreadable, charset_refusal, inflate, parse_json
-from runtime.intake.signature import decode_secret, verified_id
-from runtime.settings import ConfigError, Project
+from runtime.intake.segment import CALLS
+from runtime.intake.signature import verified_id
+from runtime.intake.sources import Source, sources_of
+from runtime.intake.vendors import READERS, Posted, write_key
+from runtime.settings import Project
 from runtime.store import DatabaseError, SqlStore
-from runtime.store.writer import INTAKE, Closed
+from runtime.store.arrivals import Arrival
+from runtime.store.inbox import Quarantined
+from runtime.store.writer import INTAKE, Closed, Together
 
 log = structlog.get_logger("journeyd.intake")
 PathHandler = Callable[[Request], Awaitable[Response]]
-
-
-@dataclass(frozen=True, slots=True)
-class Sender:
-    """A source with its decoded secrets."""
-
-    name: str
-    secrets: tuple[bytes, ...]
-    may_assert: tuple[str, ...]
-
-
-def senders_of(project: Project) -> tuple[Sender, ...]:
-    """The sources of config. Raises ConfigError for a secret that is missing or no base64 of 16 bytes or more."""
-    senders: list[Sender] = []
-    for name, (secrets, may_assert) in project.secrets().items():
-        decoded = [decode_secret(secret) for secret in secrets]
-        if any(key is None for key in decoded):
-            msg = f"intake.sources.{name}.secrets: expected whsec_ and base64 of 16 bytes or more; `journeyd init` makes one"
-            raise ConfigError(msg)
-        senders.append(Sender(name, tuple(key for key in decoded if key is not None), tuple(may_assert)))
-    return tuple(senders)
+MOST_OF_STRANGERS = 1000  # requests a day of which the bytes are kept, though nobody knows whose they are
+MOST_KEPT = 64 * 1024  # bytes of a request that could not be read
 
 
 class Intake:
@@ -50,13 +37,22 @@ class Intake:
 
     def __init__(self, project: Project, store: SqlStore, engine: Engine, clock: Clock, woken: Callable[[], None]) -> None:
         self.project, self.store, self.engine, self.clock, self.woken = project, store, engine, clock, woken
-        self.senders = senders_of(project)
+        self.sources = sources_of(project)
+        self.senders = [source for source in self.sources if source.kind == "webhook"]
         self.limit = project.settings.server.body_limit
+        self._strangers = (0, 0)  # the day, and how many came on it
+        self._take = store.arrivals.take  # one object: what is waiting for the same is done together
 
     def routes(self) -> list[Route]:
         """The routes, with and without a trailing slash: a redirect would lose the body of some clients."""
-        handlers: dict[str, PathHandler] = {"/v1/events": self.post_events, "/v1/users": self.post_users}
-        return [Route(path + slash, handler, methods=["POST"]) for path, handler in handlers.items() for slash in ("", "/")]
+        posts: dict[str, PathHandler] = {
+            "/v1/events": self.post_events, "/v1/users": self.post_users, "/v1/batch": self.segment,
+            **{f"/v1/{call}": self.segment for call in CALLS},
+            "/v3/projects/{project}/collect": self.growingio, "/projects/{project}/collect/item": self.growingio,
+        }  # fmt: skip
+        both: dict[str, PathHandler] = {"/sa": self.sensors, "/sa.gif": self.sensors, "/debug": self.sensors_debug}
+        found = [Route(path + slash, handler, methods=["POST"]) for path, handler in posts.items() for slash in ("", "/")]
+        return found + [Route(path + slash, handler, methods=["GET", "POST"]) for path, handler in both.items() for slash in ("", "/")]
 
     async def post_events(self, request: Request) -> Response:
         """Events: plain, or CloudEvents in structured, batch or binary mode."""
@@ -66,15 +62,78 @@ class Intake:
         """User records."""
         return await self._post(request, "users")
 
-    async def signed_value(self, request: Request) -> tuple[Sender, str, Any] | Unreadable:
+    # --- analytics SDKs: their clients do not send again, so what cannot be read is set aside and answered 200
+
+    async def sensors(self, request: Request) -> Response:
+        """Sensors Analytics."""
+        project = request.query_params.get("project") or "default"
+        return await self._vendor(request, "sensors", lambda source, _: source.project == project)
+
+    async def sensors_debug(self, request: Request) -> Response:
+        """Sensors Analytics' debug mode: with `Dry-Run: true` nothing is kept; what is wrong is said in the answer."""
+        project = request.query_params.get("project") or "default"
+        return await self._vendor(request, "sensors", lambda source, _: source.project == project, debug=True)
+
+    async def growingio(self, request: Request) -> Response:
+        """GrowingIO."""
+        project = request.path_params["project"]
+        return await self._vendor(request, "growingio", lambda source, _: source.project == project)
+
+    async def segment(self, request: Request) -> Response:
+        """Segment and RudderStack."""
+        return await self._vendor(request, "segment", lambda source, posted: write_key(posted, self.limit) in source.keys)
+
+    async def _vendor(self, request: Request, kind: str, is_from: Callable[[Source, Posted], bool], *, debug: bool = False) -> Response:
+        now = self.clock.now()
+        body = await self._read(request)
+        if isinstance(body, Unreadable) and body.status != 413:  # noqa: PLR2004 - too large: what came of it is kept
+            return _refused(body)
+        head = body.kept if isinstance(body, Unreadable) else body
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        posted = Posted(request.url.path, request.url.query, headers, head)
+        source = next((s for s in self.sources if s.kind == kind and is_from(s, posted)), None)
+        if source is None:
+            return await self._stranger(posted, kind, now)
+        reader = source.reader(self.engine.catalogue.audience, now, "")
+        found = body if isinstance(body, Unreadable) else READERS[kind](source, reader, posted, self.limit)
+        if isinstance(found, Unreadable):
+            return await self._unreadable(source, posted, found, now)
+        if debug and headers.get("dry-run", "").lower() == "true":
+            return JSONResponse(_told(found, 0), 400 if found.reasons else 200)
+        new = await self.keep(found)
+        if new is None:
+            return _unavailable()
+        return JSONResponse(_told(found, new) if found.reasons else {"success": True})
+
+    async def _unreadable(self, source: Source, posted: Posted, problem: Unreadable, now: int) -> Response:
+        """A body in which nothing can be told apart is kept as it is. Segment's clients are told; the others' would not listen."""
+        kept = Parsed(source.name, now, quarantined=[_as_it_came(source.name, posted, problem)])
+        if await self.keep(kept) is None:
+            return _unavailable()
+        if source.kind == "segment":
+            return _refused(problem)
+        return JSONResponse({"success": True, "quarantined": 1, "reason": problem.detail})
+
+    async def _stranger(self, posted: Posted, kind: str, now: int) -> Response:
+        """No source of config posts like this: kept for a while, so that a wrong project or key can be corrected without loss."""
+        day, count = self._strangers
+        count = count + 1 if day == now // DAY else 1
+        self._strangers = (now // DAY, count)
+        reason = f"no source of kind {kind} in config has this project or write key ({posted.path}?{posted.query})"[:300]
+        if count <= MOST_OF_STRANGERS:
+            kept = Parsed("", now, quarantined=[_as_it_came("", posted, Unreadable(200, "no_source", reason))])
+            if await self.keep(kept) is None:
+                return _unavailable()
+        if count in (1, 10, 100, MOST_OF_STRANGERS):
+            log.warning("requests of an unknown source", action="no_source", kind=kind, path=posted.path, count=count)
+        return JSONResponse({"success": True, "quarantined": 1, "reason": reason})
+
+    # --- signed requests
+
+    async def signed_value(self, request: Request) -> tuple[Source, str, Any] | Unreadable:
         """Who sent a request, under which id, and the JSON in it; or why it is refused."""
         now = self.clock.now()
-        try:
-            body = await self._body(request)
-        except ClientDisconnect:
-            return Unreadable(400, "cut_off", "the request ended early")
-        except asyncio.CancelledError:  # the server stops and does not wait for the rest of the body
-            return Unreadable(408, "too_slow", "the server stops before the request has ended")
+        body = await self._read(request)
         if isinstance(body, Unreadable):
             return body
         headers = {name.lower(): value for name, value in request.headers.items()}
@@ -90,27 +149,29 @@ class Intake:
         taken = await self.signed_value(request)
         if isinstance(taken, Unreadable):
             return _refused(taken)
-        sender, request_id, value = taken
-        reader = Reader(sender.name, sender.may_assert, self.engine.catalogue.audience, self.project.zone, now, request_id)
+        source, request_id, value = taken
+        reader = source.reader(self.engine.catalogue.audience, now, request_id)
         parsed = reader.events(value) if what == "events" else reader.records(value)
-        return await self._keep(sender.name, parsed, now)
+        new = await self.keep(parsed)
+        return _unavailable() if new is None else JSONResponse(_told(parsed, new))
 
-    async def _body(self, request: Request) -> bytes | Unreadable:
-        """The raw body, counted while it comes in."""
-        announced = request.headers.get("content-length", "")
-        too_large = Unreadable(413, "too_large", f"expected at most {self.limit} bytes")
-        if announced.isdigit() and int(announced) > self.limit:
-            return too_large
+    async def _read(self, request: Request) -> bytes | Unreadable:
+        """The raw body, counted while it comes in; of one that is too large, its beginning."""
         chunks: list[bytes] = []
         size = 0
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > self.limit:
-                return too_large
-            chunks.append(chunk)
+        try:
+            async for chunk in request.stream():
+                size += len(chunk)
+                chunks.append(chunk)
+                if size > self.limit:
+                    return Unreadable(413, "too_large", f"expected at most {self.limit} bytes", b"".join(chunks)[:MOST_KEPT])
+        except ClientDisconnect:
+            return Unreadable(400, "cut_off", "the request ended early")
+        except asyncio.CancelledError:  # the server stops and does not wait for the rest of the body
+            return Unreadable(408, "too_slow", "the server stops before the request has ended")
         return b"".join(chunks)
 
-    def _sender(self, headers: dict[str, str], body: bytes, now: int) -> tuple[Sender, str] | None:
+    def _sender(self, headers: dict[str, str], body: bytes, now: int) -> tuple[Source, str] | None:
         for sender in self.senders:
             request_id = verified_id(headers, body, sender.secrets, now)
             if request_id is not None:
@@ -124,42 +185,47 @@ class Intake:
         plain = inflate(body, headers.get("content-encoding", ""), self.limit)
         return plain if isinstance(plain, Unreadable) else parse_json(plain)
 
-    async def _keep(self, source: str, parsed: Parsed, now: int) -> Response:
-        inbox = self.store.inbox
-
-        def unit(tx: Any) -> int:
-            new = inbox.add_events(tx, source, parsed.events)
-            for record_id, user_id, payload in parsed.records:
-                new += inbox.add_user_record(tx, source, record_id, user_id, payload, now)
-            inbox.quarantine(tx, parsed.quarantined, now)
-            return new
-
-        new = await self._committed(unit, source)
-        if new is None:
-            return JSONResponse({"error": "unavailable", "reason": "nothing was kept; send it again"}, 503, {"Retry-After": "5"})
-        if new:
-            self.woken()
-        given = len(parsed.events) + len(parsed.records)
-        answer: dict[str, Any] = {"accepted": new, "duplicates": given - new, "quarantined": len(parsed.quarantined)}
-        if parsed.reasons:
-            answer["reasons"] = parsed.reasons[:100]
-        return JSONResponse(answer)
-
-    async def _committed(self, unit: Callable[[Any], int], source: str) -> int | None:
+    async def keep(self, parsed: Parsed) -> int | None:
         """How many items are new, after the commit; None when the database did not take them, also not the second time.
 
         The second time is for two daemons on PostgreSQL that waited for each other: the database ends one of them.
         """
         for _ in range(2):
-            future: Future[int] = self.store.database.submit(unit, INTAKE)
+            unit: Together[Arrival, int] = Together(self._take, parsed)
+            future = self.store.database.submit(unit, INTAKE)
             try:
-                return await asyncio.wrap_future(future)
+                new = await asyncio.wrap_future(future)
             except Closed:
                 break
             except DatabaseError as error:
                 problem = type(error).__name__
-                log.warning("the database did not take a request", action="intake_failed", source=source, error=problem)
+                log.warning("the database did not take a request", action="intake_failed", source=parsed.source, error=problem)
+            else:
+                if new:
+                    self.woken()
+                return new
         return None
+
+
+def _told(parsed: Parsed, new: int) -> dict[str, Any]:
+    answer: dict[str, Any] = {"accepted": new, "duplicates": parsed.given - new, "quarantined": len(parsed.quarantined)}
+    if parsed.reasons:
+        answer["reasons"] = parsed.reasons[:100]
+    return answer
+
+
+def _as_it_came(source: str, posted: Posted, problem: Unreadable) -> Quarantined:
+    kept = posted.body[:MOST_KEPT]
+    body = {
+        "path": posted.path, "query": posted.query[:2000], "cut": len(posted.body) > len(kept) or problem.reason == "too_large",
+        "headers": {n: posted.headers[n][:200] for n in ("content-type", "content-encoding") if n in posted.headers},
+        "base64": base64.b64encode(kept).decode(),
+    }  # fmt: skip
+    return Quarantined(source, problem.detail, orjson.dumps(body).decode(), "", "request")
+
+
+def _unavailable() -> Response:
+    return JSONResponse({"error": "unavailable", "reason": "nothing was kept; send it again"}, 503, {"Retry-After": "5"})
 
 
 def _with_ce_headers(headers: dict[str, str], value: Any) -> Any:

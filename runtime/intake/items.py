@@ -1,6 +1,6 @@
 """From JSON values to events and user records; what does not fit is set aside with its reason, beside what does."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
@@ -14,30 +14,41 @@ from journeys.audience import Audience
 from journeys.duration import DAY
 from journeys.localtime import zone_named
 from journeys.values import ValueType, clean_text, coerce, parse_time
-from runtime.state import Event
+from runtime.source_settings import SIGNED_ONLY
+from runtime.state import Event, Person
+from runtime.store.arrivals import Arrival, CatalogueItem, Record
+from runtime.store.identity import UNIQUE
 from runtime.store.inbox import Quarantined
 
 LONGEST_ID = 256
 FUTURE = DAY  # an event dated further ahead than this is set aside; one dated less far ahead counts as now
 USER_RECORD = "user_record"  # what a source must be allowed to assert to post users
+IDENTITY_MERGE = "identity_merge"  # and to have two users merged whom the operator knows by two ids
 RESERVED = (
     "stage_changed", "segment_entered", "segment_left", "journey_ended", "message_delivered", "message_undelivered", "message_reply",
 )  # fmt: skip
+CHANGES = ("traits", "set_once", "increment", "append")  # of a record, each an object by trait
+DEVICE_ATTACHES = frozenset({"distinct_id"})
+
+Said = Mapping[str, str]  # how a source spells our names; the event's own under ""
+Translated = tuple[str, dict[str, Any], Said]  # "event", "record" or "item", in the plain spelling of our own API
+NOTHING_SAID: Said = {}
 
 
 @dataclass
-class Parsed:
-    """What a body held."""
+class Parsed(Arrival):
+    """What a body held, and why what is set aside is."""
 
-    events: list[Event] = field(default_factory=list)
-    records: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)  # id, user_id, payload
-    quarantined: list[Quarantined] = field(default_factory=list)
     reasons: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Reader:
-    """Reads the items of one request. `now` is the time of receipt."""
+    """Reads the items of one request. `now` is the time of receipt.
+
+    Who proves nothing (`signed` is false) may assert no payments, consents or merges, change the traits in `traits` only, and
+    is believed no identity but a device's own.
+    """
 
     source: str
     may_assert: Sequence[str]
@@ -45,42 +56,113 @@ class Reader:
     zone: ZoneInfo
     now: int
     request_id: str
+    signed: bool = True
+    traits: frozenset[str] = frozenset()
 
     def events(self, value: Any) -> Parsed:
         """One object or a list of them: plain events or CloudEvents, told apart by `specversion`."""
-        return self._each(value, self._event)
+        return self._each(value, self._event, "event")
 
     def records(self, value: Any) -> Parsed:
         """One user record or a list of them."""
-        return self._each(value, self._record)
+        return self._each(value, self._record, "record")
 
-    def _each(self, value: Any, read: Any) -> Parsed:
-        parsed = Parsed()
+    def messages(self, messages: Sequence[Any], translate: Callable[[Any], Sequence[Translated] | str], kind: str) -> Parsed:
+        """A vendor's messages: `translate` puts each into our own spelling, or says what is wrong with it."""
+        parsed = Parsed(self.source, self.now)
+        takes = {"event": self._event, "record": self._record, "item": self._item}
+        for index, message in enumerate(messages):
+            translated = translate(message)
+            if isinstance(translated, str):
+                self._set_aside(parsed, message, index, translated, kind)
+                continue
+            problems = [problem for what, item, said in translated if (problem := takes[what](item, index, parsed, said))]
+            if problems:
+                self._set_aside(parsed, message, index, "; ".join(problems), kind)
+        return parsed
+
+    def _each(self, value: Any, read: Callable[..., str], kind: str) -> Parsed:
+        parsed = Parsed(self.source, self.now)
         for index, item in enumerate(value if isinstance(value, list) else [value]):
             problem = read(item, index, parsed)
             if problem:
-                body = orjson.dumps(item, default=str).decode()[:65_536]
-                user_id = item.get("user_id", "") if isinstance(item, dict) else ""
-                parsed.quarantined.append(Quarantined(self.source, problem, body, user_id if isinstance(user_id, str) else ""))
-                parsed.reasons.append({"index": index, "reason": problem})
+                self._set_aside(parsed, item, index, problem, kind)
         return parsed
 
-    def _event(self, item: Any, index: int, parsed: Parsed) -> str:
+    def _set_aside(self, parsed: Parsed, item: Any, index: int, problem: str, kind: str) -> None:
+        body = orjson.dumps(item, default=str).decode()[:65_536]
+        user_id = item.get("user_id", "") if isinstance(item, dict) else ""
+        parsed.quarantined.append(Quarantined(self.source, problem, body, user_id if isinstance(user_id, str) else "", kind))
+        parsed.reasons.append({"index": index, "reason": problem})
+
+    def _may(self, name: str) -> bool:
+        if not self.signed and any(fnmatchcase(name, pattern) for pattern in SIGNED_ONLY):
+            return False
+        return any(fnmatchcase(name, pattern) for pattern in self.may_assert)
+
+    def _event(self, item: Any, index: int, parsed: Parsed, said: Said = NOTHING_SAID) -> str:
         if not isinstance(item, dict):
             return "an event is an object {id, type, user_id, time, data}"
         if "specversion" in item:
             item = _from_cloudevent(item)
             if isinstance(item, str):
                 return item
-        event = parse_event(item, self.audience, self.zone, self.now, f"{self.request_id}:{index}")
+        person: Person | None = None
+        if item.get("identities") is not None:
+            found = self._person(item)
+            if isinstance(found, str):
+                return found
+            person = found
+        event = parse_event(item, self.audience, self.zone, self.now, f"{self.request_id}:{index}", known=person is None)
         if isinstance(event, str):
             return event
         if event.type in RESERVED or event.type.startswith("$"):
             return f"type {event.type} is the system's own"
-        if not any(fnmatchcase(event.type, pattern) for pattern in self.may_assert):
+        if not self._may(event.type):
             return f"source {self.source} may not assert {event.type}"
+        if person is not None:
+            parsed.persons[len(parsed.events)] = person
         parsed.events.append(event)
+        self._count(event, said, parsed)
         return ""
+
+    def _count(self, event: Event, said: Said, parsed: Parsed) -> None:
+        """What no rule can see: an event that is not declared, a field that is not."""
+        fields = self.audience.events.get(event.type)
+        if fields is None:
+            parsed.unmapped["event", said.get("", event.type)] += 1
+            return
+        for name in event.data:
+            if name not in fields:
+                parsed.unmapped["property", f"{said.get('', event.type)}.{said.get(name, name)}"] += 1
+
+    def _person(self, item: Mapping[str, Any]) -> Person | str:
+        """Whom an item is about, by `user_id`, `identities`, or both; or what is wrong with that."""
+        user_id = _identifier(item.get("user_id")) if item.get("user_id") not in (None, "") else ""
+        if user_id is None:
+            return "user_id: expected a text of 1 to 256 characters"
+        given = item.get("identities") or {}
+        if not isinstance(given, dict):
+            return "identities: expected an object"
+        if any(not isinstance(v, str | None) for v in given.values()):
+            return "identities: expected texts"
+        spelled = _spelled(given)
+        if any(v is not None and not (0 < len(v) <= LONGEST_ID and v.strip()) for v in spelled.values()):
+            return "identities: expected texts of 1 to 256 characters"
+        ordered = sorted(((k, v) for k, v in spelled.items() if v), key=lambda pair: _STRENGTH.get(pair[0], len(_STRENGTH)))
+        if not user_id and not any(kind in UNIQUE for kind, _ in ordered):
+            return f"expected a user_id, or identities with one of {', '.join(UNIQUE)}"
+        former: list[tuple[str, str]] = []
+        for before in item.get("merge") or ():
+            kind, value = before if isinstance(before, list | tuple) and len(before) == 2 else ("user_id", before)  # noqa: PLR2004 - a pair
+            identifier = _identifier(value)
+            if identifier is None or kind not in (*UNIQUE, "user_id"):
+                return "merge: expected a list of user ids"
+            former.append((kind, identifier))
+        unbind = item.get("unbind") or {}
+        unbound = tuple((k, v) for k, v in ordered if unbind.get(k) == v) if isinstance(unbind, dict) else ()
+        attach = frozenset(kind for kind, _ in ordered) if self.signed else DEVICE_ATTACHES
+        return Person(user_id, tuple(ordered), attach, unbound, tuple(former), self.signed and self._may(IDENTITY_MERGE))
 
     def _dated(self, consents: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         """The answers, with the time at which they were given as an instant (an unreadable one counts as now)."""
@@ -91,29 +173,70 @@ class Reader:
 
         return {channel: {purpose: dated(answer) for purpose, answer in said.items()} for channel, said in consents.items()}
 
-    def _record(self, item: Any, index: int, parsed: Parsed) -> str:
+    def _record(self, item: Any, index: int, parsed: Parsed, said: Said = NOTHING_SAID) -> str:
         if not isinstance(item, dict):
             return "a user is an object {user_id, traits, tags, identities, consents}"
-        user_id = _identifier(item.get("user_id"))
-        if user_id is None:
-            return "user_id: expected a text of 1 to 256 characters"
-        if not any(fnmatchcase(USER_RECORD, pattern) for pattern in self.may_assert):
-            return f"source {self.source} may not assert {USER_RECORD}s: consents and identities"
+        person = self._person(item)
+        if isinstance(person, str):
+            return person
         problem = _record_problem(item)
         if problem:
             return problem
-        payload = {k: item[k] for k in ("traits", "tags", "remove_tags", "identities", "consents", "zone") if item.get(k) is not None}
+        payload = self._payload(item, parsed, said) if self.signed else self._device_payload(item, parsed, said)
+        if isinstance(payload, str):
+            return payload
+        name = _identifier(item.get("id")) if item.get("id") is not None else f"{self.request_id}:{index}"
+        if name is None:
+            return "id: expected a text of 1 to 256 characters"
+        parsed.records.append(Record(f"user:{name}", person, payload))
+        return ""
+
+    def _payload(self, item: Mapping[str, Any], parsed: Parsed, said: Said) -> dict[str, Any] | str:
+        if not self._may(USER_RECORD):
+            return f"source {self.source} may not assert {USER_RECORD}s: consents and identities"
+        keys = (*CHANGES, "clear", "tags", "remove_tags", "identities", "consents", "zone")
+        payload = {k: item[k] for k in keys if item.get(k) is not None}
         payload["source"] = self.source
         if "identities" in payload:
-            payload["identities"] = _spelled(payload["identities"])
+            payload["identities"] = {k: v for k, v in _spelled(payload["identities"]).items() if k != "distinct_id"}
         if "consents" in payload:
             payload["consents"] = self._dated(payload["consents"])
-        record_id = f"user:{_identifier(item.get('id')) or f'{self.request_id}:{index}'}"
-        parsed.records.append((record_id, user_id, payload))
+        for key in CHANGES:
+            for trait in payload.get(key, ()):
+                if trait not in self.audience.traits:
+                    parsed.unmapped["trait", said.get(trait, trait)] += 1
+        return payload
+
+    def _device_payload(self, item: Mapping[str, Any], parsed: Parsed, said: Said) -> dict[str, Any] | str:
+        """Of what a device says of its user, the traits that config takes from it; the others are shown, and not lost in silence."""
+        if item.get("consents") or item.get("tags") or item.get("remove_tags"):
+            return f"source {self.source} is not signed: it may not assert consents or tags"
+        payload: dict[str, Any] = {"source": self.source}
+        for key in CHANGES:
+            taken = {}
+            for trait, value in (item.get(key) or {}).items():
+                if trait in self.traits:
+                    taken[trait] = value
+                else:
+                    parsed.unmapped["trait", said.get(trait, trait)] += 1
+            if taken:
+                payload[key] = taken
+        if item.get("clear"):
+            payload["traits"] = dict.fromkeys(self.traits)
+        return payload
+
+    def _item(self, item: Any, index: int, parsed: Parsed, said: Said = NOTHING_SAID) -> str:  # noqa: ARG002 - as the others
+        kind, identifier = _identifier(item.get("type")), _identifier(item.get("id"))
+        if kind is None or identifier is None:
+            return "an item needs a type and an id, texts of 1 to 256 characters"
+        parsed.items.append(CatalogueItem(kind, identifier, item.get("properties")))
         return ""
 
 
-def _spelled(identities: Mapping[str, str | None]) -> dict[str, str | None]:
+_STRENGTH = {kind: n for n, kind in enumerate(UNIQUE)}
+
+
+def _spelled(identities: Mapping[str, Any]) -> dict[str, Any]:
     """Phones in their one spelling (+8613800138000), so that a reply finds its user; what is no mobile number stays as it is."""
     phone = identities.get("phone")
     return {**identities, "phone": mobile_number(phone) or phone} if phone else dict(identities)
@@ -125,8 +248,10 @@ def _identifier(value: Any) -> str | None:
     return value if isinstance(value, str) and 0 < len(value) <= LONGEST_ID and value.strip() else None
 
 
-def parse_event(item: Mapping[str, Any], audience: Audience, zone: ZoneInfo, now: int, default_id: str) -> Event | str:
-    """The event of a plain object, or what is wrong with it.
+def parse_event(
+    item: Mapping[str, Any], audience: Audience, zone: ZoneInfo, now: int, default_id: str, *, known: bool = True
+) -> Event | str:
+    """The event of a plain object, or what is wrong with it. Not `known`: whose it is, is found out later.
 
     A time after `now` counts as now (senders' clocks run ahead), more than a day ahead is refused; none is now.
     Declared fields get their types (one that does not fit is missing), others are kept as they are.
@@ -135,7 +260,9 @@ def parse_event(item: Mapping[str, Any], audience: Audience, zone: ZoneInfo, now
     if not isinstance(type_, str) or not 0 < len(type_) <= LONGEST_ID:
         return "type: expected a text of 1 to 256 characters"
     if user_id is None:
-        return "user_id: expected a text of 1 to 256 characters"
+        if known:
+            return "user_id: expected a text of 1 to 256 characters"
+        user_id = ""
     event_id = _identifier(item.get("id")) if item.get("id") is not None else default_id
     if event_id is None:
         return "id: expected a text of 1 to 256 characters"
@@ -195,14 +322,12 @@ def _is_answer(value: Any) -> bool:
 
 
 def _record_problem(item: Mapping[str, Any]) -> str:
-    for key in ("traits", "identities", "consents"):
+    for key in (*CHANGES, "consents"):
         if item.get(key) is not None and not isinstance(item[key], dict):
             return f"{key}: expected an object"
     for key in ("tags", "remove_tags"):
         if item.get(key) is not None and not (isinstance(item[key], list) and all(isinstance(t, str) and t for t in item[key])):
             return f"{key}: expected a list of texts"
-    if any(not isinstance(v, str | None) for v in (item.get("identities") or {}).values()):
-        return "identities: expected texts"
     for channel, said in (item.get("consents") or {}).items():
         if not isinstance(said, dict) or any(p not in ("service", "marketing") or not _is_answer(v) for p, v in said.items()):
             return f"consents.{channel}: expected {{service: true|false, marketing: true|false or {{granted, source, wording, at}}}}"

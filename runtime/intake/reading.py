@@ -21,6 +21,7 @@ class Unreadable:
     status: int
     reason: str
     detail: str
+    kept: bytes = b""  # of a body that is too large: its beginning
 
 
 def inflate(body: bytes, encoding: str, limit: int) -> bytes | Unreadable:

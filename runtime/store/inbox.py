@@ -3,11 +3,11 @@
 A row is deleted in the transaction that holds all its consequences: exactly once, whatever dies in between.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -15,6 +15,26 @@ from runtime.state import Event
 from runtime.store.codec import Codec
 from runtime.store.rows import event_of
 from runtime.store.tables import events, inbox, quarantine, users, watches
+
+_ADD_TO_POSTGRES = """
+WITH given AS (
+  SELECT * FROM unnest(%(source)s::text[], %(event_id)s::text[], %(type)s::text[], %(user_id)s::text[], %(time)s::bigint[],
+    %(received_at)s::bigint[], %(data)s::text[]) WITH ORDINALITY AS g(source, event_id, type, user_id, time, received_at, data, n)
+), firsts AS (
+  SELECT DISTINCT ON (source, event_id) * FROM given ORDER BY source, event_id, n
+), fresh AS (
+  INSERT INTO events (source, event_id, type, user_id, time, received_at, data)
+  SELECT source, event_id, type, user_id, time, received_at, data FROM firsts ORDER BY source, event_id
+  ON CONFLICT (source, event_id) DO NOTHING RETURNING id, source, event_id, user_id, received_at
+), people AS (
+  INSERT INTO users (user_id, created_at) SELECT user_id, min(received_at) FROM fresh GROUP BY user_id ORDER BY user_id
+  ON CONFLICT (user_id) DO NOTHING
+), notes AS (
+  INSERT INTO inbox (user_id, kind, event_row, received_at)
+  SELECT fresh.user_id, 'event', fresh.id, fresh.received_at FROM fresh JOIN firsts USING (source, event_id) ORDER BY firsts.n
+)
+SELECT firsts.n FROM fresh JOIN firsts USING (source, event_id)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +74,49 @@ class Inbox:
 
     def add_events(self, tx: Connection, source: str, arrived: Sequence[Event]) -> int:
         """Keep events and put them into the inbox; those known by (source, id) are passed over. Returns how many are new."""
-        rows: dict[int, int] = {}
-        for index in sorted(range(len(arrived)), key=lambda i: (arrived[i].id, i)):  # in one order, so that two daemons
-            event = arrived[index]  # never wait for each other in a circle
-            data = self._codec.encode("events.data", event.user_id, dict(event.data))
-            row = self._keep(tx, source, event.id, event.type, event.user_id, event.time, event.received_at, data)
-            if row is not None:
-                rows[index] = row
-        for user_id, at in sorted({arrived[i].user_id: arrived[i].received_at for i in rows}.items()):
-            tx.execute(self._add_user, {"user_id": user_id, "created_at": at})
-        for index, row in sorted(rows.items()):
-            event = arrived[index]
-            note = {"user_id": event.user_id, "kind": "event", "payload": None, "received_at": event.received_at, "event_row": row}
-            tx.execute(self._add_note, note)
-        return len(rows)
+        return len(self.add_all(tx, [(source, event) for event in arrived]))
+
+    def add_all(self, tx: Connection, arrived: Sequence[tuple[str, Event]]) -> set[int]:
+        """Keep events of several sources at once. Returns the indexes of those that are new; of equal ones the first is."""
+        encode = self._codec.encode_object
+        rows = [
+            (source, e.id, e.type, e.user_id, e.time, e.received_at, encode("events.data", e.user_id, e.data)) for source, e in arrived
+        ]  # fmt: skip
+        if not rows:
+            return set()
+        return self._add_to_sqlite(tx, rows) if self._is_sqlite else self._add_to_postgres(tx, rows)
+
+    @staticmethod
+    def _add_to_sqlite(tx: Connection, rows: list[tuple[Any, ...]]) -> set[int]:
+        """With numbers of our own, so that one look tells which were new; there is one writer."""
+        base = tx.exec_driver_sql("SELECT seq FROM sqlite_sequence WHERE name = 'events'").scalar_one_or_none() or 0
+        numbered = [(base + n, *row) for n, row in enumerate(rows, 1)]
+        tx.exec_driver_sql(
+            "INSERT INTO events (id, source, event_id, type, user_id, time, received_at, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (source, event_id) DO NOTHING", numbered,
+        )  # fmt: skip
+        fresh = {id_ - base - 1 for id_ in tx.exec_driver_sql("SELECT id FROM events WHERE id > ?", (base,)).scalars()}
+        if fresh:
+            tx.exec_driver_sql(
+                "INSERT INTO users (user_id, created_at) SELECT user_id, min(received_at) FROM events WHERE id > ? GROUP BY user_id"
+                " ON CONFLICT (user_id) DO NOTHING", (base,),
+            )  # fmt: skip
+            tx.exec_driver_sql(
+                "INSERT INTO inbox (user_id, kind, event_row, received_at)"
+                " SELECT user_id, 'event', id, received_at FROM events WHERE id > ? ORDER BY id", (base,),
+            )  # fmt: skip
+        return fresh
+
+    @staticmethod
+    def _add_to_postgres(tx: Connection, rows: list[tuple[Any, ...]]) -> set[int]:
+        """In one statement, in the order of the keys, so that two daemons never wait for each other in a circle."""
+        source, event_id, type_, user_id, time, received_at, data = map(list, zip(*rows, strict=True))
+        fresh = tx.exec_driver_sql(
+            _ADD_TO_POSTGRES,
+            {"source": source, "event_id": event_id, "type": type_, "user_id": user_id, "time": time, "received_at": received_at,
+             "data": data},
+        )  # fmt: skip
+        return {n - 1 for n in fresh.scalars()}
 
     def add_note(
         self, tx: Connection, user_id: str, kind: str, payload: Any, at: int, event_row: int | None = None, *, lock: bool = False
@@ -125,6 +174,13 @@ class Inbox:
             .select_from(joined).where(inbox.c.user_id.in_(user_ids)).order_by(inbox.c.id).limit(limit * 2)
         )  # fmt: skip
         return [self._read(row) for row in rows]
+
+    def rehome(self, tx: Connection, moved: Mapping[str, str]) -> None:
+        """What came for former ids goes to the users that they lead to."""
+        for former, survivor in sorted(moved.items()):
+            rows = select(inbox.c.event_row).where(inbox.c.user_id == former, inbox.c.kind == "event")
+            tx.execute(update(events).where(events.c.id.in_(rows)).values(user_id=survivor))
+            tx.execute(update(inbox).where(inbox.c.user_id == former).values(user_id=survivor))
 
     def _read(self, row: Any) -> Note:
         event = None

@@ -28,6 +28,7 @@ from runtime.store.ledger_rows import (
     IS_UNKNOWN,
     LONGEST_HOLD,
     NEW,
+    ONCE,
     PROVABLE,
     PROVE_ATTEMPT,
     TOUCHED,
@@ -41,7 +42,7 @@ from runtime.store.ledger_rows import (
     lane_of,
 )
 from runtime.store.rows import driver_sql
-from runtime.store.tables import attempts, inbox, messages
+from runtime.store.tables import attempts, heard, inbox, messages
 
 
 class Ledger:
@@ -73,6 +74,8 @@ class Ledger:
 
     def add_effect(self, tx: Connection, row: dict[str, Any]) -> bool:
         """Write a grant or call; False when its key was used before (`once_per`). One that had no effect is tried anew."""
+        if tx.execute(select(heard.c.id).where(heard.c.lane == ONCE, heard.c.id == row["key"])).scalar_one_or_none() is not None:
+            return False  # to the same person, before she was merged
         again = {name: row[name] for name in AGAIN} | {
             "state": "PENDING", "position": messages.c.position + 1, "attempts": 0, "token": messages.c.token + 1,
             "reason": None, "settled_at": None,

@@ -18,6 +18,7 @@ DIED = "the sender died or was cut off"
 IS_PENDING = messages.c.state == literal_column("'PENDING'")
 IS_UNKNOWN = messages.c.state == literal_column("'UNKNOWN'")
 LONGEST_HOLD = 2 * 24 * 3_600_000  # a message goes out at most so long after it was planned, or hardly any later
+ONCE = "$once"  # of the table `heard`: keys of grants that a user was given under a former id
 WITHOUT_EFFECT = ("REJECTED", "EXPIRED", "SUPPRESSED")  # definitely
 
 

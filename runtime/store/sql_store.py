@@ -10,13 +10,16 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
+from runtime.store.arrivals import Arrivals
 from runtime.store.budgets import Budgets
 from runtime.store.codec import Codec
 from runtime.store.contacts import Contacts
 from runtime.store.database import Database, StoreError
 from runtime.store.flow import Flow
+from runtime.store.identity import Identity
 from runtime.store.inbox import Inbox
 from runtime.store.ledger import Ledger
+from runtime.store.merging import Merging
 from runtime.store.people import People
 from runtime.store.receipts import Receipts
 from runtime.store.releases import Releases
@@ -34,9 +37,12 @@ class SqlStore:
         self.database = database
         dialect, is_sqlite = database.engine.dialect, database.is_sqlite
         self.inbox = Inbox(codec, is_sqlite=is_sqlite)
+        self.identity = Identity(self.inbox, is_sqlite=is_sqlite)
+        self.arrivals = Arrivals(self.inbox, self.identity, is_sqlite=is_sqlite)
         self.people = People(codec, zone, dialect, is_sqlite=is_sqlite)
         self.budgets = Budgets(is_sqlite=is_sqlite)
         self.ledger = Ledger(codec, dialect, self.budgets, is_sqlite=is_sqlite)
+        self.merging = Merging(codec, is_sqlite=is_sqlite)
         self.flow = Flow(is_sqlite=is_sqlite)
         self.contacts = Contacts(is_sqlite=is_sqlite)
         self.receipts = Receipts(is_sqlite=is_sqlite)

@@ -59,6 +59,8 @@ users = Table(
     Column("recheck_at", BigInteger),
     Column("evaluated_at", BigInteger, nullable=False, server_default="0"),
     Column("created_at", BigInteger, nullable=False, server_default="0"),
+    Column("anonymous", Boolean, nullable=False, server_default=text("false")),  # known by identities only, by no id of the operator's
+    Column("merged_into", Text),  # she is somebody else's former id: everything of hers stands there
     Index("users_recheck", "recheck_at", postgresql_where=text("recheck_at IS NOT NULL"), sqlite_where=text("recheck_at IS NOT NULL")),
 )  # fmt: skip
 events = Table(
@@ -223,6 +225,24 @@ populations = Table(
     Column("window_at", BigInteger, nullable=False, server_default="0"),
     Column("done_at", BigInteger),
     UniqueConstraint("journey", "fact_id", name="populations_once"),
+)  # fmt: skip
+unmapped = Table(
+    "unmapped", metadata,
+    Column("source", String(64), nullable=False),
+    Column("kind", String(16), nullable=False),  # event, property or trait
+    Column("name", Text, nullable=False),
+    Column("n", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("source", "kind", "name"),
+)  # fmt: skip
+catalogue_items = Table(
+    "catalogue_items", metadata,
+    Column("source", String(64), nullable=False),
+    Column("type", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("properties", Text, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("source", "type", "id"),
 )  # fmt: skip
 tallies = Table(
     "tallies", metadata,

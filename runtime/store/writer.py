@@ -8,16 +8,30 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import dataclass
 from itertools import count
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 Unit = Callable[[Connection], T]
 INTAKE, LEDGER, ENGINE = 0, 1, 2  # the order in which waiting units are taken
 MOST_IN_A_GROUP = 64
 QUEUE_LENGTH = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Together(Generic[Item, T]):
+    """A unit that is done for several items at once: those of a group that have the same `work` are given to it in one call."""
+
+    work: Callable[[Connection, list[Item]], list[T]]
+    item: Item
+
+    def __call__(self, connection: Connection) -> T:
+        """For this item alone."""
+        return self.work(connection, [self.item])[0]
 
 
 class Closed(RuntimeError):
@@ -114,16 +128,8 @@ class ThreadWriter:
         try:
             with self._engine.connect() as connection:
                 with connection.begin():
-                    for unit, future in group:
-                        try:
-                            with connection.begin_nested():
-                                result = unit(connection)
-                        except Exception as error:
-                            future.set_exception(error)
-                            if _lost(connection):  # a full disk takes the whole transaction: nobody may be told that all is well
-                                raise
-                        else:
-                            done.append((future, result))
+                    for units in _gathered(group):
+                        self._run_units(connection, units, done)
                 for future, result in done:
                     future.set_result(result)
                 if self._after_group is not None:
@@ -132,6 +138,37 @@ class ThreadWriter:
             for _, future in group:
                 with contextlib.suppress(Exception):
                     future.set_exception(error)
+
+    def _run_units(self, connection: Connection, units: list[tuple[Unit[Any], Future[Any]]], done: list[tuple[Future[Any], Any]]) -> None:
+        """One unit, or several that are done together; when those fail, each of them alone, so that one costs itself only."""
+        try:
+            with connection.begin_nested():
+                results = _results(connection, [unit for unit, _ in units])
+        except Exception as error:
+            if len(units) == 1:
+                units[0][1].set_exception(error)
+            if _lost(connection):  # a full disk takes the whole transaction: nobody may be told that all is well
+                raise
+            if len(units) > 1:
+                for unit in units:
+                    self._run_units(connection, [unit], done)
+        else:
+            done.extend(zip((future for _, future in units), results, strict=True))
+
+
+def _gathered(group: list[tuple[Unit[Any], Future[Any]]]) -> list[list[tuple[Unit[Any], Future[Any]]]]:
+    """The units of a group in their order; those that can be done together stand at the place of the first of them."""
+    found: dict[Any, list[tuple[Unit[Any], Future[Any]]]] = {}
+    for index, (unit, future) in enumerate(group):
+        found.setdefault(unit.work if isinstance(unit, Together) else index, []).append((unit, future))
+    return list(found.values())
+
+
+def _results(connection: Connection, units: list[Unit[Any]]) -> list[Any]:
+    first = units[0]
+    if isinstance(first, Together) and len(units) > 1:
+        return first.work(connection, [unit.item for unit in units])  # type: ignore[attr-defined]
+    return [first(connection)]
 
 
 def _lost(connection: Connection) -> bool:

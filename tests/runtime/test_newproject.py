@@ -64,6 +64,6 @@ def test_what_is_there_is_never_touched(tmp_path, kind):
 def test_nobody_can_post_to_the_packaged_project(tmp_path):
     project = packaged_project(tmp_path)
 
-    assert project.secrets() == {}
+    assert project.settings.intake.sources == {}
     assert project.recording_file == tmp_path / "data" / "outbox.jsonl"
     assert len(check_project(project).journeys) == len(list(DEFINITIONS.glob("*.yaml"))) - 1

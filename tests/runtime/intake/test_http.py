@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.intake.http import Intake, senders_of
+from runtime.intake.http import Intake
+from runtime.intake.sources import sources_of
 from runtime.settings import ConfigError, load_project
 from tests.shop import CONFIG, DEVICE_SECRET, SECRET, Shop, make_folder, signed
 
@@ -171,7 +172,7 @@ def test_a_secret_that_is_no_base64_stops_the_start(tmp_path):
     (folder / "secrets" / "old").write_text("whsec_short")
 
     with pytest.raises(ConfigError, match=r"intake\.sources\.shop\.secrets: expected whsec_"):
-        senders_of(load_project(folder))
+        sources_of(load_project(folder))
 
 
 def test_a_missing_secret_file_stops_the_start(shop):

@@ -1,0 +1,76 @@
+"""GrowingIO: the JSON messages of its SDKs in our spelling. It never sends anything twice, so nothing may be lost here."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from runtime.intake.items import Translated
+from runtime.intake.naming import Naming
+from runtime.intake.sensors import corrected
+
+EVENTS = {"VISIT": "app_opened", "PAGE": "page_viewed"}
+_KINDS = {"openid": "openid", "unionid": "unionid", "phone": "phone"}  # userKey: what kind of id userId is
+_SENDING = ("sendTime", "stm")
+
+
+def key_of(message: Mapping[str, Any]) -> str:
+    """What makes a message this one: all of it but the time of the sending."""
+    content = {name: value for name, value in message.items() if name not in _SENDING}
+    return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS, default=str)).hexdigest()[:40]
+
+
+def translate(message: Any, naming: Naming, sent: int | None, now: int) -> list[Translated] | str:
+    """One message as an event or record of ours; or what is wrong with it. `sent` is the request's own `stm`."""
+    if not isinstance(message, dict):
+        return "expected an object with eventType"
+    kind, attributes = message.get("eventType"), message.get("attributes") or {}
+    if not isinstance(kind, str) or not isinstance(attributes, dict):
+        return "eventType: expected a text, attributes: expected an object"
+    who = _person(message)
+    if not who:
+        return "expected a userId or a deviceId"
+    identifier = key_of(message)
+    if kind == "LOGIN_USER_ATTRIBUTES":
+        traits = naming.profile(attributes)
+        return [("record", {"id": identifier, "traits": traits.values, **who}, traits.said)]
+    name = message.get("eventName") if kind == "CUSTOM" else kind
+    if not isinstance(name, str) or not name:
+        return "eventName: expected a text"
+    fields = naming.fields(name, {k: _value(v) for k, v in attributes.items()})
+    time = corrected(message.get("timestamp"), message.get("sendTime") or sent, now)
+    event = {"id": identifier, "type": naming.event(name), "time": time, "data": fields.values, **who}
+    return [("event", event, {"": name, **fields.said})]
+
+
+def translate_item(message: Any) -> list[Translated] | str:
+    """One thing of the catalogue."""
+    if not isinstance(message, dict):
+        return "expected an object {key, id, attributes}"
+    attributes = message.get("attributes") or {}
+    if not isinstance(attributes, dict):
+        return "attributes: expected an object"
+    return [("item", {"type": message.get("key"), "id": message.get("id"), "properties": attributes}, {})]
+
+
+def _person(message: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    identities: dict[str, str] = {}
+    user, device = message.get("userId"), message.get("deviceId")
+    if isinstance(user, str | int) and not isinstance(user, bool) and str(user):
+        kind = _KINDS.get(str(message.get("userKey", "")).lower())
+        if kind is None:
+            found["user_id"] = str(user)
+        else:
+            identities[kind] = str(user)
+    if isinstance(device, str) and device:
+        identities["distinct_id"] = device
+    if identities:
+        found["identities"] = identities
+    return found
+
+
+def _value(value: Any) -> Any:
+    """The SDK joins lists with ||."""
+    return value.split("||") if isinstance(value, str) and "||" in value else value

@@ -1,0 +1,183 @@
+"""Sensors Analytics (神策): the messages of its SDKs in our spelling. The wire is what the Python and mini-program SDKs really send.
+
+`data` (one message) or `data_list` (several), base64, with `gzip=1` compressed; a form body whatever its Content-Type says, or the query
+of a GET. Their retries know no id, so equal messages are one message.
+"""
+
+import base64
+import binascii
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qs
+
+import orjson
+
+from runtime.intake.items import Said, Translated
+from runtime.intake.naming import Naming
+from runtime.intake.reading import Unreadable, inflate, parse_json
+
+EVENTS = {"$MPShow": "app_opened", "$AppStart": "app_opened", "$MPViewScreen": "page_viewed", "$pageview": "page_viewed"}
+MOST_FIELDS = 64
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\.(\d{1,3})")
+_IDENTITIES = {"$identity_anonymous_id": "distinct_id", "$identity_mp_id": "distinct_id", "$identity_mp_unionid": "unionid",
+               "$identity_mp_openid": "openid"}  # fmt: skip
+_OPENID = re.compile(r"\$identity_mp_\w+_openid")
+_PROFILE = {"profile_set": "traits", "profile_set_once": "set_once", "profile_increment": "increment", "profile_append": "append"}
+_OURS = ("$is_login_id", "$project", "$token", "$time")
+
+
+def messages(query: str, body: bytes, limit: int) -> list[Any] | Unreadable:
+    """The messages of a request: of its form body, else of its query."""
+    try:
+        form = parse_qs(body.decode("utf-8") if body else query, max_num_fields=MOST_FIELDS)
+    except (ValueError, UnicodeDecodeError) as error:
+        return Unreadable(400, "bad_form", f"expected a form with data or data_list ({error})")
+    packed = (form.get("data_list") or form.get("data") or [""])[0]
+    if not packed:
+        return Unreadable(400, "no_data", "expected data or data_list in the form")
+    try:
+        raw = base64.b64decode(packed.replace(" ", "+"), validate=True)
+    except (binascii.Error, ValueError) as error:
+        return Unreadable(400, "bad_base64", f"data is no base64 ({error})")
+    compressed = form.get("gzip", ["0"])[0] == "1" or raw[:2] == b"\x1f\x8b"
+    plain = inflate(raw, "gzip" if compressed else "", limit)
+    if isinstance(plain, Unreadable):
+        return plain
+    value = parse_json(plain)
+    if isinstance(value, Unreadable):
+        return value
+    return value if isinstance(value, list) else [value]
+
+
+def key_of(message: Mapping[str, Any]) -> str:
+    """What makes a message this one: the mini-program's own numbers, else all of it but the time of the sending."""
+    track, who, time = message.get("_track_id"), message.get("distinct_id"), message.get("time")
+    if isinstance(track, int) and who and time:
+        return f"{track}:{time}:{hashlib.sha256(str(who).encode()).hexdigest()[:24]}"
+    content = {name: value for name, value in message.items() if name != "_flush_time"}
+    return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS, default=str)).hexdigest()[:40]
+
+
+def translate(message: Any, naming: Naming, now: int) -> list[Translated] | str:
+    """One message as events, records and items of ours; or what is wrong with it. `now` is the time of receipt."""
+    if not isinstance(message, dict):
+        return "expected an object with type, distinct_id and properties"
+    kind, properties = message.get("type"), message.get("properties") or {}
+    if not isinstance(kind, str) or not isinstance(properties, dict):
+        return "type: expected a text, properties: expected an object"
+    plain = {name: _value(value) for name, value in properties.items() if name not in _OURS}
+    if kind in ("item_set", "item_delete"):
+        return _item(message, kind, plain)
+    who = _person(message, properties)
+    if isinstance(who, str):
+        return who
+    identifier = key_of(message)
+    if kind in _PROFILE or kind in ("profile_unset", "profile_delete"):
+        return [_profile(kind, plain, naming, who, identifier)]
+    if kind in ("track_signup", "track_id_bind", "track_id_unbind"):
+        joined: list[Translated] = [("record", {"id": identifier, **_joined(message, kind, who)}, {})]
+        name = str(message.get("event", ""))
+        return [*joined, _event(message, plain, naming, who, identifier, now)] if name in naming.events else joined
+    if kind != "track":
+        return f"type: expected one of the SDK's, found {kind[:40]}"
+    if not isinstance(message.get("event"), str) or not message["event"]:
+        return "event: expected a text"
+    return [_event(message, plain, naming, who, identifier, now)]
+
+
+def _event(message: Mapping[str, Any], plain: dict[str, Any], naming: Naming, who: dict[str, Any], identifier: str, now: int) -> Translated:
+    name = str(message["event"])
+    fields = naming.fields(name, plain)
+    said: Said = {"": name, **fields.said}
+    event = {"id": identifier, "type": naming.event(name), "time": _time(message, now), "data": fields.values, **who}
+    return "event", event, said
+
+
+def _profile(kind: str, plain: dict[str, Any], naming: Naming, who: dict[str, Any], identifier: str) -> Translated:
+    named = naming.profile(plain)
+    record: dict[str, Any] = {"id": identifier, **who}
+    if kind == "profile_delete":
+        record["clear"] = True
+    elif kind == "profile_unset":
+        record["traits"] = dict.fromkeys(named.values)
+    else:
+        record[_PROFILE[kind]] = named.values
+    return "record", record, named.said
+
+
+def _item(message: Mapping[str, Any], kind: str, plain: dict[str, Any]) -> list[Translated] | str:
+    item_type, item_id = message.get("item_type"), message.get("item_id")
+    if not isinstance(item_type, str) or not isinstance(item_id, str | int):
+        return "item_type and item_id: expected texts"
+    return [("item", {"type": item_type, "id": item_id, "properties": plain if kind == "item_set" else None}, {})]
+
+
+def _person(message: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str, Any] | str:
+    """`user_id` where the SDK knows a login, and the identities that come with the message."""
+    distinct, login = message.get("distinct_id"), message.get("login_id")
+    given = message.get("identities") or {}
+    if not isinstance(given, dict):
+        return "identities: expected an object"
+    found: dict[str, str] = {}
+    for name, value in given.items():
+        if name in ("$identity_login_id", "$identity_cookie_id"):
+            continue
+        kind = _IDENTITIES.get(name) or ("openid" if _OPENID.fullmatch(name) else "distinct_id")
+        if isinstance(value, str) and value:
+            found[kind] = value
+    login = given.get("$identity_login_id") or login
+    if not login and properties.get("$is_login_id") is True:
+        login = distinct
+    if not login and not given and message.get("type") == "track_signup":
+        login = distinct
+    anonymous = message.get("anonymous_id")
+    if isinstance(anonymous, str) and anonymous:
+        found.setdefault("distinct_id", anonymous)
+    if not isinstance(distinct, str | int) or not str(distinct):
+        return "distinct_id: expected a text"
+    kind, _, value = str(distinct).partition("+")
+    if value and kind.startswith("$identity_"):  # an id of one kind, as unbind without a login spells it
+        found.setdefault(_IDENTITIES.get(kind) or ("openid" if _OPENID.fullmatch(kind) else "distinct_id"), value)
+    elif not login or str(distinct) != str(login):
+        found.setdefault("distinct_id", str(distinct))
+    return {"user_id": login, "identities": found} if login else {"identities": found}
+
+
+def _joined(message: Mapping[str, Any], kind: str, who: dict[str, Any]) -> dict[str, Any]:
+    """Who somebody was before she signed up; an identity that is bound or no longer bound."""
+    if kind == "track_id_unbind":
+        return {**who, "unbind": who["identities"]}
+    original = message.get("original_id")
+    if kind == "track_signup" and isinstance(original, str | int) and str(original):
+        return {**who, "merge": [["distinct_id", str(original)]]}
+    return who
+
+
+def _time(message: Mapping[str, Any], now: int) -> Any:
+    """Corrected by the sender's own clock at the sending, where it says it: a phone set wrong is wrong in both."""
+    time, sent = message.get("time"), message.get("_flush_time")
+    return corrected(time, sent, now)
+
+
+def corrected(time: Any, sent: Any, now: int) -> Any:
+    """An event's time (milliseconds) on our clock: the sender's clock is off by as much as its time of sending is from the receipt.
+
+    Less than ten seconds off is the way here, not the clock: 08:00:00 sent at 08:00:02 and received at 08:00:05 stays 08:00:00; sent
+    by a clock two hours ahead (10:00:00, 10:00:02) it becomes 08:00:03.
+    """
+    if isinstance(time, bool) or isinstance(sent, bool) or not isinstance(time, int) or not isinstance(sent, int):
+        return time
+    skew = now - sent
+    return time if abs(skew) < WAY else time + skew
+
+
+WAY = 10_000
+
+
+def _value(value: Any) -> Any:
+    """A value of the SDK: its datetimes have milliseconds that are not padded (`.5` is 5 ms)."""
+    if isinstance(value, str) and (match := _TIME.fullmatch(value)):
+        return f"{match[1]}.{int(match[2]):03d}"
+    return value

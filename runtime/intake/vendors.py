@@ -1,0 +1,108 @@
+"""What the SDKs of analytics vendors post, read by path and never by Content-Type. A request becomes a Parsed; or why it is none."""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs
+
+from runtime.intake import growingio, segment, sensors
+from runtime.intake.items import Parsed, Reader
+from runtime.intake.reading import Unreadable, inflate, parse_json
+from runtime.intake.sources import Source
+
+MOST_FIELDS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A request as it came. Header names are lower case."""
+
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    def parameter(self, name: str) -> str:
+        """A value of the query, or nothing."""
+        try:
+            return parse_qs(self.query, max_num_fields=MOST_FIELDS).get(name, [""])[0]
+        except ValueError:
+            return ""
+
+
+def read_sensors(source: Source, reader: Reader, posted: Posted, limit: int) -> Parsed | Unreadable:
+    """`/sa` and `/debug`. A message's own project and token go before the query's."""
+    found = sensors.messages(posted.query, posted.body, limit)
+    if isinstance(found, Unreadable):
+        return found
+    token = posted.parameter("token")
+
+    def translate(message: Any) -> Any:
+        if isinstance(message, dict):
+            project = message.get("project") or source.project
+            if project != source.project:
+                return f"project: expected {source.project}, found {str(project)[:60]}"
+            if source.keys and (message.get("token") or token) not in source.keys:
+                return "token: it is none of this source's"
+        return sensors.translate(message, source.naming, reader.now)
+
+    return reader.messages(found, translate, "sensors")
+
+
+def read_growingio(source: Source, reader: Reader, posted: Posted, limit: int) -> Parsed | Unreadable:
+    """`/v3/projects/{id}/collect` and `/projects/{id}/collect/item`: JSON only; protobuf and encrypted bodies are set aside as they are."""
+    kind = posted.headers.get("content-type", "")
+    if "protobuf" in kind or posted.headers.get("x-crypt-codec") or posted.headers.get("x-compress-codec"):
+        return Unreadable(415, "unsupported_body", "expected JSON; give the SDK its JSON parser, without compression or encryption")
+    value = _json(posted, limit)
+    if isinstance(value, Unreadable):
+        return value
+    found = value if isinstance(value, list) else [value]
+    if posted.path.rstrip("/").endswith("/item"):
+        return reader.messages(found, growingio.translate_item, "growingio")
+    stm = posted.parameter("stm")
+    sent = int(stm) if stm.isascii() and stm.isdigit() and len(stm) <= 13 else None  # noqa: PLR2004 - milliseconds
+    return reader.messages(found, lambda message: growingio.translate(message, source.naming, sent, reader.now), "growingio")
+
+
+def read_segment(source: Source, reader: Reader, posted: Posted, limit: int) -> Parsed | Unreadable:
+    """`/v1/batch` and the single calls."""
+    value = _json(posted, limit)
+    if isinstance(value, Unreadable):
+        return value
+    if not isinstance(value, dict):
+        return Unreadable(400, "bad_json", "expected an object")
+    call = posted.path.rstrip("/").rpartition("/")[2]
+    if call == "batch":
+        found = value.get("batch")
+        if not isinstance(found, list):
+            return Unreadable(400, "bad_json", "batch: expected a list")
+    else:
+        found = [{**value, "type": call}]
+    sent = value.get("sentAt")
+    return reader.messages(found, lambda message: segment.translate(message, source.naming, sent, source.zone, reader.now), "segment")
+
+
+READERS = {"sensors": read_sensors, "growingio": read_growingio, "segment": read_segment}
+
+
+def write_key(posted: Posted, limit: int) -> str:
+    """The write key of a Segment request: of its Authorization header, else of its body."""
+    scheme, _, packed = posted.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "basic":
+        try:
+            return base64.b64decode(packed, validate=True).decode("utf-8").partition(":")[0]
+        except (binascii.Error, ValueError):
+            return ""
+    value = _json(posted, limit)
+    return str(value.get("writeKey", "")) if isinstance(value, dict) else ""
+
+
+def _json(posted: Posted, limit: int) -> Any | Unreadable:
+    encoding = posted.headers.get("content-encoding", "")
+    if not encoding and posted.body[:2] == b"\x1f\x8b":
+        encoding = "gzip"
+    plain = inflate(posted.body, encoding, limit)
+    return plain if isinstance(plain, Unreadable) else parse_json(plain)

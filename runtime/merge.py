@@ -1,0 +1,67 @@
+"""Merging two users who are one person: one survivor, whose profile is what the events of both say; a trace in her story."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from journeys.audience import Audience
+from journeys.duration import DAY
+from runtime.profile import rebuild
+from runtime.state import LogEntry, User
+from runtime.store import SqlStore
+from runtime.store.inbox import Note
+from runtime.store.people import Logged
+
+
+def joined(survivor: User, former: User) -> None:
+    """The survivor takes over what is known of the former: her own values first; of consents the latest answer, and a no before a yes.
+
+    What is computed from events (aggregates, windows) is computed anew by whoever has the events of both.
+    """
+    survivor.profile["p"] = {**former.profile.get("p", {}), **survivor.profile.get("p", {})}
+    survivor.profile["t"] = sorted({*former.profile.get("t", ()), *survivor.profile.get("t", ())})
+    survivor.profile["m"] = [*survivor.profile.get("m", ()), former.id, *former.profile.get("m", ())]
+    reach, other = survivor.reach, former.reach
+    reach["identities"] = {**other.get("identities", {}), **reach.get("identities", {})}
+    consents, said = _answers(reach, other)
+    if consents:
+        reach["consents"], reach["said"] = consents, said
+
+
+def _answers(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> tuple[dict[str, dict[str, bool]], dict[str, int]]:
+    consents = {channel: dict(purposes) for channel, purposes in mine.get("consents", {}).items()}
+    said = dict(mine.get("said", {}))
+    for channel, purposes in theirs.get("consents", {}).items():
+        for purpose, granted in purposes.items():
+            name, at = f"{channel}.{purpose}", theirs.get("said", {}).get(f"{channel}.{purpose}", 0)
+            known = consents.setdefault(channel, {}).get(purpose)
+            if known is None or at > said.get(name, 0) or (at == said.get(name, 0) and not granted):
+                consents[channel][purpose], said[name] = granted, at
+    return consents, said
+
+
+def merge(store: SqlStore, audience: Audience, tx: Any, note: Note, now: int) -> bool:
+    """Do what a merge note asks; False when one of the two is being worked on elsewhere: it is asked again."""
+    former = store.identity.survivors(tx, [note.payload["former"]]).get(note.payload["former"], note.payload["former"])
+    survivor = store.identity.survivors(tx, [note.user_id]).get(note.user_id, note.user_id)
+    if former == survivor:
+        store.inbox.finish(tx, [note.id])
+        return True
+    merging = store.merging
+    if not merging.lock(tx, [survivor, former]):
+        return False
+    found = store.people.load_users(tx, [survivor, former])
+    user, other = found[survivor], found[former]
+    ended = merging.end_doubles(tx, survivor, former, now)
+    store.ledger.cancel_of(tx, [e.id for e in ended], "merged", now)
+    merging.move(tx, survivor, former)
+    joined(user, other)
+    rebuild(audience, user, merging.projected_events(tx, survivor))
+    store.people.save_users(tx, [user])
+    why = {"former": former, "source": note.payload["source"], "by": note.payload["by"]}
+    rows = [Logged(survivor, e.id, [LogEntry(now, "ended", "", {"reason": "merged"})]) for e in ended]
+    store.people.write_log(tx, [Logged(survivor, None, [LogEntry(now, "merged", "", why)]), *rows], now)
+    store.people.add_tallies(tx, dict(Counter((e.journey, now // DAY, "ended", "merged") for e in ended)))
+    store.inbox.finish(tx, [note.id])
+    store.inbox.add_note(tx, survivor, "user", {"source": "merge"}, now)  # her segments, goals and waits are looked at anew
+    return True

@@ -1,0 +1,124 @@
+"""What one request brought, kept in one go with the requests that wait beside it: events, user records, what could not be taken."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, delete, select
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from runtime.state import Event, Person
+from runtime.store.codec import compact
+from runtime.store.identity import Identity
+from runtime.store.inbox import Inbox, Quarantined
+from runtime.store.tables import catalogue_items, unmapped
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a source says of a user: traits, tags, identities, consents; or only who she is (an empty payload)."""
+
+    id: str
+    person: Person
+    payload: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueItem:
+    """What a source says of a thing that it sells; None for the properties: it is gone."""
+
+    type: str
+    id: str
+    properties: Mapping[str, Any] | None
+
+
+@dataclass
+class Arrival:
+    """One request of a source. `persons` says, by the event's index, whose it is, where that is not an id of the operator's."""
+
+    source: str
+    now: int
+    events: list[Event] = field(default_factory=list)
+    persons: dict[int, Person] = field(default_factory=dict)
+    records: list[Record] = field(default_factory=list)
+    items: list[CatalogueItem] = field(default_factory=list)
+    quarantined: list[Quarantined] = field(default_factory=list)
+    unmapped: Counter[tuple[str, str]] = field(default_factory=Counter)  # (event, property or trait; its name) that no rule can see
+
+    @property
+    def given(self) -> int:
+        """How many things were good."""
+        return len(self.events) + len(self.records) + len(self.items)
+
+
+class Arrivals:
+    """Statements that keep what arrived."""
+
+    def __init__(self, inbox: Inbox, identity: Identity, *, is_sqlite: bool) -> None:
+        self._inbox, self._identity = inbox, identity
+        self._upsert: Any = sqlite_insert if is_sqlite else postgres_insert
+
+    def take(self, tx: Connection, arrivals: list[Arrival]) -> list[int]:
+        """Keep everything; per arrival, how much of it is new."""
+        for arrival in arrivals:
+            self._find(tx, arrival)
+        plain = {e.user_id for a in arrivals for n, e in enumerate(a.events) if n not in a.persons}
+        former = self._identity.survivors(tx, plain) if plain else {}
+        if former:
+            for arrival in arrivals:
+                arrival.events = [_of(e, former.get(e.user_id, e.user_id)) for e in arrival.events]
+        places = [n for n, a in enumerate(arrivals) for _ in a.events]
+        fresh = self._inbox.add_all(tx, [(a.source, e) for a in arrivals for e in a.events])
+        new = Counter(places[index] for index in fresh)
+        for n, arrival in enumerate(arrivals):
+            new[n] += sum(self._record(tx, arrival, record) for record in arrival.records)
+            new[n] += sum(self._item(tx, arrival, item) for item in arrival.items)
+            self._inbox.quarantine(tx, arrival.quarantined, arrival.now)
+        self._count(tx, arrivals)
+        return [new[n] for n in range(len(arrivals))]
+
+    def _find(self, tx: Connection, arrival: Arrival) -> None:
+        if arrival.persons:
+            user_ids = self._identity.resolve(tx, list(arrival.persons.values()), arrival.source, arrival.now)
+            for index, user_id in zip(arrival.persons, user_ids, strict=True):
+                arrival.events[index] = _of(arrival.events[index], user_id)
+
+    def _record(self, tx: Connection, arrival: Arrival, record: Record) -> int:
+        (user_id,) = self._identity.resolve(tx, [record.person], arrival.source, arrival.now)
+        return int(self._inbox.add_user_record(tx, arrival.source, record.id, user_id, record.payload, arrival.now))
+
+    def _item(self, tx: Connection, arrival: Arrival, item: CatalogueItem) -> int:
+        key = {"source": arrival.source, "type": item.type, "id": item.id}
+        if item.properties is None:
+            mine = [catalogue_items.c[name] == value for name, value in key.items()]
+            return tx.execute(delete(catalogue_items).where(*mine)).rowcount
+        statement = self._upsert(catalogue_items).values(**key, properties=compact(dict(item.properties)), updated_at=arrival.now)
+        newer = {name: statement.excluded[name] for name in ("properties", "updated_at")}
+        tx.execute(statement.on_conflict_do_update(index_elements=["source", "type", "id"], set_=newer))
+        return 1
+
+    def _count(self, tx: Connection, arrivals: list[Arrival]) -> None:
+        counts: Counter[tuple[str, str, str]] = Counter()
+        for arrival in arrivals:
+            for (kind, name), n in arrival.unmapped.items():
+                counts[arrival.source, kind, name] += n
+        if not counts:
+            return
+        at = max(a.now for a in arrivals)
+        rows = [{"source": s, "kind": k, "name": name, "n": n, "last_at": at} for (s, k, name), n in sorted(counts.items())]
+        statement = self._upsert(unmapped)
+        later = {"n": unmapped.c.n + statement.excluded.n, "last_at": statement.excluded.last_at}
+        tx.execute(statement.on_conflict_do_update(index_elements=["source", "kind", "name"], set_=later), rows)
+
+    def unmapped(self, tx: Connection, limit: int = 100) -> list[dict[str, Any]]:
+        """What arrived under names that no rule can see, the most frequent first."""
+        query = select(unmapped).order_by(unmapped.c.n.desc(), unmapped.c.name).limit(limit)
+        return [dict(row._mapping) for row in tx.execute(query)]  # noqa: SLF001 - SQLAlchemy's public name
+
+
+def _of(event: Event, user_id: str) -> Event:
+    if event.user_id == user_id:
+        return event
+    return Event(event.id, event.type, user_id, event.time, event.received_at, event.data, event.source)

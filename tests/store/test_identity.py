@@ -1,0 +1,134 @@
+"""Who is who: identities join what is one person, anonymous people first; two known people are never joined by themselves."""
+
+import pytest
+
+from runtime.state import Person
+from tests.town import NOON
+
+DEVICE = frozenset({"distinct_id"})
+ALL = frozenset({"openid", "unionid", "push_id", "distinct_id", "phone"})
+
+
+def person(user_id="", *, attach=ALL, former=(), may_merge=False, unbound=(), **identities):
+    return Person(user_id, tuple(identities.items()), attach, unbound, former, may_merge)
+
+
+@pytest.fixture
+def find(store):
+    def resolve(*persons):
+        return store.database.write(lambda tx: store.identity.resolve(tx, persons, "app", NOON))
+
+    return resolve
+
+
+@pytest.fixture
+def merges(store):
+    def noted():
+        with store.database.reading() as tx:
+            notes = store.inbox.waiting(tx, 100)
+        return [(n.user_id, n.payload["former"]) for n in notes if n.kind == "merge"]
+
+    return noted
+
+
+def conflicts(store):
+    with store.database.reading() as tx:
+        return [row["reason"] for row in store.reports.quarantined(tx, 100) if row["kind"] == "identity"]
+
+
+def test_who_is_known_by_a_device_only_is_an_anonymous_user(find):
+    assert find(person(distinct_id="d1"), person(distinct_id="d1"), person(distinct_id="d2")) == [
+        "distinct_id:d1", "distinct_id:d1", "distinct_id:d2",
+    ]  # fmt: skip
+
+
+def test_the_strongest_identity_gives_an_anonymous_user_her_name(find):
+    assert find(person(openid="o1", distinct_id="d1")) == ["openid:o1"]
+    assert find(person(distinct_id="d1")) == ["openid:o1"]
+
+
+def test_an_anonymous_user_is_merged_as_soon_as_her_own_id_is_known(find, merges):
+    find(person(distinct_id="d1"))
+
+    assert find(person("u1", distinct_id="d1")) == ["u1"]
+    assert merges() == [("u1", "distinct_id:d1")]
+
+
+def test_what_comes_by_an_identity_of_a_known_user_is_hers(find, merges):
+    find(person("u1", openid="o1"))
+
+    assert find(person(openid="o1", distinct_id="d9"), person(distinct_id="d9")) == ["u1", "u1"]
+    assert merges() == []
+
+
+def test_two_anonymous_users_who_turn_out_to_be_one_are_merged(find, merges):
+    find(person(openid="o1"), person(distinct_id="d1"))
+
+    assert find(person(openid="o1", distinct_id="d1")) == ["openid:o1"]
+    assert merges() == [("openid:o1", "distinct_id:d1")]
+
+
+def test_two_known_users_are_not_merged_by_themselves_but_shown_once(find, merges, store):
+    find(person("u1", openid="o1"))
+
+    assert find(person("u2", openid="o1"), person("u2", openid="o1")) == ["u2", "u2"]
+    assert merges() == []
+    assert conflicts(store) == ["openid o1 is said to be of u2, and belongs to u1: two known users are not merged by themselves"]
+    assert find(person(openid="o1")) == ["u1"]
+
+
+def test_a_source_that_may_merge_has_two_known_users_merged(find, merges):
+    find(person("u1"), person("u2"))
+
+    find(person("u2", former=(("user_id", "u1"),), may_merge=True))
+
+    assert merges() == [("u2", "u1")]
+
+
+def test_a_source_that_may_not_merge_only_shows_what_it_wanted(find, merges, store):
+    find(person("u1", openid="o1"), person("u2", openid="o2"))
+
+    find(person("u2", former=(("user_id", "u1"),)))
+
+    assert (merges(), len(conflicts(store))) == ([], 1)
+
+
+def test_a_sign_up_merges_the_device_it_happened_on(find, merges):
+    find(person(distinct_id="d1"))
+
+    assert find(person("u1", former=(("distinct_id", "d1"),), attach=DEVICE)) == ["u1"]
+    assert merges() == [("u1", "distinct_id:d1")]
+    assert find(person("u1", former=(("distinct_id", "d2"),), attach=DEVICE), person(distinct_id="d2")) == ["u1", "u1"]
+
+
+def test_a_device_is_not_believed_whose_openid_it_has(find):
+    find(person("u1", openid="o1", attach=DEVICE))
+
+    assert find(person(openid="o1")) == ["openid:o1"]
+
+
+def test_a_phone_joins_nobody_for_families_share_it(find, merges):
+    find(person("u1", phone="+8613800138000"), person("u2", phone="+8613800138000"))
+
+    assert find(person("u3", phone="+8613800138000")) == ["u3"]
+    assert merges() == []
+
+
+def test_an_identity_that_is_unbound_leads_to_nobody(find):
+    find(person("u1", distinct_id="d1"))
+
+    find(person("u1", distinct_id="d1", unbound=(("distinct_id", "d1"),)))
+
+    assert find(person(distinct_id="d1")) == ["distinct_id:d1"]
+
+
+def test_a_former_id_leads_to_the_last_survivor(store, find):
+    find(person("a"), person("b"), person("c"))
+
+    def follow(tx):
+        store.merging.move(tx, "b", "a")
+        store.merging.move(tx, "c", "b")
+        return store.identity.survivors(tx, ["a", "b", "c", "nobody"])
+
+    assert store.database.write(follow) == {"a": "c", "b": "c"}
+    assert find(person("a")) == ["c"]
