@@ -1,12 +1,8 @@
-"""How late timers and first messages of the real daemon are, and how fast intake is beside a bare handler; on SQLite."""
+"""How late timers and first messages of the real daemon are; on SQLite."""
 
 import argparse
-import asyncio
 import json
-import os
 import sqlite3
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -110,113 +106,10 @@ def first_messages(out: Printout, folder: Path, count: int) -> None:
     out(f"  {'':52} {percentile(found, 0.5):>7.0f} {percentile(found, 0.99):>7.0f} {max(found):>7.0f} {over:>10}")
 
 
-# --- (c) intake
-
-BARE = """
-import asyncio, queue, sqlite3, sys, threading, time
-import orjson, uvicorn
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse
-from starlette.routing import Route
-from runtime.intake.signature import verified_id
-
-path, port, key = sys.argv[1], int(sys.argv[2]), bytes.fromhex(sys.argv[3])
-waiting = queue.Queue()
-
-def write():
-    db = sqlite3.connect(path, isolation_level=None)
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=0"):
-        db.execute("PRAGMA " + pragma)
-    while True:
-        group = [waiting.get()]
-        while len(group) < 64 and not waiting.empty():
-            group.append(waiting.get())
-        db.execute("BEGIN IMMEDIATE")
-        for row, _, _ in group:
-            id_ = db.execute("INSERT INTO events (source, event_id, type, user_id, time, received_at, data) VALUES (?,?,?,?,?,?,?) "
-                             "ON CONFLICT DO NOTHING RETURNING id", row).fetchone()[0]
-            db.execute("INSERT INTO inbox (user_id, kind, event_row, received_at) VALUES (?,?,?,?)", (row[3], "event", id_, row[5]))
-        db.execute("COMMIT")
-        for _, loop, future in group:
-            loop.call_soon_threadsafe(future.set_result, 1)
-
-threading.Thread(target=write, daemon=True).start()
-
-async def post(request: Request):
-    body = await request.body()
-    now = int(time.time() * 1000)
-    if verified_id({k.lower(): v for k, v in request.headers.items()}, body, (key,), now) is None:
-        return JSONResponse({"error": "signature"}, 401)
-    item = orjson.loads(body)
-    loop = asyncio.get_running_loop()
-    future = loop.create_future()
-    row = ("shop", item["id"], item["type"], item["user_id"], now, now, orjson.dumps(item["data"]).decode())
-    waiting.put((row, loop, future))
-    await future
-    return JSONResponse({"accepted": 1})
-
-routes = [Route("/v1/events", post, methods=["POST"])]
-uvicorn.run(Starlette(routes=routes), host="127.0.0.1", port=port, log_level="warning", access_log=False)
-"""
-
-
-async def load(port: int, key: bytes, count: int, connections: int, prefix: str) -> tuple[float, list[float]]:
-    """Raw HTTP/1.1 over kept connections: the client costs little."""
-    numbers = iter(range(count))
-    waits: list[float] = []
-
-    async def one() -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        for n in numbers:
-            body = json.dumps({"id": f"{prefix}-{n}", "type": "app_opened", "user_id": f"u{n % 500}", "data": {"page": "deals"}}).encode()
-            headers = "".join(f"{k}: {v}\r\n" for k, v in signed(key, body, f"{prefix}-{n}").items())
-            began = time.perf_counter()
-            writer.write(f"POST /v1/events HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n{headers}\r\n".encode() + body)
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
-            await reader.readexactly(length)
-            assert b" 200 " in head[:20], head
-            waits.append((time.perf_counter() - began) * 1000)
-        writer.close()
-
-    began = time.perf_counter()
-    await asyncio.gather(*(one() for _ in range(connections)))
-    return time.perf_counter() - began, waits
-
-
-def intake(out: Printout, folder: Path, count: int, connections: int) -> None:
-    key = secret_of(folder)
-    found = {}
-    with Daemon(folder) as daemon:
-        asyncio.run(load(daemon.port, key, count // 10, connections, "warm"))
-        found["journeyd (its engine projects them meanwhile)"] = asyncio.run(load(daemon.port, key, count, connections, "real"))
-    bare = folder / "bare"
-    project = make_folder(bare, f"sqlite:///{bare}/bare.db")
-    app = build_app(project)
-    app.close()
-    port = 20_000 + os.getpid() % 20_000
-    server = subprocess.Popen([sys.executable, "-c", BARE, bare / "bare.db", str(port), key.hex()], cwd=folder)
-    try:
-        time.sleep(2)
-        asyncio.run(load(port, key, count // 10, connections, "warm"))
-        found["a bare Starlette handler, the same rows and commits"] = asyncio.run(load(port, key, count, connections, "bare"))
-    finally:
-        server.terminate()
-        server.wait(10)
-    out(f"\nsingle signed events, {connections} connections, client on the same cores   requests/s   p50 ms  p99 ms")
-    for name, (seconds, waits) in found.items():
-        out(f"  {name:57} {count / seconds:>9,.0f} {percentile(waits, 0.5):>8.1f} {percentile(waits, 0.99):>7.1f}")
-    (mine, _), (theirs, _) = found.values()
-    out(f"  {'ratio':57} {theirs / mine:>9.2f}")
-
-
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--timers", type=int, default=1000)
     arguments.add_argument("--events", type=int, default=200)
-    arguments.add_argument("--requests", type=int, default=20_000)
-    arguments.add_argument("--connections", type=int, default=64)
     arguments.add_argument("--no-save", action="store_true")
     given = arguments.parse_args()
     out = Printout("latency")
@@ -227,7 +120,6 @@ def main() -> None:
         app.close()
         timers(out, folder / "shop", given.timers)
         first_messages(out, folder / "shop", given.events)
-        intake(out, folder / "shop", given.requests, given.connections)
     if not given.no_save:
         out.save()
 

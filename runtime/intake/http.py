@@ -15,6 +15,7 @@ from journeys.duration import DAY
 from runtime.clock import Clock
 from runtime.engine import Engine
 from runtime.intake.items import Parsed, cloudevent_of_headers
+from runtime.intake.openapi import document
 from runtime.intake.reading import Unreadable, charset_refusal, inflate, parse_json
 from runtime.intake.segment import CALLS
 from runtime.intake.signature import verified_id
@@ -52,6 +53,7 @@ class Intake:
         }  # fmt: skip
         both: dict[str, PathHandler] = {"/sa": self.sensors, "/sa.gif": self.sensors, "/debug": self.sensors_debug}
         found = [Route(path + slash, handler, methods=["POST"]) for path, handler in posts.items() for slash in ("", "/")]
+        found.append(Route("/openapi.json", self.openapi, methods=["GET"]))
         return found + [Route(path + slash, handler, methods=["GET", "POST"]) for path, handler in both.items() for slash in ("", "/")]
 
     async def post_events(self, request: Request) -> Response:
@@ -61,6 +63,10 @@ class Intake:
     async def post_users(self, request: Request) -> Response:
         """User records."""
         return await self._post(request, "users")
+
+    async def openapi(self, _: Request) -> Response:
+        """What may be posted here."""
+        return JSONResponse(document())
 
     # --- analytics SDKs: their clients do not send again, so what cannot be read is set aside and answered 200
 

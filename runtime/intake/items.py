@@ -98,7 +98,7 @@ class Reader:
     def _may(self, name: str) -> bool:
         if not self.signed and any(fnmatchcase(name, pattern) for pattern in SIGNED_ONLY):
             return False
-        return any(fnmatchcase(name, pattern) for pattern in self.may_assert)
+        return "*" in self.may_assert or any(fnmatchcase(name, pattern) for pattern in self.may_assert)
 
     def _event(self, item: Any, index: int, parsed: Parsed, said: Said = NOTHING_SAID) -> str:
         if not isinstance(item, dict):

@@ -176,6 +176,16 @@ def test_the_same_fact_enters_once():
     assert refused(enter(made, fact(), first)) == "duplicate"
 
 
+def test_a_fact_that_let_her_in_under_a_former_id_does_not_let_her_in_again():
+    made = journey(STEPS, entry="{api: true, reentry: always}")
+    before = ended(entered(enter(made, fact(), user=somebody("openid:o1"))))
+    merged = somebody()
+    merged.profile["m"] = ["openid:o1"]
+
+    assert refused(enter(made, fact(), replace(before, user_id="u1"), user=merged)) == "duplicate"
+    assert entered(enter(made, fact(id_="f2"), replace(before, user_id="u1"), user=merged)).user_id == "u1"
+
+
 def test_a_held_out_user_is_inside_too():
     made = journey(STEPS, entry="{api: true, reentry: always}", goal=GOAL, holdout="100%")
     held = entered(enter(made, fact()))

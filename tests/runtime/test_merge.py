@@ -1,0 +1,195 @@
+"""Two users who are one person become one, in flight: nothing happens to her twice, and what was promised to either is kept."""
+
+import pytest
+
+from runtime.explain import lines_of, story_of
+from runtime.merge import joined
+from runtime.policy import Cap, Rules
+from runtime.profile import read_trait
+from runtime.state import User
+from tests.town import DAY, HOUR, MINUTE, NOON, PUSH, SECOND, ZONE, Town, event, journey_text, somebody
+
+CARE = journey_text(f"- {{id: hello, send: {PUSH}}}\n- {{id: rest, delay: 5d}}\n- {{id: again, send: {PUSH}}}", id="care",
+                    entry="{event: app_opened}", goal="{event: order_paid, within: 14d}")  # fmt: skip
+GIFT = journey_text("- {id: gift, grant: {benefit: gift, once_per: user.level}}", id="gift", entry="{event: app_opened, reentry: always}")
+OFTEN = journey_text(f"- {{id: hi, send: {PUSH}}}", id="often", entry="{event: app_opened, reentry: always}")
+
+
+@pytest.fixture
+def town(store):
+    return Town(store, CARE)
+
+
+def join(town, survivor, former, now):
+    town.store.database.write(lambda tx: town.store.identity.note_merge(tx, survivor, former, "app", "openid o1", now))
+    town.settle(now)
+
+
+def ends(town):
+    with town.store.database.reading() as tx:
+        story = town.store.reports.story(tx, "u1")
+    return sorted((e["journey"], e["status"], e["ended_by"]) for e in story.enrolments)
+
+
+def test_who_was_anonymous_goes_on_in_her_journey_under_her_own_id(town):
+    town.settle_people(somebody(), somebody("openid:o1"))
+    town.post(event("app_opened", NOON, user="openid:o1"))
+    town.settle(NOON)
+
+    join(town, "u1", "openid:o1", NOON + DAY)
+    town.settle(NOON + 6 * DAY)
+
+    assert [m.user_id for m in town.vendors["push"].got] == ["openid:o1", "u1"]
+    assert ends(town) == [("care", "ended", "completed")]
+
+
+def test_inside_the_same_journey_twice_she_goes_on_where_she_entered_first(town):
+    town.settle_people(somebody(), somebody("openid:o1"))
+    town.post(event("app_opened", NOON, user="openid:o1"), event("app_opened", NOON + HOUR))
+    town.settle(NOON + HOUR)
+
+    join(town, "u1", "openid:o1", NOON + DAY)
+    town.settle(NOON + 8 * DAY)
+
+    assert ends(town) == [("care", "ended", "completed"), ("care", "ended", "merged")]
+    assert len(town.vendors["push"].got) == 3  # both hellos before the merge; the second message once
+
+
+def test_what_was_planned_for_the_one_that_ends_is_not_sent(town):
+    town.settle_people(somebody(), somebody("openid:o1"))
+    town.post(event("app_opened", NOON), event("app_opened", NOON + SECOND, user="openid:o1"))
+    town.think(NOON + SECOND)
+
+    town.store.database.write(lambda tx: town.store.identity.note_merge(tx, "u1", "openid:o1", "app", "openid o1", NOON))
+    town.think(NOON + MINUTE)
+    town.deliver(NOON + MINUTE)
+
+    assert [m.user_id for m in town.vendors["push"].got] == ["u1"]
+
+
+def test_an_order_before_the_merge_counts_in_the_profile_after_it(town):
+    town.settle_people(somebody(), somebody("openid:o1"))
+    town.post(event("order_paid", NOON, user="openid:o1", amount=1), event("order_paid", NOON + 1, amount=2))
+    town.settle(NOON + 1)
+
+    join(town, "u1", "openid:o1", NOON + DAY)
+
+    with town.store.database.reading() as tx:
+        user = town.store.people.load_users(tx, ["u1"])["u1"]
+    trait = town.engine.catalogue.audience.traits["orders_count"]
+    assert read_trait(trait, user, NOON + DAY) == 2
+
+
+def test_an_event_that_comes_later_under_the_former_id_is_hers(town):
+    town.settle_people(somebody(), somebody("openid:o1"))
+    town.post(event("app_opened", NOON))
+    town.settle(NOON)
+    join(town, "u1", "openid:o1", NOON + HOUR)
+
+    town.post(event("order_paid", NOON + DAY, user="openid:o1"))
+    town.settle(NOON + DAY)
+
+    assert ends(town) == [("care", "ended", "converted")]
+
+
+def test_reentry_counts_what_she_entered_before_the_merge(town):
+    town.settle_people(somebody(), somebody("openid:o1"))
+    town.post(event("app_opened", NOON, user="openid:o1"))
+    town.settle(NOON + 6 * DAY)
+    join(town, "u1", "openid:o1", NOON + 7 * DAY)
+
+    town.post(event("app_opened", NOON + 8 * DAY))
+    town.settle(NOON + 8 * DAY)
+
+    assert ends(town) == [("care", "ended", "completed")]
+
+
+def test_caps_count_what_she_got_before_the_merge(store):
+    town = Town(store, OFTEN, rules=Rules(caps=(Cap(1, 7 * DAY, "push", None, None),)))
+    town.settle_people(somebody(), somebody("openid:o1"))
+    town.post(event("app_opened", NOON, user="openid:o1"))
+    town.settle(NOON)
+    join(town, "u1", "openid:o1", NOON + HOUR)
+
+    town.post(event("app_opened", NOON + DAY))
+    town.settle(NOON + DAY)
+
+    assert len(town.vendors["push"].got) == 1
+
+
+def test_what_is_given_once_is_not_given_again_after_the_merge(store):
+    town = Town(store, GIFT)
+    town.settle_people(somebody(level="gold"), somebody("openid:o1", level="gold"))
+    town.post(event("app_opened", NOON, user="openid:o1"))
+    town.settle(NOON)
+    join(town, "u1", "openid:o1", NOON + HOUR)
+
+    town.post(event("app_opened", NOON + DAY))
+    town.settle(NOON + DAY)
+
+    assert len(town.vendors["grant:gift"].got) == 1
+    assert ends(town) == [("gift", "ended", "completed"), ("gift", "ended", "completed")]
+
+
+def test_a_grant_that_was_refused_before_the_merge_is_tried_again_after_it(store):
+    town = Town(store, GIFT)
+    town.budget(gift=0)
+    town.settle_people(somebody(level="gold"), somebody("openid:o1", level="gold"))
+    town.post(event("app_opened", NOON, user="openid:o1"))
+    town.settle(NOON)
+    join(town, "u1", "openid:o1", NOON + HOUR)
+    town.budget(gift=5)
+
+    town.post(event("app_opened", NOON + DAY))
+    town.settle(NOON + DAY)
+
+    assert len(town.vendors["grant:gift"].got) == 1
+
+
+def test_the_story_shows_the_merge_and_is_found_by_the_former_id(town):
+    town.settle_people(somebody(), somebody("openid:o1"))
+    join(town, "u1", "openid:o1", NOON)
+
+    story = story_of(town.store, "openid:o1")
+
+    assert story.user_id == "u1"
+    assert [(line.action, line.why["former"]) for line in lines_of(story, {}) if line.action == "merged"] == [("merged", "openid:o1")]
+
+
+def test_a_merge_that_is_asked_for_twice_happens_once(town):
+    town.settle_people(somebody(), somebody("openid:o1"))
+    join(town, "u1", "openid:o1", NOON)
+    join(town, "u1", "openid:o1", NOON + 1)
+
+    assert [line.action for line in lines_of(story_of(town.store, "u1"), {})].count("merged") == 1
+
+
+def test_a_wish_to_merge_in_a_circle_ends_with_one_user(town):
+    town.settle_people(somebody("a"), somebody("b"))
+    join(town, "a", "b", NOON)
+    join(town, "b", "a", NOON + 1)
+
+    with town.store.database.reading() as tx:
+        assert town.store.identity.survivors(tx, ["a", "b"]) == {"b": "a"}
+
+
+def test_of_two_answers_the_latest_counts_and_of_equal_ones_the_no():
+    mine = User("u1", ZONE, reach={"consents": {"sms": {"marketing": True, "service": True}}, "said": {"sms.marketing": 5}})
+    theirs = User("x", ZONE, reach={"consents": {"sms": {"marketing": False, "service": False}, "push": {"marketing": True}},
+                                    "said": {"sms.marketing": 9}})  # fmt: skip
+
+    joined(mine, theirs)
+
+    assert mine.reach["consents"] == {"sms": {"marketing": False, "service": False}, "push": {"marketing": True}}
+
+
+def test_her_own_values_go_before_those_of_the_former():
+    mine = User("u1", ZONE, {"p": {"city": "上海"}, "t": ["vip"]}, {"identities": {"phone": "+861"}})
+    theirs = User(
+        "x", ZONE, {"p": {"city": "杭州", "level": "gold"}, "t": ["new"], "m": ["y"]}, {"identities": {"phone": "+862", "openid": "o1"}}
+    )
+
+    joined(mine, theirs)
+
+    assert mine.profile == {"p": {"city": "上海", "level": "gold"}, "t": ["new", "vip"], "m": ["x", "y"]}
+    assert mine.reach["identities"] == {"phone": "+861", "openid": "o1"}
