@@ -153,7 +153,10 @@ class Reader:
         if not user_id and not any(kind in UNIQUE for kind, _ in ordered):
             return f"expected a user_id, or identities with one of {', '.join(UNIQUE)}"
         former: list[tuple[str, str]] = []
-        for before in item.get("merge") or ():
+        wished = item.get("merge") or ()
+        if not isinstance(wished, list | tuple):
+            return "merge: expected a list of user ids"
+        for before in wished:
             kind, value = before if isinstance(before, list | tuple) and len(before) == 2 else ("user_id", before)  # noqa: PLR2004 - a pair
             identifier = _identifier(value)
             if identifier is None or kind not in (*UNIQUE, "user_id"):

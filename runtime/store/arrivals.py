@@ -62,8 +62,7 @@ class Arrivals:
 
     def take(self, tx: Connection, arrivals: list[Arrival]) -> list[int]:
         """Keep everything; per arrival, how much of it is new."""
-        for arrival in arrivals:
-            self._find(tx, arrival)
+        owners = self._find(tx, arrivals)
         plain = {e.user_id for a in arrivals for n, e in enumerate(a.events) if n not in a.persons}
         former = self._identity.survivors(tx, plain) if plain else {}
         if former:
@@ -73,21 +72,25 @@ class Arrivals:
         fresh = self._inbox.add_all(tx, [(a.source, e) for a in arrivals for e in a.events])
         new = Counter(places[index] for index in fresh)
         for n, arrival in enumerate(arrivals):
-            new[n] += sum(self._record(tx, arrival, record) for record in arrival.records)
+            for record in arrival.records:
+                new[n] += self._inbox.add_user_record(tx, arrival.source, record.id, owners.pop(0), record.payload, arrival.now)
             new[n] += sum(self._item(tx, arrival, item) for item in arrival.items)
             self._inbox.quarantine(tx, arrival.quarantined, arrival.now)
         self._count(tx, arrivals)
         return [new[n] for n in range(len(arrivals))]
 
-    def _find(self, tx: Connection, arrival: Arrival) -> None:
-        if arrival.persons:
-            user_ids = self._identity.resolve(tx, list(arrival.persons.values()), arrival.source, arrival.now)
-            for index, user_id in zip(arrival.persons, user_ids, strict=True):
-                arrival.events[index] = _of(arrival.events[index], user_id)
-
-    def _record(self, tx: Connection, arrival: Arrival, record: Record) -> int:
-        (user_id,) = self._identity.resolve(tx, [record.person], arrival.source, arrival.now)
-        return int(self._inbox.add_user_record(tx, arrival.source, record.id, user_id, record.payload, arrival.now))
+    def _find(self, tx: Connection, arrivals: list[Arrival]) -> list[str]:
+        """Give each event of a person its user; returns the users of the records, in their order."""
+        persons = [(a.source, person) for a in arrivals for person in (*a.persons.values(), *(r.person for r in a.records))]
+        if not persons:
+            return []
+        found = iter(self._identity.resolve(tx, persons, max(a.now for a in arrivals)))
+        owners: list[str] = []
+        for arrival in arrivals:
+            for index in arrival.persons:
+                arrival.events[index] = _of(arrival.events[index], next(found))
+            owners.extend(next(found) for _ in arrival.records)
+        return owners
 
     def _item(self, tx: Connection, arrival: Arrival, item: CatalogueItem) -> int:
         key = {"source": arrival.source, "type": item.type, "id": item.id}

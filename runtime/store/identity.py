@@ -5,9 +5,10 @@ merged as soon as the operator's own id is known. Two users with ids of their ow
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, select, tuple_, update
+from sqlalchemy import Connection, bindparam, delete, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -19,13 +20,24 @@ UNIQUE = ("unionid", "openid", "push_id", "distinct_id")  # the strongest first;
 SHARED = ("phone", "email")
 MOST_STEPS = 100  # along former ids; there is one step after each merge, since merges shorten the way
 
+_OWNERS = (
+    select(identities.c.kind, identities.c.value, identities.c.user_id)
+    .where(tuple_(identities.c.kind, identities.c.value).in_(bindparam("pairs", expanding=True)))
+    .order_by(identities.c.kind, identities.c.value, identities.c.user_id)
+)
+_PEOPLE = select(users.c.user_id, users.c.anonymous, users.c.merged_into).where(users.c.user_id.in_(bindparam("ids", expanding=True)))
+
 
 class Identity:
     """Statements of who is who."""
 
     def __init__(self, inbox: Inbox, *, is_sqlite: bool) -> None:
-        self._inbox, self._is_sqlite = inbox, is_sqlite
-        self._upsert: Any = sqlite_insert if is_sqlite else postgres_insert
+        self._inbox = inbox
+        upsert: Any = sqlite_insert if is_sqlite else postgres_insert
+        # built once: making a statement costs more than running it
+        self._add_user = upsert(users).on_conflict_do_nothing()
+        self._add_identity = upsert(identities).on_conflict_do_nothing()
+        self._first_time = upsert(heard).on_conflict_do_nothing().returning(heard.c.id)
 
     def survivors(self, tx: Connection, user_ids: Iterable[str]) -> dict[str, str]:
         """Of these ids, the former ones with the id that each leads to now."""
@@ -45,99 +57,125 @@ class Identity:
             asked = further
         return found
 
-    def resolve(self, tx: Connection, persons: Sequence[Person], source: str, now: int) -> list[str]:
-        """The user of each person: found, joined, or made (anonymous). What has to be merged is noted in the survivor's inbox."""
-        return [self._resolve(tx, person, source, now) for person in persons]
+    def resolve(self, tx: Connection, persons: Sequence[tuple[str, Person]], now: int) -> list[str]:
+        """The user of each (source, person): found, joined, or made (anonymous). What has to be merged is noted in the survivor's inbox."""
+        if not persons:
+            return []
+        pairs = {pair for _, person in persons for pair in (*person.identities, *person.former) if pair[0] != "user_id"}
+        named = {person.user_id for _, person in persons if person.user_id}
+        named |= {value for _, person in persons for kind, value in person.former if kind == "user_id"}
+        known = self._known(tx, pairs, named)
+        return [self._resolve(tx, known, person, source, now) for source, person in persons]
 
-    def _resolve(self, tx: Connection, person: Person, source: str, now: int) -> str:
-        owners = self._owners(tx, (*person.identities, *(f for f in person.former if f[0] != "user_id")))
-        known = self._known({*owners.values()}, tx)
-        user_id = self.survivors(tx, [person.user_id]).get(person.user_id, person.user_id) if person.user_id else ""
-        if not user_id:
-            user_id = self._choose(person, owners, known)
+    def _known(self, tx: Connection, pairs: set[tuple[str, str]], named: set[str]) -> "_Known":
+        known = _Known({}, {})
+        for kind, value, user_id in tx.execute(_OWNERS, {"pairs": sorted(pairs)}) if pairs else ():
+            known.owners.setdefault((kind, value), []).append(user_id)
+        asked = named | {user_id for owners in known.owners.values() for user_id in owners}
+        for _ in range(MOST_STEPS):
+            if not asked:
+                break
+            rows = tx.execute(_PEOPLE, {"ids": sorted(asked)}).all()
+            known.people |= {user_id: _Known.One(anonymous, merged_into) for user_id, anonymous, merged_into in rows}
+            asked = {into for _, _, into in rows if into} - set(known.people)
+        return known
+
+    def _resolve(self, tx: Connection, known: "_Known", person: Person, source: str, now: int) -> str:
+        owners = {pair: owner for pair in (*person.identities, *person.former) if (owner := known.owner(pair))}
+        user_id = known.survivor(person.user_id) if person.user_id else known.choose(person, owners)
         if not user_id:
             kind, value = person.identities[0]
             user_id = f"{kind}:{value}"
-            tx.execute(self._upsert(users).values(user_id=user_id, created_at=now, anonymous=True).on_conflict_do_nothing())
+            self._make(tx, known, user_id, now, anonymous=True)
         elif person.user_id:
-            tx.execute(self._upsert(users).values(user_id=user_id, created_at=now).on_conflict_do_nothing())
-            tx.execute(update(users).where(users.c.user_id == user_id, users.c.anonymous).values(anonymous=False))
+            self._make(tx, known, user_id, now, anonymous=False)
         for kind, value in (i for i in person.identities if i not in person.unbound):
             owner = owners.get((kind, value))
             if owner is None and (kind in person.attach or user_id == f"{kind}:{value}"):
-                self._attach(tx, user_id, kind, value)
-            elif owner is not None and owner != user_id and kind in UNIQUE:
-                self._join(tx, user_id, owner, person, source, now, known=owner in known, by=f"{kind} {value}")
+                self._attach(tx, known, user_id, kind, value)
+            elif owner is not None and kind in UNIQUE:  # more than one when two daemons made them at the same time
+                for other in {known.survivor(one) for one in known.owners[kind, value]} - {user_id}:
+                    self._join(tx, known, user_id, other, person, source, f"{kind} {value}", now)
         for kind, value in person.unbound:
             if kind in person.attach:
-                self.forget(tx, user_id, kind, value)
+                self._forget(tx, known, user_id, kind, value)
         for kind, value in person.former:
-            self._former(tx, user_id, kind, value, owners, person, source, now)
+            owner = known.survivor(value) if kind == "user_id" else owners.get((kind, value))
+            if owner is None:
+                self._attach(tx, known, user_id, kind, value)
+            elif owner != user_id:
+                self._make(tx, known, owner, now, anonymous=True)  # nobody yet: what still comes under that id is hers
+                self._join(tx, known, user_id, owner, person, source, f"{'user' if kind == 'user_id' else kind} {value}", now)
         return user_id
 
-    def _owners(self, tx: Connection, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
-        """(kind, value) → the one user who has it. A phone that several have belongs to nobody here."""
-        if not pairs:
-            return {}
-        rows = tx.execute(
-            select(identities.c.kind, identities.c.value, identities.c.user_id)
-            .where(tuple_(identities.c.kind, identities.c.value).in_(sorted(set(pairs))))
-            .order_by(identities.c.user_id)
-        )
-        found: dict[tuple[str, str], list[str]] = {}
-        for kind, value, user_id in rows:
-            found.setdefault((kind, value), []).append(user_id)
-        return {pair: owners[0] for pair, owners in found.items() if len(owners) == 1 or pair[0] in UNIQUE}
+    def _make(self, tx: Connection, known: "_Known", user_id: str, now: int, *, anonymous: bool) -> None:
+        """The user's row, where there is none yet; one who was anonymous becomes known by her own id."""
+        one = known.people.get(user_id)
+        if one is None:
+            tx.execute(self._add_user, {"user_id": user_id, "created_at": now, "anonymous": anonymous})
+            known.people[user_id] = _Known.One(anonymous, None)
+        elif one.anonymous and not anonymous:
+            tx.execute(update(users).where(users.c.user_id == user_id).values(anonymous=False))
+            known.people[user_id] = _Known.One(anonymous=False, merged_into=one.merged_into)
 
-    def _known(self, user_ids: set[str], tx: Connection) -> set[str]:
-        """Those whom the operator knows by an id of her own."""
-        query = select(users.c.user_id).where(users.c.user_id.in_(sorted(user_ids)), ~users.c.anonymous)
-        return set(tx.execute(query).scalars()) if user_ids else set()
+    def _attach(self, tx: Connection, known: "_Known", user_id: str, kind: str, value: str) -> None:
+        tx.execute(self._add_identity, {"kind": kind, "value": value, "user_id": user_id})
+        known.owners.setdefault((kind, value), []).append(user_id)
 
-    @staticmethod
-    def _choose(person: Person, owners: dict[tuple[str, str], str], known: set[str]) -> str:
-        """Whose identities these are: a known user's first, else the one's with the strongest identity."""
-        found = [owners[pair] for pair in person.identities if pair in owners]
-        return next((owner for owner in found if owner in known), found[0] if found else "")
+    def _forget(self, tx: Connection, known: "_Known", user_id: str, kind: str, value: str) -> None:
+        mine = (identities.c.kind == kind) & (identities.c.value == value) & (identities.c.user_id == user_id)
+        tx.execute(delete(identities).where(mine))
+        known.owners[kind, value] = [owner for owner in known.owners.get((kind, value), ()) if owner != user_id]
 
-    def _attach(self, tx: Connection, user_id: str, kind: str, value: str) -> None:
-        tx.execute(self._upsert(identities).values(kind=kind, value=value, user_id=user_id).on_conflict_do_nothing())
-
-    def _join(self, tx: Connection, user_id: str, other: str, person: Person, source: str, now: int, *, known: bool, by: str) -> None:
-        """Another user has an identity of this one: merged when she is anonymous (or may be), else shown as a conflict."""
-        if not known or person.may_merge:
+    def _join(self, tx: Connection, known: "_Known", user_id: str, other: str, person: Person, source: str, by: str, now: int) -> None:
+        """Another user has an identity of this one: merged when she is anonymous (or may be), else shown as a conflict, once."""
+        if known.is_anonymous(other) or person.may_merge:
             self.note_merge(tx, user_id, other, source, by, now)
             return
         key = f"{by}|{min(user_id, other)}|{max(user_id, other)}"[:500]
-        statement = self._upsert(heard).values(lane="$identity", id=key, received_at=now).on_conflict_do_nothing()
-        if tx.execute(statement.returning(heard.c.id)).scalar_one_or_none() is not None:
+        if tx.execute(self._first_time, {"lane": "$identity", "id": key, "received_at": now}).scalar_one_or_none() is not None:
             reason = f"{by} is said to be of {user_id}, and belongs to {other}: two known users are not merged by themselves"
             self._inbox.quarantine(tx, [Quarantined(source, reason, by, user_id, "identity")], now)
-
-    def _former(
-        self, tx: Connection, user_id: str, kind: str, value: str, owners: dict[tuple[str, str], str], person: Person, source: str,
-        now: int,
-    ) -> None:  # fmt: skip
-        if kind == "user_id":
-            other = self.survivors(tx, [value]).get(value, value)
-            row = tx.execute(select(users.c.anonymous).where(users.c.user_id == other)).scalar_one_or_none()
-            if row is None:  # nobody yet: what still comes under that id is hers
-                tx.execute(self._upsert(users).values(user_id=other, created_at=now, anonymous=True).on_conflict_do_nothing())
-                row = True
-            if other != user_id:
-                self._join(tx, user_id, other, person, source, now, known=not row, by=f"user {value}")
-            return
-        owner = owners.get((kind, value))
-        if owner is None:
-            self._attach(tx, user_id, kind, value)
-        elif owner != user_id:
-            self._join(tx, user_id, owner, person, source, now, known=bool(self._known({owner}, tx)), by=f"{kind} {value}")
 
     def note_merge(self, tx: Connection, survivor: str, loser: str, source: str, by: str, now: int) -> None:
         """Have two users merged, as soon as both are free."""
         self._inbox.add_note(tx, survivor, "merge", {"former": loser, "source": source, "by": by}, now)
 
-    def forget(self, tx: Connection, user_id: str, kind: str, value: str) -> None:
-        """An identity is no longer this user's."""
-        mine = (identities.c.kind == kind) & (identities.c.value == value) & (identities.c.user_id == user_id)
-        tx.execute(delete(identities).where(mine))
+
+@dataclass
+class _Known:
+    """What the tables say about the people of one group of requests, kept up to date while they are resolved one after the other."""
+
+    class One(NamedTuple):
+        """A user's row."""
+
+        anonymous: bool
+        merged_into: str | None
+
+    owners: dict[tuple[str, str], list[str]]
+    people: dict[str, One]
+
+    def survivor(self, user_id: str) -> str:
+        """Whom an id leads to."""
+        for _ in range(MOST_STEPS):
+            one = self.people.get(user_id)
+            if one is None or one.merged_into is None:
+                break
+            user_id = one.merged_into
+        return user_id
+
+    def owner(self, pair: tuple[str, str]) -> str | None:
+        """The one user who has an identity. A phone that several have belongs to nobody here."""
+        found = self.owners.get(pair, ())
+        return self.survivor(found[0]) if len(found) == 1 or (found and pair[0] in UNIQUE) else None
+
+    def choose(self, person: Person, owners: dict[tuple[str, str], str]) -> str:
+        """Whose identities these are: a known user's first, else the one's with the strongest identity."""
+        found = [owners[pair] for pair in person.identities if pair in owners]
+        named = (owner for owner in found if not self.is_anonymous(owner))
+        return next(named, found[0] if found else "")
+
+    def is_anonymous(self, user_id: str) -> bool:
+        """Whether the operator knows no id of hers."""
+        one = self.people.get(user_id)
+        return one is not None and one.anonymous

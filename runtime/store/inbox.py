@@ -71,6 +71,7 @@ class Inbox:
         self._add_event = upsert(events).on_conflict_do_nothing(index_elements=["source", "event_id"]).returning(events.c.id)
         self._add_user = upsert(users).on_conflict_do_nothing(index_elements=["user_id"])
         self._add_note = insert(inbox)
+        self._add_quarantined = insert(quarantine)
 
     def add_events(self, tx: Connection, source: str, arrived: Sequence[Event]) -> int:
         """Keep events and put them into the inbox; those known by (source, id) are passed over. Returns how many are new."""
@@ -150,12 +151,13 @@ class Inbox:
 
     def quarantine(self, tx: Connection, items: Sequence[Quarantined], at: int) -> None:
         """Keep what could not be taken."""
-        for item in items:
-            body = self._codec.encode("quarantine.body", item.user_id, item.body)
-            tx.execute(
-                insert(quarantine).values(kind=item.kind, user_id=item.user_id, source=item.source, reason=item.reason, body=body,
-                                          received_at=at)
-            )  # fmt: skip
+        rows = [
+            {"kind": i.kind, "user_id": i.user_id, "source": i.source, "reason": i.reason, "received_at": at,
+             "body": self._codec.encode("quarantine.body", i.user_id, i.body)}
+            for i in items
+        ]  # fmt: skip
+        if rows:
+            tx.execute(self._add_quarantined, rows)
 
     def waiting(self, tx: Connection, limit: int) -> list[Note]:
         """The oldest notes of users that nobody else works on; their user rows are locked on PostgreSQL."""

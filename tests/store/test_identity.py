@@ -16,7 +16,7 @@ def person(user_id="", *, attach=ALL, former=(), may_merge=False, unbound=(), **
 @pytest.fixture
 def find(store):
     def resolve(*persons):
-        return store.database.write(lambda tx: store.identity.resolve(tx, persons, "app", NOON))
+        return store.database.write(lambda tx: store.identity.resolve(tx, [("app", person) for person in persons], NOON))
 
     return resolve
 
