@@ -90,6 +90,9 @@ def read_users(path: Path, audience: Audience, zone: ZoneInfo, bad: BadRows) -> 
         for reason in parsed.reasons:
             bad.add(line, reason["reason"])
         for record in parsed.records:
+            if not record.person.user_id:
+                bad.add(line, "user_id: expected a text of 1 to 256 characters")
+                continue
             yield record.person.user_id, dict(record.payload)
 
 

@@ -61,7 +61,10 @@ def merge(store: SqlStore, audience: Audience, tx: Any, note: Note, now: int) ->
     why = {"former": former, "source": note.payload["source"], "by": note.payload["by"]}
     rows = [Logged(survivor, e.id, [LogEntry(now, "ended", "", {"reason": "merged"})]) for e in ended]
     store.people.write_log(tx, [Logged(survivor, None, [LogEntry(now, "merged", "", why)]), *rows], now)
-    store.people.add_tallies(tx, dict(Counter((e.journey, now // DAY, "ended", "merged") for e in ended)))
+    counts = Counter((e.journey, now // DAY, "ended", "merged") for e in ended)
+    if other.stage:
+        counts["", now // DAY, "stage", other.stage] -= 1
+    store.people.add_tallies(tx, dict(counts))
     store.inbox.finish(tx, [note.id])
     store.inbox.add_note(tx, survivor, "user", {"source": "merge"}, now)  # her segments, goals and waits are looked at anew
     return True

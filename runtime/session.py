@@ -480,6 +480,8 @@ class Session:
                 data = {"from": user.stage, "to": stage}
                 self.log.append(LogEntry(at, "stage_changed", "", dict(data)))
                 self.system.append(Event(f"stage:{stage}@{at}", "stage_changed", user.id, at, at, data))
+                self.tallies["", at // DAY, "stage", user.stage] -= 1
+            self.tallies["", at // DAY, "stage", stage] += 1  # what these add up to by a day is how many stood in the stage then
             user.stage = stage
 
 

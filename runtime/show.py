@@ -137,7 +137,7 @@ def status(console: Console, summary: dict[str, Any], language: Language, zone: 
     totals = summary["totals"]
     console.print("  ".join(f"{name} {n:,}" for name, n in totals.items()) + f"  due lag {summary['due_lag_ms'] / 1000:.1f} s")
     if summary["stages"]:
-        console.print("  ".join(f"{name} {n:,}" for name, n in summary["stages"].items()))
+        _stages(console, summary, language)
     console.print("  ".join(f"{name} {n:,}" for name, n in summary["ledger"].items()))
     _flow(console, summary, language, zone)
     table = Table()
@@ -154,8 +154,23 @@ def status(console: Console, summary: dict[str, Any], language: Language, zone: 
             _pairs(row["suppressed"], language, reasons=True), f"{row['converted']:,}", _pairs(row["ended"], language, reasons=True),
         )  # fmt: skip
     console.print(table)
+    if summary["unmapped"]:
+        shown = "  ".join(f"{row['source']}:{row['name']} {row['n']:,}" for row in summary["unmapped"])
+        console.print(f"[yellow]{word('unmapped', language)}[/yellow] {escape(shown)}")
     for row in summary["quarantine"]:
         console.print(f"[yellow]quarantined[/yellow] {row['kind']} {escape(row['user_id'])}: {escape(row['reason'])}")
+
+
+def _stages(console: Console, summary: dict[str, Any], language: Language) -> None:
+    """How many users stand in each stage, now and before."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column(word("stage", language))
+    table.add_column(word("now", language), justify="right")
+    for days in summary["stages_before"]:
+        table.add_column(word("days_before", language, days=days), justify="right")
+    for name in sorted({*summary["stages"], *(name for then in summary["stages_before"].values() for name in then)}):
+        table.add_row(name, f"{summary['stages'].get(name, 0):,}", *(f"{t.get(name, 0):,}" for t in summary["stages_before"].values()))
+    console.print(table)
 
 
 def examined(console: Console, found: Sequence[Examined]) -> None:

@@ -3,10 +3,12 @@
 from dataclasses import asdict
 from typing import Any
 
+from journeys.duration import DAY
 from runtime.store import SqlStore
 
 SENT = ("ACCEPTED", "DELIVERED", "UNDELIVERED")
 WAITING = ("PENDING", "CLAIMED", "SENDING")
+STAGES_BEFORE = (7, 30, 90)  # days
 NOT_EXITS = ("completed", "converted", "held_out")
 
 
@@ -68,6 +70,8 @@ def whole_summary(store: SqlStore, now: int) -> dict[str, Any]:
         body: dict[str, Any] = {
             "totals": reports.totals(tx),
             "stages": reports.stages(tx),
+            "stages_before": {str(days): reports.stages_then(tx, now // DAY - days) for days in STAGES_BEFORE},
+            "unmapped": store.arrivals.unmapped(tx, 20),
             "due_lag_ms": reports.due_lag(tx, now),
             "ledger": {f"{kind}.{state}": n for (kind, state), n in sorted(ledger.items())},
             "budgets": reports.budgets(tx),

@@ -56,6 +56,13 @@ REASONS: dict[str, str] = {
 WORDS: dict[str, tuple[str, str]] = {
     "journey": ("journey", "旅程"),
     "entered": ("entered", "进入"),
+    "stage": ("stage", "阶段"),
+    "now": ("now", "现在"),
+    "days_before": ("{days} days ago", "{days} 天前"),
+    "unmapped": (
+        "arrives under names that no rule sees (declare them, or map them in config):",
+        "收到了规则用不到的名字（在 audience.yaml 声明，或在 config 里对应）：",
+    ),
     "messages": ("messages", "消息"),
     "suppressed": ("suppressed", "没有发"),
     "converted": ("converted", "转化"),

@@ -151,7 +151,7 @@ class Reader:
             return "identities: expected texts of 1 to 256 characters"
         ordered = sorted(((k, v) for k, v in spelled.items() if v), key=lambda pair: _STRENGTH.get(pair[0], len(_STRENGTH)))
         if not user_id and not any(kind in UNIQUE for kind, _ in ordered):
-            return f"expected a user_id, or identities with one of {', '.join(UNIQUE)}"
+            return f"user_id: expected a text of 1 to 256 characters, or identities with one of {', '.join(UNIQUE)}"
         former: list[tuple[str, str]] = []
         wished = item.get("merge") or ()
         if not isinstance(wished, list | tuple):

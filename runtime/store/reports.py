@@ -75,7 +75,7 @@ class Reports:
     def tallies(self, tx: Connection) -> dict[tuple[str, str, str], int]:
         """(journey, what, detail) → how often, over all days."""
         columns = (tallies.c.journey, tallies.c.what, tallies.c.detail)
-        query = select(*columns, func.sum(tallies.c.n)).group_by(*columns)
+        query = select(*columns, func.sum(tallies.c.n)).where(tallies.c.journey != "").group_by(*columns)
         return {(journey, what, detail): int(n) for journey, what, detail, n in tx.execute(query)}
 
     def totals(self, tx: Connection) -> dict[str, int]:
@@ -86,6 +86,12 @@ class Reports:
     def stages(self, tx: Connection) -> dict[str, int]:
         """How many users stand in each lifecycle stage."""
         return {stage: n for stage, n in tx.execute(select(users.c.stage, func.count()).group_by(users.c.stage)) if stage}
+
+    def stages_then(self, tx: Connection, day: int) -> dict[str, int]:
+        """How many users stood in each lifecycle stage at the end of a day (days since 1970, UTC)."""
+        mine = (tallies.c.journey == "") & (tallies.c.what == "stage") & (tallies.c.day <= day)
+        query = select(tallies.c.detail, func.sum(tallies.c.n)).where(mine).group_by(tallies.c.detail)
+        return {stage: int(n) for stage, n in tx.execute(query) if n}
 
     def budgets(self, tx: Connection) -> list[dict[str, Any]]:
         """Every benefit's budget."""

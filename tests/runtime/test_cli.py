@@ -7,7 +7,6 @@ import pytest
 from journeys.errors import CODES
 from runtime.cli import cli, run
 from runtime.newproject import make_project
-from runtime.settings import load_project
 from tests.e2e.running import journeyd
 from tests.shop import HELLO, Shop, make_folder, write_journeys
 from tests.town import HOUR, NOON, journey_text

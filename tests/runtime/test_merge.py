@@ -193,3 +193,17 @@ def test_her_own_values_go_before_those_of_the_former():
 
     assert mine.profile == {"p": {"city": "上海", "level": "gold"}, "t": ["new", "vip"], "m": ["x", "y"]}
     assert mine.reach["identities"] == {"phone": "+861", "openid": "o1"}
+
+
+def test_the_counts_by_stage_are_those_of_the_users_after_any_merge(town):
+    town.post(event("order_paid", NOON), event("app_opened", NOON, user="openid:o1"), event("order_paid", NOON, user="u2"))
+    town.settle(NOON)
+    join(town, "u1", "openid:o1", NOON + HOUR)
+    town.settle(NOON + 31 * DAY)
+
+    with town.store.database.reading() as tx:
+        reports = town.store.reports
+        now, then = reports.stages(tx), [reports.stages_then(tx, day // DAY) for day in (NOON, NOON + 30 * DAY, NOON + 31 * DAY)]
+
+    assert then == [{"buying": 2}, {"gone": 2}, {"gone": 2}]
+    assert now == {"gone": 2}

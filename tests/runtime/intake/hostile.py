@@ -68,7 +68,7 @@ class Attack:
 
 def attacks(seed: int, count: int, now: int = NOON) -> Iterator[Attack]:
     """So many requests; the same for the same seed."""
-    draw = random.Random(seed)  # noqa: S311 - not for secrets
+    draw = random.Random(seed)
     for n in range(count):
         method, path, value = draw.choice(GOOD)
         yield _attack(draw, n, method, path, _broken(draw, value), now)
@@ -86,20 +86,20 @@ def _broken(draw: random.Random, value: Any) -> Any:
             del holder[key]
         elif kind == 1 and isinstance(holder, dict):
             holder[draw.choice(["", "\x00", "$", "a" * 300, "type", "__proto__"])] = holder[key]
-        elif kind == 2:  # noqa: PLR2004 - the third kind
+        elif kind == 2:
             deep: Any = holder[key]
             for _ in range(draw.choice([1, 5, 40])):
                 deep = [deep]
             holder[key] = deep
         else:
             holder[key] = draw.choice(NASTY)
-    return found if draw.random() < 0.8 else draw.choice([[found], [found, value], [value, draw.choice(NASTY)], {"batch": [found]}])  # noqa: PLR2004
+    return found if draw.random() < 0.8 else draw.choice([[found], [found, value], [value, draw.choice(NASTY)], {"batch": [found]}])
 
 
 def _place(draw: random.Random, value: Any) -> tuple[Any, Any]:
     holder: Any = None
     key: Any = None
-    while isinstance(value, dict | list) and value and (holder is None or draw.random() < 0.6):  # noqa: PLR2004 - more often deeper
+    while isinstance(value, dict | list) and value and (holder is None or draw.random() < 0.6):
         holder, key = value, draw.choice(list(value) if isinstance(value, dict) else range(len(value)))
         value = value[key]
     return holder, key
@@ -114,20 +114,20 @@ def _attack(draw: random.Random, n: int, method: str, path: str, value: Any, now
     query = ""
     if path in ("/sa", "/debug"):
         text, query = _as_form(draw, method, text)
-    elif path == "/v1/batch" and draw.random() < 0.8:  # noqa: PLR2004
+    elif path == "/v1/batch" and draw.random() < 0.8:
         text = b'{"batch":[' + text + b'],"sentAt":"2026-12-01T12:00:00Z"}'
     text = _cut(draw, text)
-    if draw.random() < 0.1:  # noqa: PLR2004
+    if draw.random() < 0.1:
         text = gzip.compress(text, 1)[: draw.choice([None, 20, -4])]
         headers["content-encoding"] = draw.choice(["gzip", "GZIP", "deflate", "br", ""])
-    if draw.random() < 0.3:  # noqa: PLR2004
+    if draw.random() < 0.3:
         headers["content-type"] = draw.choice(["text/plain", "application/json; charset=gbk", "application/cloudevents+json", "x", ""])
     if path.startswith("/v1/") and path not in ("/v1/events", "/v1/users"):
         key = draw.choice(["whsec_" + "B" * 32] * 4 + ["wrong", ""])
         headers["authorization"] = "Basic " + base64.b64encode(f"{key}:".encode()).decode()
-    elif path.startswith("/v1/") and draw.random() < 0.95:  # noqa: PLR2004
+    elif path.startswith("/v1/") and draw.random() < 0.95:
         headers |= signed(SECRET, f"h{n}", now // SECOND, text)
-    if draw.random() < 0.05:  # noqa: PLR2004
+    if draw.random() < 0.05:
         headers[draw.choice(["webhook-timestamp", "webhook-signature", "ce-id", "ce-specversion", "content-length"])] = draw.choice(
             ["", "-1", "1" * 400, "v1,", "v1,%%%", "9e9"]
         )
@@ -135,11 +135,11 @@ def _attack(draw: random.Random, n: int, method: str, path: str, value: Any, now
 
 
 def _as_form(draw: random.Random, method: str, text: bytes) -> tuple[bytes, str]:
-    packed = gzip.compress(text, 1) if draw.random() < 0.3 else text  # noqa: PLR2004
+    packed = gzip.compress(text, 1) if draw.random() < 0.3 else text
     form = f"{draw.choice(['data', 'data', 'data_list', 'x'])}={quote(base64.b64encode(packed))}"
-    if packed != text and draw.random() < 0.9:  # noqa: PLR2004
+    if packed != text and draw.random() < 0.9:
         form += "&gzip=1"
-    if draw.random() < 0.1:  # noqa: PLR2004
+    if draw.random() < 0.1:
         form = form.replace("=", "%", 1)
     query = draw.choice(["project=default", "", "project=other", "project=%ff&token=x", "a=1&" * 80])
     return (b"", f"{query}&{form}") if method == "GET" else (form.encode(), query)
@@ -154,7 +154,7 @@ def _cut(draw: random.Random, text: bytes) -> bytes:
         for _ in range(3):
             changed[draw.randrange(len(changed))] = draw.randrange(256)
         return bytes(changed)
-    if kind == 2:  # noqa: PLR2004
+    if kind == 2:
         return draw.choice([b"", b"\xff\xfe", b"[" * 2000, b'{"a":' * 500, text * 40, b"null", b"[]", b'"\\ud800"', b"1e999"])
     return text
 
@@ -174,7 +174,7 @@ async def _call(app: Any, attack: Attack) -> tuple[int, bytes]:
     async def receive() -> Any:
         return parts.pop(0) if parts else {"type": "http.disconnect"}
 
-    async def send(message: Any) -> None:  # noqa: RUF029 - the protocol's signature
+    async def send(message: Any) -> None:
         sent.append(message)
 
     headers = [(k.encode("latin-1", "replace"), v.encode("latin-1", "replace")) for k, v in attack.headers.items()]
@@ -197,7 +197,7 @@ async def assault(shop: Shop, found: Iterator[Attack], at_once: int = 64) -> Out
                 outcome.failures.append(f"{type(error).__name__}: {error} by {attack}"[:2000])
                 continue
             outcome.statuses[status] += 1
-            if status >= 500:  # noqa: PLR2004
+            if status >= 500:
                 outcome.failures.append(f"{status} {body[:200]!r} by {attack}"[:2000])
 
     await asyncio.gather(*(one() for _ in range(at_once)))
