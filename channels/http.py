@@ -1,11 +1,13 @@
-"""One HTTP client for all adapters: `requests` with a time limit, a size limit, no redirects, no retries of its own.
+"""One HTTP client for all adapters: urllib3 with a time limit, a size limit, no redirects, no retries, no proxies of the environment.
 
 What comes back is a value that says how sure we are: an Answer, NotSent (no byte of the request left) or Lost (it may have arrived).
 """
 
+import functools
 import io
 import ipaddress
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -14,12 +16,21 @@ from dataclasses import dataclass, field
 from http.client import HTTPResponse
 from typing import Any
 
+import certifi
 import orjson
-import requests
-from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, PoolManager, Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NameResolutionError, NewConnectionError, SSLError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    LocationValueError,
+    NameResolutionError,
+    NewConnectionError,
+    SSLError,
+    URLSchemeUnknown,
+)
+from urllib3.util import parse_url
+from urllib3.util.ssl_ import create_urllib3_context
 
 LEAST = 0.05  # seconds that a request needs to be worth beginning
 LARGEST = 1 << 20  # of an answer, in bytes: no vendor here answers more than a few kilobytes
@@ -80,8 +91,8 @@ class Http:
         self.base_url, self.timeout, self.connect = base_url.rstrip("/"), timeout, connect
         self._whole = threading.local()
         guard = Guard(allowed, resolve or _resolve) if guarded else None
-        # The adapter alone, without a Session: no proxies of the environment, no .netrc, no cookies, no redirects, and half the CPU.
-        self._adapter = _Adapter(guard, pool_connections=4, pool_maxsize=connections, max_retries=0)
+        self._pools = PoolManager(num_pools=4, maxsize=connections, ssl_context=_trusted())
+        self._pools.pool_classes_by_scheme = _pools(guard)
 
     @property
     def longest(self) -> int:
@@ -112,36 +123,46 @@ class Http:
         if left < LEAST:
             return NotSent("no time was left for it")
         try:
-            request = _prepared(method, url, body, headers or {})
-            limits = (min(self.connect, left), min(self.timeout, left))
-            with self._adapter.send(request, stream=True, timeout=limits) as response:
+            target = parse_url(url)
+            pool = self._pools.connection_from_host(target.host, target.port, target.scheme or "none")
+        except (LocationValueError, URLSchemeUnknown):
+            return NotSent("the URL cannot be used")
+        limits = Timeout(connect=min(self.connect, left), read=min(self.timeout, left))
+        try:
+            response = pool.urlopen(
+                method, target.request_uri, body or None, {**STANDARD_HEADERS, **(headers or {})}, retries=False, redirect=False,
+                assert_same_host=False, timeout=limits, preload_content=False,
+            )  # fmt: skip
+            try:
                 content = _read(response, end)
-                if isinstance(content, Lost):
-                    return content
-                return Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, content)
-        except requests.RequestException as error:
+            finally:
+                response.close()  # what was not read to its end is of no more use
+                response.release_conn()
+        except (HTTPError, OSError, ValueError) as error:  # ValueError: half a chunk, a header that is none
             return _failed(error)
-        except (OSError, ValueError) as error:  # half a chunk, a header that is none
-            return Lost(type(error).__name__)
+        return content if isinstance(content, Lost) else Answer(response.status, _lower(response), content)
 
     def close(self) -> None:
         """Let the connections go."""
-        self._adapter.close()
+        self._pools.clear()
 
 
-def _prepared(method: str, url: str, body: bytes, headers: Mapping[str, str]) -> requests.PreparedRequest:
-    request = requests.PreparedRequest()
-    request.prepare_method(method)
-    request.prepare_url(url, None)
-    request.prepare_headers({**STANDARD_HEADERS, **headers})
-    request.prepare_body(body or None, None)
-    return request
+@functools.cache
+def _trusted() -> ssl.SSLContext:
+    """Which certificates prove a host's name: those of certifi. Read once: that takes longer than a handshake."""
+    context = create_urllib3_context()
+    context.load_verify_locations(certifi.where())
+    return context
 
 
-def _read(response: requests.Response, end: float) -> bytes | Lost:
+def _lower(response: BaseHTTPResponse) -> dict[str, str]:
+    return {name.lower(): value for name, value in response.headers.itermerged()}
+
+
+def _read(response: BaseHTTPResponse, end: float) -> bytes | Lost:
     chunks: list[bytes] = []
     size = 0
-    for chunk in response.iter_content(65_536):
+    for chunk in response.stream(65_536):
         chunks.append(chunk)
         size += len(chunk)
         if size > LARGEST:
@@ -151,17 +172,12 @@ def _read(response: requests.Response, end: float) -> bytes | Lost:
     return b"".join(chunks)
 
 
-def _failed(error: requests.RequestException) -> NotSent | Lost:
+def _failed(error: HTTPError | OSError | ValueError) -> NotSent | Lost:
     """Which kind of failure it was; addresses and secrets in its text are not repeated."""
-    cause: Any = error.args[0] if error.args else error
-    if isinstance(cause, MaxRetryError):
-        cause = cause.reason
-    if isinstance(cause, Refused):
-        return NotSent(str(cause), refused=True)
-    if isinstance(cause, ConnectTimeoutError):  # and its kinds: NewConnectionError, NameResolutionError
-        return NotSent(f"no connection: {type(cause).__name__}")
-    if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.MissingSchema | requests.exceptions.InvalidSchema):
-        return NotSent("the URL cannot be used")
+    if isinstance(error, Refused):
+        return NotSent(str(error), refused=True)
+    if isinstance(error, ConnectTimeoutError):  # and its kinds: NewConnectionError, NameResolutionError
+        return NotSent(f"no connection: {type(error).__name__}")
     return Lost(type(error).__name__)
 
 
@@ -260,16 +276,6 @@ class Guard:
 
 # Behind these IPv6 addresses a gateway (IPv4-compatible, NAT64, Teredo, 6to4) finds an IPv4 one, which may be private.
 _TUNNELS = tuple(map(ipaddress.ip_network, ("::/96", "64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16")))
-
-
-class _Adapter(HTTPAdapter):
-    def __init__(self, guard: Guard | None, **keys: Any) -> None:
-        self._guard = guard
-        super().__init__(**keys)
-
-    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **keys: Any) -> None:  # noqa: FBT001, FBT002 - requests' signature
-        super().init_poolmanager(connections, maxsize, block, **keys)
-        self.poolmanager.pool_classes_by_scheme = _pools(self._guard)
 
 
 def _pools(guard: Guard | None) -> dict[str, Any]:

@@ -189,7 +189,7 @@ class Delivery:
         for lane, n in wanted.items():
             channel: Any = self.channels.get(lane)
             known = self._keys[lane] = [(key, at) for key, at in self._keys.get(lane, []) if now - at < KEY_FRESH]
-            if isinstance(channel, IssuesKeys) and len(known) < n:
+            if issubclass(type(channel), IssuesKeys) and len(known) < n:  # a class remembers its answer, an instance is asked anew
                 try:
                     issued = channel.new_keys(n - len(known))
                     if isinstance(issued, Fault):
@@ -277,7 +277,7 @@ class Delivery:
         channel = self._channel(row)
         if before is not None and before.position == row.position and isinstance(channel.guarantee, Key):
             return str(before.vendor_key)
-        if isinstance(channel, IssuesKeys):
+        if issubclass(type(channel), IssuesKeys):
             known = self._keys.get(row.lane)
             return known[0][0] if known else None
         return stable_key("vendor", row.key, str(row.position))
@@ -349,7 +349,7 @@ class Delivery:
         """Receipts that were faster than the answer."""
         by_lane: dict[str, list[str]] = {}
         for row, reference in accepted:
-            if isinstance(self.channels.get(row.lane), HearsBack):
+            if issubclass(type(self.channels.get(row.lane)), HearsBack):
                 by_lane.setdefault(row.lane, []).append(reference)
         for lane, references in by_lane.items():
             for kept in self.store.receipts.parked(tx, lane, references):
@@ -370,7 +370,7 @@ class Delivery:
         if isinstance(outcome, Accepted):
             self.settling.accepted(tx, row, outcome, now)
             channel: Any = self._channel(row)
-            receipt = channel.receipt(attempt.message) if isinstance(channel, TellsAtOnce) else None
+            receipt = channel.receipt(attempt.message) if issubclass(type(channel), TellsAtOnce) else None
             if receipt is not None:
                 self.settling.receipt(tx, row.lane, receipt, now + SECOND)  # a wait sees what comes after it has begun
             return "accepted"

@@ -7,12 +7,18 @@ Consents are kept as a ledger that only grows (who, channel, purpose, source, wo
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, case, delete, insert, select, tuple_, update
+from sqlalchemy import Connection, bindparam, case, delete, insert, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from runtime.state import Consent
 from runtime.store.tables import consents, heard, identities, subscriptions, suppressions
+
+# Built once: making a statement costs more than running it.
+_SUPPRESSED = select(suppressions.c.channel, suppressions.c.address, suppressions.c.purpose).where(
+    tuple_(suppressions.c.channel, suppressions.c.address).in_(bindparam("addresses", expanding=True))
+)
+_CREDITS = select(subscriptions).where(subscriptions.c.address.in_(bindparam("addresses", expanding=True)))
 
 
 class Contacts:
@@ -73,9 +79,7 @@ class Contacts:
         """Of these (channel, address) pairs: (channel, address, purpose) that are suppressed."""
         if not addresses:
             return set()
-        query = select(suppressions.c.channel, suppressions.c.address, suppressions.c.purpose)
-        found = tx.execute(query.where(tuple_(suppressions.c.channel, suppressions.c.address).in_(addresses)))
-        return {(row.channel, row.address, row.purpose) for row in found}
+        return {(row.channel, row.address, row.purpose) for row in tx.execute(_SUPPRESSED, {"addresses": addresses})}
 
     # --- subscription credits
 
@@ -102,7 +106,7 @@ class Contacts:
         """Address → vendor template → credits, of those known."""
         found: dict[str, dict[str, int]] = {}
         if addresses:
-            for row in tx.execute(select(subscriptions).where(subscriptions.c.address.in_(addresses))):
+            for row in tx.execute(_CREDITS, {"addresses": list(addresses)}):
                 found.setdefault(row.address, {})[row.template_id] = row.n
         return found
 

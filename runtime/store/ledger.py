@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, bindparam, func, insert, or_, select, true, tuple_, update
+from sqlalchemy import Connection, Dialect, bindparam, func, insert, select, true, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -20,29 +20,34 @@ from runtime.store.ledger_rows import (
     AGAIN,
     ATTEMPT,
     BEGUN,
+    CLAIM_THESE,
     COLUMNS,
     DIED,
     END_ATTEMPT,
     FIELDS,
+    INTEND,
     IS_PENDING,
     IS_UNKNOWN,
+    LATEST_ATTEMPTS,
     LONGEST_HOLD,
     NEW,
     ONCE,
     PROVABLE,
     PROVE_ATTEMPT,
-    TOUCHED,
+    TOUCHES_BEGUN,
+    TOUCHES_PLANNED,
     WITHOUT_EFFECT,
     AttemptRow,
     Intent,
     LedgerRow,
     Pick,
+    claiming,
     doubt_ended,
     ending,
     lane_of,
 )
 from runtime.store.rows import driver_sql
-from runtime.store.tables import attempts, heard, inbox, messages
+from runtime.store.tables import attempts, heard, messages
 
 
 class Ledger:
@@ -105,27 +110,13 @@ class Ledger:
     ) -> list[LedgerRow]:
         """PENDING → CLAIMED for the most urgent messages whose time has come and (but on a virtual clock) is not over."""
         pick = pick or Pick()
-        query = (
-            select(messages.c.key, messages.c.user_id)
-            .where(IS_PENDING, messages.c.not_before <= now)
-            .where(or_(messages.c.expires_at.is_(None), messages.c.expires_at > (messages.c.not_before if virtual else now)))
-            .order_by(messages.c.priority.desc(), messages.c.not_before, messages.c.key)
-            .limit(limit)
-        )
-        query = pick.narrow(query)
-        if not virtual:  # what has arrived about the user may be a withdrawal or the goal: it is projected first
-            waits = inbox.c.user_id.in_((messages.c.user_id, messages.c.owner_id))
-            query = query.where((messages.c.kind != "message") | ~select(inbox.c.id).where(waits).exists())
-        if not self._is_sqlite:
-            query = query.with_for_update(skip_locked=True, of=messages)
-        chosen: Any = query.with_only_columns(messages.c.key)
+        (query, claim), values = claiming(pick, virtual=virtual, is_sqlite=self._is_sqlite), {"at": now, "most": limit}
         if pick.one_at_a_time or not self._is_sqlite:  # PostgreSQL may run a limited subquery twice
-            found = tx.execute(query).all()
-            chosen = list({row.user_id if pick.one_at_a_time else row.key: row.key for row in reversed(found)}.values())
-        claimed = update(messages).where(messages.c.key.in_(chosen), messages.c.state == "PENDING")
-        rows = tx.execute(
-            claimed.values(state="CLAIMED", token=messages.c.token + 1, lease_until=lease_until).returning(*COLUMNS, messages.c.priority)
-        ).all()
+            found = tx.execute(query, values).all()
+            chosen = {row.user_id if pick.one_at_a_time else row.key: row.key for row in reversed(found)}
+            rows = tx.execute(CLAIM_THESE, {"keys": list(chosen.values()), "lease": lease_until}).all()
+        else:
+            rows = tx.execute(claim, {**values, "lease": lease_until}).all()
         rows = sorted(rows, key=lambda row: (-row.priority, row.not_before, row.key))
         return [self._row(row[:-1]) for row in rows]
 
@@ -178,15 +169,8 @@ class Ledger:
         """
         if not intents:
             return []
-        mine = tuple_(messages.c.key, messages.c.token).in_([(i.row.key, i.row.token) for i in intents])
-        begun = set(
-            tx.execute(
-                update(messages).where(messages.c.state == "CLAIMED", mine)
-                .values(state="SENDING", attempts=messages.c.attempts + 1, lease_until=deadline + cut_off,
-                        begun_at=func.coalesce(messages.c.begun_at, now))
-                .returning(messages.c.key)
-            ).scalars()
-        )  # fmt: skip
+        mine = [(i.row.key, i.row.token) for i in intents]
+        begun = set(tx.execute(INTEND, {"mine": mine, "lease": deadline + cut_off, "at": now}).scalars())
         started = [intent for intent in intents if intent.row.key in begun]
         rows = [
             {
@@ -327,11 +311,8 @@ class Ledger:
         """The latest attempt of each of these messages; `user_of` says whose they are."""
         if not keys:
             return {}
-        columns = (attempts.c.message_key, attempts.c.position, attempts.c.vendor_key, attempts.c.lane, attempts.c.address,
-                   attempts.c.credit, attempts.c.started_at)  # fmt: skip
-        query = select(*columns).where(attempts.c.message_key.in_(keys)).order_by(attempts.c.id)
         found: dict[str, AttemptRow] = {}
-        for row in tx.execute(query):
+        for row in tx.execute(LATEST_ATTEMPTS, {"keys": keys}):
             kept = AttemptRow(*row)
             address = self._codec.decode("attempts.address", user_of[kept.message_key], kept.address) if kept.address else ""
             found[kept.message_key] = replace(kept, address=address)
@@ -368,15 +349,10 @@ class Ledger:
 
         A touch is of the time of its first intent; before that, of the time it is meant for.
         """
-        states = TOUCHED if started_only else (*TOUCHED, "PENDING", "CLAIMED")
-        columns = (messages.c.user_id, messages.c.begun_at, messages.c.not_before, messages.c.channel, messages.c.purpose, messages.c.topic)
-        query = select(*columns).where(
-            messages.c.user_id.in_(user_ids), messages.c.kind == "message",
-            or_(messages.c.created_at > since - LONGEST_HOLD, messages.c.begun_at > since),
-            messages.c.state.in_(states), messages.c.key != besides,
-        )  # fmt: skip
+        values = {"ids": list(user_ids), "since": since, "held_since": since - LONGEST_HOLD, "besides": besides}
+        counted = tx.execute(TOUCHES_BEGUN if started_only else TOUCHES_PLANNED, values)
         found: dict[str, list[Touch]] = {}
-        for user_id, begun_at, not_before, channel, purpose, topic in tx.execute(query):
+        for user_id, begun_at, not_before, channel, purpose, topic in counted:
             at = begun_at if begun_at is not None else not_before
             if at > since:
                 found.setdefault(user_id, []).append(Touch(at, channel, purpose, topic))

@@ -1,13 +1,14 @@
 """Rows of the ledger as the services see them, which of them a claim takes, and the statements of many rows at once."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, case, func, insert, literal_column, or_, select, update
+from sqlalchemy import bindparam, case, func, insert, literal_column, or_, select, tuple_, update
 from sqlalchemy.orm import aliased
 
-from runtime.store.tables import attempts, messages
+from runtime.store.tables import attempts, inbox, messages
 
 BEGUN = ("SENDING", "UNKNOWN")  # an attempt whose end its own sender may still tell
 PROVABLE = ("SENDING", "UNKNOWN", "PENDING", "CLAIMED", "ABANDONED")  # what positive proof turns into ACCEPTED
@@ -131,6 +132,45 @@ PROVE_ATTEMPT = (
 _UNDELIVERED = select(attempts.c.id).where(attempts.c.message_key == messages.c.key, attempts.c.state == "UNDELIVERED").exists()
 
 
+_MANY: Any = bindparam("keys", expanding=True)
+
+
+def _claim(keys: Any) -> Any:
+    """PENDING → CLAIMED."""
+    claim = update(messages).where(messages.c.key.in_(keys), messages.c.state == "PENDING")
+    claim = claim.values(state="CLAIMED", token=messages.c.token + 1, lease_until=bindparam("lease"))
+    return claim.returning(*COLUMNS, messages.c.priority)
+
+
+CLAIM_THESE = _claim(_MANY)
+INTEND = (
+    update(messages)
+    .where(messages.c.state == "CLAIMED", tuple_(messages.c.key, messages.c.token).in_(bindparam("mine", expanding=True)))
+    .values(state="SENDING", attempts=messages.c.attempts + 1, lease_until=bindparam("lease"),
+            begun_at=func.coalesce(messages.c.begun_at, bindparam("at")))
+    .returning(messages.c.key)
+)  # fmt: skip
+LATEST_ATTEMPTS = (
+    select(attempts.c.message_key, attempts.c.position, attempts.c.vendor_key, attempts.c.lane, attempts.c.address,
+           attempts.c.credit, attempts.c.started_at)
+    .where(attempts.c.message_key.in_(_MANY)).order_by(attempts.c.id)
+)  # fmt: skip
+
+
+def touching(states: Sequence[str]) -> Any:
+    """What counts for the caps of users."""
+    return select(
+        messages.c.user_id, messages.c.begun_at, messages.c.not_before, messages.c.channel, messages.c.purpose, messages.c.topic
+    ).where(
+        messages.c.user_id.in_(bindparam("ids", expanding=True)), messages.c.kind == "message",
+        or_(messages.c.created_at > bindparam("held_since"), messages.c.begun_at > bindparam("since")),
+        messages.c.state.in_(states), messages.c.key != bindparam("besides"),
+    )  # fmt: skip
+
+
+TOUCHES_BEGUN, TOUCHES_PLANNED = touching(TOUCHED), touching((*TOUCHED, "PENDING", "CLAIMED"))
+
+
 def ending(state: str) -> Any:
     """The final state of a message that goes no further: what an earlier attempt left behind weighs more than a decision."""
     return case((_UNDELIVERED, "UNDELIVERED"), (messages.c.ambiguous > 0, "ABANDONED"), else_=state)
@@ -171,3 +211,22 @@ class Pick:
             same = (other.c.user_id == messages.c.user_id) & (other.c.lane == messages.c.lane)
             query = query.where(~select(other.c.key).where(same, other.c.state.in_(("CLAIMED", "SENDING"))).exists())
         return query
+
+
+@functools.lru_cache(64)
+def claiming(pick: Pick, *, virtual: bool, is_sqlite: bool) -> tuple[Any, Any]:
+    """The query for the `most` most urgent messages whose time has come `at` an instant, and the claim of what it finds."""
+    query = (
+        select(messages.c.key, messages.c.user_id)
+        .where(IS_PENDING, messages.c.not_before <= bindparam("at"))
+        .where(or_(messages.c.expires_at.is_(None), messages.c.expires_at > (messages.c.not_before if virtual else bindparam("at"))))
+        .order_by(messages.c.priority.desc(), messages.c.not_before, messages.c.key)
+        .limit(bindparam("most"))
+    )
+    query = pick.narrow(query)
+    if not virtual:  # what has arrived about the user may be a withdrawal or the goal: it is projected first
+        waits = inbox.c.user_id.in_((messages.c.user_id, messages.c.owner_id))
+        query = query.where((messages.c.kind != "message") | ~select(inbox.c.id).where(waits).exists())
+    if not is_sqlite:
+        query = query.with_for_update(skip_locked=True, of=messages)
+    return query, _claim(query.with_only_columns(messages.c.key))

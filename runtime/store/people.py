@@ -25,6 +25,9 @@ from runtime.store.tables import enrolments, inbox, log, refusals, tallies, user
 
 _ENROLMENT = [enrolments.c[name] for name in ENROLMENT_COLUMNS]
 _USER = [users.c[name] for name in USER_COLUMNS]
+# Built once: making a statement costs more than running it.
+_USERS = select(*_USER).where(users.c.user_id.in_(bindparam("ids", expanding=True)))
+_LOCKED_USERS = _USERS.order_by(users.c.user_id).with_for_update(skip_locked=True)
 _CHANGES = ("version_id", "state", "status", "due_at", "begun_at", "converted_at", "ended_at", "ended_by", "context")
 
 
@@ -52,10 +55,8 @@ class People:
 
     def load_users(self, tx: Connection, user_ids: Sequence[str], *, lock: bool = False) -> dict[str, User]:
         """The users that exist among these; with `lock`, those whom nobody else works on right now."""
-        query = select(*_USER).where(users.c.user_id.in_(user_ids))
-        if lock and not self._is_sqlite:
-            query = query.order_by(users.c.user_id).with_for_update(skip_locked=True)
-        return {row[0]: user_of(row, self._codec, self._zone) for row in tx.execute(query)}
+        query = _LOCKED_USERS if lock and not self._is_sqlite else _USERS
+        return {row[0]: user_of(row, self._codec, self._zone) for row in tx.execute(query, {"ids": list(user_ids)})}
 
     def existing(self, tx: Connection, user_ids: Sequence[str]) -> set[str]:
         """Those of the users who are known."""

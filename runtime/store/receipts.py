@@ -4,12 +4,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from channels.message import Receipt
 from runtime.store.tables import attempts, receipts
+
+# Built once: making a statement costs more than running it.
+_PARKED = (
+    select(receipts)
+    .where(receipts.c.lane == bindparam("its_lane"), receipts.c.key == "", receipts.c.message_key.is_(None),
+           receipts.c.reference.in_(bindparam("known", expanding=True)))
+    .order_by(receipts.c.id)
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +51,18 @@ class Receipts:
         known = [r for r in references if r]
         if not known:
             return []
-        query = select(receipts).where(
-            receipts.c.lane == lane, receipts.c.key == "", receipts.c.reference.in_(known), receipts.c.message_key.is_(None)
-        )
-        return self._read(tx, query)
+        return self._read(tx.execute(_PARKED, {"its_lane": lane, "known": known}))
 
     def joinable(self, tx: Connection, since: int, limit: int) -> list[KeptReceipt]:
         """Parked receipts, not older than an instant, whose reference is known by now."""
         known = select(attempts.c.id).where(attempts.c.lane == receipts.c.lane, attempts.c.reference == receipts.c.reference).exists()
         parked = (receipts.c.key == "") & receipts.c.message_key.is_(None) & (receipts.c.reference != "")
-        return self._read(tx, select(receipts).where(parked, receipts.c.received_at >= since, known).limit(limit))
+        return self._read(
+            tx.execute(select(receipts).where(parked, receipts.c.received_at >= since, known).order_by(receipts.c.id).limit(limit))
+        )
 
     @staticmethod
-    def _read(tx: Connection, query: Any) -> list[KeptReceipt]:
+    def _read(rows: Any) -> list[KeptReceipt]:
         return [
-            KeptReceipt(row.id, row.lane, Receipt(row.delivered, row.key, row.reference, row.code, row.reason, row.blames))
-            for row in tx.execute(query.order_by(receipts.c.id))
+            KeptReceipt(row.id, row.lane, Receipt(row.delivered, row.key, row.reference, row.code, row.reason, row.blames)) for row in rows
         ]
