@@ -122,13 +122,10 @@ class Http:
         left = end - began
         if left < LEAST:
             return NotSent("no time was left for it")
-        try:
-            target = parse_url(url)
-            pool = self._pools.connection_from_host(target.host, target.port, target.scheme or "none")
-        except (LocationValueError, URLSchemeUnknown):
-            return NotSent("the URL cannot be used")
         limits = Timeout(connect=min(self.connect, left), read=min(self.timeout, left))
         try:
+            target = _target(url)
+            pool = self._pools.connection_from_host(target.host, target.port, target.scheme or "none")
             response = pool.urlopen(
                 method, target.request_uri, body or None, {**STANDARD_HEADERS, **(headers or {})}, retries=False, redirect=False,
                 assert_same_host=False, timeout=limits, preload_content=False,
@@ -140,11 +137,16 @@ class Http:
                 response.release_conn()
         except (HTTPError, OSError, ValueError) as error:  # ValueError: half a chunk, a header that is none
             return _failed(error)
-        return content if isinstance(content, Lost) else Answer(response.status, _lower(response), content)
+        if isinstance(content, Lost):
+            return content
+        return Answer(response.status, {name.lower(): value for name, value in response.headers.itermerged()}, content)
 
     def close(self) -> None:
         """Let the connections go."""
         self._pools.clear()
+
+
+_target = functools.lru_cache(64)(parse_url)  # most adapters know one URL or a few; signed ones pass through
 
 
 @functools.cache
@@ -153,10 +155,6 @@ def _trusted() -> ssl.SSLContext:
     context = create_urllib3_context()
     context.load_verify_locations(certifi.where())
     return context
-
-
-def _lower(response: BaseHTTPResponse) -> dict[str, str]:
-    return {name.lower(): value for name, value in response.headers.itermerged()}
 
 
 def _read(response: BaseHTTPResponse, end: float) -> bytes | Lost:
@@ -178,6 +176,8 @@ def _failed(error: HTTPError | OSError | ValueError) -> NotSent | Lost:
         return NotSent(str(error), refused=True)
     if isinstance(error, ConnectTimeoutError):  # and its kinds: NewConnectionError, NameResolutionError
         return NotSent(f"no connection: {type(error).__name__}")
+    if isinstance(error, LocationValueError | URLSchemeUnknown):
+        return NotSent("the URL cannot be used")
     return Lost(type(error).__name__)
 
 

@@ -62,6 +62,7 @@ class Delivery:
         self.check = LastCheck(store, engine, engine.reaching, rules, zone)
         self.settling = Settling(store, engine, self.check, channels)
         self._looked: dict[str, int] = {}  # when a lane was last seen to be neither paused nor held
+        self._plenty: set[str] = set()  # lanes whose last claim was filled: more is due there
         self._keys: dict[str, list[tuple[str, int]]] = {}  # keys that a vendor issued, and when
 
     # --- one round after the other: virtual time, tests, single commands
@@ -142,7 +143,7 @@ class Delivery:
         if lane is None:
             return Claimed(ledger.claim(tx, now, room, now + LEASE, Pick(besides=tuple(self.channels))))
         rate = self.flows.get(lane, LaneRules()).rate
-        pick = Pick(lane, one_at_a_time=self.channels[lane].one_at_a_time)
+        pick = Pick(lane, one_at_a_time=self.channels[lane].one_at_a_time, many=lane in self._plenty)
         open_: Sequence[Circuit] = ()
         allowed, again_at = room, now
         if rate is not None or now - self._looked.get(lane, 0) >= LOOK_EVERY:
@@ -159,7 +160,9 @@ class Delivery:
         rows = [probe] if probe is not None else []
         probing = max(min((circuit.probe_at for circuit in holding), default=0), now + SECOND)
         if not whole:
-            rows += ledger.claim(tx, now, allowed, now + LEASE, replace(pick, held=tuple(c.template for c in open_)))
+            found = ledger.claim(tx, now, allowed, now + LEASE, replace(pick, held=tuple(c.template for c in open_)))
+            self._plenty = self._plenty | {lane} if len(found) == allowed else self._plenty - {lane}
+            rows += found
         flow.spend(tx, lane, len(rows), rate, now)
         probes = frozenset({probe.key}) if probe is not None else frozenset()
         return Claimed(rows, probes, probing if open_ and not rows else again_at)

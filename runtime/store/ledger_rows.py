@@ -187,7 +187,8 @@ def lane_of(kind: str, channel: str, user_id: str) -> str:
 class Pick:
     """Which messages a claim takes: of one `lane`, or of all `besides` some; `only` one template, or all but the `held` ones.
 
-    With `one_at_a_time` nobody gets a second message on a lane while one is on its way.
+    With `one_at_a_time` nobody gets a second message on a lane while one is on its way. `many` are due, more than will be taken: they
+    are read in their order; else all that is due is read and sorted, which passes over what is not due yet.
     """
 
     lane: str | None = None
@@ -195,6 +196,7 @@ class Pick:
     only: str | None = None
     held: tuple[str, ...] = ()
     one_at_a_time: bool = False
+    many: bool = False
 
     def narrow(self, query: Any) -> Any:
         """A query for messages, narrowed to these."""
@@ -216,9 +218,11 @@ class Pick:
 @functools.lru_cache(64)
 def claiming(pick: Pick, *, virtual: bool, is_sqlite: bool) -> tuple[Any, Any]:
     """The query for the `most` most urgent messages whose time has come `at` an instant, and the claim of what it finds."""
+    # `+ 0` keeps the index of times from leading through all that is due: the index of the claim's own order ends with the limit.
+    time = messages.c.not_before + literal_column("0") if pick.many else messages.c.not_before
     query = (
         select(messages.c.key, messages.c.user_id)
-        .where(IS_PENDING, messages.c.not_before <= bindparam("at"))
+        .where(IS_PENDING, time <= bindparam("at"))
         .where(or_(messages.c.expires_at.is_(None), messages.c.expires_at > (messages.c.not_before if virtual else bindparam("at"))))
         .order_by(messages.c.priority.desc(), messages.c.not_before, messages.c.key)
         .limit(bindparam("most"))

@@ -175,6 +175,10 @@ messages = Table(
     Index("messages_of_user", "user_id", "created_at"),
     Index("messages_of_enrolment", "enrolment_id"),
 )  # fmt: skip
+Index(  # the order of a claim: it reads what it takes, not all that is due
+    "messages_urgent", messages.c.lane, messages.c.priority.desc(), messages.c.not_before, messages.c.key,
+    postgresql_where=text("state = 'PENDING'"), sqlite_where=text("state = 'PENDING'"),
+)  # fmt: skip
 attempts = Table(
     "attempts", metadata,
     Column("id", BigId, primary_key=True),

@@ -4,12 +4,14 @@ import socket
 import ssl
 import threading
 import time
+from pathlib import Path
 
+import certifi
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channels.http import LARGEST, Answer, Guard, Http, Lost, NotSent, Refused
+from channels.http import LARGEST, Answer, Guard, Http, Lost, NotSent, Refused, _trusted
 from channels.loopback.server import Behaviour, Loopback, Response, Vendor
 from tests.channels.benefit_cases import self_signed
 
@@ -123,7 +125,9 @@ def test_nobody_listening_and_no_such_name_mean_not_sent():
     assert unknown == NotSent("no connection: NameResolutionError")
 
 
-@pytest.mark.parametrize("url", ["ftp://127.0.0.1/", "http://", "http://[::1", "no url", "http://127.0.0.1:99999/"])
+@pytest.mark.parametrize(
+    "url", ["ftp://127.0.0.1/", "http://", "http://[::1", "no url", "http://127.0.0.1:99999/", f"http://{'a' * 64}.example/"]
+)
 def test_a_url_that_is_none_is_not_sent(url):
     assert isinstance(Http(url).request("GET", "/"), NotSent)
 
@@ -273,6 +277,18 @@ def test_an_untrusted_certificate_means_not_sent(tmp_path):
     listening.close()
 
     assert answer == NotSent("no connection: NoTls")
+
+
+def test_a_host_is_proven_by_the_certificates_of_certifi():
+    context = _trusted()
+
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+    assert len(context.get_ca_certs()) == Path(certifi.where()).read_text("utf-8").count("BEGIN CERTIFICATE")
+
+
+def test_a_header_that_is_sent_twice_has_both_values():
+    with raw_server(lambda: [whole(b"", b"X-Twice: a\r\nx-twice: b\r\n")]) as (url, _):
+        assert Http(url).request("GET", "/").headers["x-twice"] == "a, b"
 
 
 # --- where it may connect to

@@ -8,6 +8,7 @@ from sqlalchemy import select, update
 from runtime.policy import Touch
 from runtime.state import NewMessage
 from runtime.store.ledger import Intent
+from runtime.store.ledger_rows import Pick, claiming
 from runtime.store.tables import attempts, messages
 from tests.town import DAY, HOUR, MINUTE, NOON
 
@@ -42,8 +43,8 @@ def do(store, operation):
     return store.database.write(operation)
 
 
-def claim(store, now=NOON, limit=10, lease=LEASE):
-    return do(store, lambda tx: store.ledger.claim(tx, now, limit, lease))
+def claim(store, now=NOON, limit=10, lease=LEASE, pick=None):
+    return do(store, lambda tx: store.ledger.claim(tx, now, limit, lease, pick))
 
 
 def intend(store, row, now=NOON, vendor_key="vk"):
@@ -103,13 +104,14 @@ def test_t0_an_effect_whose_key_was_used_before_is_not_written_again(store):
     assert do(store, lambda tx: store.ledger.add_effect(tx, row)) is False
 
 
-def test_t1_a_claim_takes_the_most_important_first_then_the_oldest(store):
+@pytest.mark.parametrize("many", [False, True])
+def test_t1_a_claim_takes_the_most_important_first_then_the_oldest(store, many):
     plan(
         store, message("late", at=NOON), message("old", at=NOON - 1), message("important", at=NOON, priority=90),
         message("future", at=NOON + 1), message("over", expires=NOON), message("nearly_over", expires=NOON + 1, at=NOON - 2),
     )  # fmt: skip
 
-    rows = claim(store)
+    rows = claim(store, pick=Pick("push", many=many))
 
     assert [r.key for r in rows] == ["important", "nearly_over", "old", "late"]
     assert {r.token for r in rows} == {1}
@@ -123,6 +125,20 @@ def test_t1_a_claim_takes_no_more_than_asked_for(store):
 
     assert len(claim(store, limit=2)) == 2
     assert len(claim(store, limit=10)) == 3
+
+
+@pytest.mark.parametrize(("many", "expected"), [(False, ("messages_pending", True)), (True, ("messages_urgent", False))])
+def test_t1_a_claim_of_many_reads_them_in_their_order_and_one_of_few_passes_over_what_is_not_due(sqlite_store, many, expected):
+    query, _ = claiming(Pick("push", many=many), virtual=False, is_sqlite=True)
+    compiled = query.compile(dialect=sqlite_store.database.engine.dialect)
+    values = {**compiled.params, "at": NOON, "most": 10}
+
+    with sqlite_store.database.reading() as tx:
+        steps = [row[3] for row in tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}", values)]
+
+    index, sorts = expected
+    assert index in steps[0]
+    assert any("TEMP B-TREE" in step for step in steps) == sorts
 
 
 def test_t1_many_senders_claim_each_message_once(store):
