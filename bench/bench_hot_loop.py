@@ -113,7 +113,7 @@ def samples_of(app: App) -> dict[str, list[dict[str, Any]]]:
 def run_floor(app: App, rows: list[tuple[dict, dict, dict]], batch: int) -> float:
     """The same three writes, in the order in which rows come due, each batch sorted by id and committed; seconds."""
     store = app.store
-    texts = (store.people.update_sql, store.people.log_sql, store.ledger.insert_sql)
+    texts = [many.text for many in (store.people._update, store.people._log, store.ledger._new)]
     began = time.perf_counter()
     with store.database.engine.connect() as connection:
         for start in range(0, len(rows), batch):

@@ -7,7 +7,7 @@ Consents are kept as a ledger that only grows (who, channel, purpose, source, wo
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, case, delete, insert, select, tuple_, update
+from sqlalchemy import Connection, bindparam, case, delete, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -16,7 +16,7 @@ from runtime.store.tables import consents, heard, identities, subscriptions, sup
 
 # Built once: making a statement costs more than running it.
 _SUPPRESSED = select(suppressions.c.channel, suppressions.c.address, suppressions.c.purpose).where(
-    tuple_(suppressions.c.channel, suppressions.c.address).in_(bindparam("addresses", expanding=True))
+    suppressions.c.channel.in_(bindparam("channels", expanding=True)), suppressions.c.address.in_(bindparam("addresses", expanding=True))
 )
 _CREDITS = select(subscriptions).where(subscriptions.c.address.in_(bindparam("addresses", expanding=True)))
 
@@ -79,7 +79,10 @@ class Contacts:
         """Of these (channel, address) pairs: (channel, address, purpose) that are suppressed."""
         if not addresses:
             return set()
-        return {(row.channel, row.address, row.purpose) for row in tx.execute(_SUPPRESSED, {"addresses": addresses})}
+        channels, values = ({pair[n] for pair in addresses} for n in (0, 1))  # pairs would take the longest of all statements to write
+        found = tx.execute(_SUPPRESSED, {"channels": sorted(channels), "addresses": sorted(values)})
+        wanted = set(addresses)
+        return {(row.channel, row.address, row.purpose) for row in found if (row.channel, row.address) in wanted}
 
     # --- subscription credits
 

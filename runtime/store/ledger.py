@@ -46,7 +46,7 @@ from runtime.store.ledger_rows import (
     ending,
     lane_of,
 )
-from runtime.store.rows import driver_sql
+from runtime.store.rows import Many
 from runtime.store.tables import attempts, heard, messages
 
 
@@ -56,7 +56,8 @@ class Ledger:
     def __init__(self, codec: Codec, dialect: Dialect, budgets: Budgets, *, is_sqlite: bool) -> None:
         self._codec, self._is_sqlite, self._budgets = codec, is_sqlite, budgets
         self._upsert: Any = sqlite_insert if is_sqlite else postgres_insert
-        self.insert_sql = driver_sql(insert(messages).values({name: bindparam(name) for name in NEW}), dialect)
+        self._new = Many(insert(messages).values({name: bindparam(name) for name in NEW}), dialect)
+        self._attempt, self._prove, self._accepted = Many(ATTEMPT, dialect), Many(PROVE_ATTEMPT, dialect), Many(ACCEPT, dialect)
 
     # --- T0: planned
 
@@ -75,7 +76,7 @@ class Ledger:
     def add_messages(self, tx: Connection, rows: Sequence[dict[str, Any]]) -> None:
         """Write new messages, in the transaction that moves their enrolments."""
         if rows:
-            tx.exec_driver_sql(self.insert_sql, list(rows))
+            self._new.run(tx, rows)
 
     def add_effect(self, tx: Connection, row: dict[str, Any]) -> bool:
         """Write a grant or call; False when its key was used before (`once_per`). One that had no effect is tried anew."""
@@ -181,7 +182,7 @@ class Ledger:
             for i in started
         ]  # fmt: skip
         if rows:
-            tx.execute(ATTEMPT, rows)
+            self._attempt.run(tx, rows)
         return started
 
     def set_aside(self, tx: Connection, row: LedgerRow, state: str, reason: str, now: int) -> bool:
@@ -212,11 +213,10 @@ class Ledger:
         if rows:
             self._accept(tx, rows, now, "answer")
 
-    @staticmethod
-    def _accept(tx: Connection, rows: Sequence[tuple[LedgerRow, str]], now: int, by: str) -> int:
+    def _accept(self, tx: Connection, rows: Sequence[tuple[LedgerRow, str]], now: int, by: str) -> int:
         values = [{"its_key": row.key, "its_position": row.position, "its_reference": ref, "at": now} for row, ref in rows]
-        tx.execute(PROVE_ATTEMPT, [{**row, "by": by} for row in values])
-        return tx.execute(ACCEPT, values).rowcount
+        self._prove.run(tx, [{**row, "by": by} for row in values])
+        return self._accepted.run(tx, values)
 
     def rejected(self, tx: Connection, row: LedgerRow, from_state: str, reason: str, now: int) -> bool:
         """A definite no at the last position: REJECTED, or ABANDONED where an earlier attempt stayed unknown."""

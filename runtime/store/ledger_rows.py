@@ -106,7 +106,10 @@ def doubt_ended(by: Any) -> Any:
 
 
 # Built once: making a statement costs more than running it.
-ATTEMPT = insert(attempts)
+ATTEMPT = insert(attempts).values(
+    {name: bindparam(name) for name in ("message_key", "position", "n", "channel", "lane", "vendor_key", "state", "started_at", "deadline",
+                                        "address", "credit")}
+)  # fmt: skip
 ACCEPT = (
     update(messages)
     .where(messages.c.key == bindparam("its_key"), messages.c.position == bindparam("its_position"), one_of(messages.c.state, PROVABLE))

@@ -14,8 +14,8 @@ from runtime.store.codec import Codec
 from runtime.store.rows import (
     ENROLMENT_COLUMNS,
     USER_COLUMNS,
+    Many,
     changes_of,
-    driver_sql,
     enrolment_of,
     new_row_of,
     user_changes_of,
@@ -47,9 +47,9 @@ class People:
         self._codec, self._zone, self._is_sqlite = codec, zone, is_sqlite
         self._upsert: Any = sqlite_insert if is_sqlite else postgres_insert
         changes: dict[str, Any] = {name: bindparam(name) for name in _CHANGES}
-        self.update_sql = driver_sql(update(enrolments).where(enrolments.c.id == bindparam("row_id")).values(changes), dialect)
+        self._update = Many(update(enrolments).where(enrolments.c.id == bindparam("row_id")).values(changes), dialect)
         columns = ("user_id", "enrolment_id", "recorded_at", "entries")
-        self.log_sql = driver_sql(insert(log).values({name: bindparam(name) for name in columns}), dialect)
+        self._log = Many(insert(log).values({name: bindparam(name) for name in columns}), dialect)
 
     # --- users
 
@@ -175,7 +175,7 @@ class People:
             rows = [{**(row := changes_of(e, self._codec)), "row_id": row["id"]} for e in sorted(changed, key=lambda e: e.id)]
             for row in rows:
                 del row["id"]
-            tx.exec_driver_sql(self.update_sql, rows)
+            self._update.run(tx, rows)
 
     def hold_back(self, tx: Connection, enrolment_id: int) -> None:
         """Take the timer from an enrolment that cannot be worked on (its quarantine row says why)."""
@@ -198,8 +198,8 @@ class People:
     def write_log(self, tx: Connection, rows: Sequence[Logged], now: int) -> None:
         """Append to the log."""
         if rows:
-            tx.exec_driver_sql(
-                self.log_sql,
+            self._log.run(
+                tx,
                 [
                     {
                         "user_id": row.user_id,
