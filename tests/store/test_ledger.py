@@ -111,7 +111,7 @@ def test_t1_a_claim_takes_the_most_important_first_then_the_oldest(store, many):
         message("future", at=NOON + 1), message("over", expires=NOON), message("nearly_over", expires=NOON + 1, at=NOON - 2),
     )  # fmt: skip
 
-    rows = claim(store, pick=Pick("push", many=many))
+    rows = [*claim(store, limit=2, pick=Pick("push", many=many)), *claim(store, pick=Pick("push", many=many))]
 
     assert [r.key for r in rows] == ["important", "nearly_over", "old", "late"]
     assert {r.token for r in rows} == {1}
