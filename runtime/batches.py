@@ -23,6 +23,7 @@ class Work:
     quarantined: list[Quarantined] = field(default_factory=list)
     hold_back: list[int] = field(default_factory=list)
     forwards: list[tuple[Event, str]] = field(default_factory=list)
+    holds_until: int | None = None  # for those whose history is still coming in
 
     def quarantine(self, user_id: str, kind: str, error: Exception | None, body: str) -> None:
         """Set a record aside with its reason."""

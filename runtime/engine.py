@@ -19,7 +19,7 @@ from runtime.merge import merge
 from runtime.policy import PersonReach, Reach, Rules
 from runtime.reaching import Reaching
 from runtime.session import Rehearsal, Session, Tracked
-from runtime.state import ENDED, Arrived, Enrolment, Event, Fact, User
+from runtime.state import ENDED, HISTORY, Arrived, Enrolment, Event, Fact, User
 from runtime.store import DatabaseError, SqlStore
 from runtime.store.database import Batch
 from runtime.store.inbox import Note, Quarantined
@@ -165,8 +165,10 @@ class Engine:
                 batch.write(lambda tx: self.store.inbox.rehome(tx, moved))
                 return
             merges = [first for mine in by_user.values() if (first := _until_merge(mine)) is not None]
-            events = {note.event.type for note in notes if note.event is not None}
+            events = {note.event.type for note in notes if note.event is not None and note.kind != "history"}
             work = self._open(batch, list(by_user), now, events)
+            if any(note.kind == "history" for note in notes):
+                work.holds_until = self.store.imports.holds_until(batch.connection, now)
             watchers = self.store.inbox.watchers_of(batch.connection, list(by_user))
             done: list[int] = []
             for user_id, mine in by_user.items():
@@ -204,6 +206,8 @@ class Engine:
             if note.kind == "event" and note.event is not None:
                 session.event(note.event, now)
                 work.forwards.extend((note.event, watcher) for watcher in watchers)
+            elif note.kind == "history":
+                session.history(note.event, note.payload, note.received_at, work.holds_until)
             elif note.kind == "forward" and note.event is not None:
                 session.forwarded_event(note.event, now)
             elif note.kind == "user":
@@ -224,9 +228,16 @@ class Engine:
                 return
             worked.rechecked += len(users)
             work = self._open(batch, [u.id for u in users], now, set(), users)
+            if any(user.audience == HISTORY for user in users):
+                work.holds_until = self.store.imports.holds_until(batch.connection, now)
             for user in users:
                 session = work.sessions[user.id]
+                if user.audience == HISTORY and work.holds_until is not None:
+                    user.recheck_at, session.user_changed = work.holds_until, True
+                    continue
                 try:
+                    if user.audience == HISTORY:
+                        session.settle_history(now)
                     session._baseline(now)  # noqa: SLF001 - a turn that begins without a stimulus
                     if self.virtual:
                         session.run_until(now, inclusive=True)
@@ -490,7 +501,7 @@ def _note_time(note: Note) -> int:
     """When a note happened, on a virtual clock."""
     if note.kind == "settled":
         return int(note.payload["at"])
-    return note.event.time if note.event is not None else note.received_at
+    return note.event.time if note.event is not None and note.kind != "history" else note.received_at
 
 
 def _by_user(enrolments: Sequence[Enrolment]) -> dict[str, list[Enrolment]]:

@@ -20,6 +20,7 @@ from runtime.policy import PersonReach, Reach
 from runtime.profile import change_tags, project, take_record
 from runtime.state import (
     ENDED,
+    HISTORY,
     LIVE,
     Arrived,
     Changed,
@@ -95,6 +96,8 @@ class Session:
         self.system: list[Event] = []
         self.consents: list[Consent] = []
         self.identified: dict[str, str | None] = {}  # kinds that changed, with their values now
+        self._behind = user.audience == HISTORY  # whether segments and stage lag behind what is known: no edge of the next look
+        self._reach_behind = False
         self._note_journeys()
 
     def _note_journeys(self) -> None:
@@ -137,6 +140,38 @@ class Session:
         """A user record: traits, tags, identities, consents, zone; also what vendors say about addresses and refusals."""
         self._baseline(at)
         self.catch_up(at, now)
+        self._take_record(payload, at)
+        self._refresh_reach()
+        self.apply_to_all(Changed(at), now)
+        self.evaluate(max(at, self.user.evaluated_at), now)
+        self._system_events(now)
+
+    def history(self, event: Event | None, payload: Mapping[str, Any] | None, at: int, holds_until: int | None) -> None:
+        """An event or user record that is history (`at`: its receipt): the profile knows it, nobody is moved.
+
+        From here on time alone does not move her, until her history is complete; then segments and stage are taken as they
+        were at the first receipt (or before the flip that was overdue then), and what flips after that is news.
+        """
+        user = self.user
+        if user.audience != HISTORY:
+            overdue = user.recheck_at is not None and user.recheck_at <= at
+            user.evaluated_at = max(user.evaluated_at, user.recheck_at - 1 if overdue and user.recheck_at is not None else at)
+            user.audience, user.is_new = HISTORY, False
+        user.recheck_at = at if holds_until is None else holds_until
+        if event is not None:
+            project(self.catalogue.audience, user, event)
+            user.evaluated_at = max(user.evaluated_at, event.time)
+        else:
+            self._take_record(payload or {}, at, quietly=True)
+            self._reach_behind = True
+        self._behind = self.user_changed = True
+
+    def settle_history(self, now: int) -> None:
+        """Her history is complete: what she is in is taken as it is, and time goes on."""
+        self.user.audience, self._behind = self.catalogue.audience_digest, True
+        self.evaluate(self.user.evaluated_at, now)
+
+    def _take_record(self, payload: Mapping[str, Any], at: int, *, quietly: bool = False) -> None:
         user, audience = self.user, self.catalogue.audience
         zone = zone_named(str(payload["zone"])) if payload.get("zone") else None
         if zone is not None:
@@ -144,12 +179,8 @@ class Session:
         take_record(audience, user, payload)
         change_tags(user, payload.get("tags") or [], payload.get("remove_tags") or [])
         self._identify(payload.get("identities") or {}, payload.get("dead") or {}, at)
-        self._consent(payload.get("consents") or {}, str(payload.get("source", "")), at)
+        self._consent(payload.get("consents") or {}, str(payload.get("source", "")), at, quietly=quietly)
         self.user_changed = True
-        self._refresh_reach()
-        self.apply_to_all(Changed(at), now)
-        self.evaluate(max(at, user.evaluated_at), now)
-        self._system_events(now)
 
     def _identify(self, given: Mapping[str, Any], dead: Mapping[str, str], at: int) -> None:
         """Take identities (null forgets one) and drop addresses that a vendor calls dead, unless they have changed since."""
@@ -161,7 +192,7 @@ class Session:
             self.user.reach["identities"] = _merged(known, changes)
             self.identified |= changes
 
-    def _consent(self, given: Mapping[str, Mapping[str, Any]], source: str, at: int) -> None:
+    def _consent(self, given: Mapping[str, Mapping[str, Any]], source: str, at: int, *, quietly: bool) -> None:
         """Take what the user said, the latest saying first; a yes to a no and a no to a yes are facts that journeys may use."""
         if not given:
             return
@@ -170,7 +201,7 @@ class Session:
         for channel, purposes in given.items():
             for purpose, answer in purposes.items():
                 said = answer if isinstance(answer, dict) else {"granted": answer}
-                granted, when = bool(said["granted"]), int(said.get("at") or at)
+                granted, when = bool(said["granted"]), int(said.get("at", at))
                 who, wording = str(said.get("source") or source), str(said.get("wording") or "")
                 consent = Consent(self.user.id, channel, purpose, granted, who, wording, when)
                 self.consents.append(consent)
@@ -180,19 +211,20 @@ class Session:
                 before = consents.setdefault(channel, {}).get(purpose)
                 consents[channel][purpose], said_at[name] = granted, when
                 if before is not granted:
-                    self._consent_changed(consent, at)
+                    self._consent_changed(consent, at, quietly=quietly)
         self.user.reach["consents"], self.user.reach["said"] = consents, said_at
 
-    def _consent_changed(self, consent: Consent, at: int) -> None:
+    def _consent_changed(self, consent: Consent, at: int, *, quietly: bool) -> None:
         why = {"channel": consent.channel, "purpose": consent.purpose, "source": consent.source}
         self.log.append(LogEntry(at, "consent_given" if consent.granted else "consent_withdrawn", "", why))
-        if not consent.granted:
+        if not consent.granted and not quietly:
             data = {"channel": consent.channel, "purpose": consent.purpose}
             name = f"consent_withdrawn:{consent.channel}.{consent.purpose}@{consent.said_at}"
             self.system.append(Event(name, "consent_withdrawn", self.user.id, at, at, data))
 
     def _refresh_reach(self) -> None:
         """What can be sent follows the row; another address has other credits and refusals."""
+        self._reach_behind = False
         person = self.reach.people.get(self.user.id)
         if person is None:
             return
@@ -291,6 +323,8 @@ class Session:
     def apply(self, tracked: Tracked, stimulus: Stimulus, now: int) -> None:
         """Decide and take the decision into hand."""
         journey, audience = tracked.versioned.journey, self.catalogue.audience
+        if self._reach_behind:
+            self._refresh_reach()
         while True:
             decision = decide(journey, audience, tracked.enrolment, self.user, self.reach, stimulus, now)
             if not isinstance(decision, NeedsReach):
@@ -356,6 +390,8 @@ class Session:
 
     def enter(self, versioned: Versioned, fact: Fact, now: int, *, quietly: bool = False) -> bool:
         """Let the user in if the journey takes her; a refusal is kept (for populations, only counted)."""
+        if self._reach_behind:
+            self._refresh_reach()
         if self.rehearsal is not None:
             fact = Fact(fact.kind, fact.id, fact.at, fact.data, fact.event, self.rehearsal.forced)
         journey = versioned.journey
@@ -400,7 +436,7 @@ class Session:
     def _baseline(self, at: int) -> None:
         """Before anything changes a user, what is not known of her under this audience is taken as it is: no edge."""
         user = self.user
-        if user.audience == self.catalogue.audience_digest:
+        if user.audience in (self.catalogue.audience_digest, HISTORY):
             return
         if user.is_new:
             user.segments = {name: [digest_of(rule.text)[:8], False] for name, rule in self.catalogue.audience.segments.items()}
@@ -421,7 +457,14 @@ class Session:
         self.user.segments = known
 
     def catch_up(self, until: int, now: int) -> None:
-        """Evaluate at every breakpoint up to an instant: flips happen at their own time, also after a downtime."""
+        """Evaluate at every breakpoint up to an instant: flips happen at their own time, also after a downtime.
+
+        Of somebody half known (her history is coming in) what time has changed is taken as it is.
+        """
+        if self.user.audience == HISTORY:
+            self._behind = True
+            self.evaluate(max(until, self.user.evaluated_at), now)
+            return
         for _ in range(MOST_FLIPS):
             at = self.user.recheck_at
             if at is None or at > until:
@@ -432,6 +475,7 @@ class Session:
     def evaluate(self, at: int, now: int) -> None:
         """Evaluate segments, stage and dates at an instant: edges enrol, the next breakpoint is noted."""
         user, audience = self.user, self.catalogue.audience
+        quietly, self._behind = self._behind, False
         facts = UserFacts(audience, user, at, reach=self.reach)
         previous = user.evaluated_at
         entered: list[str] = []
@@ -439,13 +483,15 @@ class Session:
         for name, rule in audience.segments.items():
             inside = facts.segment(name)
             known = user.segments.get(name)
-            if known is None or known[1] != inside:
+            if quietly:
+                user.segments[name] = [digest_of(rule.text)[:8], inside]
+            elif known is None or known[1] != inside:
                 user.segments[name] = [known[0] if known else digest_of(rule.text)[:8], inside]
                 self._segment_event(name, at, inside=inside)
                 if inside:
                     entered.append(name)
             changes.append(rule.change(facts) if rule.change else None)
-        self._stage(facts, at, changes)
+        self._stage(facts, at, changes, quietly=quietly)
         fires: list[tuple[Versioned, int]] = []
         for versioned in self.catalogue.by_date:
             fire = next_date(versioned.journey, facts, previous)
@@ -454,7 +500,8 @@ class Session:
                 fire = next_date(versioned.journey, facts, at)
             changes.append(fire)
         user.evaluated_at = at
-        user.recheck_at = min((c for c in changes if c is not None), default=None)
+        if user.audience != HISTORY:  # she is held
+            user.recheck_at = min((c for c in changes if c is not None), default=None)
         self.user_changed = True
         for name in entered:
             for versioned in self.catalogue.by_segment.get(name, ()):
@@ -467,7 +514,7 @@ class Session:
         self.log.append(LogEntry(at, kind, "", {"segment": name}))
         self.system.append(Event(f"{kind}:{name}@{at}", kind, self.user.id, at, at, {"segment": name}))
 
-    def _stage(self, facts: UserFacts, at: int, changes: list[int | None]) -> None:
+    def _stage(self, facts: UserFacts, at: int, changes: list[int | None], *, quietly: bool) -> None:
         user = self.user
         stage = ""
         for name, rule in self.catalogue.audience.stages:
@@ -476,7 +523,7 @@ class Session:
             if not stage and (rule is None or rule.test(facts)):
                 stage = name
         if stage != user.stage:
-            if user.stage:
+            if user.stage and not quietly:
                 data = {"from": user.stage, "to": stage}
                 self.log.append(LogEntry(at, "stage_changed", "", dict(data)))
                 self.system.append(Event(f"stage:{stage}@{at}", "stage_changed", user.id, at, at, data))

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 LIVE, HELD_OUT, ENDED = 0, 1, 2
+HISTORY = "$history"  # in place of a user's audience digest: her history is being imported, what she is in is not known yet
 STATUS_NAMES = {LIVE: "live", HELD_OUT: "held_out", ENDED: "ended"}
 
 

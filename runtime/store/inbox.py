@@ -23,15 +23,15 @@ WITH given AS (
 ), firsts AS (
   SELECT DISTINCT ON (source, event_id) * FROM given ORDER BY source, event_id, n
 ), fresh AS (
-  INSERT INTO events (source, event_id, type, user_id, time, received_at, data)
-  SELECT source, event_id, type, user_id, time, received_at, data FROM firsts ORDER BY source, event_id
+  INSERT INTO events (source, event_id, type, user_id, time, received_at, data, history)
+  SELECT source, event_id, type, user_id, time, received_at, data, %(history)s FROM firsts ORDER BY source, event_id
   ON CONFLICT (source, event_id) DO NOTHING RETURNING id, source, event_id, user_id, received_at
 ), people AS (
   INSERT INTO users (user_id, created_at) SELECT user_id, min(received_at) FROM fresh GROUP BY user_id ORDER BY user_id
   ON CONFLICT (user_id) DO NOTHING
 ), notes AS (
   INSERT INTO inbox (user_id, kind, event_row, received_at)
-  SELECT fresh.user_id, 'event', fresh.id, fresh.received_at FROM fresh JOIN firsts USING (source, event_id) ORDER BY firsts.n
+  SELECT fresh.user_id, %(kind)s, fresh.id, fresh.received_at FROM fresh JOIN firsts USING (source, event_id) ORDER BY firsts.n
 )
 SELECT firsts.n FROM fresh JOIN firsts USING (source, event_id)
 """
@@ -41,7 +41,7 @@ _BUSY = select(inbox.c.user_id).where(inbox.c.user_id.in_(bindparam("ids", expan
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One thing to work on. `kind`: event, user, forward (another user's event), enrol, settled."""
+    """One thing to work on. `kind`: event, user, history (either of them, known already), forward (another user's event), enrol, settled."""
 
     id: int
     user_id: str
@@ -75,11 +75,14 @@ class Inbox:
         self._add_note = insert(inbox)
         self._add_quarantined = insert(quarantine)
 
-    def add_events(self, tx: Connection, source: str, arrived: Sequence[Event]) -> int:
-        """Keep events and put them into the inbox; those known by (source, id) are passed over. Returns how many are new."""
-        return len(self.add_all(tx, [(source, event) for event in arrived]))
+    def add_events(self, tx: Connection, source: str, arrived: Sequence[Event], *, history: bool = False) -> int:
+        """Keep events and put them into the inbox; those known by (source, id) are passed over. Returns how many are new.
 
-    def add_all(self, tx: Connection, arrived: Sequence[tuple[str, Event]]) -> set[int]:
+        As `history` they are projected, and move nobody.
+        """
+        return len(self.add_all(tx, [(source, event) for event in arrived], history=history))
+
+    def add_all(self, tx: Connection, arrived: Sequence[tuple[str, Event]], *, history: bool = False) -> set[int]:
         """Keep events of several sources at once. Returns the indexes of those that are new; of equal ones the first is."""
         encode = self._codec.encode_object
         rows = [
@@ -87,15 +90,16 @@ class Inbox:
         ]  # fmt: skip
         if not rows:
             return set()
-        return self._add_to_sqlite(tx, rows) if self._is_sqlite else self._add_to_postgres(tx, rows)
+        return self._add_to_sqlite(tx, rows, history) if self._is_sqlite else self._add_to_postgres(tx, rows, history)
 
     @staticmethod
-    def _add_to_sqlite(tx: Connection, rows: list[tuple[Any, ...]]) -> set[int]:
+    def _add_to_sqlite(tx: Connection, rows: list[tuple[Any, ...]], history: bool) -> set[int]:  # noqa: FBT001 - private
         """With numbers of our own, so that one look tells which were new; there is one writer."""
         base = tx.exec_driver_sql("SELECT seq FROM sqlite_sequence WHERE name = 'events'").scalar_one_or_none() or 0
-        numbered = [(base + n, *row) for n, row in enumerate(rows, 1)]
+        numbered = [(base + n, *row, history) for n, row in enumerate(rows, 1)]
         tx.exec_driver_sql(
-            "INSERT INTO events (id, source, event_id, type, user_id, time, received_at, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+            "INSERT INTO events (id, source, event_id, type, user_id, time, received_at, data, history)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (source, event_id) DO NOTHING", numbered,
         )  # fmt: skip
         fresh = {id_ - base - 1 for id_ in tx.exec_driver_sql("SELECT id FROM events WHERE id > ?", (base,)).scalars()}
@@ -106,18 +110,18 @@ class Inbox:
             )  # fmt: skip
             tx.exec_driver_sql(
                 "INSERT INTO inbox (user_id, kind, event_row, received_at)"
-                " SELECT user_id, 'event', id, received_at FROM events WHERE id > ? ORDER BY id", (base,),
+                " SELECT user_id, ?, id, received_at FROM events WHERE id > ? ORDER BY id", (_kind(history), base),
             )  # fmt: skip
         return fresh
 
     @staticmethod
-    def _add_to_postgres(tx: Connection, rows: list[tuple[Any, ...]]) -> set[int]:
+    def _add_to_postgres(tx: Connection, rows: list[tuple[Any, ...]], history: bool) -> set[int]:  # noqa: FBT001 - private
         """In one statement, in the order of the keys, so that two daemons never wait for each other in a circle."""
         source, event_id, type_, user_id, time, received_at, data = map(list, zip(*rows, strict=True))
         fresh = tx.exec_driver_sql(
             _ADD_TO_POSTGRES,
             {"source": source, "event_id": event_id, "type": type_, "user_id": user_id, "time": time, "received_at": received_at,
-             "data": data},
+             "data": data, "history": history, "kind": _kind(history)},
         )  # fmt: skip
         return {n - 1 for n in fresh.scalars()}
 
@@ -136,18 +140,20 @@ class Inbox:
         note = {"user_id": user_id, "kind": kind, "payload": text, "received_at": at, "event_row": event_row}
         tx.execute(self._add_note, note)
 
-    def add_user_record(self, tx: Connection, source: str, record_id: str, user_id: str, payload: Any, at: int) -> bool:
+    def add_user_record(  # noqa: PLR0913 - what a record is
+        self, tx: Connection, source: str, record_id: str, user_id: str, payload: Any, at: int, *, history: bool = False
+    ) -> bool:
         """Keep a user record once per (source, id); False when it is known already."""
-        row = self._keep(tx, source, record_id, "$user", user_id, at, at, "{}")
+        row = self._keep(tx, source, record_id, "$user", user_id, at, at, "{}", history=history)
         if row is not None:
-            self.add_note(tx, user_id, "user", payload, at, lock=True)
+            self.add_note(tx, user_id, "history" if history else "user", payload, at, lock=True)
         return row is not None
 
-    def _keep(
-        self, tx: Connection, source: str, event_id: str, type_: str, user_id: str, time: int, received_at: int, data: str
+    def _keep(  # noqa: PLR0913, PLR0917 - the columns
+        self, tx: Connection, source: str, event_id: str, type_: str, user_id: str, time: int, received_at: int, data: str, *, history: bool
     ) -> int | None:
         values = {"source": source, "event_id": event_id, "type": type_, "user_id": user_id, "time": time,
-                  "received_at": received_at, "data": data}  # fmt: skip
+                  "received_at": received_at, "data": data, "history": history}  # fmt: skip
         found: int | None = tx.execute(self._add_event, values).scalar_one_or_none()
         return found
 
@@ -163,10 +169,13 @@ class Inbox:
 
     def waiting(self, tx: Connection, limit: int) -> list[Note]:
         """The oldest notes of users that nobody else works on; their user rows are locked on PostgreSQL."""
-        first = select(inbox.c.user_id).order_by(inbox.c.id).limit(limit)
-        user_ids = list(dict.fromkeys(tx.execute(first).scalars()))
-        if not user_ids:
+        first = tx.execute(select(inbox.c.user_id, inbox.c.kind).order_by(inbox.c.id).limit(limit)).all()
+        if not first:
             return []
+        if len(first) == limit and all(row.kind == "history" for row in first):  # what has just happened does not wait behind it
+            newest = select(inbox.c.user_id, inbox.c.kind).order_by(inbox.c.id.desc()).limit(limit)
+            first = [row for row in reversed(tx.execute(newest).all()) if row.kind != "history"] + list(first)
+        user_ids = list(dict.fromkeys(row.user_id for row in first))[:limit]
         if not self._is_sqlite:
             locked = select(users.c.user_id).where(users.c.user_id.in_(user_ids)).order_by(users.c.user_id)
             user_ids = list(tx.execute(locked.with_for_update(skip_locked=True)).scalars())
@@ -226,7 +235,12 @@ class Inbox:
         )
         rows = tx.execute(
             select(events.c.event_id, events.c.type, events.c.user_id, events.c.time, events.c.received_at, events.c.data, events.c.source)
-            .where(events.c.user_id.in_(user_ids), events.c.time > after, events.c.type != "$user", events.c.id.not_in(pending))
+            .where(events.c.user_id.in_(user_ids), events.c.time > after, events.c.type != "$user", ~events.c.history,
+                   events.c.id.not_in(pending))
             .order_by(events.c.time, events.c.event_id)
         )
         return [event_of(row, self._codec) for row in rows]
+
+
+def _kind(history: bool) -> str:  # noqa: FBT001 - private
+    return "history" if history else "event"

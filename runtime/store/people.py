@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Dialect, bindparam, delete, func, insert, lit
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from runtime.state import ENDED, Enrolment, LogEntry, Refusal, User
+from runtime.state import ENDED, HISTORY, Enrolment, LogEntry, Refusal, User
 from runtime.store.codec import Codec
 from runtime.store.rows import (
     ENROLMENT_COLUMNS,
@@ -82,7 +82,7 @@ class People:
     def recheck_stale(self, tx: Connection, audience_digest: str, at: int) -> None:
         """A new audience: everybody who was not evaluated under it is, at an instant."""
         later = users.c.recheck_at.is_(None) | (users.c.recheck_at > at)
-        tx.execute(update(users).where(users.c.audience != audience_digest, users.c.audience != "", later).values(recheck_at=at))
+        tx.execute(update(users).where(users.c.audience.not_in((audience_digest, "", HISTORY)), later).values(recheck_at=at))
 
     def users_after(self, tx: Connection, cursor: str, limit: int) -> list[User]:
         """The next users by id, for populations; locked on PostgreSQL."""
@@ -180,6 +180,15 @@ class People:
     def hold_back(self, tx: Connection, enrolment_id: int) -> None:
         """Take the timer from an enrolment that cannot be worked on (its quarantine row says why)."""
         tx.execute(update(enrolments).where(enrolments.c.id == enrolment_id).values(due_at=None))
+
+    def give_back(self, tx: Connection, key: str, at: int) -> bool:
+        """Give an enrolment that was held back its timer again; False when it has ended or is gone."""
+        mine = (enrolments.c.key == key) & (enrolments.c.status < ENDED)
+        return tx.execute(update(enrolments).where(mine).values(due_at=func.coalesce(enrolments.c.due_at, at))).rowcount == 1
+
+    def recheck(self, tx: Connection, user_id: str, at: int) -> bool:
+        """Have a user's segments looked at, at an instant; False when nobody is known by this id."""
+        return tx.execute(update(users).where(users.c.user_id == user_id).values(recheck_at=at)).rowcount == 1
 
     def next_due(self, tx: Connection, version_ids: Sequence[int]) -> int | None:
         """The earliest timer of an enrolment or of a user's recheck, or None."""

@@ -17,6 +17,7 @@ from runtime.store.contacts import Contacts
 from runtime.store.database import Database, StoreError
 from runtime.store.flow import Flow
 from runtime.store.identity import Identity
+from runtime.store.imports import Imports
 from runtime.store.inbox import Inbox
 from runtime.store.ledger import Ledger
 from runtime.store.merging import Merging
@@ -44,6 +45,7 @@ class SqlStore:
         self.ledger = Ledger(codec, dialect, self.budgets, is_sqlite=is_sqlite)
         self.merging = Merging(codec, is_sqlite=is_sqlite)
         self.flow = Flow(is_sqlite=is_sqlite)
+        self.imports = Imports(is_sqlite=is_sqlite)
         self.contacts = Contacts(is_sqlite=is_sqlite)
         self.receipts = Receipts(is_sqlite=is_sqlite)
         self.releases = Releases(is_sqlite=is_sqlite)

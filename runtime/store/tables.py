@@ -73,6 +73,7 @@ events = Table(
     Column("time", BigInteger, nullable=False),
     Column("received_at", BigInteger, nullable=False),
     Column("data", Text, nullable=False),
+    Column("history", Boolean, nullable=False, server_default=text("false")),  # imported as known already: it moved nobody
     UniqueConstraint("source", "event_id", name="events_once"),
     Index("events_of_user", "user_id", "time"),
     sqlite_autoincrement=True,
@@ -266,6 +267,21 @@ quarantine = Table(
     Column("reason", Text, nullable=False),
     Column("body", Text, nullable=False),
     Column("received_at", BigInteger, nullable=False),
+)  # fmt: skip
+imports = Table(
+    "imports", metadata,
+    Column("key", Key, primary_key=True),  # of the file's mark and of how it is read
+    Column("kind", String(16), nullable=False),
+    Column("source", String(64), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("history", Boolean, nullable=False),
+    Column("rows", BigInteger, nullable=False),  # read so far, the rejected ones too
+    Column("accepted", BigInteger, nullable=False),
+    Column("duplicates", BigInteger, nullable=False),
+    Column("rejected", BigInteger, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+    Column("done_at", BigInteger),
 )  # fmt: skip
 receipts = Table(
     "receipts", metadata,
