@@ -9,7 +9,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 from cyclopts import App as CommandLine
 from cyclopts import Parameter
 from rich.console import Console
@@ -24,11 +23,28 @@ from runtime import show
 from runtime.app import App, build_app
 from runtime.applying import Refused, apply, check_project, outcome_json
 from runtime.clock import SystemClock
-from runtime.control import ask, socket_path
+from runtime.commandline import (
+    FAILED,
+    INTERRUPTED,
+    OK,
+    USAGE,
+    Config,
+    DatabasePath,
+    Json,
+    Stop,
+    err,
+    print_json,
+    project_of,
+    reading_app,
+    url_of,
+)
+from runtime.control import NoAnswer, ask, socket_path
 from runtime.doctor import Examined, examine_channels, examine_store
 from runtime.eventfile import to_stderr
 from runtime.explain import as_json, lines_of, story_of
+from runtime.import_command import import_app
 from runtime.newproject import ProjectExists, make_project, packaged_project
+from runtime.quarantine_command import quarantine_app
 from runtime.rehearse import check_tests
 from runtime.sendtest import send_one, told
 from runtime.settings import ConfigError, Project, load_project
@@ -36,26 +52,14 @@ from runtime.simulate import CannotSimulate, simulate
 from runtime.status import whole_summary
 from runtime.store import StoreError
 
-OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 cli = CommandLine(
     name="journeyd",
     help="Journeys of community group-buying users: files in, messages out.",
     version_flags=["--version"],
     version=lambda: metadata.version("journeyd"),
 )
-err = Console(stderr=True, soft_wrap=True, highlight=False)
-
-Config = Annotated[Path, Parameter(name=["--config", "-c"], help="config.toml, or the folder it is in")]
-DatabasePath = Annotated[str | None, Parameter(name="--database", help="another database than config's: a path or a URL")]
-Json = Annotated[bool, Parameter(name="--json", negative=(), help="print data as JSON")]
-
-
-class _Stop(Exception):
-    """A command ends with an exit code after it has said why."""
-
-    def __init__(self, code: int, text: str = "") -> None:
-        super().__init__(text)
-        self.code, self.text = code, text
+cli.command(import_app)
+cli.command(quarantine_app)
 
 
 def main() -> None:
@@ -67,11 +71,11 @@ def run(arguments: list[str]) -> int:
     """Run one command; returns the exit code."""
     try:
         result = cli(arguments, result_action="return_value", exit_on_error=False, print_error=True)
-    except _Stop as stop:
+    except Stop as stop:
         if stop.text:
             err.print(stop.text, markup=False)
         return stop.code
-    except (ConfigError, StoreError, CannotSimulate, ProjectExists) as error:
+    except (ConfigError, StoreError, CannotSimulate, ProjectExists, NoAnswer) as error:
         err.print(str(error), markup=False)
         return FAILED
     except KeyboardInterrupt:
@@ -84,34 +88,6 @@ def run(arguments: list[str]) -> int:
             return USAGE
         raise
     return result if isinstance(result, int) else OK
-
-
-def _print_json(value: Any) -> None:
-    options = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS  # names of columns are a subclass of str
-    sys.stdout.write(orjson.dumps(value, option=options, default=str).decode() + "\n")
-
-
-def _project(config: Path, database: str | None = None) -> Project:
-    """The project of a config; with --database, and no config there, the packaged one."""
-    file = config / "config.toml" if config.is_dir() else config
-    if database is not None and not file.exists():
-        return packaged_project(Path.cwd())
-    return load_project(config)
-
-
-def _url(database: str | None) -> str | None:
-    if database is None or "://" in database:
-        return database
-    return f"sqlite:///{Path(database).absolute()}"
-
-
-def _reading_app(config: Path, database: str | None) -> App:
-    project = _project(config, database)
-    url = _url(database)
-    path = (url or project.database_url).removeprefix("sqlite:///")
-    if "://" not in path and not Path(path).exists():
-        raise _Stop(FAILED, f"{path}: there is no database yet; `journeyd demo` or `journeyd run` makes one")
-    return build_app(project, "reading", url=url)
 
 
 @cli.command
@@ -134,11 +110,11 @@ def demo(
         lived = live(project, checked, Path(database), SystemClock().now(), advance, days, vendors=vendors)
     code = OK if lived.audit is None or lived.audit.clean else FAILED
     if json:
-        _print_json(lived.as_json())
+        print_json(lived.as_json())
         return code
     out = show.paper()
     show.journeys_table(out, lived.journeys, language)
-    app = build_app(project, url=_url(database))
+    app = build_app(project, url=url_of(database))
     try:
         for user_id in lived.stories:
             show.story(out, story_of(app.store, user_id), _lines(app, user_id), language, project.zone, most=14)
@@ -180,11 +156,11 @@ def check(*paths: Path, config: Config = Path(), tests: bool = True, json: Json 
     wanted = [path.absolute() for path in paths]
     missing = [path for path in wanted if not path.exists()]
     if missing:
-        raise _Stop(FAILED, "\n".join(f"{path}: no such file or folder" for path in missing))
+        raise Stop(FAILED, "\n".join(f"{path}: no such file or folder" for path in missing))
     if wanted:
         findings = [f for f in findings if any(_is_in(Path(f.place.file).absolute(), w) for w in wanted)]
     if json:
-        _print_json(
+        print_json(
             [
                 {
                     "code": f.code,
@@ -226,9 +202,9 @@ def apply_(*, message: Annotated[str, Parameter(name=["--message", "-m"])] = "",
             app.close()
         answer = outcome_json(outcome, language)
     if "error" in answer:
-        raise _Stop(FAILED, f"the running daemon could not apply: {answer['error']}")
+        raise Stop(FAILED, f"the running daemon could not apply: {answer['error']}")
     if json:
-        _print_json(answer)
+        print_json(answer)
     elif answer["outcome"] == "refused":
         for line in answer["findings"]:
             sys.stdout.write(line + "\n")
@@ -244,8 +220,8 @@ def run_(*, config: Config = Path(), database: DatabasePath = None, log_json: An
     """Run the daemon: HTTP intake and the scheduler, until SIGTERM. A database without a release gets one from the files."""
     from runtime.daemon import serve
 
-    project = _project(config, database)
-    app = build_app(project, "daemon", url=_url(database))
+    project = project_of(config, database)
+    app = build_app(project, "daemon", url=url_of(database))
     try:
         _first_release(app, project)
     except BaseException:
@@ -266,7 +242,7 @@ def _first_release(app: App, project: Project) -> None:
         outcome = apply(app.store, project, checked, app.clock.now(), "run", "first run")
         if isinstance(outcome, Refused):
             lines = "\n".join(f.line(project.language()) for f in outcome.findings)
-            raise _Stop(FAILED, lines + "\nnothing is applied yet, and these files cannot be: mend them and run again")
+            raise Stop(FAILED, lines + "\nnothing is applied yet, and these files cannot be: mend them and run again")
         err.print(f"nothing was applied yet: applied the files as release {outcome.release.id}", markup=False)
     elif checked.errors:
         err.print(f"the files have {checked.errors} errors (`journeyd check`); release {current.id} stays in force", markup=False)
@@ -283,13 +259,13 @@ def _first_release(app: App, project: Project) -> None:
 @cli.command
 def status(*, config: Config = Path(), database: DatabasePath = None, json: Json = False) -> int:
     """What runs, who is inside, what was sent, what is stuck."""
-    app = _reading_app(config, database)
+    app = reading_app(config, database)
     try:
         summary = whole_summary(app.store, app.clock.now())
     finally:
         app.close()
     if json:
-        _print_json(summary)
+        print_json(summary)
     else:
         show.status(show.paper(), summary, app.project.language(), app.project.zone)
     return OK
@@ -298,13 +274,13 @@ def status(*, config: Config = Path(), database: DatabasePath = None, json: Json
 @cli.command
 def explain(user: str, *, config: Config = Path(), database: DatabasePath = None, json: Json = False) -> int:
     """One user's whole story: entries, refusals, branches, messages, with the clause and the values then."""
-    app = _reading_app(config, database)
+    app = reading_app(config, database)
     try:
         story, lines = story_of(app.store, user), _lines(app, user)
     finally:
         app.close()
     if json:
-        _print_json(as_json(story, lines, app.project.zone))
+        print_json(as_json(story, lines, app.project.zone))
     elif story.known:
         show.story(show.paper(), story, lines, app.project.language(), app.project.zone)
     else:
@@ -328,7 +304,7 @@ def _lines(app: App, user: str) -> Any:
 @cli.command
 def doctor(*, config: Config = Path(), database: DatabasePath = None, json: Json = False) -> int:
     """Try every channel's credentials and settings without messaging anyone; look at database, clock and stuck enrolments."""
-    project = _project(config, database)
+    project = project_of(config, database)
     clock = SystemClock()
     with show.spinner(err, "doctor") as said:
         found: list[Examined] = []
@@ -336,16 +312,16 @@ def doctor(*, config: Config = Path(), database: DatabasePath = None, json: Json
             said(thing.where)
             found.append(thing)
     try:
-        app = _reading_app(config, database)
-    except (_Stop, StoreError) as error:
-        none_yet = isinstance(error, _Stop)  # no fault: a new project has none
-        text = error.text if isinstance(error, _Stop) else str(error)
+        app = reading_app(config, database)
+    except (Stop, StoreError) as error:
+        none_yet = isinstance(error, Stop)  # no fault: a new project has none
+        text = error.text if isinstance(error, Stop) else str(error)
         found.append(Examined("database", "open", ok=none_yet, found=text))
     else:
         found += examine_store(app.store, app.engine, project, clock.now())
         app.close()
     if json:
-        _print_json([asdict(thing) for thing in found])
+        print_json([asdict(thing) for thing in found])
     else:
         show.examined(Console(highlight=False, soft_wrap=True), found)
     return OK if all(thing.ok for thing in found) else FAILED
@@ -366,7 +342,7 @@ def send_test(
     project = load_project(config)
     outcome = send_one(project, channel, address, template, text, data or {}, SystemClock())
     if json:
-        _print_json({"outcome": type(outcome).__name__, **{k: v for k, v in asdict(outcome).items() if v not in ("", {}, None)}})
+        print_json({"outcome": type(outcome).__name__, **{k: v for k, v in asdict(outcome).items() if v not in ("", {}, None)}})
     else:
         show.paper().print(told(outcome), markup=False)
     return OK if isinstance(outcome, Accepted) else FAILED
@@ -378,7 +354,7 @@ def graph(journey: str, *, config: Config = Path(), json: Json = False) -> int:
     project = load_project(config)
     compiled = _one(project, journey)
     if json:
-        _print_json(
+        print_json(
             {
                 "journey": compiled.id,
                 "mermaid": mermaid(compiled),
@@ -395,7 +371,7 @@ def _one(project: Project, journey: str) -> CompiledJourney:
     compiled = checked.journeys.get(journey)
     if compiled is None:
         hint = did_you_mean(journey, checked.journeys)
-        raise _Stop(
+        raise Stop(
             FAILED, f"there is no journey {journey} without errors" + (f", did you mean {hint}?" if hint else "") + "; see `journeyd check`"
         )
     return compiled
@@ -416,15 +392,15 @@ def simulate_(
     project = load_project(config)
     for path in (events, users):
         if path is not None and not path.is_file():
-            raise _Stop(FAILED, f"{path}: no such file")
+            raise Stop(FAILED, f"{path}: no such file")
     end = parse_time(until, project.zone) if until is not None else None
     if until is not None and end is None:
-        raise _Stop(USAGE, f"--until: expected a time such as 2026-12-31 or 2026-12-31T18:00+08:00, found {until}")
+        raise Stop(USAGE, f"--until: expected a time such as 2026-12-31 or 2026-12-31T18:00+08:00, found {until}")
     checked = check_project(project)
     with show.spinner(err, "simulate") as said:
         result = simulate(project, checked, events, users, end, to_stderr, lambda at: said(show.instant(at, project.zone)))
     if json:
-        _print_json(result.as_json())
+        print_json(result.as_json())
     else:
         show.journeys_table(show.paper(), result.journeys, project.language())
         err.print(f"{result.events} events, {result.bad_rows} bad rows, {result.seconds:.1f} s", markup=False)
@@ -436,5 +412,5 @@ def simulate_(
 @cli.command
 def schema(*, audience: Annotated[bool, Parameter(negative=())] = False) -> int:
     """The JSON Schema of journey files (or of audience.yaml), for editors."""
-    _print_json(audience_schema() if audience else journey_schema())
+    print_json(audience_schema() if audience else journey_schema())
     return OK

@@ -17,6 +17,10 @@ LONGEST_PATH = 100  # of a socket: the operating system takes 107 bytes
 SECONDS = 120
 
 
+class NoAnswer(Exception):
+    """A daemon took the request and ended before it answered; nobody knows whether it was done."""
+
+
 def socket_path(url: str) -> Path | None:
     """Where the daemon of this database listens; None where it is not a SQLite file."""
     prefix = "sqlite:///"
@@ -26,7 +30,7 @@ def socket_path(url: str) -> Path | None:
 
 
 def ask(path: Path, request: dict[str, Any]) -> dict[str, Any] | None:
-    """The daemon's answer, or None when no daemon listens there."""
+    """The daemon's answer, or None when no daemon listens there. Raises NoAnswer when it ends meanwhile."""
     if not path.exists():
         return None
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, _ShortPath(path) as address:
@@ -35,9 +39,14 @@ def ask(path: Path, request: dict[str, Any]) -> dict[str, Any] | None:
             connection.connect(address.path)
         except (FileNotFoundError, ConnectionRefusedError):
             return None
-        connection.sendall(json.dumps(request).encode() + b"\n")
-        with connection.makefile("rb") as answers:
-            line = answers.readline(LONGEST)
+        try:
+            connection.sendall(json.dumps(request).encode() + b"\n")
+            with connection.makefile("rb") as answers:
+                line = answers.readline(LONGEST)
+        except OSError as error:
+            raise NoAnswer(f"{path}: the daemon did not answer ({error}); look at its log, then run the command again") from None
+    if not line.endswith(b"\n"):
+        raise NoAnswer(f"{path}: the daemon ended before it answered; run the command again")
     answer: dict[str, Any] = json.loads(line)
     return answer
 

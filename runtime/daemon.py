@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import asdict
 from typing import Any
 
 import structlog
@@ -26,9 +27,11 @@ from runtime.applying import apply, check_project, outcome_json
 from runtime.attempt import Delivered
 from runtime.control import listen, socket_path
 from runtime.hearing import Hearing
+from runtime.importing import Chunk, keep
 from runtime.intake.http import Intake
 from runtime.lanes import Lanes
 from runtime.metrics import Metrics
+from runtime.quarantine import drop_asked, retry_asked
 from runtime.store import DatabaseError
 from runtime.store.writer import Closed
 
@@ -160,9 +163,10 @@ def web_app(app: App, ticks: Ticks, intake: Intake) -> Starlette:
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def control(request: dict[str, Any]) -> dict[str, Any]:
-        if request.get("command") != "apply":
+        perform = COMMANDS.get(str(request.get("command")))
+        if perform is None:
             return {"error": f"unknown command {request.get('command')}"}
-        outcome = await asyncio.to_thread(_apply, app, str(request.get("author", "")), str(request.get("message", "")))
+        outcome = await asyncio.to_thread(perform, app, request)
         ticks.wake("engine")
         return outcome
 
@@ -184,8 +188,24 @@ def web_app(app: App, ticks: Ticks, intake: Intake) -> Starlette:
     return application
 
 
-def _apply(app: App, author: str, message: str) -> dict[str, Any]:
+def _apply(app: App, request: dict[str, Any]) -> dict[str, Any]:
+    author, message = str(request.get("author", "")), str(request.get("message", ""))
     return outcome_json(apply(app.store, app.project, check_project(app.project), app.clock.now(), author, message), app.project.language())
+
+
+def _imported(app: App, request: dict[str, Any]) -> dict[str, Any]:
+    with app.store.database.reading() as tx:
+        position, waiting = app.store.imports.position(tx, str(request.get("key", ""))), app.store.inbox.size(tx)
+    return {"position": None if position is None else asdict(position), "waiting": waiting}
+
+
+def _import(app: App, request: dict[str, Any]) -> dict[str, Any]:
+    return {"position": asdict(keep(app.store, Chunk.from_json(request["chunk"]), app.clock.now()))}
+
+
+COMMANDS: dict[str, Callable[[App, dict[str, Any]], dict[str, Any]]] = {
+    "apply": _apply, "imported": _imported, "import": _import, "quarantine_retry": retry_asked, "quarantine_drop": drop_asked,
+}  # fmt: skip
 
 
 def configure_logs(*, as_json: bool) -> None:

@@ -115,7 +115,7 @@ def _state(store: SqlStore, engine: Engine, project: Project, now: int) -> Itera
     stuck = [row for row in still if not _awaits_an_event(engine, row["version_id"], row["state"])]
     for row in stuck[:MOST_STUCK]:
         found = f"{row['user_id']} stands at {row['state']} since {print_instant(row['begun_at'], zone)}, and nothing will move them"
-        cure = f"see `journeyd explain {row['user_id']}` and the quarantine in `journeyd status`"
+        cure = f"see `journeyd explain {row['user_id']}` and `journeyd quarantine --kind enrolment`"
         yield Examined(row["journey"], "stuck enrolment", ok=False, found=found, cure=cure)
     if not stuck:
         yield Examined("database", "stuck enrolments", ok=True, found="none")

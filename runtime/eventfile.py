@@ -1,25 +1,40 @@
-"""Events and users from files: JSONL, or CSV whose further columns are fields of data. Bad rows are counted and shown."""
+"""Events and users from rows of files: columns become fields, traits, identities, consents. Bad rows are counted and shown."""
 
-import csv
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 from zoneinfo import ZoneInfo
-
-import orjson
 
 from journeys.audience import Audience
 from journeys.errors import did_you_mean
+from journeys.values import parse_time
 from runtime.intake.items import Reader, parse_event
+from runtime.rowfile import Row, RowFile
 from runtime.state import Event
 
 ENVELOPE = ("id", "type", "user_id", "time")
 EPOCH = re.compile(r"\d{10}|\d{13}", re.ASCII)  # seconds or milliseconds; a CSV has only texts
 FAR = 4_102_444_800_000  # 2100: a file's times are all in the past of its reading
-csv.field_size_limit(1024 * 1024)
+WRITTEN_DATE = re.compile(r"(\d{4})[/.年-](\d{1,2})[/.月-](\d{1,2})日?(?:[ T](\d{1,2}):(\d{2})(?::(\d{2}))?)?", re.ASCII)
+ANSWERS = {"true": True, "1": True, "是": True, "false": False, "0": False, "否": False}
+ANSWER_PART, ANSWER_DETAIL = 2, 3  # consents.CHANNEL.PURPOSE and what stands below it
+PARTS = ("traits", "identities", "consents")
+LISTS = ("tags", "remove_tags")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How rows are read: columns by other names, and the type of events that have none."""
+
+    names: Mapping[str, str] = field(default_factory=dict)
+    type: str = ""
+
+    def named(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """The row with its columns by the names that we know."""
+        return {self.names.get(key, key): value for key, value in row.items()} if self.names else dict(row)
 
 
 @dataclass
@@ -48,7 +63,7 @@ class BadRows:
             self.show(f"{self.file}:{line}: {remark}")
 
 
-def _remarks(event: Event, given: dict[str, Any], audience: Audience) -> Iterator[tuple[str, str]]:
+def remarks(event: Event, given: Mapping[str, Any], audience: Audience) -> Iterator[tuple[str, str]]:
     """What no rule will see of an event: an undeclared type, a field that is not of its type."""
     fields = audience.events.get(event.type)
     if fields is None:
@@ -61,82 +76,149 @@ def _remarks(event: Event, given: dict[str, Any], audience: Audience) -> Iterato
             yield f"{event.type}.{name}", f"{event.type}.{name} is no {fields[name]}: {str(value)[:40]!r} counts as missing"
 
 
+def event_item(row: Row, shape: Shape, audience: Audience, *, is_csv: bool) -> dict[str, Any]:
+    """The event of a row as it would be posted: what is no part of the envelope is data. Dates may be written as Excel does."""
+    values = shape.named(row.value)
+    if is_csv:
+        values = {key: value for key, value in values.items() if key and value not in (None, "")}
+    if "specversion" in values:
+        return values
+    data = values.get("data")
+    if not is_csv and data is not None and not isinstance(data, dict):
+        return values  # refused by whoever reads it
+    if not isinstance(data, dict):
+        own = {key: value for key, value in values.items() if key not in ENVELOPE and not (key == "data" and value is None)}
+        values = {**{key: values.get(key) for key in ENVELOPE}, "data": own}
+    else:
+        values["data"] = shape.named(data)
+    values["type"] = values.get("type") or shape.type or None
+    values["time"] = _written_time(values.get("time"), epoch=is_csv)
+    fields = audience.events.get(str(values["type"]), {})
+    values["data"] = {key: _written_time(value) if fields.get(key) == "time" else value for key, value in values["data"].items()}
+    return values
+
+
+def _written_time(value: Any, *, epoch: bool = False) -> Any:
+    """2026/1/5 9:03 and 2026年1月5日 as ISO 8601, digits as seconds or milliseconds; everything else as it is."""
+    if not isinstance(value, str):
+        return value
+    if epoch and EPOCH.fullmatch(value):
+        return int(value)
+    match = WRITTEN_DATE.fullmatch(value.strip())
+    if match is None:
+        return value
+    year, month, day, hour, minute, second = (int(part or 0) for part in match.groups())
+    return f"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"
+
+
+def user_item(row: Row, shape: Shape, zone: ZoneInfo, *, is_csv: bool) -> dict[str, Any] | str:
+    """The user record of a row as it would be posted, or what is wrong with it.
+
+    Columns: user_id, zone, tags (separated by |), identities.KIND, consents.CHANNEL.PURPOSE (and .at .wording .source below
+    it), traits.NAME; every other one is a trait. Records of JSON stand as they are; what lies flat beside is read alike.
+    """
+    item: dict[str, Any] = {}
+    for key, value in shape.named(row.value).items():
+        if is_csv and (not key or value in (None, "")):
+            continue
+        problem = _put(item, key, value, is_csv=is_csv)
+        if problem:
+            return problem
+    if isinstance(item.get("consents"), dict):
+        return _with_readable_times(item, zone)
+    return item
+
+
+def _put(item: dict[str, Any], key: str, value: Any, *, is_csv: bool) -> str:
+    head, *rest = key.split(".")
+    if key in ("user_id", "zone") or (key == "id" and not is_csv):
+        item[key] = value
+    elif key in LISTS:
+        item[key] = [tag for part in value.split("|") if (tag := part.strip())] if isinstance(value, str) else value
+    elif key in PARTS and isinstance(value, dict):
+        item[key] = {**item.get(key, {}), **value}
+    elif key in PARTS:
+        item[key] = value
+    elif head in ("traits", "identities") and len(rest) == 1:
+        item.setdefault(head, {})[rest[0]] = value
+    elif head == "consents" and len(rest) in (ANSWER_PART, ANSWER_DETAIL):
+        return _answer(item, key, rest, value)
+    else:
+        item.setdefault("traits", {})[key] = value
+    return ""
+
+
+def _answer(item: dict[str, Any], key: str, path: list[str], value: Any) -> str:
+    said = item.setdefault("consents", {}).setdefault(path[0], {}).setdefault(path[1], {})
+    if len(path) == ANSWER_DETAIL:
+        said[path[2]] = value
+        return ""
+    granted = ANSWERS.get(str(value).strip().lower())
+    if granted is None:
+        return f"{key}: expected true or false, found {str(value)[:40]}"
+    said["granted"] = granted
+    return ""
+
+
+def _with_readable_times(item: dict[str, Any], zone: ZoneInfo) -> dict[str, Any] | str:
+    """The consents without those that say only when; a time that cannot be read is no time of a proof."""
+    for channel, purposes in item["consents"].items():
+        for purpose, said in list(purposes.items()) if isinstance(purposes, dict) else ():
+            if not isinstance(said, dict):
+                continue
+            if "granted" not in said:
+                del purposes[purpose]
+            elif said.get("at") is not None:
+                said["at"] = _written_time(said["at"], epoch=True)
+                if parse_time(said["at"], zone) is None:
+                    return f"consents.{channel}.{purpose}.at: expected a time, found {str(said['at'])[:40]}"
+    return item
+
+
+def undated(item: dict[str, Any]) -> dict[str, Any]:
+    """A record of history: a yes that does not say when it was given is older than everything known, so that no no is undone by it."""
+    consents = item.get("consents")
+    for purposes in consents.values() if isinstance(consents, dict) else ():
+        for purpose, said in list(purposes.items()) if isinstance(purposes, dict) else ():
+            answer = said if isinstance(said, dict) else {"granted": said}
+            if answer.get("granted") is True and answer.get("at") is None:
+                purposes[purpose] = {**answer, "at": 0}
+    return item
+
+
 def read_events(path: Path, audience: Audience, zone: ZoneInfo, bad: BadRows) -> Iterator[Event]:
     """The events of a file in its order; an event without an id is known by its line."""
-    for line, row in _rows(path, bad):
-        if path.suffix.lower() == ".csv":
-            data = {k: v for k, v in row.items() if k and k not in ENVELOPE and v not in (None, "")}
-            row = {**{k: row.get(k) or None for k in ENVELOPE}, "data": data}  # noqa: PLW2901 - the same row, as an event
-            if row["time"] is not None and EPOCH.fullmatch(row["time"]):
-                row["time"] = int(row["time"])
-        event = parse_event(row, audience, zone, FAR, f"{path.name}:{line}")
+    file, shape = RowFile(path), Shape()
+    for row in file:
+        if row.problem:
+            bad.add(row.line, row.problem)
+            continue
+        item = event_item(row, shape, audience, is_csv=file.is_csv)
+        event = parse_event(item, audience, zone, FAR, f"{path.name}:{row.line}")
         if isinstance(event, str):
-            bad.add(line, event)
-        elif row.get("time") is None:
-            bad.add(line, "time: expected a time, found none")
+            bad.add(row.line, event)
+        elif item.get("time") is None:
+            bad.add(row.line, "time: expected a time, found none")
         else:
-            for about, remark in _remarks(event, row.get("data") or {}, audience):
-                bad.remark(line, about, remark)
+            for about, remark in remarks(event, item.get("data") or {}, audience):
+                bad.remark(row.line, about, remark)
             yield Event(event.id, event.type, event.user_id, event.time, event.time, event.data)
 
 
 def read_users(path: Path, audience: Audience, zone: ZoneInfo, bad: BadRows) -> Iterator[tuple[str, dict[str, Any]]]:
     """(user_id, record) of a file; in CSV every further column is a trait."""
     reader = Reader("file", ("*",), audience, zone, 0, path.name)
-    for line, row in _rows(path, bad):
-        if path.suffix.lower() == ".csv":
-            row = {"user_id": row.get("user_id"), "traits": {k: v for k, v in row.items() if k and k != "user_id" and v}}  # noqa: PLW2901
-        parsed = reader.records(row)
-        for reason in parsed.reasons:
-            bad.add(line, reason["reason"])
-        for record in parsed.records:
-            if not record.person.user_id:
-                bad.add(line, "user_id: expected a text of 1 to 256 characters")
-                continue
-            yield record.person.user_id, dict(record.payload)
-
-
-def _rows(path: Path, bad: BadRows) -> Iterator[tuple[int, dict[str, Any]]]:
-    if path.suffix.lower() == ".csv":
-        yield from _csv_rows(path, bad)
-        return
-    with path.open("rb") as file:
-        for number, raw in enumerate(file, 1):
-            if not raw.strip():
-                continue
-            try:
-                value = orjson.loads(raw)
-            except orjson.JSONDecodeError as error:
-                bad.add(number, f"not JSON: {error}")
-                continue
-            if isinstance(value, dict):
-                yield number, value
+    file, shape = RowFile(path), Shape()
+    for row in file:
+        item = row.problem or user_item(row, shape, zone, is_csv=file.is_csv)
+        parsed = reader.records(item) if isinstance(item, dict) else None
+        for reason in [r["reason"] for r in parsed.reasons] if parsed is not None else [str(item)]:
+            bad.add(row.line, reason)
+        for record in parsed.records if parsed is not None else ():
+            if record.person.user_id:
+                yield record.person.user_id, dict(record.payload)
             else:
-                bad.add(number, "expected one JSON object per line")
-
-
-def _csv_rows(path: Path, bad: BadRows) -> Iterator[tuple[int, dict[str, Any]]]:
-    with path.open("r", encoding="utf-8-sig", errors="replace", newline="") as file:
-        reader = csv.DictReader(_without_nul(file))
-        while True:
-            try:
-                row = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                bad.add(reader.line_num, f"not CSV: {error}")
-                continue
-            if None in row:
-                bad.add(reader.line_num, f"more values than the {len(reader.fieldnames or ())} columns of the first line")
-            elif all(value in (None, "") for value in row.values()):
-                continue
-            else:
-                yield reader.line_num, row
-
-
-def _without_nul(file: IO[str]) -> Iterator[str]:
-    for line in file:
-        yield line.replace("\x00", "�") if "\x00" in line else line
+                bad.add(row.line, "user_id: expected a text of 1 to 256 characters")
 
 
 def to_stderr(text: str) -> None:

@@ -7,17 +7,30 @@ from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from journeys.errors import Finding, Language
 from journeys.localtime import print_instant
 from runtime.doctor import Examined
 from runtime.explain import Line, grounds, sentence
+from runtime.store.quarantine import SetAside
 from runtime.store.reports import Story
 from runtime.texts import reason, word
 
-__all__ = ["examined", "findings", "instant", "journeys_table", "paper", "progress", "spinner", "status", "story", "word"]
+__all__ = [
+    "examined", "findings", "instant", "journeys_table", "paper", "progress", "rows_progress", "set_aside", "spinner", "status", "story",
+    "word",
+]  # fmt: skip
 
 
 def paper() -> Console:
@@ -33,6 +46,27 @@ def progress(console: Console, title: str, total: int) -> Iterator[Callable[[int
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(title, total=total)
         yield lambda done: bar.update(task, completed=done)
+
+
+@contextmanager
+def rows_progress(console: Console, title: str, size: int) -> Iterator[Callable[[int, int], None]]:
+    """A bar over the bytes of a file, with rows, rows per second and the time that is left; call with bytes and rows so far."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[rows]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(title, total=max(size, 1), rows="")
+
+        def advance(read: int, rows: int) -> None:
+            elapsed = bar.tasks[0].elapsed
+            speed = f", {rows / elapsed:,.0f}/s" if elapsed else ""
+            bar.update(task, completed=read, rows=f"{rows:,}{speed}")
+
+        yield advance
 
 
 @contextmanager
@@ -170,6 +204,18 @@ def _stages(console: Console, summary: dict[str, Any], language: Language) -> No
         table.add_column(word("days_before", language, days=days), justify="right")
     for name in sorted({*summary["stages"], *(name for then in summary["stages_before"].values() for name in then)}):
         table.add_row(name, f"{summary['stages'].get(name, 0):,}", *(f"{t.get(name, 0):,}" for t in summary["stages_before"].values()))
+    console.print(table)
+
+
+def set_aside(console: Console, rows: Sequence[SetAside], language: Language, zone: ZoneInfo) -> None:
+    """One line per row of the quarantine."""
+    table = Table(box=None, pad_edge=False)
+    for key in ("number", "time", "kind", "source", "user", "reason"):
+        table.add_column(word(key, language), overflow="fold", no_wrap=key in ("number", "time"))
+    for row in rows:
+        table.add_row(
+            str(row.id), print_instant(row.received_at, zone), escape(row.kind), escape(row.source), escape(row.user_id), escape(row.reason)
+        )
     console.print(table)
 
 

@@ -1,11 +1,9 @@
 """The HTTP side of intake: signed events and users, and what analytics SDKs post. Answers after the commit, several requests per commit."""
 
 import asyncio
-import base64
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import orjson
 import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -20,7 +18,7 @@ from runtime.intake.reading import Unreadable, charset_refusal, inflate, parse_j
 from runtime.intake.segment import CALLS
 from runtime.intake.signature import verified_id
 from runtime.intake.sources import Source, sources_of
-from runtime.intake.vendors import READERS, Posted, write_key
+from runtime.intake.vendors import READERS, Posted, as_it_came, kind_of, whose
 from runtime.settings import Project
 from runtime.store import DatabaseError, SqlStore
 from runtime.store.arrivals import Arrival
@@ -47,11 +45,11 @@ class Intake:
     def routes(self) -> list[Route]:
         """The routes, with and without a trailing slash: a redirect would lose the body of some clients."""
         posts: dict[str, PathHandler] = {
-            "/v1/events": self.post_events, "/v1/users": self.post_users, "/v1/batch": self.segment,
-            **{f"/v1/{call}": self.segment for call in CALLS},
-            "/v3/projects/{project}/collect": self.growingio, "/projects/{project}/collect/item": self.growingio,
+            "/v1/events": self.post_events, "/v1/users": self.post_users, "/v1/batch": self.vendor,
+            **{f"/v1/{call}": self.vendor for call in CALLS},
+            "/v3/projects/{project}/collect": self.vendor, "/projects/{project}/collect/item": self.vendor,
         }  # fmt: skip
-        both: dict[str, PathHandler] = {"/sa": self.sensors, "/sa.gif": self.sensors, "/debug": self.sensors_debug}
+        both: dict[str, PathHandler] = {"/sa": self.vendor, "/sa.gif": self.vendor, "/debug": self.debug}
         found = [Route(path + slash, handler, methods=["POST"]) for path, handler in posts.items() for slash in ("", "/")]
         found.append(Route("/openapi.json", self.openapi, methods=["GET"]))
         return found + [Route(path + slash, handler, methods=["GET", "POST"]) for path, handler in both.items() for slash in ("", "/")]
@@ -70,26 +68,15 @@ class Intake:
 
     # --- analytics SDKs: their clients do not send again, so what cannot be read is set aside and answered 200
 
-    async def sensors(self, request: Request) -> Response:
-        """Sensors Analytics."""
-        project = request.query_params.get("project") or "default"
-        return await self._vendor(request, "sensors", lambda source, _: source.project == project)
+    async def vendor(self, request: Request) -> Response:
+        """Sensors Analytics, GrowingIO, Segment and RudderStack, told apart by the path."""
+        return await self._vendor(request)
 
-    async def sensors_debug(self, request: Request) -> Response:
+    async def debug(self, request: Request) -> Response:
         """Sensors Analytics' debug mode: with `Dry-Run: true` nothing is kept; what is wrong is said in the answer."""
-        project = request.query_params.get("project") or "default"
-        return await self._vendor(request, "sensors", lambda source, _: source.project == project, debug=True)
+        return await self._vendor(request, debug=True)
 
-    async def growingio(self, request: Request) -> Response:
-        """GrowingIO."""
-        project = request.path_params["project"]
-        return await self._vendor(request, "growingio", lambda source, _: source.project == project)
-
-    async def segment(self, request: Request) -> Response:
-        """Segment and RudderStack."""
-        return await self._vendor(request, "segment", lambda source, posted: write_key(posted, self.limit) in source.keys)
-
-    async def _vendor(self, request: Request, kind: str, is_from: Callable[[Source, Posted], bool], *, debug: bool = False) -> Response:
+    async def _vendor(self, request: Request, *, debug: bool = False) -> Response:
         now = self.clock.now()
         body = await self._read(request)
         if isinstance(body, Unreadable) and body.status != 413:  # noqa: PLR2004 - too large: what came of it is kept
@@ -97,11 +84,11 @@ class Intake:
         head = body.kept if isinstance(body, Unreadable) else body
         headers = {name.lower(): value for name, value in request.headers.items()}
         posted = Posted(request.url.path, request.url.query, headers, head)
-        source = next((s for s in self.sources if s.kind == kind and is_from(s, posted)), None)
+        source = whose(self.sources, posted, self.limit)
         if source is None:
-            return await self._stranger(posted, kind, now)
+            return await self._stranger(posted, now)
         reader = source.reader(self.engine.catalogue.audience, now, "")
-        found = body if isinstance(body, Unreadable) else READERS[kind](source, reader, posted, self.limit)
+        found = body if isinstance(body, Unreadable) else READERS[source.kind](source, reader, posted, self.limit)
         if isinstance(found, Unreadable):
             return await self._unreadable(source, posted, found, now)
         if debug and headers.get("dry-run", "").lower() == "true":
@@ -120,11 +107,12 @@ class Intake:
             return _refused(problem)
         return JSONResponse({"success": True, "quarantined": 1, "reason": problem.detail})
 
-    async def _stranger(self, posted: Posted, kind: str, now: int) -> Response:
+    async def _stranger(self, posted: Posted, now: int) -> Response:
         """No source of config posts like this: kept for a while, so that a wrong project or key can be corrected without loss."""
         day, count = self._strangers
         count = count + 1 if day == now // DAY else 1
         self._strangers = (now // DAY, count)
+        kind = kind_of(posted.path)
         reason = f"no source of kind {kind} in config has this project or write key ({posted.path}?{posted.query})"[:300]
         if count <= MOST_OF_STRANGERS:
             kept = Parsed("", now, quarantined=[_as_it_came("", posted, Unreadable(200, "no_source", reason))])
@@ -221,13 +209,7 @@ def _told(parsed: Parsed, new: int) -> dict[str, Any]:
 
 
 def _as_it_came(source: str, posted: Posted, problem: Unreadable) -> Quarantined:
-    kept = posted.body[:MOST_KEPT]
-    body = {
-        "path": posted.path, "query": posted.query[:2000], "cut": len(posted.body) > len(kept) or problem.reason == "too_large",
-        "headers": {n: posted.headers[n][:200] for n in ("content-type", "content-encoding") if n in posted.headers},
-        "base64": base64.b64encode(kept).decode(),
-    }  # fmt: skip
-    return Quarantined(source, problem.detail, orjson.dumps(body).decode(), "", "request")
+    return Quarantined(source, problem.detail, as_it_came(posted, MOST_KEPT, cut=problem.reason == "too_large"), "", "request")
 
 
 def _unavailable() -> Response:

@@ -65,7 +65,7 @@ class Reader:
 
     def records(self, value: Any) -> Parsed:
         """One user record or a list of them."""
-        return self._each(value, self._record, "record")
+        return self._each(value, self._record, "user")
 
     def messages(self, messages: Sequence[Any], translate: Callable[[Any], Sequence[Translated] | str], kind: str) -> Parsed:
         """A vendor's messages: `translate` puts each into our own spelling, or says what is wrong with it."""
@@ -172,7 +172,7 @@ class Reader:
 
         def dated(answer: Any) -> Any:
             at = parse_time(answer.get("at"), self.zone) if isinstance(answer, dict) else None
-            return {**answer, "at": min(at or self.now, self.now)} if isinstance(answer, dict) else answer
+            return {**answer, "at": self.now if at is None else min(at, self.now)} if isinstance(answer, dict) else answer
 
         return {channel: {purpose: dated(answer) for purpose, answer in said.items()} for channel, said in consents.items()}
 

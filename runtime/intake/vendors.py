@@ -2,10 +2,13 @@
 
 import base64
 import binascii
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
+
+import orjson
 
 from runtime.intake import growingio, segment, sensors
 from runtime.intake.items import Parsed, Reader
@@ -23,6 +26,7 @@ class Posted:
     query: str
     headers: Mapping[str, str]
     body: bytes
+    key: str = ""  # of one that was set aside: the digest of its write key, which is not kept itself
 
     def parameter(self, name: str) -> str:
         """A value of the query, or nothing."""
@@ -85,7 +89,60 @@ def read_segment(source: Source, reader: Reader, posted: Posted, limit: int) -> 
     return reader.messages(found, lambda message: segment.translate(message, source.naming, sent, source.zone, reader.now), "segment")
 
 
+def again_of(source: Source, reader: Reader, kind: str, message: Any) -> Parsed:
+    """One message that was set aside, read again."""
+    if kind == "sensors":
+        return reader.messages([message], lambda m: sensors.translate(m, source.naming, reader.now), kind)
+    if kind == "segment":
+        return reader.messages([message], lambda m: segment.translate(m, source.naming, None, source.zone, reader.now), kind)
+    item = isinstance(message, dict) and "eventType" not in message
+    return reader.messages(
+        [message], lambda m: growingio.translate_item(m) if item else growingio.translate(m, source.naming, None, reader.now), kind
+    )
+
+
 READERS = {"sensors": read_sensors, "growingio": read_growingio, "segment": read_segment}
+
+
+def kind_of(path: str) -> str:
+    """Whose SDKs post to a path."""
+    if "/projects/" in path:
+        return "growingio"
+    return "segment" if path.startswith("/v1/") else "sensors"
+
+
+def whose(sources: Sequence[Source], posted: Posted, limit: int) -> Source | None:
+    """The source that a request is from, by its project or write key."""
+    kind = kind_of(posted.path)
+    if kind == "segment":
+        given = posted.key or _digest(write_key(posted, limit))
+        return next((s for s in sources if s.kind == kind and any(_digest(key) == given for key in s.keys)), None)
+    project = posted.path.partition("/projects/")[2].partition("/")[0] if kind == "growingio" else posted.parameter("project") or "default"
+    return next((s for s in sources if s.kind == kind and s.project == project), None)
+
+
+def as_it_came(posted: Posted, most: int, *, cut: bool) -> str:
+    """A request as text, to be kept: its body up to `most` bytes, in base64."""
+    kept = posted.body[:most]
+    return orjson.dumps(
+        {
+            "path": posted.path, "query": posted.query[:2000], "cut": cut or len(posted.body) > len(kept),
+            "headers": {n: posted.headers[n][:200] for n in ("content-type", "content-encoding") if n in posted.headers},
+            "key": _digest(write_key(posted, most)) if kind_of(posted.path) == "segment" else "",
+            "base64": base64.b64encode(kept).decode(),
+        }
+    ).decode()  # fmt: skip
+
+
+def posted_of(value: Any) -> Posted | None:
+    """The request that `as_it_came` kept; None when only its beginning was."""
+    if not isinstance(value, dict) or value.get("cut"):
+        return None
+    return Posted(value["path"], value["query"], value["headers"], base64.b64decode(value["base64"]), value["key"])
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
 
 
 def write_key(posted: Posted, limit: int) -> str:

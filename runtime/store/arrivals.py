@@ -45,6 +45,7 @@ class Arrival:
     records: list[Record] = field(default_factory=list)
     items: list[CatalogueItem] = field(default_factory=list)
     quarantined: list[Quarantined] = field(default_factory=list)
+    history: bool = False  # it makes profiles right and moves nobody
     unmapped: Counter[tuple[str, str]] = field(default_factory=Counter)  # (event, property or trait; its name) that no rule can see
 
     @property
@@ -68,12 +69,16 @@ class Arrivals:
         if former:
             for arrival in arrivals:
                 arrival.events = [_of(e, former.get(e.user_id, e.user_id)) for e in arrival.events]
-        places = [n for n, a in enumerate(arrivals) for _ in a.events]
-        fresh = self._inbox.add_all(tx, [(a.source, e) for a in arrivals for e in a.events])
-        new = Counter(places[index] for index in fresh)
+        new: Counter[int] = Counter()
+        for history in sorted({a.history for a in arrivals}):
+            found = [(n, a.source, e) for n, a in enumerate(arrivals) if a.history == history for e in a.events]
+            fresh = self._inbox.add_all(tx, [(source, e) for _, source, e in found], history=history)
+            new.update(found[index][0] for index in fresh)
         for n, arrival in enumerate(arrivals):
             for record in arrival.records:
-                new[n] += self._inbox.add_user_record(tx, arrival.source, record.id, owners.pop(0), record.payload, arrival.now)
+                new[n] += self._inbox.add_user_record(
+                    tx, arrival.source, record.id, owners.pop(0), record.payload, arrival.now, history=arrival.history
+                )
             new[n] += sum(self._item(tx, arrival, item) for item in arrival.items)
             self._inbox.quarantine(tx, arrival.quarantined, arrival.now)
         self._count(tx, arrivals)

@@ -168,6 +168,10 @@ class Flow:
             tx.execute(insert(daemons).values(id=daemon, started_at=now, seen_at=now))
         return int(tx.execute(select(func.count()).select_from(daemons)).scalar_one())
 
+    def living(self, tx: Connection, now: int) -> int:
+        """How many daemons have lately been heard of."""
+        return int(tx.execute(select(func.count()).select_from(daemons).where(daemons.c.seen_at >= now - GONE_AFTER)).scalar_one())
+
     def leave(self, tx: Connection, daemon: str) -> None:
         """A daemon stops."""
         tx.execute(delete(daemons).where(daemons.c.id == daemon))

@@ -41,7 +41,7 @@ _BUSY = select(inbox.c.user_id).where(inbox.c.user_id.in_(bindparam("ids", expan
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One thing to work on. `kind`: event, user, history (either of them, known already), forward (another user's event), enrol, settled."""
+    """One thing to work on. `kind`: event, user, history (one of these, known already), forward (another user's event), enrol, settled."""
 
     id: int
     user_id: str
@@ -140,7 +140,7 @@ class Inbox:
         note = {"user_id": user_id, "kind": kind, "payload": text, "received_at": at, "event_row": event_row}
         tx.execute(self._add_note, note)
 
-    def add_user_record(  # noqa: PLR0913 - what a record is
+    def add_user_record(
         self, tx: Connection, source: str, record_id: str, user_id: str, payload: Any, at: int, *, history: bool = False
     ) -> bool:
         """Keep a user record once per (source, id); False when it is known already."""
@@ -149,7 +149,7 @@ class Inbox:
             self.add_note(tx, user_id, "history" if history else "user", payload, at, lock=True)
         return row is not None
 
-    def _keep(  # noqa: PLR0913, PLR0917 - the columns
+    def _keep(  # noqa: PLR0913 - the columns
         self, tx: Connection, source: str, event_id: str, type_: str, user_id: str, time: int, received_at: int, data: str, *, history: bool
     ) -> int | None:
         values = {"source": source, "event_id": event_id, "type": type_, "user_id": user_id, "time": time,
@@ -235,8 +235,13 @@ class Inbox:
         )
         rows = tx.execute(
             select(events.c.event_id, events.c.type, events.c.user_id, events.c.time, events.c.received_at, events.c.data, events.c.source)
-            .where(events.c.user_id.in_(user_ids), events.c.time > after, events.c.type != "$user", ~events.c.history,
-                   events.c.id.not_in(pending))
+            .where(
+                events.c.user_id.in_(user_ids),
+                events.c.time > after,
+                events.c.type != "$user",
+                ~events.c.history,
+                events.c.id.not_in(pending),
+            )
             .order_by(events.c.time, events.c.event_id)
         )
         return [event_of(row, self._codec) for row in rows]

@@ -22,6 +22,7 @@ from runtime.store.inbox import Inbox
 from runtime.store.ledger import Ledger
 from runtime.store.merging import Merging
 from runtime.store.people import People
+from runtime.store.quarantine import Quarantine
 from runtime.store.receipts import Receipts
 from runtime.store.releases import Releases
 from runtime.store.reports import Reports
@@ -48,6 +49,7 @@ class SqlStore:
         self.imports = Imports(is_sqlite=is_sqlite)
         self.contacts = Contacts(is_sqlite=is_sqlite)
         self.receipts = Receipts(is_sqlite=is_sqlite)
+        self.quarantine = Quarantine(codec)
         self.releases = Releases(is_sqlite=is_sqlite)
         self.reports = Reports(codec)
 

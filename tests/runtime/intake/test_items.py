@@ -251,7 +251,10 @@ def test_a_user_record_is_projected_by_the_next_tick(shop):
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"user_id": ""}, "user_id: expected a text of 1 to 256 characters, or identities with one of unionid, openid, push_id, distinct_id"),
+        (
+            {"user_id": ""},
+            "user_id: expected a text of 1 to 256 characters, or identities with one of unionid, openid, push_id, distinct_id",
+        ),
         ({"traits": []}, "traits: expected an object"),
         ({"identities": "x"}, "identities: expected an object"),
         ({"consents": 1}, "consents: expected an object"),

@@ -1,0 +1,59 @@
+"""What every command shares: exit codes, options, how a project and its database are opened, how data is printed."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+from cyclopts import Parameter
+from rich.console import Console
+
+from runtime.app import App, build_app
+from runtime.newproject import packaged_project
+from runtime.settings import Project, load_project
+
+OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+Config = Annotated[Path, Parameter(name=["--config", "-c"], help="config.toml, or the folder it is in")]
+DatabasePath = Annotated[str | None, Parameter(name="--database", help="another database than config's: a path or a URL")]
+Json = Annotated[bool, Parameter(name="--json", negative=(), help="print data as JSON")]
+
+
+class Stop(Exception):
+    """A command ends with an exit code after it has said why."""
+
+    def __init__(self, code: int, text: str = "") -> None:
+        super().__init__(text)
+        self.code, self.text = code, text
+
+
+def print_json(value: Any) -> None:
+    """Data on stdout."""
+    options = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS  # names of columns are a subclass of str
+    sys.stdout.write(orjson.dumps(value, option=options, default=str).decode() + "\n")
+
+
+def project_of(config: Path, database: str | None = None) -> Project:
+    """The project of a config; with --database, and no config there, the packaged one."""
+    file = config / "config.toml" if config.is_dir() else config
+    if database is not None and not file.exists():
+        return packaged_project(Path.cwd())
+    return load_project(config)
+
+
+def url_of(database: str | None) -> str | None:
+    """The URL of --database, where it is given."""
+    if database is None or "://" in database:
+        return database
+    return f"sqlite:///{Path(database).absolute()}"
+
+
+def reading_app(config: Path, database: str | None) -> App:
+    """The project with its database, to read beside a daemon. Raises Stop when there is none yet."""
+    project = project_of(config, database)
+    url = url_of(database)
+    path = (url or project.database_url).removeprefix("sqlite:///")
+    if "://" not in path and not Path(path).exists():
+        raise Stop(FAILED, f"{path}: there is no database yet; `journeyd demo` or `journeyd run` makes one")
+    return build_app(project, "reading", url=url)

@@ -1,0 +1,131 @@
+"""`quarantine`: what was set aside is read again with today's audience and config; what is good by now is taken."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+from journeys.audience import Audience
+from runtime.app import App
+from runtime.intake.items import Parsed
+from runtime.intake.reading import Unreadable, parse_json
+from runtime.intake.sources import Source, sources_of
+from runtime.intake.vendors import READERS, again_of, posted_of, whose
+from runtime.store import SqlStore
+from runtime.store.inbox import Quarantined
+from runtime.store.quarantine import SetAside
+
+RECORD_PARTS = {"traits", "tags", "remove_tags", "identities", "consents", "zone"}
+
+
+@dataclass(frozen=True)
+class Today:
+    """What a kept body is read with. `received_at` is when the body came, `request_id` names it, `limit` is bytes after decompression."""
+
+    audience: Audience
+    now: int
+    sources: Sequence[Source]
+    limit: int = 1 << 20
+    received_at: int = 0
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """What became of a row: taken (`reason` is empty; `new` is False for what was known already), or left with its reason."""
+
+    id: int
+    outcome: Literal["taken", "left"]
+    reason: str = ""
+    new: bool = True
+
+
+def today_of(app: App, now: int) -> Today:
+    """Today's audience and config."""
+    return Today(app.engine.catalogue.audience, now, sources_of(app.project), app.project.settings.server.body_limit)
+
+
+def again(source: str, kind: str, body: str, today: Today) -> Parsed:
+    """Read a kept body as intake reads it today: what is good in it, and why the rest still cannot be taken."""
+    if kind not in ("event", "user", "request", *READERS):
+        return _refused(source, kind, body, today, f"a {kind} is kept for people to read; drop it when it is done with")
+    if source == "engine":
+        return _refused(source, kind, body, today, "it was taken and could not be worked on; correct it and post it again under a new id")
+    value = parse_json(body.encode())
+    if isinstance(value, Unreadable):
+        return _refused(source, kind, body, today, value.detail)
+    if kind == "request":
+        return _request(value, source, body, today)
+    found = next((s for s in today.sources if s.name == source), None)
+    if found is None:
+        reason = f"source {source} does not stand in config any more ([intake.sources.{source}])"
+        return _refused(source, kind, body, today, reason)
+    if kind in READERS:  # read as of its receipt: a sender's clock is corrected by it
+        return again_of(found, found.reader(today.audience, today.received_at, today.request_id), kind, value)
+    reader = found.reader(today.audience, today.now, today.request_id)
+    if kind == "user" or (isinstance(value, dict) and "type" not in value and not RECORD_PARTS.isdisjoint(value)):
+        return reader.records(value)
+    if isinstance(value, dict) and value.get("time") is None:
+        value = {**value, "time": today.received_at}  # it happened when it came, not when it is read again
+    return reader.events(value)
+
+
+def _request(value: Any, source: str, body: str, today: Today) -> Parsed:
+    """A whole request in which nothing could be told apart, or whose source was not known."""
+    posted = posted_of(value)
+    if posted is None:
+        return _refused(source, "request", body, today, "only its beginning was kept; have it sent again")
+    found = whose(today.sources, posted, today.limit)
+    if found is None:
+        return _refused(source, "request", body, today, f"no source of config has this project or write key ({posted.path})")
+    read = READERS[found.kind](found, found.reader(today.audience, today.received_at, today.request_id), posted, today.limit)
+    return _refused(source, "request", body, today, read.detail) if isinstance(read, Unreadable) else read
+
+
+def _refused(source: str, kind: str, body: str, today: Today, reason: str) -> Parsed:
+    return Parsed(source, today.now, quarantined=[Quarantined(source, reason, body, "", kind)])
+
+
+def retry_asked(app: App, request: Mapping[str, Any]) -> dict[str, Any]:
+    """A command's request to read rows again, done by whoever holds the database."""
+    return {"retried": [asdict(found) for found in retry(app.store, request["ids"], today_of(app, app.clock.now()))]}
+
+
+def drop_asked(app: App, request: Mapping[str, Any]) -> dict[str, Any]:
+    """A command's request to delete rows, done by whoever holds the database."""
+    return {"dropped": app.store.database.write(lambda tx: app.store.quarantine.drop(tx, request["ids"]))}
+
+
+def retry(store: SqlStore, ids: Sequence[int], today: Today) -> list[Retried]:
+    """Read these rows again. What is good is kept and its row deleted in one transaction; the rest stays with its new reason."""
+    with store.database.reading() as tx:
+        rows = store.quarantine.rows(tx, ids)
+    return [found for row in rows if (found := store.database.write(lambda tx, row=row: _retry(store, tx, row, today))) is not None]  # type: ignore[misc]
+
+
+def _retry(store: SqlStore, tx: Any, row: SetAside, today: Today) -> Retried | None:
+    """None for a row that somebody else has just taken or dropped."""
+    if row.kind in ("enrolment", "recheck"):
+        return _give_back(store, tx, row, today.now)
+    parsed = again(row.source, row.kind, row.body, replace(today, received_at=row.received_at, request_id=f"quarantine:{row.id}"))
+    if parsed.quarantined and not (row.kind == "request" and parsed.given):
+        return _left(store, tx, row, parsed.quarantined[0].reason)
+    if not store.quarantine.drop(tx, [row.id]):
+        return None
+    (new,) = store.arrivals.take(tx, [parsed])  # of a request, what is still not good is set aside by itself
+    return Retried(row.id, "taken", new=new > 0)
+
+
+def _give_back(store: SqlStore, tx: Any, row: SetAside, now: int) -> Retried | None:
+    """An enrolment has its timer again, due at once; a user is looked at again."""
+    if row.kind == "enrolment":
+        back = store.people.give_back(tx, row.body.split(":")[0], now)
+    else:
+        back = store.people.recheck(tx, row.user_id, now)
+    if not back:
+        return _left(store, tx, row, "the enrolment has ended or is gone; drop this row")
+    return Retried(row.id, "taken") if store.quarantine.drop(tx, [row.id]) else None
+
+
+def _left(store: SqlStore, tx: Any, row: SetAside, reason: str) -> Retried:
+    store.quarantine.explain(tx, row.id, reason)
+    return Retried(row.id, "left", reason)

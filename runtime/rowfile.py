@@ -1,0 +1,155 @@
+"""Rows of CSV and JSONL files: plain or .gz, in UTF-8 or as Excel in China saves them. A bad row says why and costs only itself."""
+
+import codecs
+import csv
+import gzip
+import hashlib
+import io
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from runtime.intake.reading import Unreadable, parse_json
+
+BLOCK = 1 << 20
+LONGEST_LINE = 1 << 18  # bytes of a line of JSON
+HEAD = 1 << 16  # bytes that a file is known by, with its size and time
+KINDS = (".csv", ".jsonl", ".ndjson")
+csv.field_size_limit(BLOCK)
+
+
+class Row(NamedTuple):
+    """A row: its line (the last one of several), its values, and what is wrong with it (then `value` is what could be read)."""
+
+    line: int
+    value: dict[str, Any]
+    problem: str = ""
+
+
+class RowFile:
+    """A file of rows. `encoding`: utf-8 or gb18030, found by looking, unless it is given."""
+
+    def __init__(self, path: Path, encoding: str | None = None) -> None:
+        self.path = path
+        self.name = path.name.removesuffix(".gz")
+        self.kind = Path(self.name).suffix.lower()
+        self.is_csv = self.kind == ".csv"
+        self.encoding = encoding or _encoding_of(path)
+        self.size = path.stat().st_size
+        self._raw: IO[bytes] | None = None
+
+    @property
+    def read_so_far(self) -> int:
+        """Bytes of the file (compressed, where it is) that are behind the present row."""
+        return self._raw.tell() if self._raw is not None and not self._raw.closed else 0
+
+    def mark(self) -> str:
+        """What this file is known by: size, time of its last change, hash of its head."""
+        state = self.path.stat()
+        with self.path.open("rb") as file:
+            head = hashlib.blake2b(file.read(HEAD), digest_size=16).hexdigest()
+        return f"{state.st_size}:{state.st_mtime_ns}:{head}"
+
+    def columns(self) -> list[str] | None:
+        """The names in the first line of a CSV; None for JSONL."""
+        if not self.is_csv:
+            return None
+        with _opened(self.path) as file, _text(file, self.encoding) as text:
+            return _names(csv.DictReader(_without_nul(text)))
+
+    def __iter__(self) -> Iterator[Row]:
+        line = 0
+        try:
+            with self.path.open("rb") as raw, _opened(self.path, raw) as file:
+                self._raw = raw
+                for row in self._csv_rows(file) if self.is_csv else self._json_rows(file):
+                    line = row.line
+                    yield row
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            yield Row(line + 1, {}, f"the compressed file is damaged from here on ({error})")
+
+    def _json_rows(self, file: IO[bytes]) -> Iterator[Row]:
+        number = 0
+        while raw := file.readline(LONGEST_LINE):
+            number += 1
+            if len(raw) == LONGEST_LINE and not raw.endswith(b"\n"):
+                while (rest := file.readline(LONGEST_LINE)) and not rest.endswith(b"\n"):
+                    pass
+                yield Row(number, {}, f"longer than {LONGEST_LINE} bytes")
+                continue
+            if not self.encoding.startswith("utf-8"):
+                raw = raw.decode(self.encoding, "replace").encode()
+            raw = raw.removeprefix(codecs.BOM_UTF8)
+            if not raw.strip():
+                continue
+            value = parse_json(raw)
+            if isinstance(value, Unreadable):
+                yield Row(number, {}, value.detail.removeprefix("the body is "))
+            elif isinstance(value, dict):
+                yield Row(number, value)
+            else:
+                yield Row(number, {}, "expected one JSON object per line")
+
+    def _csv_rows(self, file: IO[bytes]) -> Iterator[Row]:
+        with _text(file, self.encoding) as text:
+            reader = csv.DictReader(_without_nul(text))
+            names = _names(reader)
+            while True:
+                try:
+                    row = next(reader)
+                except StopIteration:
+                    return
+                except csv.Error as error:
+                    yield Row(reader.line_num, {}, f"not CSV: {error}")
+                    continue
+                more = row.pop(None, None)
+                if more is not None:
+                    yield Row(reader.line_num, row, f"more values than the {len(names)} columns of the first line")
+                elif any(value not in (None, "") for value in row.values()):
+                    yield Row(reader.line_num, row)
+
+
+def _names(reader: "csv.DictReader[str]") -> list[str]:
+    """The columns, without the blanks that spreadsheets leave around names."""
+    names = [name.strip() for name in reader.fieldnames or ()]
+    reader.fieldnames = names
+    return names
+
+
+def _opened(path: Path, raw: IO[bytes] | None = None) -> IO[bytes]:
+    raw = raw or path.open("rb")
+    return gzip.GzipFile(fileobj=raw) if path.suffix.lower() == ".gz" else raw  # type: ignore[return-value]
+
+
+def _text(file: IO[bytes], encoding: str) -> io.TextIOWrapper:
+    return io.TextIOWrapper(file, encoding, errors="replace", newline="")
+
+
+def _encoding_of(path: Path) -> str:
+    """UTF-8 if the first part that is not ASCII can be read as UTF-8, else GB18030 (which has GBK and GB2312 in it)."""
+    try:
+        with _opened(path) as file:
+            first = True
+            while block := file.read(BLOCK):
+                if first and block.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                    return "utf-16"
+                first = False
+                if not block.isascii():
+                    return next((name for name in ("utf-8", "gb18030") if _decodes(block, name)), "utf-8").replace("utf-8", "utf-8-sig")
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        pass  # told where the rows are read
+    return "utf-8-sig"
+
+
+def _decodes(block: bytes, encoding: str) -> bool:
+    try:
+        codecs.getincrementaldecoder(encoding)("strict").decode(block)  # a letter that is cut at the end is no error
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _without_nul(file: io.TextIOWrapper) -> Iterator[str]:
+    for line in file:
+        yield line.replace("\x00", "�") if "\x00" in line else line
