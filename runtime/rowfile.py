@@ -118,8 +118,10 @@ def _names(reader: "csv.DictReader[str]") -> list[str]:
 
 
 def _opened(path: Path, raw: IO[bytes] | None = None) -> IO[bytes]:
-    raw = raw or path.open("rb")
-    return gzip.GzipFile(fileobj=raw) if path.suffix.lower() == ".gz" else raw  # type: ignore[return-value]
+    """The bytes of a file, decompressed; of a file that is open already, where `raw` is given."""
+    if path.suffix.lower() == ".gz":
+        return gzip.GzipFile(path if raw is None else None, "rb", fileobj=raw)  # type: ignore[return-value]
+    return raw or path.open("rb")
 
 
 def _text(file: IO[bytes], encoding: str) -> io.TextIOWrapper:

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from runtime.eventfile import BadRows, read_events, read_users
+from runtime.eventfile import BadRows, Shape, event_item, read_events, read_users, undated, user_item
+from runtime.rowfile import RowFile
 from tests.town import HOUR, NOON, ZONE, audience
 
 HEAD = "id,type,user_id,time,amount,item\n"
@@ -110,3 +111,94 @@ def test_the_order_of_the_file_is_kept(read):
     found, _, _ = read("a.csv", HEAD + "".join(f"e{n},order_paid,u1,{(NOON - n * HOUR) // 1000},1,x\n" for n in range(3)))
 
     assert [e.id for e in found] == ["e0", "e1", "e2"]
+
+
+# --- columns by other names, dates as Excel writes them, records in columns
+
+
+def events_of(tmp_path, name, text, **names):
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    file = RowFile(path)
+    return [event_item(row, Shape(names, "order_paid"), audience(), is_csv=file.is_csv) for row in file]
+
+
+def users_of(tmp_path, name, text, **names):
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    file = RowFile(path)
+    return [user_item(row, Shape({key.replace("__", "."): value for key, value in names.items()}), ZONE, is_csv=file.is_csv) for row in file]
+
+
+def test_columns_of_events_are_taken_by_the_names_that_are_given(tmp_path):
+    names = {"订单号": "order_id", "用户": "user_id", "下单时间": "time"}
+
+    from_csv = events_of(tmp_path, "a.csv", "订单号,用户,下单时间,amount\nA1,u1,2026-12-01 12:00,9\n", **names)
+    from_jsonl = events_of(tmp_path, "a.jsonl", '{"订单号": "A1", "用户": "u1", "下单时间": "2026-12-01 12:00", "amount": "9"}', **names)
+
+    expected = {"id": None, "type": "order_paid", "user_id": "u1", "time": "2026-12-01T12:00:00", "data": {"order_id": "A1", "amount": "9"}}
+    assert from_csv == from_jsonl
+    assert {**from_csv[0], "time": "2026-12-01T12:00:00"} == expected
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("2026/1/5 9:03", "2026-01-05T09:03:00"), ("2026/01/05", "2026-01-05T00:00:00"), ("2026年1月5日 9:03:07", "2026-01-05T09:03:07"),
+        ("2026-1-5", "2026-01-05T00:00:00"), ("1780000000", 1780000000), ("1780000000000", 1780000000000),
+        ("2026-12-01T12:00:00+08:00", "2026-12-01T12:00:00+08:00"), ("1/5/2026", "1/5/2026"), ("soon", "soon"),
+    ],
+)  # fmt: skip
+def test_dates_as_people_write_them(tmp_path, written, expected):
+    [item] = events_of(tmp_path, "a.csv", f"user_id,time\nu1,{written}\n")
+
+    assert item["time"] == expected
+
+
+def test_a_declared_time_among_the_fields_may_be_written_so_too(tmp_path):
+    [item] = events_of(tmp_path, "a.csv", "type,user_id,time,cutoff_at,group_id\ngroup_opened,u1,2026-12-01,2026/12/2 9:00,2026/12/2\n")
+
+    assert item["data"] == {"cutoff_at": "2026-12-02T09:00:00", "group_id": "2026/12/2"}
+
+
+def test_columns_of_users_are_parts_of_the_record(tmp_path):
+    head = "user_id,zone,tags,手机号,会员等级,identities.openid,consents.sms.marketing,consents.sms.marketing.at,consents.sms.marketing.wording,consents.wechat.service,city\n"
+    text = head + "u1,Asia/Shanghai,vip|老客,13900000001,gold,o1,是,2026/3/1,注册时勾选,false,上海\nu2,,,,,,,2026/3/1,,,\n"
+
+    whole, almost_empty = users_of(tmp_path, "u.csv", text, 手机号="identities.phone", 会员等级="traits.level")
+
+    assert whole == {
+        "user_id": "u1", "zone": "Asia/Shanghai", "tags": ["vip", "老客"], "identities": {"phone": "13900000001", "openid": "o1"},
+        "traits": {"level": "gold", "city": "上海"},
+        "consents": {"sms": {"marketing": {"granted": True, "at": "2026-03-01T00:00:00", "wording": "注册时勾选"}}, "wechat": {"service": {"granted": False}}},
+    }  # fmt: skip
+    assert almost_empty == {"user_id": "u2", "consents": {"sms": {}}}
+
+
+def test_flat_records_of_json_are_read_like_columns_and_nested_ones_stand_as_they_are(tmp_path):
+    flat = '{"user_id": "u1", "identities.phone": "139", "city": "上海"}'
+    nested = '{"user_id": "u1", "id": "r1", "traits": {"city": "上海"}, "consents": {"sms": {"marketing": true}}}'
+
+    found = users_of(tmp_path, "u.jsonl", flat + "\n" + nested)
+
+    assert found == [{"user_id": "u1", "identities": {"phone": "139"}, "traits": {"city": "上海"}}, json.loads(nested)]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "problem"),
+    [
+        ("consents.sms.marketing", "maybe", "consents.sms.marketing: expected true or false, found maybe"),
+        ("consents.sms.marketing,consents.sms.marketing.at", "true,soon", "consents.sms.marketing.at: expected a time, found soon"),
+    ],
+)
+def test_a_consent_that_cannot_be_read_is_none(tmp_path, column, value, problem):
+    assert users_of(tmp_path, "u.csv", f"user_id,{column}\nu1,{value}\n") == [problem]
+
+
+def test_in_a_history_an_undated_yes_is_the_oldest_answer_and_nothing_else_changes():
+    dated = {"granted": True, "at": "2026-03-01"}
+    item = {"user_id": "u1", "consents": {"sms": {"marketing": True, "service": False}, "push": {"marketing": dated, "service": {"granted": True, "wording": "w"}}}}
+
+    assert undated(item)["consents"] == {
+        "sms": {"marketing": {"granted": True, "at": 0}, "service": False}, "push": {"marketing": dated, "service": {"granted": True, "wording": "w", "at": 0}},
+    }  # fmt: skip

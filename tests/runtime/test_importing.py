@@ -1,0 +1,325 @@
+"""Importing a file: in chunks, each with its place; interrupted anywhere, repeated, reordered, grown, it comes to the same."""
+
+import gzip
+import json
+from collections import Counter
+
+import pytest
+from sqlalchemy import select
+
+from runtime.clock import VirtualClock
+from runtime.eventfile import Shape
+from runtime.importing import Asked, CannotImport, Chunk, DryRun, FileImport, WrongMapping, keep
+from runtime.store.tables import events as events_table
+from runtime.store.tables import inbox
+from tests.town import NOON, ZONE, audience
+
+ORDERS = Asked("events", shape=Shape({"用户": "user_id", "时间": "time"}, "order_paid"))
+HEAD = "订单号,用户,时间,amount\n"
+
+
+def order(n, user=None, amount=9):
+    return f"A{n},u{n % 7 if user is None else user},2026-11-{n % 28 + 1:02} 10:00,{amount}\n"
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+class Into:
+    """The way into a store; dies before or after the n-th chunk with rows."""
+
+    def __init__(self, store, now=NOON, *, dies_before=0, dies_after=0):
+        self.store, self.now, self.dies_before, self.dies_after = store, now, dies_before, dies_after
+        self.sizes = []
+
+    def position(self, key):
+        with self.store.database.reading() as tx:
+            return self.store.imports.position(tx, key)
+
+    def take(self, chunk):
+        chunk = Chunk.from_json(json.loads(json.dumps(chunk.as_json())))  # as it goes over the socket
+        if chunk.rows:
+            self.sizes.append(chunk.rows)
+        if chunk.rows and len(self.sizes) == self.dies_before:
+            raise Killed
+        taken = keep(self.store, chunk, self.now)
+        if chunk.rows and len(self.sizes) == self.dies_after:
+            raise Killed
+        return taken
+
+
+def begun(path, asked=ORDERS):
+    shown = []
+    return FileImport(path, asked, audience(), ZONE, VirtualClock(NOON), shown.append), shown
+
+
+def taken(store, path, asked=ORDERS, **keys):
+    """Import a file as one command does; returns its counts, and what was shown."""
+    file, shown = begun(path, asked)
+    into = Into(store, **keys)
+    file.begin(into)
+    file.run(into, lambda *_: None)
+    file.finish(into)
+    at = file.position
+    return (at.rows, at.accepted, at.duplicates, at.rejected), shown, file, into
+
+
+def kept(store):
+    with store.database.reading() as tx:
+        rows = tx.execute(select(events_table.c.source, events_table.c.user_id, events_table.c.type, events_table.c.data, events_table.c.history))
+        return Counter((*row[:3], row[3], bool(row[4])) for row in rows)
+
+
+def kinds(store):
+    with store.database.reading() as tx:
+        return Counter(tx.execute(select(inbox.c.kind)).scalars())
+
+
+@pytest.fixture
+def write(tmp_path):
+    def written(text, name="orders.csv"):
+        path = tmp_path / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return written
+
+
+def test_rows_come_in_as_history_in_chunks(store, write):
+    path = write(HEAD + "".join(order(n) for n in range(2500)))
+
+    counts, shown, _, into = taken(store, path)
+
+    assert (counts, into.sizes, shown) == ((2500, 2500, 0, 0), [1000, 1000, 500], [])
+    assert kinds(store) == {"history": 2500}
+    assert {key[0] for key in kept(store)} == {"import"}
+
+
+def test_live_rows_are_events_like_any_other(sqlite_store, write):
+    taken(sqlite_store, write(HEAD + order(1)), Asked("events", "shop", ORDERS.shape, live=True))
+
+    assert kinds(sqlite_store) == {"event": 1}
+    assert [key[0] for key in kept(sqlite_store)] == ["shop"]
+
+
+@pytest.mark.parametrize("death", [{"dies_before": 1}, {"dies_before": 3}, {"dies_after": 1}, {"dies_after": 2}, {"dies_after": 4}])
+def test_after_a_death_the_same_command_goes_on_where_it_was(store, write, death):
+    rows = [order(n) if n % 500 else "A,,2026-11-01,1\n" for n in range(1, 3501)]
+    path = write(HEAD + "".join(rows))
+    whole = write(HEAD + "".join(rows), "whole.csv")
+
+    with pytest.raises(Killed):
+        taken(store, path, **death)
+    counts, _, file, into = taken(store, path)
+
+    done = death.get("dies_after", death.get("dies_before", 1) - 1)
+    assert file.resumed_at == min(1000 * done, 3500)
+    assert sum(into.sizes) == 3500 - file.resumed_at
+    assert counts == (3500, 3493, 0, 7)
+    lines = [json.loads(line)["line"] for line in file.rejected_path.read_text(encoding="utf-8").splitlines()]
+    assert lines == [500 * n + 1 for n in range(1, 8)]
+    assert taken(store, whole)[0] == (3500, 0, 3493, 7)
+
+
+def test_a_chunk_whose_answer_was_lost_is_given_again_and_changes_nothing(store, write):
+    file, _ = begun(write(HEAD + "".join(order(n) for n in range(10))))
+    into = Into(store)
+    given = []
+
+    class Twice:
+        position = into.position
+
+        def take(self, chunk):
+            given.append(into.take(chunk))
+            return into.take(chunk)
+
+    file.begin(Twice())
+    file.run(Twice(), lambda *_: None)
+    file.finish(Twice())
+
+    assert (file.position.rows, file.position.accepted, file.position.duplicates) == (10, 10, 0)
+    assert kinds(store) == {"history": 10}
+
+
+def test_the_same_file_twice_changes_nothing(store, write):
+    path = write(HEAD + order(1) + order(1) + order(2))
+
+    first, second = taken(store, path)[0], taken(store, path)[0]
+
+    assert (first, second) == ((3, 3, 0, 0), (3, 0, 3, 0))
+    assert kinds(store) == {"history": 3}
+
+
+def test_a_file_that_was_reordered_and_has_grown_brings_only_what_is_new(store, write):
+    taken(store, write(HEAD + order(1) + order(1) + order(2)))
+
+    columns = "amount,时间,用户,订单号\n"
+    rows = [",".join(reversed(order(n).strip().split(","))) + "\n" for n in (3, 1, 2, 1, 1)]
+    counts, *_ = taken(store, write(columns + "".join(rows), "later.csv"))
+
+    assert counts == (5, 2, 3, 0)
+
+
+def test_rows_with_an_id_are_known_by_it(sqlite_store, write):
+    head = "id,type,user_id,time,amount\n"
+
+    first = taken(sqlite_store, write(head + "e1,order_paid,u1,2026-11-01,1\n"), Asked("events"))[0]
+    second = taken(sqlite_store, write(head + "e1,order_paid,u1,2026-11-02,2\n", "again.csv"), Asked("events"))[0]
+    other = taken(sqlite_store, write(head + "e1,order_paid,u1,2026-11-02,2\n", "again.csv"), Asked("events", "crm"))[0]
+
+    assert (first, second, other) == ((1, 1, 0, 0), (1, 0, 1, 0), (1, 1, 0, 0))
+
+
+def test_another_file_of_the_same_name_is_not_taken_for_the_interrupted_one(sqlite_store, write):
+    with pytest.raises(Killed):
+        taken(sqlite_store, write(HEAD + "".join(order(n) for n in range(2000))), dies_after=1)
+
+    counts, _, file, _ = taken(sqlite_store, write(HEAD + "".join(order(n) for n in range(5000, 7000))))
+
+    assert (counts, file.resumed_at) == ((2000, 2000, 0, 0), 0)
+
+
+def test_a_gb18030_file_of_excel_is_taken(sqlite_store, write):
+    text = "订单号,用户,时间,item\r\nA1,u1,2026/11/1 9:03,车厘子\r\n"
+
+    counts, *_ = taken(sqlite_store, write(gzip.compress(text.encode("gb18030")), "订单.csv.gz"))
+
+    assert counts == (1, 1, 0, 0)
+    assert [key[3] for key in kept(sqlite_store)] == ['{"订单号":"A1","item":"车厘子"}']
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ("A1,,2026-11-01,1", "user_id: expected a text of 1 to 256 characters"),
+        ("A1,u1,,1", "time: expected a time, found none"),
+        ("A1,u1,soon,1", "time: expected ISO 8601 or epoch seconds between 1970 and 2100, found soon"),
+        ("A1,u1,2027-11-01,1", "time: 2027-11-01T00:00:00 is more than a day ahead of its receipt"),
+        ("A1,u1,2026-11-01,1,2", "more values than the 4 columns of the first line"),
+    ],
+)
+def test_a_bad_row_costs_itself_and_is_written_down(sqlite_store, write, row, reason):
+    path = write(HEAD + row + "\n" + order(2))
+
+    counts, shown, file, _ = taken(sqlite_store, path)
+
+    assert (counts, shown) == ((2, 1, 0, 1), [f"orders.csv:2: {reason}"])
+    [line] = [json.loads(text) for text in file.rejected_path.read_text(encoding="utf-8").splitlines()]
+    assert (line["line"], line["reason"], line["row"]["订单号"]) == (2, reason, "A1")
+
+
+def test_types_of_the_system_itself_cannot_be_imported(sqlite_store, write):
+    asked = Asked("events", shape=Shape(ORDERS.shape.names, "segment_entered"))
+
+    counts, shown, *_ = taken(sqlite_store, write(HEAD + order(1)), asked)
+
+    assert (counts, shown) == ((1, 0, 0, 1), ["orders.csv:2: type segment_entered is the system's own"])
+
+
+def test_a_second_run_without_bad_rows_leaves_no_old_list_of_them(sqlite_store, write):
+    bad = write(HEAD + "A1,,2026-11-01,1\n")
+    _, _, file, _ = taken(sqlite_store, bad)
+    assert file.rejected_path.exists()
+
+    write(HEAD + order(1))
+    taken(sqlite_store, bad)
+
+    assert not file.rejected_path.exists()
+
+
+def test_what_no_rule_will_see_is_remarked_once(sqlite_store, write):
+    text = HEAD + order(1, amount="many") + order(2, amount="many")
+
+    _, shown, *_ = taken(sqlite_store, write(text))
+    _, undeclared, *_ = taken(sqlite_store, write(HEAD + order(1) + order(2), "b.csv"), Asked("events", shape=Shape(ORDERS.shape.names, "order_payed")))
+
+    assert shown == ["orders.csv:2: order_paid.amount is no number: 'many' counts as missing"]
+    assert undeclared == ["b.csv:2: event order_payed is not declared in audience.yaml: it is kept, and no rule sees it; did you mean order_paid?"]
+
+
+def test_user_records_come_in_in_their_order_and_the_same_file_changes_nothing(store, write):
+    path = write("user_id,city\nu1,上海\nu1,北京\nu1,上海\n,x\n", "users.csv")
+
+    first, second = taken(store, path, Asked("users", "crm"))[0], taken(store, path, Asked("users", "crm"))[0]
+
+    assert (first, second) == ((4, 3, 0, 1), (4, 0, 3, 1))
+    with store.database.batch() as batch:
+        notes = store.inbox.waiting(batch.connection, 10)
+    assert [(n.kind, n.payload["traits"]["city"], n.payload["source"]) for n in notes] == [
+        ("history", "上海", "crm"), ("history", "北京", "crm"), ("history", "上海", "crm"),
+    ]  # fmt: skip
+
+
+def test_a_later_export_with_an_old_row_is_news_of_the_user(sqlite_store, write):
+    head = "user_id,city\n"
+    path = write(head + "u1,上海\n", "users.csv")
+    counts = [taken(sqlite_store, path, Asked("users"))[0]]
+    for text in ("u1,北京\n", "u1,上海\nu2,上海\n"):
+        path = write(head + text, "users.csv")
+        counts.append(taken(sqlite_store, path, Asked("users"))[0])
+
+    assert counts == [(1, 1, 0, 0), (1, 1, 0, 0), (2, 2, 0, 0)]
+
+
+def test_a_large_row_goes_alone_and_one_that_is_too_large_is_rejected(sqlite_store, write):
+    rows = [json.dumps({"id": f"e{n}", "type": "app_opened", "user_id": "u1", "time": "2026-11-01", "data": {"x": "y" * size}}) for n, size in enumerate([200_000] * 4 + [262_100])]
+
+    counts, _, _, into = taken(sqlite_store, write("\n".join(rows), "a.jsonl"), Asked("events"))
+
+    assert (counts, into.sizes) == ((5, 4, 0, 1), [3, 2])
+
+
+def test_a_dry_run_reads_everything_and_writes_nothing(sqlite_store, write):
+    path = write(HEAD + order(1) + "A,,x,1\n")
+    file, shown = begun(path)
+    nowhere = DryRun()
+
+    file.begin(nowhere)
+    file.run(nowhere, lambda *_: None, dry=True)
+    file.finish(nowhere)
+
+    assert (file.position.rows, file.position.accepted, file.position.rejected, len(shown)) == (2, 1, 1, 1)
+    assert not file.rejected_path.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "asked", "error", "said"),
+    [
+        ("none.csv", None, ORDERS, CannotImport, "no such file"),
+        ("a.xlsx", "PK", ORDERS, CannotImport, "expected .csv, .jsonl, .ndjson (or .gz of these)"),
+        ("a.csv.gz", "no gzip", ORDERS, CannotImport, "a.csv.gz: "),
+        ("a.csv", "订单号,user_id,time\n", ORDERS, WrongMapping, "a.csv: --map 用户=user_id: there is no such column; its columns are 订单号, user_id, time"),
+        ("a.csv", "用户,时间\n", Asked("events", shape=Shape({"用户": "user_id", "时间": "time"})), WrongMapping, "a.csv: there is no column type; its columns are 用户, 时间; say which one it is with --map COLUMN=type or --type TYPE"),
+        ("a.csv", "用户\n", Asked("users"), WrongMapping, "there is no column user_id"),
+    ],
+)  # fmt: skip
+def test_a_file_that_cannot_be_imported_says_why(write, tmp_path, name, text, asked, error, said):
+    path = tmp_path / name if text is None else write(text, name)
+
+    with pytest.raises(error) as told:
+        begun(path, asked)
+
+    assert said in str(told.value)
+
+
+def test_between_two_files_of_one_command_nobody_is_looked_at(sqlite_store, write):
+    paths = [write(HEAD + order(n), f"{n}.csv") for n in (1, 2)]
+    first, second = (begun(path)[0] for path in paths)
+    into = Into(sqlite_store)
+
+    def holds():
+        with sqlite_store.database.reading() as tx:
+            return sqlite_store.imports.holds_until(tx, NOON) is not None
+
+    held = []
+    first.begin(into)
+    first.run(into, lambda *_: None)
+    second.begin(into)
+    first.finish(into)
+    held.append(holds())
+    second.run(into, lambda *_: None)
+    second.finish(into)
+    held.append(holds())
+
+    assert held == [True, False]

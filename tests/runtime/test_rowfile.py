@@ -1,0 +1,96 @@
+"""Rows of files as they come: compressed, in the encodings of Excel, cut short, too long."""
+
+import gzip
+
+import pytest
+
+from runtime.rowfile import LONGEST_LINE, RowFile
+
+HEAD = "订单号,商品\n"
+
+
+@pytest.fixture
+def rows(tmp_path):
+    def read(name, raw, encoding=None):
+        path = tmp_path / name
+        path.write_bytes(raw)
+        file = RowFile(path, encoding)
+        return file, [(row.line, row.value, row.problem) for row in file]
+
+    return read
+
+
+@pytest.mark.parametrize(
+    ("raw", "encoding"),
+    [
+        ((HEAD + "A1,车厘子\n").encode("gb18030"), "gb18030"),
+        ((HEAD + "A1,车厘子\n").encode("utf-8"), "utf-8-sig"),
+        ((HEAD + "A1,车厘子\n").encode("utf-8-sig"), "utf-8-sig"),
+        ((HEAD + "A1,车厘子\n").encode("utf-16"), "utf-16"),
+    ],
+)
+def test_the_encoding_is_found_out(rows, raw, encoding):
+    file, found = rows("a.csv", raw)
+
+    assert (file.encoding, found) == (encoding, [(2, {"订单号": "A1", "商品": "车厘子"}, "")])
+
+
+def test_gb18030_is_found_out_after_a_long_stretch_of_ascii(rows):
+    raw = b"id,item\n" + b"".join(b"%d,x\n" % n for n in range(300_000)) + "9,车厘子\n".encode("gb18030")
+
+    file, found = rows("a.csv", raw)
+
+    assert file.encoding == "gb18030"
+    assert found[-1][1] == {"id": "9", "item": "车厘子"}
+
+
+def test_a_given_encoding_counts(rows):
+    _, found = rows("a.csv", "a\n车\n".encode("utf-16-le"), "utf-16-le")
+
+    assert found == [(2, {"a": "车"}, "")]
+
+
+def test_lines_of_json_may_be_gb18030_too(rows):
+    _, found = rows("a.jsonl", '{"item": "车厘子"}\n'.encode("gb18030"))
+
+    assert found == [(1, {"item": "车厘子"}, "")]
+
+
+def test_compressed_files_are_read_as_they_are(rows):
+    _, from_csv = rows("a.csv.gz", gzip.compress((HEAD + "A1,车厘子\n").encode("gb18030")))
+    _, from_json = rows("a.jsonl.gz", gzip.compress(b'{"a": 1}\n\n{"a": 2}\n'))
+
+    assert from_csv == [(2, {"订单号": "A1", "商品": "车厘子"}, "")]
+    assert [(line, value) for line, value, _ in from_json] == [(1, {"a": 1}), (3, {"a": 2})]
+
+
+def test_of_a_file_that_is_cut_short_what_came_is_read_and_the_end_is_told(rows):
+    whole = gzip.compress(b"".join(b'{"n": %d}\n' % n for n in range(50_000)))
+
+    _, found = rows("a.jsonl.gz", whole[: len(whole) // 2])
+
+    good = [value["n"] for _, value, problem in found if not problem]
+    assert good == list(range(len(good)))
+    assert len(good) > 10_000
+    assert found[-1][2].startswith("the compressed file is damaged from here on")
+
+
+def test_a_line_that_is_too_long_costs_only_itself(rows):
+    _, found = rows("a.jsonl", b'{"a": "' + b"x" * 3 * LONGEST_LINE + b'"}\n{"a": 1}\n')
+
+    assert found == [(1, {}, f"longer than {LONGEST_LINE} bytes"), (2, {"a": 1}, "")]
+
+
+def test_blanks_around_the_names_of_columns_are_gone(rows):
+    file, found = rows("a.csv", b"a , b\n1,2\n")
+
+    assert (file.columns(), found) == (["a", "b"], [(2, {"a": "1", "b": "2"}, "")])
+
+
+def test_the_same_file_has_the_same_mark_and_another_has_another(rows, tmp_path):
+    file, _ = rows("a.csv", b"a\n1\n")
+    before = file.mark()
+    other, _ = rows("b.csv", b"a\n2\n")
+
+    assert RowFile(tmp_path / "a.csv").mark() == before
+    assert other.mark() != before
