@@ -24,12 +24,13 @@ _requests = count(1)
 def journeyd(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a command in a folder to its end."""
     return subprocess.run(
-        [*JOURNEYD, *arguments], cwd=folder, env=_environment(environment), capture_output=True, text=True, timeout=PATIENCE, check=False
+        [*JOURNEYD, *arguments], cwd=folder, env=surroundings(environment), capture_output=True, text=True, timeout=PATIENCE, check=False
     )
 
 
-def _environment(more: Mapping[str, str]) -> dict[str, str]:
-    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+def surroundings(more: Mapping[str, str]) -> dict[str, str]:
+    """What a process of ours gets of this one's environment: a clone's tests run the clone's code."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ}
     return {**kept, "LANG": "C.UTF-8", "COLUMNS": "160", **more}
 
 
@@ -52,7 +53,7 @@ class Daemon:
         self.errors = folder / f"stderr-{next(_requests)}.log"
         with self.errors.open("wb") as file:
             self.process = subprocess.Popen(
-                [*JOURNEYD, "run", "--log-json"], cwd=folder, env=_environment({"JOURNEYD_SERVER__PORT": "0", **environment}), stderr=file
+                [*JOURNEYD, "run", "--log-json"], cwd=folder, env=surroundings({"JOURNEYD_SERVER__PORT": "0", **environment}), stderr=file
             )
         self.port = until(self._started, "the daemon's start")["port"]
         self.address = f"http://127.0.0.1:{self.port}"

@@ -1,0 +1,184 @@
+"""What was set aside is read again with today's audience and config: good by now, it is taken; else it stays and says why."""
+
+import json
+
+import pytest
+from sqlalchemy import update
+
+from runtime.quarantine import Today, again, retry
+from runtime.store.inbox import Quarantined
+from runtime.store.quarantine import Filters
+from runtime.store.tables import enrolments, users
+from tests.town import DAY, HOUR, NOON, ZONE, Town, audience, event, journey_text, reachable, somebody
+
+MAY = {"shop": ("*",), "device": ("app_*",)}
+PAID = {"id": "e1", "type": "order_paid", "user_id": "u1", "time": "2026-12-01T12:00:00+08:00", "data": {"amount": 9}}
+
+
+def today(now=NOON, **keys):
+    return Today(audience(), ZONE, now, keys.pop("may", MAY), **keys)
+
+
+def set_aside(store, *items):
+    """Put these there; returns their numbers, oldest first."""
+    store.database.write(lambda tx: store.inbox.quarantine(tx, items, NOON - HOUR))
+    with store.database.reading() as tx:
+        return store.quarantine.ids(tx)
+
+
+def rows(store, **filters):
+    with store.database.reading() as tx:
+        return store.quarantine.find(tx, Filters(**filters))
+
+
+def notes(store):
+    with store.database.batch() as batch:
+        return [(n.kind, n.user_id, n.event.id if n.event else None) for n in store.inbox.waiting(batch.connection, 100)]
+
+
+def item(body=PAID, source="shop", kind="event", reason="was bad then", user="u1"):
+    return Quarantined(source, reason, body if isinstance(body, str) else json.dumps(body), user, kind)
+
+
+# --- reading again
+
+
+def test_a_kept_event_is_read_as_intake_reads_it_today():
+    parsed = again("shop", "event", json.dumps(PAID), today())
+
+    assert [(e.id, e.type, e.time, e.data) for e in parsed.events] == [("e1", "order_paid", NOON, {"amount": 9})]
+
+
+def test_an_event_without_a_time_happened_when_it_came():
+    body = json.dumps({"type": "app_opened", "user_id": "u1"})
+
+    [found] = again("shop", "event", body, today(NOON + DAY, received_at=NOON, request_id="quarantine:7")).events
+
+    assert (found.time, found.id) == (NOON, "quarantine:7:0")
+
+
+@pytest.mark.parametrize("kind", ["user", "event"])
+def test_a_kept_user_record_is_read_as_one_whatever_it_was_called(kind):
+    parsed = again("shop", kind, json.dumps({"user_id": "u1", "traits": {"city": "上海"}}), today())
+
+    assert [(user_id, payload["traits"]) for _, user_id, payload in parsed.records] == [("u1", {"city": "上海"})]
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "body", "reason"),
+    [
+        ("shop", "event", '{"type": "x"', "the body is not JSON: "),
+        ("shop", "event", '{"type": "order_paid"}', "user_id: expected a text of 1 to 256 characters"),
+        ("device", "event", json.dumps(PAID), "source device may not assert order_paid"),
+        ("gone", "event", json.dumps(PAID), "source gone does not stand in config any more ([intake.sources.gone])"),
+        ("engine", "event", "e1", "it was taken and could not be worked on; correct it and post it again under a new id"),
+        ("sms", "callback", "x", "a callback is kept for people to read; drop it when it is done with"),
+    ],
+)
+def test_what_still_cannot_be_taken_says_why(source, kind, body, reason):
+    parsed = again(source, kind, body, today())
+
+    assert (parsed.events, parsed.records) == ([], [])
+    assert parsed.quarantined[0].reason.startswith(reason)
+
+
+# --- retry
+
+
+def test_what_is_good_now_is_taken_and_gone_and_the_rest_stays_with_its_new_reason(store):
+    good, bad, known = set_aside(store, item(), item({"type": "order_paid"}), item())
+
+    found = retry(store, [good, bad, known, 999], today())
+
+    assert [(r.id, r.outcome, r.reason, r.new) for r in found] == [
+        (good, "taken", "", True), (bad, "left", "user_id: expected a text of 1 to 256 characters", True), (known, "taken", "", False),
+    ]  # fmt: skip
+    assert [(row.id, row.reason) for row in rows(store)] == [(bad, "user_id: expected a text of 1 to 256 characters")]
+    assert notes(store) == [("event", "u1", "e1")]
+
+
+def test_a_source_that_may_assert_more_by_now_is_heard(store):
+    [row] = set_aside(store, item(source="device"))
+
+    before, after = retry(store, [row], today()), retry(store, [row], today(may={"device": ("*",)}))
+
+    assert ([r.outcome for r in before], [r.outcome for r in after]) == (["left"], ["taken"])
+
+
+def test_a_user_record_is_taken_again(store):
+    [row] = set_aside(store, item({"user_id": "u1", "tags": ["vip"]}, kind="user"))
+
+    assert [r.outcome for r in retry(store, [row], today())] == ["taken"]
+    assert notes(store) == [("user", "u1", None)]
+
+
+def test_an_enrolment_gets_its_timer_back_and_is_due_at_once(store):
+    made = Town(store, journey_text("- {id: day, delay: 1d}\n- {id: tag, update: {add_tags: [done]}}", entry="{event: app_opened}"))
+    made.settle_people(somebody())
+    made.post(event("app_opened", NOON))
+    made.settle(NOON)
+    key = made.story().enrolments[0]["key"]
+    with store.database.reading() as tx:
+        sound = tx.execute(enrolments.select()).one().context
+    store.database.write(lambda tx: tx.execute(update(enrolments).values(context="no json")))
+    made.settle(NOON + DAY)
+    [row] = rows(store, kind="enrolment")
+    store.database.write(lambda tx: tx.execute(update(enrolments).values(context=sound)))
+
+    found = retry(store, [row.id], today(NOON + 2 * DAY))
+    made.settle(NOON + 2 * DAY)
+
+    assert (row.body, [r.outcome for r in found], rows(store)) == (key, ["taken"], [])
+    assert made.ends() == [("j", "completed")]
+
+
+def test_an_enrolment_whose_timer_moved_nothing_is_found_by_its_key_and_one_that_has_ended_is_not(store):
+    made = Town(store, journey_text("- {id: day, delay: 1d}", entry="{event: app_opened}"))
+    made.settle_people(somebody())
+    made.post(event("app_opened", NOON))
+    made.settle(NOON)
+    key = made.story().enrolments[0]["key"]
+    live, gone = set_aside(store, item(f"{key}: its timer moved nothing", "engine", "enrolment"), item("nokey", "engine", "enrolment"))
+
+    found = retry(store, [live, gone], today())
+
+    assert [(r.outcome, r.reason) for r in found] == [("taken", ""), ("left", "the enrolment has ended or is gone; drop this row")]
+
+
+def test_a_user_whose_segments_could_not_be_looked_at_is_looked_at_again(store):
+    made = Town(store)
+    made.tell("u1", NOON, **reachable())
+    made.settle(NOON)
+    [row] = set_aside(store, item("u1", "engine", "recheck"))
+
+    retry(store, [row], today(NOON + 5))
+
+    with store.database.reading() as tx:
+        assert tx.execute(users.select()).one().recheck_at == NOON + 5
+
+
+# --- the table
+
+
+def test_rows_are_found_by_what_is_asked_for_newest_first(store):
+    set_aside(
+        store, item(reason="no user_id 100%"), item(source="device", reason="may not"), item("k", "engine", "enrolment", "ValueError", "u2"),
+    )  # fmt: skip
+
+    def found(**filters):
+        return [(row.source, row.kind) for row in rows(store, **filters)]
+
+    assert found() == [("engine", "enrolment"), ("device", "event"), ("shop", "event")]
+    assert found(kind="event", source="shop") == [("shop", "event")]
+    assert found(user="u2") == [("engine", "enrolment")]
+    assert found(reason="100%") == [("shop", "event")]
+    assert found(reason="_") == [("shop", "event")]
+    with store.database.reading() as tx:
+        assert len(store.quarantine.find(tx, Filters(), 2)) == 2
+
+
+def test_dropped_rows_are_gone(store):
+    first, second = set_aside(store, item(), item())
+
+    assert store.database.write(lambda tx: store.quarantine.drop(tx, [first, 999])) == 1
+    assert [row.id for row in rows(store)] == [second]
