@@ -168,23 +168,33 @@ class Inbox:
             tx.execute(self._add_quarantined, rows)
 
     def waiting(self, tx: Connection, limit: int) -> list[Note]:
-        """The oldest notes of users that nobody else works on; their user rows are locked on PostgreSQL."""
+        """The oldest notes of users that nobody else works on; their user rows are locked on PostgreSQL.
+
+        Where nothing but history is the oldest, half is of those to whom something has just happened.
+        """
         first = tx.execute(select(inbox.c.user_id, inbox.c.kind).order_by(inbox.c.id).limit(limit)).all()
         if not first:
             return []
-        if len(first) == limit and all(row.kind == "history" for row in first):  # what has just happened does not wait behind it
+        user_ids, prompt = list(dict.fromkeys(row.user_id for row in first)), set()
+        if len(first) == limit and all(row.kind == "history" for row in first):
             newest = select(inbox.c.user_id, inbox.c.kind).order_by(inbox.c.id.desc()).limit(limit)
-            first = [row for row in reversed(tx.execute(newest).all()) if row.kind != "history"] + list(first)
-        user_ids = list(dict.fromkeys(row.user_id for row in first))[:limit]
+            prompt = {row.user_id for row in tx.execute(newest) if row.kind != "history"}
+            user_ids += sorted(prompt - set(user_ids))
         if not self._is_sqlite:
             locked = select(users.c.user_id).where(users.c.user_id.in_(user_ids)).order_by(users.c.user_id)
             user_ids = list(tx.execute(locked.with_for_update(skip_locked=True)).scalars())
+        if not prompt:
+            return self._notes_of(tx, user_ids, limit * 2)
+        others = [user_id for user_id in user_ids if user_id not in prompt]
+        return self._notes_of(tx, sorted(prompt.intersection(user_ids)), limit) + self._notes_of(tx, others, limit)
+
+    def _notes_of(self, tx: Connection, user_ids: Sequence[str], limit: int) -> list[Note]:
         joined = inbox.outerjoin(events, events.c.id == inbox.c.event_row)
         rows = tx.execute(
             select(inbox.c.id, inbox.c.user_id, inbox.c.kind, inbox.c.received_at, inbox.c.payload, events.c.event_id, events.c.type,
                    events.c.user_id.label("event_user"), events.c.time, events.c.received_at.label("event_received"), events.c.data,
                    events.c.source)
-            .select_from(joined).where(inbox.c.user_id.in_(user_ids)).order_by(inbox.c.id).limit(limit * 2)
+            .select_from(joined).where(inbox.c.user_id.in_(user_ids)).order_by(inbox.c.id).limit(limit)
         )  # fmt: skip
         return [self._read(row) for row in rows]
 

@@ -15,7 +15,7 @@ from runtime.settings import load_project
 
 ROOT = Path(__file__).parents[2]
 READMES = ["README.md", "README.zh-CN.md"]
-QUICK = {"check", "apply", "graph", "schema", "status", "init", "doctor", "send-test"}
+QUICK = {"check", "apply", "graph", "schema", "status", "init", "doctor", "send-test", "quarantine"}
 
 
 def commands():
@@ -101,6 +101,17 @@ def test_the_quick_lines_of_the_readme_work_in_a_new_project(readme, tmp_path, c
                 code = run([*words, *more])
                 out = capsys.readouterr()
                 assert code == 0, (words, out.err)
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_the_import_lines_of_the_readme_take_files_with_those_columns(readme, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(make_project(tmp_path / "project"))
+    Path("users.csv").write_bytes("user_id,手机号,会员等级\nu1,13900000001,gold\n".encode("gb18030"))
+    Path("orders.csv").write_text("订单号,用户,下单时间,amount\nA1,u1,2025/1/5 9:03,39.9\n", encoding="utf-8")
+
+    for words in (words for words in journeyd_lines(readme) if words[:1] == ["import"]):
+        assert run(words) == 0, words
+        assert " 1 " in capsys.readouterr().out
 
 
 def test_the_shipped_config_is_known_key_by_key():

@@ -22,15 +22,36 @@ def test_an_import_goes_through_the_running_daemon_survives_its_own_death_and_me
     lines = "".join(f"A{n},u{n % 50},2025/{n % 12 + 1}/{n % 28 + 1} 9:03,{n % 90 + 1}\n" for n in range(ROWS))
     (project / "订单.csv").write_bytes(("订单号,用户,下单时间,amount\n" + lines).encode("gb18030"))
     (project / "users.jsonl").write_text(
-        "".join(json.dumps({"user_id": f"u{n}", "identities": {"openid": f"o{n}"}, "consents": {"wechat": {"service": True, "marketing": True}}}) + "\n" for n in range(50))
+        "".join(
+            json.dumps(
+                {"user_id": f"u{n}", "identities": {"openid": f"o{n}"}, "consents": {"wechat": {"service": True, "marketing": True}}}
+            )
+            + "\n"
+            for n in range(50)
+        )
     )
-    orders = ["import", "events", "订单.csv", "--type", "order_paid", "--map", "订单号=order_id", "--map", "用户=user_id", "--map", "下单时间=time"]
+    orders = [
+        "import",
+        "events",
+        "订单.csv",
+        "--type",
+        "order_paid",
+        "--map",
+        "订单号=order_id",
+        "--map",
+        "用户=user_id",
+        "--map",
+        "下单时间=time",
+    ]
 
     with running(project) as daemon:
         assert journeyd("import", "users", "users.jsonl", folder=project).returncode == 0
         for signal_number, enough in ((signal.SIGKILL, 1000), (signal.SIGINT, 2000)):
             with subprocess.Popen([*JOURNEYD, *orders], cwd=project, env=surroundings({}), stderr=subprocess.PIPE, text=True) as importer:
-                until(lambda enough=enough: value(project, "SELECT coalesce(max(rows), 0) FROM imports WHERE kind = 'events'") >= enough, "some chunks")
+                until(
+                    lambda enough=enough: value(project, "SELECT coalesce(max(rows), 0) FROM imports WHERE kind = 'events'") >= enough,
+                    "some chunks",
+                )
                 importer.send_signal(signal_number)
                 _, said = importer.communicate(timeout=PATIENCE)
             if signal_number == signal.SIGINT:

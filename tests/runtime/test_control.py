@@ -2,10 +2,11 @@
 
 import asyncio
 import socket
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from runtime.control import ask, listen, socket_path
+from runtime.control import NoAnswer, ask, listen, socket_path
 
 
 @pytest.mark.parametrize(
@@ -45,6 +46,10 @@ def served(path, handler, *requests):
     return asyncio.run(serve())
 
 
+async def length_of(request):
+    return {"length": len(request["text"])}
+
+
 async def echo(request):
     if request.get("fail"):
         raise RuntimeError("the disk is full")
@@ -62,6 +67,25 @@ def test_a_request_is_answered_and_an_old_socket_replaced(tmp_path, depth):
 
     assert others_may == 0
     assert answers == [{"got": {"command": "apply", "message": "发布"}}]
+
+
+def test_a_long_line_of_chinese_fits(tmp_path):
+    _, [answer] = served(tmp_path / "s.sock", length_of, {"text": "车" * 300_000})
+
+    assert answer == {"length": 300_000}
+
+
+def test_a_daemon_that_ends_before_it_answers_is_no_answer(tmp_path):
+    with socket.socket(socket.AF_UNIX) as listening, ThreadPoolExecutor(1) as pool:
+        listening.bind(str(tmp_path / "s.sock"))
+        listening.listen()
+        asked = pool.submit(ask, tmp_path / "s.sock", {"command": "x"})
+        connection, _ = listening.accept()
+        connection.recv(100)
+        connection.close()
+
+        with pytest.raises(NoAnswer, match="ended before it answered; run the command again"):
+            asked.result()
 
 
 def test_a_handler_that_fails_is_told_and_the_next_is_answered(tmp_path):

@@ -127,7 +127,9 @@ def users_of(tmp_path, name, text, **names):
     path = tmp_path / name
     path.write_text(text, encoding="utf-8")
     file = RowFile(path)
-    return [user_item(row, Shape({key.replace("__", "."): value for key, value in names.items()}), ZONE, is_csv=file.is_csv) for row in file]
+    return [
+        user_item(row, Shape({key.replace("__", "."): value for key, value in names.items()}), ZONE, is_csv=file.is_csv) for row in file
+    ]
 
 
 def test_columns_of_events_are_taken_by_the_names_that_are_given(tmp_path):
@@ -197,7 +199,13 @@ def test_a_consent_that_cannot_be_read_is_none(tmp_path, column, value, problem)
 
 def test_in_a_history_an_undated_yes_is_the_oldest_answer_and_nothing_else_changes():
     dated = {"granted": True, "at": "2026-03-01"}
-    item = {"user_id": "u1", "consents": {"sms": {"marketing": True, "service": False}, "push": {"marketing": dated, "service": {"granted": True, "wording": "w"}}}}
+    item = {
+        "user_id": "u1",
+        "consents": {
+            "sms": {"marketing": True, "service": False},
+            "push": {"marketing": dated, "service": {"granted": True, "wording": "w"}},
+        },
+    }
 
     assert undated(item)["consents"] == {
         "sms": {"marketing": {"granted": True, "at": 0}, "service": False}, "push": {"marketing": dated, "service": {"granted": True, "wording": "w", "at": 0}},

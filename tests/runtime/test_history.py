@@ -268,7 +268,7 @@ def test_an_undated_yes_of_an_import_never_outweighs_a_no(store):
 def test_what_has_just_happened_does_not_wait_behind_a_long_history(store):
     made = Importing(store, WELCOME)
     made.settle_people(somebody())
-    made.remember(*(paid(40, user=f"old{n}") for n in range(30)))
+    made.remember(*(paid(40 + n, user=f"old{n % 10}") for n in range(100)))
     made.post(paid(0))
 
     made.engine.tick(NOON, limit=10)

@@ -55,14 +55,20 @@ def test_orders_of_a_spreadsheet_are_taken_and_bad_rows_written_down(call, folde
     assert "orders.csv.rejected.jsonl" in err
     rejected = [json.loads(line) for line in (folder / "orders.csv.rejected.jsonl").read_text(encoding="utf-8").splitlines()]
     assert rejected == [
-        {"line": 3, "reason": "user_id: expected a text of 1 to 256 characters", "row": {"订单号": "A2", "用户": "", "下单时间": "2025/11/1 9:03", "amount": "1"}}
+        {
+            "line": 3,
+            "reason": "user_id: expected a text of 1 to 256 characters",
+            "row": {"订单号": "A2", "用户": "", "下单时间": "2025/11/1 9:03", "amount": "1"},
+        }
     ]
 
 
 def test_the_summary_is_data(call, folder):
     (folder / "users.csv").write_text("user_id,手机号\nu1,13900000001\n", encoding="utf-8")
 
-    code, out, err = call("import", "users", folder / "users.csv", "--map", "手机号=identities.phone", "--source", "crm", "--json", "-c", folder)
+    code, out, err = call(
+        "import", "users", folder / "users.csv", "--map", "手机号=identities.phone", "--source", "crm", "--json", "-c", folder
+    )
 
     [file] = json.loads(out)["files"]
     assert (code, err) == (0, "")
@@ -170,7 +176,9 @@ def test_rows_are_read_again_and_dropped(call, set_aside):
     assert told["totals"]["inbox"] == 1
 
 
-@pytest.mark.parametrize("arguments", [["retry"], ["retry", "1", "--all"], ["retry", "1", "--source", "x"], ["drop"], ["show"], ["retry", "one"]])
+@pytest.mark.parametrize(
+    "arguments", [["retry"], ["retry", "1", "--all"], ["retry", "1", "--source", "x"], ["drop"], ["show"], ["retry", "one"]]
+)
 def test_a_wrong_call_of_quarantine_exits_2(call, set_aside, arguments):
     assert call("quarantine", *arguments, "-c", set_aside)[0] == 2
 

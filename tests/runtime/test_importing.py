@@ -67,7 +67,9 @@ def taken(store, path, asked=ORDERS, **keys):
 
 def kept(store):
     with store.database.reading() as tx:
-        rows = tx.execute(select(events_table.c.source, events_table.c.user_id, events_table.c.type, events_table.c.data, events_table.c.history))
+        rows = tx.execute(
+            select(events_table.c.source, events_table.c.user_id, events_table.c.type, events_table.c.data, events_table.c.history)
+        )
         return Counter((*row[:3], row[3], bool(row[4])) for row in rows)
 
 
@@ -232,10 +234,14 @@ def test_what_no_rule_will_see_is_remarked_once(sqlite_store, write):
     text = HEAD + order(1, amount="many") + order(2, amount="many")
 
     _, shown, *_ = taken(sqlite_store, write(text))
-    _, undeclared, *_ = taken(sqlite_store, write(HEAD + order(1) + order(2), "b.csv"), Asked("events", shape=Shape(ORDERS.shape.names, "order_payed")))
+    _, undeclared, *_ = taken(
+        sqlite_store, write(HEAD + order(1) + order(2), "b.csv"), Asked("events", shape=Shape(ORDERS.shape.names, "order_payed"))
+    )
 
     assert shown == ["orders.csv:2: order_paid.amount is no number: 'many' counts as missing"]
-    assert undeclared == ["b.csv:2: event order_payed is not declared in audience.yaml: it is kept, and no rule sees it; did you mean order_paid?"]
+    assert undeclared == [
+        "b.csv:2: event order_payed is not declared in audience.yaml: it is kept, and no rule sees it; did you mean order_paid?"
+    ]
 
 
 def test_user_records_come_in_in_their_order_and_the_same_file_changes_nothing(store, write):
@@ -263,7 +269,10 @@ def test_a_later_export_with_an_old_row_is_news_of_the_user(sqlite_store, write)
 
 
 def test_a_large_row_goes_alone_and_one_that_is_too_large_is_rejected(sqlite_store, write):
-    rows = [json.dumps({"id": f"e{n}", "type": "app_opened", "user_id": "u1", "time": "2026-11-01", "data": {"x": "y" * size}}) for n, size in enumerate([200_000] * 4 + [262_100])]
+    rows = [
+        json.dumps({"id": f"e{n}", "type": "app_opened", "user_id": "u1", "time": "2026-11-01", "data": {"x": "y" * size}})
+        for n, size in enumerate([200_000] * 4 + [262_100])
+    ]
 
     counts, _, _, into = taken(sqlite_store, write("\n".join(rows), "a.jsonl"), Asked("events"))
 
