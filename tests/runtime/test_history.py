@@ -135,16 +135,16 @@ def test_while_the_import_goes_on_time_moves_nobody_who_is_half_known(store):
     made.remember(paid(30, NOON + MINUTE, received=NOON))  # by this alone she would fall asleep in a minute
     made.settle(NOON)
 
-    made.importing(NOON + 5 * MINUTE)
-    made.settle(NOON + 5 * MINUTE)
-    made.remember(paid(2, NOON + 5 * MINUTE))
-    made.settle(NOON + 5 * MINUTE)
-    made.importing(NOON + 6 * MINUTE, done=True)
-    made.settle(NOON + 6 * MINUTE)
+    made.importing(NOON + 9 * MINUTE)
+    made.settle(NOON + 12 * MINUTE)  # longer than an import is waited for that is never heard of
+    made.remember(paid(2, NOON + 12 * MINUTE))
+    made.settle(NOON + 12 * MINUTE)
+    made.importing(NOON + 13 * MINUTE, done=True)
+    made.settle(NOON + 13 * MINUTE)
 
     assert [a for a, _ in made.actions() if not a.startswith("consent")] == []
     assert made.membership() == (["buyers"], "buying")
-    made.settle(NOON + 5 * MINUTE + 28 * DAY)
+    made.settle(NOON + 12 * MINUTE + 28 * DAY)
     assert made.states() == [("miss_you", "ACCEPTED")]
 
 
@@ -198,6 +198,24 @@ def test_a_live_order_in_the_middle_of_an_import_enters_and_lets_time_alone(stor
     assert made.states("u2") == [("new", "ACCEPTED")]
 
 
+def test_a_live_event_in_the_middle_of_an_import_does_not_let_time_move_her(store):
+    made = Importing(store, WIN_BACK)
+    made.importing(NOON)
+    made.remember_user("u1", NOON, **reachable())
+    made.remember(paid(30, NOON + MINUTE, received=NOON))
+    made.post(event("app_opened", NOON + 1))
+    made.settle(NOON + 1)
+
+    made.importing(NOON + 2 * MINUTE)
+    made.settle(NOON + 2 * MINUTE)
+    made.remember(paid(1, NOON + 3 * MINUTE))
+    made.importing(NOON + 4 * MINUTE, done=True)
+    made.settle(NOON + 4 * MINUTE)
+
+    assert made.ends() == []
+    assert made.membership() == (["buyers"], "buying")
+
+
 def test_a_flip_that_was_overdue_when_the_history_came_still_happens(store):
     made = Importing(store, WIN_BACK)
     made.tell("u1", NOON - 30 * DAY, **reachable())
@@ -239,6 +257,7 @@ def test_an_imported_record_sets_identities_and_consents_and_is_no_event(store):
     no = {"sms": {"marketing": {"granted": False, "source": "crm", "wording": "退订", "at": NOON - DAY}}}
 
     made.remember_user("u1", NOON, identities={"phone": "+8613900000000"}, consents=no, source="import")
+    made.post(event("app_opened", NOON))  # of the same turn
     made.settle(NOON)
 
     assert made.ends() == []
@@ -276,11 +295,12 @@ def test_what_has_just_happened_does_not_wait_behind_a_long_history(store):
     assert [a for a, _ in made.actions()][:1] == ["entered"]
 
 
-def test_a_send_after_imported_identities_goes_to_them_also_in_one_batch(store):
+def test_who_can_be_reached_by_an_imported_record_is_reached_also_in_the_same_batch(store):
     made = Importing(store, WELCOME)
-    made.settle_people(somebody())
+    made.tell("u1", NOON - DAY, tags=["known"])
+    made.settle(NOON - DAY)
 
-    made.remember_user("u1", NOON, identities={"push_id": "new-phone"})
+    made.remember_user("u1", NOON, identities={"push_id": "new-phone"}, consents={"push": {"marketing": True}})
     made.post(paid(0))
     made.settle(NOON)
 
