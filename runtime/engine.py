@@ -316,7 +316,7 @@ class Engine:
     def _populate(self, now: int, limit: int, worked: Worked) -> None:
         with self.store.database.batch() as batch:
             population = self.store.releases.due_population(batch.connection, now)
-            if population is None:
+            if population is None or self.store.imports.holds_until(batch.connection, now) is not None:  # nobody is enrolled half known
                 return
             versioned = self._still_wanted(population)
             users = self.store.people.users_after(batch.connection, population.cursor, limit) if versioned else []

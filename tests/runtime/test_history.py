@@ -295,6 +295,24 @@ def test_what_has_just_happened_does_not_wait_behind_a_long_history(store):
     assert [a for a, _ in made.actions()][:1] == ["entered"]
 
 
+def test_populations_wait_for_the_end_of_an_import(store):
+    made = Importing(store, WIN_BACK.replace("existing: skip", "existing: enrol"))
+    made.importing(NOON)
+    made.remember_user("u1", NOON, **reachable())
+    made.remember(paid(40))
+    made.store.database.write(lambda tx: made.store.releases.add_population(tx, "j", "existing@1", "existing", NOON))
+    made.settle(NOON)
+    before = made.ends()
+
+    made.remember(paid(3, NOON + MINUTE))
+    made.remember_user("u2", NOON + MINUTE, **reachable("u2"))
+    made.remember(paid(40, NOON + MINUTE, user="u2"))
+    made.importing(NOON + MINUTE, done=True)
+    made.settle(NOON + MINUTE)
+
+    assert (before, made.ends("u1"), made.ends("u2")) == ([], [], [("j", "completed")])
+
+
 def test_who_can_be_reached_by_an_imported_record_is_reached_also_in_the_same_batch(store):
     made = Importing(store, WELCOME)
     made.tell("u1", NOON - DAY, tags=["known"])
