@@ -64,7 +64,8 @@ class Chunk:
         """For the daemon's socket."""
         return {
             "mark": asdict(self.mark), "begins": self.begins, "rows": self.rows, "rejected": self.rejected,
-            "records": [[r.id, asdict(r.person), r.payload] for r in self.records], "persons": [[n, asdict(p)] for n, p in self.persons.items()],
+            "records": [[r.id, asdict(r.person), r.payload] for r in self.records],
+            "persons": [[n, asdict(p)] for n, p in self.persons.items()],
             "events": [[e.id, e.type, e.user_id, e.time, e.received_at, e.data] for e in self.events], "last": self.last,
         }  # fmt: skip
 
