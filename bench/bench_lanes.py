@@ -173,7 +173,7 @@ def main() -> None:
     port = int(vendor.stdout.readline())
     url = f"http://127.0.0.1:{port}"
     print(f"one lane, SQLite (WAL, FULL), a vendor that answers after {LATENCY * 1000:.0f} ms in a process of its own, 2 cores")
-    print(f"a client alone waits {seen(port)}; load of the machine before: {os.getloadavg()[0]:.1f}")
+    print(f"a client alone waits {seen(port)}; load of the machine before: {os.getloadavg()[0]:.1f}, nice {os.nice(0)}")
     print("connections   allowed/s   lane/s   share of allowed   bare requests/s   CPU per message   bare CPU per post")
     try:
         for connections in (1, 4, 8, 16, 32):
