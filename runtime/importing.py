@@ -64,8 +64,8 @@ class Chunk:
         """For the daemon's socket."""
         return {
             "mark": asdict(self.mark), "begins": self.begins, "rows": self.rows, "rejected": self.rejected,
-            "records": [[r.id, asdict(r.person), r.payload] for r in self.records],
-            "persons": [[n, asdict(p)] for n, p in self.persons.items()],
+            "records": [[r.id, _plain(r.person), r.payload] for r in self.records],
+            "persons": [[n, _plain(p)] for n, p in self.persons.items()],
             "events": [[e.id, e.type, e.user_id, e.time, e.received_at, e.data] for e in self.events], "last": self.last,
         }  # fmt: skip
 
@@ -77,6 +77,10 @@ class Chunk:
             tuple(Record(i, _person(person), payload) for i, person, payload in value["records"]),
             {n: _person(person) for n, person in value["persons"]}, value["last"],
         )  # fmt: skip
+
+
+def _plain(person: Person) -> dict[str, Any]:
+    return {**asdict(person), "attach": sorted(person.attach)}
 
 
 def _person(value: Mapping[str, Any]) -> Person:

@@ -104,7 +104,10 @@ def test_users_are_records_or_rows_of_traits(read):
 
     assert from_jsonl == [("u1", {"traits": {"city": "上海"}, "source": "file"})]
     assert from_csv == [("u1", {"traits": {"city": "上海"}, "source": "file"}), ("u2", {"source": "file"})]
-    assert (bad.count, shown) == (1, ["u.csv:3: user_id: expected a text of 1 to 256 characters"])
+    assert (bad.count, shown) == (
+        1,
+        ["u.csv:3: user_id: expected a text of 1 to 256 characters, or identities with one of unionid, openid, push_id, distinct_id"],
+    )
 
 
 def test_the_order_of_the_file_is_kept(read):

@@ -1,10 +1,14 @@
 """What was set aside is read again with today's audience and config: good by now, it is taken; else it stays and says why."""
 
+import base64
 import json
+from urllib.parse import quote
 
 import pytest
 from sqlalchemy import update
 
+from runtime.intake.sources import DEFAULTS, Source
+from runtime.intake.vendors import Posted, as_it_came
 from runtime.quarantine import Today, again, retry
 from runtime.store.inbox import Quarantined
 from runtime.store.quarantine import Filters
@@ -16,7 +20,9 @@ PAID = {"id": "e1", "type": "order_paid", "user_id": "u1", "time": "2026-12-01T1
 
 
 def today(now=NOON, **keys):
-    return Today(audience(), ZONE, now, keys.pop("may", MAY), **keys)
+    sources = [Source(name, "webhook", True, may, ZONE) for name, may in keys.pop("may", MAY).items()]
+    sources.append(Source("app", "sensors", False, ("app_*",), ZONE, DEFAULTS["sensors"], project="default"))
+    return Today(audience(), now, sources, **keys)
 
 
 def set_aside(store, *items):
@@ -43,6 +49,42 @@ def item(body=PAID, source="shop", kind="event", reason="was bad then", user="u1
 # --- reading again
 
 
+def sensors(*messages, project="default", cut=False):
+    body = b"data_list=" + quote(base64.b64encode(json.dumps(messages).encode())).encode()
+    return as_it_came(Posted("/sa", f"project={project}", {}, body), 1 << 16, cut=cut)
+
+
+SHOWN = {"type": "track", "event": "$MPShow", "distinct_id": "d1", "time": NOON - HOUR, "properties": {}}
+
+
+def test_a_request_of_a_source_that_config_knows_by_now_is_taken_and_what_is_bad_in_it_stays(store):
+    [row] = set_aside(store, Quarantined("", "no source", sensors(SHOWN, {"type": "track"}), "", "request"))
+
+    [found] = retry(store, [row], today())
+
+    assert (found.outcome, [r.kind for r in rows(store)]) == ("taken", ["sensors"])
+    assert [(kind, user) for kind, user, _ in notes(store)] == [("event", "distinct_id:d1")]
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (sensors(SHOWN, project="other"), "no source of config has this project or write key (/sa)"),
+        (sensors(SHOWN, cut=True), "only its beginning was kept; have it sent again"),
+    ],
+)
+def test_a_request_that_still_cannot_be_read_stays(store, body, reason):
+    [row] = set_aside(store, Quarantined("", "no source", body, "", "request"))
+
+    assert [(r.outcome, r.reason) for r in retry(store, [row], today())] == [("left", reason)]
+
+
+def test_a_message_of_a_vendor_is_read_as_of_its_receipt():
+    [found] = again("app", "sensors", json.dumps(SHOWN), today(NOON, received_at=NOON - HOUR)).events
+
+    assert (found.type, found.time) == ("app_opened", NOON - HOUR)
+
+
 def test_a_kept_event_is_read_as_intake_reads_it_today():
     parsed = again("shop", "event", json.dumps(PAID), today())
 
@@ -61,7 +103,7 @@ def test_an_event_without_a_time_happened_when_it_came():
 def test_a_kept_user_record_is_read_as_one_whatever_it_was_called(kind):
     parsed = again("shop", kind, json.dumps({"user_id": "u1", "traits": {"city": "上海"}}), today())
 
-    assert [(user_id, payload["traits"]) for _, user_id, payload in parsed.records] == [("u1", {"city": "上海"})]
+    assert [(r.person.user_id, r.payload["traits"]) for r in parsed.records] == [("u1", {"city": "上海"})]
 
 
 @pytest.mark.parametrize(
