@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import blake2b
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -9,8 +11,9 @@ from pydantic import ConfigDict, Field
 
 from journeys.duration import parse_duration
 from journeys.errors import did_you_mean
-from journeys.expression import Call, Node, Problem, Scope, drops_of, kind_of, parse_condition, parse_expression, walk
+from journeys.expression import TIME_FUNCTIONS, Call, Node, Problem, Scope, drops_of, kind_of, parse_condition, parse_expression, walk
 from journeys.model import Condition, Duration, Expression, Identifier, Strict, Text
+from journeys.projection import Projection, digest_of_profiles, meaning_of, projections_of
 from journeys.rule import Rule, rule_of
 from journeys.source import Source
 from journeys.values import ValueType, coerce
@@ -121,6 +124,27 @@ class Audience:
     stages: tuple[tuple[str, Rule | None], ...]
     stops: tuple[tuple[str, Rule], ...]
     windows: Mapping[str, int] = field(default_factory=dict)  # event → how long its history is kept
+    longer: Mapping[str, int] = field(default_factory=dict)  # the same, of journeys' older versions with people inside
+
+    @cached_property
+    def projections(self) -> Mapping[str, Projection]:
+        """What the profile takes from each type of event."""
+        return projections_of(self.traits.values(), self.windows, self.longer)
+
+    @cached_property
+    def profile_digest(self) -> str:
+        """Of what stored aggregates and histories depend on; `longer` windows keep more, and change nothing."""
+        return digest_of_profiles(self.traits.values(), self.windows, self.events)
+
+    @cached_property
+    def reads_hour(self) -> bool:
+        """Whether a stored aggregate depends on the user's zone."""
+        return any("hour" in (t.of, t.take) for p in self.projections.values() for t in p.folded)
+
+    @cached_property
+    def segment_digests(self) -> Mapping[str, str]:
+        """8 hex digits of each segment's whole meaning: its condition, and every trait and segment that the condition reads."""
+        return {name: _meaning_digest(rule, self.traits, self.segments) for name, rule in self.segments.items()}
 
     def event_fields(self, names: tuple[str, ...]) -> dict[str, ValueType]:
         """The fields that all of these events have (with the same type), and the envelope's."""
@@ -279,8 +303,26 @@ class _AudienceReader:
             where = self.rule(model.where, (*path, "where"), scope)
             if where is None:
                 return None
+            called = next((n for n in walk(where.node) if isinstance(n, Call) and n.function not in TIME_FUNCTIONS), None)
+            if called is not None:  # the event alone decides: what else is true of the user depends on when it arrives
+                self.source.report("J101", (*path, "where"), called.function, found=f"{called.function}(…)", aggregate=aggregate)
+                return None
         within = parse_duration(model.within) or 0 if model.within else 0
         return Trait(name, model.type, aggregate, event, of, model.take or "", within, model.at_least or 1, where, None, default)
+
+
+def _meaning_digest(rule: Rule, traits: Mapping[str, Trait], segments: Mapping[str, Rule]) -> str:
+    read: dict[tuple[str, str], str] = {}
+    waiting = _needs(rule)
+    while waiting:
+        kind, name = key = waiting.pop()
+        if key in read or name not in (traits if kind == "traits" else segments):
+            continue
+        inner = traits[name].value if kind == "traits" else segments[name]
+        read[key] = meaning_of(traits[name]) if kind == "traits" else f"{name} {segments[name].text}"
+        waiting += _needs(inner) if inner is not None else []
+    lines = [rule.text, *(text for _, text in sorted(read.items()))]
+    return blake2b("\n".join(lines).encode(), digest_size=4).hexdigest()
 
 
 def _refuse_circles(source: Source, traits: dict[str, Trait], segments: dict[str, Rule]) -> None:

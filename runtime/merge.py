@@ -56,7 +56,7 @@ def merge(store: SqlStore, audience: Audience, tx: Any, note: Note, now: int) ->
     store.ledger.cancel_of(tx, [e.id for e in ended], "merged", now)
     merging.move(tx, survivor, former)
     joined(user, other)
-    rebuild(audience, user, merging.projected_events(tx, survivor))
+    user.profile = rebuild(audience, user, merging.projected_events(tx, survivor))
     store.people.save_users(tx, [user])
     why = {"former": former, "source": note.payload["source"], "by": note.payload["by"]}
     rows = [Logged(survivor, e.id, [LogEntry(now, "ended", "", {"reason": "merged"})]) for e in ended]

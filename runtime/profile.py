@@ -1,52 +1,95 @@
-"""The profile of one user: traits computed from events as they arrive, whatever their order. Pure.
+"""The profile of one user: a function of the set of her events, whatever the order in which they arrive. Pure.
 
-Traits with a window read a short history of the event (`h`); the others keep an aggregate (`a`).
-Equal times are ordered by event id, so that the order of arrival never matters.
+`a` holds an aggregate per trait without a window, `h` a short history per event type that some window reads, `d` the digest of
+the definitions both were made under (a profile under another one is made anew by `rebuild`). Their formats:
+- count: n · sum: n ten-thousandths (a text beyond 63 bits) · avg: [ten-thousandths, n] · first, last: [time, tie, value]
+- top: {value: [n, time, tie, what is shown]}, or TOO_MANY after 1,000 different values
+- distinct: the 1,000 smallest hashes of values, sorted · median_gap: the latest times, sorted
+- h: {event type: [[time, tie, fields], …]}, sorted; only the fields that windowed traits read
+Equal times are ordered by a hash of source and id, then by value: nothing is left to the order of arrival.
 """
 
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from statistics import median
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import orjson
+
 from journeys.audience import Audience, Trait
 from journeys.duration import DAY
 from journeys.localtime import to_datetime
-from journeys.values import as_number, coerce
+from journeys.projection import COMPUTED, Projection, median_bound
+from journeys.values import LARGEST_NUMBER, as_number, coerce
 from runtime.state import Event, User, stable_key
 
-MOST_DISTINCT = 1000
+SCALE = 10_000  # numbers have four places: whole ten-thousandths add up to the same in any order
+LARGEST_STORED = 2**63 - 1  # an integer in JSON as every reader takes it
+MOST_DIFFERENT = 1000  # values that `distinct` and `top` tell apart
+MOST_REMEMBERED = 5000  # of one event type: the newest
+SLACK = 2 * DAY  # histories are kept so much longer than their window: after a downtime a step looks back from its own time
+TOO_MANY = "many"
 _UTC = ZoneInfo("UTC")
 _NONE: Mapping[str, Any] = {}
 
 
 def project(audience: Audience, user: User, event: Event) -> None:
-    """Let an event change the user's aggregates and histories. Events are deduplicated before."""
-    window = audience.windows.get(event.type)
-    if window:
-        _remember(user, event, window)
-    for trait in audience.traits.values():
-        if trait.event == event.type and not trait.within and _counts(trait, event):
-            states = user.profile.setdefault("a", {})
-            states[trait.name] = _fold(trait, states.get(trait.name), event, user)
+    """Let an event change the user's aggregates and histories. Events are deduplicated before, and typed as declared."""
+    projection = audience.projections.get(event.type)
+    if projection is None:
+        return
+    data, tie = (
+        dict(event.data),
+        stable_key(event.source, event.id)[:8],
+    )  # data that cannot be read is refused here, before anything changes
+    if projection.window:
+        _remember(user, projection, event, data, tie)
+    if not projection.folded:
+        return
+    states = user.profile.setdefault("a", {})
+    for trait in projection.folded:
+        if trait.where is None or trait.where.test(_EventFacts(event.fields(), event.time)):
+            before = states.get(trait.name)
+            state = _fold(trait, before, event.time, tie, data, user)
+            if state is not before:
+                states[trait.name] = state
 
 
-def rebuild(audience: Audience, user: User, events: Iterable[Event]) -> None:
-    """Compute aggregates and histories anew from a user's events; values, tags and what she was before stay."""
-    for key in ("a", "h"):
-        user.profile.pop(key, None)
-    for event in sorted(events, key=lambda e: (e.time, e.id)):
-        project(audience, user, event)
+def rebuild(audience: Audience, user: User, events: Iterable[Event]) -> dict[str, Any]:
+    """The user's profile with aggregates and histories made anew from her events, in any order; all else in it stays.
+
+    `events` are all that were projected and not one more: what still waits in the inbox comes after. The user is not changed.
+    """
+    kept = {name: value for name, value in user.profile.items() if name not in ("a", "h", "d")}
+    fresh = User(user.id, user.zone, kept)
+    for event in events:
+        project(audience, fresh, event)
+    fresh.profile["d"] = definitions_of(audience, user)
+    return fresh.profile
 
 
-def _remember(user: User, event: Event, window: int) -> None:
+def definitions_of(audience: Audience, user: User) -> str:
+    """The digest that a profile made now carries; with the user's zone where a stored aggregate depends on it."""
+    return f"{audience.profile_digest}@{user.zone.key}" if audience.reads_hour else audience.profile_digest
+
+
+def _remember(user: User, projection: Projection, event: Event, data: dict[str, Any], tie: str) -> None:
     history = user.profile.setdefault("h", {}).setdefault(event.type, [])
-    # numbers, texts and times only: an entry is [time, tie-break, fields]
-    insort(history, [event.time, stable_key(event.id)[:8], dict(event.data)], key=lambda entry: (entry[0], entry[1]))
-    edge = history[-1][0] - window
-    keep = bisect_right(history, edge, key=lambda entry: entry[0])
+    fields = {name: data[name] for name in projection.fields if name in data}
+    if "id" in projection.fields:
+        fields["id"] = event.id
+    entry = [event.time, tie, fields]
+    if not history or history[-1][:2] < entry[:2]:
+        history.append(entry)
+    else:
+        at = bisect_left(history, (event.time, tie), key=lambda known: (known[0], known[1]))
+        while at < len(history) and history[at][:2] == entry[:2] and _json(history[at][2]) < _json(fields):
+            at += 1
+        history.insert(at, entry)
+    edge = history[-1][0] - projection.window - SLACK
+    keep = max(bisect_right(history, edge, key=_time_of), len(history) - MOST_REMEMBERED) if len(history) > 1 else 0
     if keep:
         del history[:keep]
 
@@ -54,62 +97,90 @@ def _remember(user: User, event: Event, window: int) -> None:
 class _EventFacts:
     """Facts for a trait's `where`: the event alone."""
 
+    __slots__ = ("event", "now")
+
     def __init__(self, event: Mapping[str, Any], now: int) -> None:
         self.event, self.now = event, now
 
 
-def _counts(trait: Trait, event: Event) -> bool:
-    return trait.where is None or bool(trait.where.test(_EventFacts(event.fields(), event.time)))
+def _json(value: Any) -> bytes:
+    return orjson.dumps(value)
+
+
+def _time_of(entry: list[Any]) -> Any:
+    return entry[0]
 
 
 def _field(name: str, time: int, data: Mapping[str, Any], user: User) -> Any:
-    if name == "time":
-        return time
-    if name == "hour":
-        return to_datetime(time, user.zone).hour * 60
+    if name in COMPUTED:
+        return time if name == "time" else to_datetime(time, user.zone).hour * 60
     return data.get(name)
 
 
-def _fold(trait: Trait, state: Any, event: Event, user: User) -> Any:
+def _fold(trait: Trait, state: Any, time: int, tie: str, data: Mapping[str, Any], user: User) -> Any:
     """The aggregate's next state; the result depends on the set of events only."""
-    value = _field(trait.of, event.time, event.data, user) if trait.of else None
     kind = trait.aggregate
     if kind == "count":
         return (state or 0) + 1
     if kind == "median_gap":
         times = state or []
-        insort(times, event.time)
+        insort(times, time)
+        del times[: -median_bound(trait)]
         return times
+    value = _field(trait.of, time, data, user)
     if value is None:
         return state
     if kind == "sum":
-        return as_number((state or 0) + value)
+        return _stored(int(state or 0) + _exact(value))
     if kind == "avg":
         total, count = state or (0, 0)
-        return [as_number(total + value), count + 1]
+        return [_stored(int(total) + _exact(value)), count + 1]
     if kind in ("first", "last"):
-        mine = [event.time, stable_key(event.id)[:8], value]
+        mine = [time, tie, value]
         if state is None:
             return mine
-        earlier = mine[:2] < state[:2]
-        return mine if earlier == (kind == "first") else state
+        return mine if _is_later(mine, state) == (kind == "last") else state
     if kind == "distinct":
-        values = state or []
-        if value not in values and len(values) < MOST_DISTINCT:
-            insort(values, value)
-        return values
-    return _fold_top(trait, state, event, value, user)
+        return _fold_distinct(state or [], stable_key(_json(value).decode())[:12])
+    return _fold_top(state, value, [1, time, tie, _field(trait.take, time, data, user) if trait.take else value])
 
 
-def _fold_top(trait: Trait, state: Any, event: Event, value: Any, user: User) -> dict[str, list[Any]]:
+def _exact(value: float) -> int:
+    return round(value * SCALE)
+
+
+def _stored(total: int) -> int | str:
+    return total if abs(total) <= LARGEST_STORED else str(total)
+
+
+def _is_later(mine: list[Any], other: list[Any]) -> bool:
+    """Of two [time, tie, value]: the order of all events, in which only equal ones are equal."""
+    if mine[:2] != other[:2]:
+        return mine[:2] > other[:2]
+    return _json(mine[2]) > _json(other[2])
+
+
+def _fold_distinct(hashes: list[str], mine: str) -> list[str]:
+    at = bisect_left(hashes, mine)
+    if at == len(hashes) or hashes[at] != mine:
+        hashes.insert(at, mine)
+        del hashes[MOST_DIFFERENT:]
+    return hashes
+
+
+def _fold_top(state: Any, value: Any, mine: list[Any]) -> dict[str, list[Any]] | str:
+    if state == TOO_MANY:
+        return TOO_MANY
     counts: dict[str, list[Any]] = state or {}
-    seen = counts.get(str(value))
-    mine = [1, event.time, stable_key(event.id)[:8], _field(trait.take, event.time, event.data, user) if trait.take else value]
-    if seen is None:
-        counts[str(value)] = mine
+    key = value if type(value) is str else str(value)
+    seen = counts.get(key)
+    if seen is not None:
+        later = mine if _is_later(mine[1:], seen[1:]) else seen
+        counts[key] = [seen[0] + 1, *later[1:]]
+    elif len(counts) >= MOST_DIFFERENT:
+        return TOO_MANY
     else:
-        later = mine if mine[1:3] > seen[1:3] else seen
-        counts[str(value)] = [seen[0] + 1, *later[1:]]
+        counts[key] = mine
     return counts
 
 
@@ -117,21 +188,23 @@ def read_trait(trait: Trait, user: User, now: int) -> Any:
     """The aggregate's value at `now`, or None when there is not enough to say."""
     if not trait.within:
         return _read_state(trait, user.profile.get("a", _NONE).get(trait.name))
-    entries = [e for e in history_within(user, trait.event, trait.within, now) if _entry_counts(trait, e, user)]
-    if trait.aggregate == "count":
+    entries = history_within(user, trait.event, trait.within, now)
+    if trait.aggregate == "count" and trait.where is None:
         return len(entries)
+    if trait.aggregate == "median_gap":  # of all of them
+        return _read_state(trait, [entry[0] for entry in entries if _entry_counts(trait, entry, user)])
     state: Any = None
-    for time, tie, data in entries:
-        event = Event(tie, trait.event, user.id, time, time, data)
-        state = _fold(trait, state, event, user)  # in their order, so the latest simply wins ties
+    for entry in entries:
+        if _entry_counts(trait, entry, user):
+            state = _fold(trait, state, entry[0], entry[1], entry[2], user)
     return _read_state(trait, state)
 
 
 def _entry_counts(trait: Trait, entry: list[Any], user: User) -> bool:
     if trait.where is None:
         return True
-    time, tie, data = entry
-    fields = {**data, "id": tie, "type": trait.event, "time": time, "user_id": user.id}
+    time, _, data = entry
+    fields = {**data, "type": trait.event, "time": time, "user_id": user.id}
     return bool(trait.where.test(_EventFacts(fields, time)))
 
 
@@ -139,8 +212,11 @@ def _read_state(trait: Trait, state: Any) -> Any:
     kind = trait.aggregate
     if state is None:
         return 0 if kind in ("count", "sum", "distinct") else None
+    if kind == "sum":
+        total = int(state)
+        return as_number(total / SCALE) if abs(total) <= LARGEST_NUMBER * SCALE else None
     if kind == "avg":
-        return as_number(state[0] / state[1]) if state[1] >= trait.at_least else None
+        return as_number(int(state[0]) / (SCALE * state[1])) if state[1] >= trait.at_least else None
     if kind in ("first", "last"):
         return state[2]
     if kind == "distinct":
@@ -150,26 +226,35 @@ def _read_state(trait: Trait, state: Any) -> Any:
             return None
         return as_number(median(b - a for a, b in pairwise(state)) / DAY)
     if kind == "top":
-        if sum(entry[0] for entry in state.values()) < trait.at_least:
-            return None
-        return max(state.values(), key=lambda entry: (entry[0], entry[1], entry[2]))[3]
+        return _read_top(trait, state)
     return state
 
 
+def _read_top(trait: Trait, state: dict[str, list[Any]] | str) -> Any:
+    if isinstance(state, str) or sum(entry[0] for entry in state.values()) < trait.at_least:
+        return None
+    return max(state.items(), key=lambda item: (*item[1][:3], item[0]))[1][3]
+
+
 def history_within(user: User, event: str, within: int, now: int) -> list[list[Any]]:
-    """The remembered events in (now - within, now], oldest first."""
+    """The remembered events in (now - within, now], oldest first. Exact for `now` up to two days before the newest event."""
     history = user.profile.get("h", _NONE).get(event)
     if not history:
         return []
-    start = bisect_right(history, now - within, key=lambda entry: entry[0])
-    end = bisect_right(history, now, key=lambda entry: entry[0])
-    return list(history[start:end])
+    start = bisect_right(history, now - within, key=_time_of)
+    if history[-1][0] <= now:
+        return list(history[start:])
+    return list(history[start : bisect_right(history, now, key=_time_of)])
 
 
 def window_change(user: User, event: str, within: int, now: int) -> int | None:
     """When the oldest event now in the window leaves it."""
-    entries = history_within(user, event, within, now)
-    return entries[0][0] + within if entries else None
+    history = user.profile.get("h", _NONE).get(event)
+    if not history:
+        return None
+    start = bisect_right(history, now - within, key=_time_of)
+    oldest: int | None = history[start][0] if start < len(history) else None
+    return oldest + within if oldest is not None and oldest <= now else None
 
 
 def set_values(audience: Audience, user: User, values: Mapping[str, Any]) -> None:
@@ -212,7 +297,7 @@ def _sum(before: Any, by: Any) -> int | float | None:
 
 
 def _appended(before: Any, more: Any) -> list[Any]:
-    """A list with what is new at its end, each once; at most MOST_DISTINCT."""
+    """A list with what is new at its end, each once; at most MOST_DIFFERENT."""
     found = list(before) if isinstance(before, list) else [] if before is None else [before]
     found += [value for value in (more if isinstance(more, list) else [more]) if value not in found]
-    return found[:MOST_DISTINCT]
+    return found[:MOST_DIFFERENT]

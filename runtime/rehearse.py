@@ -20,6 +20,7 @@ from runtime.catalogue import Catalogue, Versioned
 from runtime.deliver import Delivery
 from runtime.engine import Engine
 from runtime.policy import ADDRESS_OF, Rules
+from runtime.profile import SCALE
 from runtime.session import Rehearsal
 from runtime.settings import Project
 from runtime.state import Event, Fact, User
@@ -188,10 +189,12 @@ class _Rehearsal:
             profile["pin"][trait.name] = value
         elif not trait.aggregate:
             profile["p"][trait.name] = value
-        elif trait.aggregate in ("count", "sum"):
+        elif trait.aggregate == "count":
             profile["a"][trait.name] = value
+        elif trait.aggregate == "sum":
+            profile["a"][trait.name] = round(value * SCALE)
         elif trait.aggregate == "avg":
-            profile["a"][trait.name] = [value * trait.at_least, trait.at_least]
+            profile["a"][trait.name] = [round(value * SCALE) * trait.at_least, trait.at_least]
         elif trait.aggregate in ("first", "last"):
             profile["a"][trait.name] = [min(value, before) if trait.of == "time" else before, "", value]
         else:

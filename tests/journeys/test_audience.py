@@ -51,6 +51,8 @@ def test_a_trait_is_compiled_to_what_its_aggregate_reads(workshop, written, expe
         ("type: number, sum: order_paid, of: amount, take: item", "J101"),
         ("type: text, last: order_paid, of: item, at_least: 2", "J101"),
         ("type: number, median_gap: order_paid, of: amount", "J101"),
+        ("type: number, count: order_paid, where: \"count('order_paid', within='3d') > 0\"", "J101"),
+        ("type: number, count: order_paid, where: has_tag('vip')", "J101"),
         ("type: number, sum: order_paid", "J014"),
         ("type: text, top: order_paid", "J014"),
         ("type: choice, from: profile", "J014"),

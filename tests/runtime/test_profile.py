@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.facts import UserFacts
-from runtime.profile import change_tags, history_within, project, read_trait, set_values, window_change
+from runtime.profile import (
+    MOST_DIFFERENT,
+    MOST_REMEMBERED,
+    SLACK,
+    change_tags,
+    history_within,
+    project,
+    set_values,
+    window_change,
+)
 from tests.town import DAY, HOUR, NOON, at, audience, event, somebody
 
 TRAITS = """
@@ -160,7 +169,49 @@ def test_a_window_changes_when_its_oldest_event_leaves_it():
 def test_history_is_kept_no_longer_than_the_longest_window():
     user = lived(*(bought(NOON - n * DAY) for n in range(30, -1, -1)))
 
-    assert len(user.profile["h"]["bought"]) == 7
+    assert len(user.profile["h"]["bought"]) == 7 + SLACK // DAY
+
+
+def test_a_history_keeps_only_the_fields_that_windowed_traits_read():
+    user = lived(bought(NOON, amount=5, item="米", item_id="a", paid=True, colour="red"))
+
+    assert user.profile["h"]["bought"][0][2] == {"amount": 5, "item": "米", "item_id": "a", "paid": True}
+
+
+def test_of_a_history_that_grows_without_end_the_newest_are_kept():
+    user = somebody()
+    for n in range(MOST_REMEMBERED + 10):
+        project(TOWN, user, bought(NOON + n))
+
+    history = user.profile["h"]["bought"]
+
+    assert (len(history), history[0][0]) == (MOST_REMEMBERED, NOON + 10)
+
+
+def test_a_step_that_looks_back_from_its_own_time_sees_the_window_as_it_was_then():
+    user = lived(bought(NOON - 6 * DAY - HOUR), bought(NOON + SLACK))
+
+    assert value(user, "count_7d", NOON) == 1
+    assert value(user, "count_7d", NOON + SLACK) == 1
+
+
+def test_more_different_values_than_can_be_told_apart_leave_no_favourite_and_a_count_that_stands():
+    user = somebody()
+    for n in range(MOST_DIFFERENT + 1):
+        project(TOWN, user, bought(NOON, item_id=f"i{n}", item="x"))
+
+    assert value(user, "favourite") is None
+    assert value(user, "kinds") == MOST_DIFFERENT
+
+
+def test_a_sum_beyond_what_numbers_may_be_is_missing_until_it_comes_back():
+    user = lived(*(bought(NOON, amount=1e12) for _ in range(1000)))
+    assert value(user, "total") is None
+
+    for one in (bought(NOON, amount=-1e12) for _ in range(999)):
+        project(TOWN, user, one)
+
+    assert value(user, "total") == 1e12
 
 
 def test_the_hour_is_that_of_the_users_own_clock():
@@ -226,17 +277,6 @@ def events_of(purchases):
         )
         for n, (hours, amount, item, paid) in enumerate(purchases)
     ]
-
-
-@given(purchases=PURCHASES, data=st.data())
-def test_any_order_of_arrival_gives_the_same_traits(purchases, data):
-    events = events_of(purchases)
-    shuffled = data.draw(st.permutations(events))
-
-    first, second = lived(*events), lived(*shuffled)
-
-    for trait in AGGREGATES:
-        assert read_trait(trait, first, NOON) == read_trait(trait, second, NOON), trait.name
 
 
 @given(purchases=PURCHASES, data=st.data())
