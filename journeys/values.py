@@ -6,7 +6,7 @@ anniversaries are `MM-DD`, numbers are decimals of four places (an int where the
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -20,6 +20,7 @@ Value = str | int | float | bool | list[str] | None
 LARGEST_NUMBER = 1e12
 _SECONDS_BELOW = 100_000_000_000  # an epoch below this is seconds (year 5138), above it milliseconds
 _YEAR_1900, _YEAR_2100 = -2_208_988_800_000, 4_102_444_800_000
+_YEAR_2000_SECONDS = 946_684_800
 _ANNIVERSARY = re.compile(r"(?:\d{4}-)?(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])(?:[T ].*)?")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
@@ -60,6 +61,28 @@ def coerce(value: Any, kind: ValueType, zone: ZoneInfo, choices: Sequence[str] =
     if kind == "list":
         return [t for t in map(_text, value) if t is not None] if isinstance(value, list) else None
     return _text(value) if not isinstance(value, int | float | bool) else value
+
+
+def typed(data: Mapping[str, Any], fields: Mapping[str, ValueType] | None, zone: ZoneInfo) -> dict[str, Any]:
+    """An event's data with declared fields in their types (one that does not fit is missing), the rest untouched."""
+    if fields is None:
+        return dict(data)
+    values = {name: coerce(value, fields[name], zone) if name in fields else value for name, value in data.items()}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def typed_again(data: Mapping[str, Any], fields: Mapping[str, ValueType] | None, zone: ZoneInfo) -> dict[str, Any]:
+    """The same for data that was typed when it came, perhaps before these fields were declared; changes nothing that fits.
+
+    A whole number in a field of time is taken as milliseconds, which it is where the field was declared, unless it can only be
+    the seconds of a day since 2000 that came undeclared.
+    """
+    plain = {name: value for name, value in data.items() if fields and fields.get(name) == "time" and _is_milliseconds(value)}
+    return {name: plain.get(name, value) for name, value in typed({**data, **dict.fromkeys(plain, 0)}, fields, zone).items()}
+
+
+def _is_milliseconds(value: Any) -> bool:
+    return type(value) is int and _YEAR_1900 <= value < _YEAR_2100 and not _YEAR_2000_SECONDS <= value < _YEAR_2100 // 1000
 
 
 def _text(value: Any) -> str | None:

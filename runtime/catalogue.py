@@ -1,5 +1,6 @@
 """What is applied now, compiled: the current release's journeys, older versions with people inside, who enters by what."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from zoneinfo import ZoneInfo
 
@@ -46,6 +47,7 @@ class Catalogue:
                 self.broken[version.id] = compiled
             else:
                 self.versions[version.id] = compiled
+                self.audience = replace(self.audience, longer=_longest(self.audience.longer, compiled.journey.windows))
         return self.versions.get(version.id)
 
     def listens_to(self, event_type: str) -> bool:
@@ -81,13 +83,17 @@ def catalogue_of(release: Release | None, world: World, zone: ZoneInfo) -> Catal
             dated.append(compiled.journey.digest)
     for listeners in (*catalogue.by_event.values(), *catalogue.by_segment.values(), catalogue.by_date):
         listeners.sort(key=lambda v: -v.journey.journey.priority)  # of what one moment lets in, the more important asks the caps first
-    catalogue.audience_digest = digest_of("\n".join([release.audience_digest, *dated]))  # what a user's next look depends on
-    windows = dict(audience.windows)
+    windows = audience.windows
     for compiled in catalogue.versions.values():
-        for event, within in compiled.journey.windows.items():
-            windows[event] = max(windows.get(event, 0), within)
+        windows = _longest(windows, compiled.journey.windows)
     catalogue.audience = replace(audience, windows=windows)
+    # what a user's next look depends on
+    catalogue.audience_digest = digest_of("\n".join([release.audience_digest, catalogue.audience.profile_digest, *dated]))
     return catalogue
+
+
+def _longest(windows: Mapping[str, int], others: Mapping[str, int]) -> dict[str, int]:
+    return {event: max(windows.get(event, 0), others.get(event, 0)) for event in {*windows, *others}}
 
 
 def _index(catalogue: Catalogue, versioned: Versioned) -> None:

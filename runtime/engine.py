@@ -18,9 +18,10 @@ from runtime.facts import UserFacts
 from runtime.merge import merge
 from runtime.policy import PersonReach, Reach, Rules
 from runtime.reaching import Reaching
+from runtime.reprojection import Reprojected, difference_of, is_current, only_zone_differs, reproject
 from runtime.session import Rehearsal, Session, Tracked
 from runtime.state import ENDED, HISTORY, Arrived, Enrolment, Event, Fact, User
-from runtime.store import DatabaseError, SqlStore
+from runtime.store import DatabaseError, SqlStore, Unreadable
 from runtime.store.database import Batch
 from runtime.store.inbox import Note, Quarantined
 from runtime.store.releases import Population
@@ -390,7 +391,50 @@ class Engine:
             work.sessions[user_id] = Session(
                 catalogue, user, reach, tracked, past.get(user_id, ()), load, self.rehearsal
             )  # fmt: skip
+        self._renew(batch, work, now)
         return work
+
+    def _renew(self, batch: Batch, work: Work, now: int) -> None:
+        """Profiles made under other definitions are made anew before anything is evaluated."""
+        audience = self.catalogue.audience
+        stale = [s.user for s in work.sessions.values() if not is_current(audience, s.user)]
+        if not stale:
+            return
+        for user_id, profile in reproject(self.store, batch.connection, stale, audience, self.zone).items():
+            session = work.sessions[user_id]
+            self._take_profile(work, session, profile, now, quietly=not only_zone_differs(audience, session.user))
+
+    @staticmethod
+    def _take_profile(work: Work, session: Session, profile: dict[str, Any], now: int, *, quietly: bool) -> None:
+        try:
+            session.take_profile(profile, now, quietly=quietly)
+        except Exception as error:  # noqa: BLE001 - one bad record never stops the batch
+            work.quarantine(session.user.id, "rebuild", error, session.user.id)
+
+    def rebuild(self, after: str, now: int, limit: int = BATCH, *, user_id: str = "", check: bool = False) -> Reprojected:
+        """Make the profiles of the next users by id anew (or of one); with `check` they are only compared, and nothing is written."""
+        people, audience = self.store.people, self.catalogue.audience
+        with self.store.database.batch() as batch:
+            tx = batch.connection
+            users = list(people.load_users(tx, [user_id], lock=True).values()) if user_id else people.users_after(tx, after, limit)
+            done = Reprojected(users[-1].id if users else after, len(users), done=bool(user_id) or len(users) < limit)
+            done.unreadable = [u.id for u in users if isinstance(u.profile, Unreadable)]
+            known = [u for u in users if not u.is_new and not isinstance(u.profile, Unreadable)]
+            renewed: dict[str, dict[str, Any]] = {}
+            for user, profile in zip(known, reproject(self.store, tx, known, audience, self.zone).values(), strict=True):
+                if not is_current(audience, user):
+                    done.renewed += 1
+                elif (difference := difference_of(audience, user, profile, now)) is not None:
+                    done.differences.append(difference)
+                else:
+                    continue
+                renewed[user.id] = profile
+            if renewed and not check:
+                work = self._open(batch, sorted(renewed), now, set(), [u for u in known if u.id in renewed])
+                for found in done.differences:  # what is not current was made anew when it was opened
+                    self._take_profile(work, work.sessions[found.user_id], renewed[found.user_id], now, quietly=True)
+                self._write(batch, work, now, Worked())
+        return done
 
     @property
     def _needs_everything(self) -> bool:

@@ -20,7 +20,7 @@ from runtime.catalogue import Catalogue, Versioned
 from runtime.deliver import Delivery
 from runtime.engine import Engine
 from runtime.policy import ADDRESS_OF, Rules
-from runtime.profile import SCALE
+from runtime.profile import SCALE, definitions_of
 from runtime.session import Rehearsal
 from runtime.settings import Project
 from runtime.state import Event, Fact, User
@@ -171,6 +171,7 @@ class _Rehearsal:
         reach = {"consents": consents, "identities": identities}
         profile: dict[str, Any] = {"p": {}, "a": {}, "pin": {}, "t": sorted(given.tags)}
         user = User(self.user_id, self.zone, profile, reach, is_new=False, evaluated_at=self.start - 1, audience="rehearsal")
+        profile["d"] = definitions_of(self.run_.engine.catalogue.audience, user)  # what is given stands for events
         for name, raw in self.test.user.items():
             trait = self.audience.traits.get(name)
             if trait is not None:

@@ -8,16 +8,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from journeys.compile import digest_of
 from journeys.compiled import WaitSpec
-from journeys.duration import DAY
+from journeys.duration import DAY, MINUTE
 from journeys.localtime import zone_named
+from journeys.values import typed_again
 from runtime.catalogue import Catalogue, Versioned
 from runtime.decide import decide, watched_users
 from runtime.enrol import enrol, next_date
 from runtime.facts import UserFacts
 from runtime.policy import PersonReach, Reach
-from runtime.profile import change_tags, project, take_record
+from runtime.profile import change_tags, definitions_of, project, take_record
 from runtime.state import (
     ENDED,
     HISTORY,
@@ -39,6 +39,7 @@ from runtime.state import (
     User,
 )
 
+LATE_TYPES = MINUTE  # after a release another daemon may still read events as the one before declared them
 MOST_FLIPS = 1000  # of one user in one turn: breakpoints passed during a long downtime
 
 
@@ -93,6 +94,7 @@ class Session:
         self.forwarded: list[Forwarded] = []
         self.tallies: Counter[tuple[str, int, str, str]] = Counter()
         self.user_changed = False
+        self._rebuilt = False
         self.system: list[Event] = []
         self.consents: list[Consent] = []
         self.identified: dict[str, str | None] = {}  # kinds that changed, with their values now
@@ -110,6 +112,8 @@ class Session:
         at = max(event.time, self.user.evaluated_at)
         self._baseline(at)
         self.catch_up(min(event.time, now), now)
+        if event.received_at < self.catalogue.applied_at + LATE_TYPES:
+            event = self._typed(event)
         project(self.catalogue.audience, self.user, event)
         self.user_changed = True
         self._arrived(event, now)
@@ -117,6 +121,11 @@ class Session:
             self._enter_by_event(versioned, event, now)
         self.evaluate(at, now)
         self._system_events(now)
+
+    def _typed(self, event: Event) -> Event:
+        """An event that came before this release was applied, with its fields as they are declared now."""
+        data = typed_again(event.data, self.catalogue.audience.events.get(event.type), self.catalogue.zone)
+        return Event(event.id, event.type, event.user_id, event.time, event.received_at, data, event.source)
 
     def _system_events(self, now: int) -> None:
         """Events of the system itself (stages, segments, ends) move people like any other."""
@@ -140,10 +149,12 @@ class Session:
         """A user record: traits, tags, identities, consents, zone; also what vendors say about addresses and refusals."""
         self._baseline(at)
         self.catch_up(at, now)
-        self._take_record(payload, at)
+        moved = self._take_record(payload, at)
         self._refresh_reach()
         self.apply_to_all(Changed(at), now)
         self.evaluate(max(at, self.user.evaluated_at), now)
+        if moved:  # the next look makes the profile anew
+            self.user.recheck_at = self.user.evaluated_at
         self._system_events(now)
 
     def history(self, event: Event | None, payload: Mapping[str, Any] | None, at: int, holds_until: int | None) -> None:
@@ -156,6 +167,8 @@ class Session:
         if user.audience != HISTORY:
             overdue = user.recheck_at is not None and user.recheck_at <= at
             user.evaluated_at = max(user.evaluated_at, user.recheck_at - 1 if overdue and user.recheck_at is not None else at)
+            if user.is_new:
+                user.profile["d"] = definitions_of(self.catalogue.audience, user)
             user.audience, user.is_new = HISTORY, False
         user.recheck_at = at if holds_until is None else holds_until
         if event is not None:
@@ -171,16 +184,19 @@ class Session:
         self.user.audience, self._behind = self.catalogue.audience_digest, True
         self.evaluate(self.user.evaluated_at, now)
 
-    def _take_record(self, payload: Mapping[str, Any], at: int, *, quietly: bool = False) -> None:
+    def _take_record(self, payload: Mapping[str, Any], at: int, *, quietly: bool = False) -> bool:
+        """Whether she has moved to a zone where stored hours of the day are other ones."""
         user, audience = self.user, self.catalogue.audience
         zone = zone_named(str(payload["zone"])) if payload.get("zone") else None
         if zone is not None:
             user.zone = zone
+        moved = zone is not None and user.profile.get("d") != definitions_of(audience, user)
         take_record(audience, user, payload)
         change_tags(user, payload.get("tags") or [], payload.get("remove_tags") or [])
         self._identify(payload.get("identities") or {}, payload.get("dead") or {}, at)
         self._consent(payload.get("consents") or {}, str(payload.get("source", "")), at, quietly=quietly)
         self.user_changed = True
+        return moved
 
     def _identify(self, given: Mapping[str, Any], dead: Mapping[str, str], at: int) -> None:
         """Take identities (null forgets one) and drop addresses that a vendor calls dead, unless they have changed since."""
@@ -433,13 +449,21 @@ class Session:
 
     # --- segments, stages and dates: the edges of the audience
 
+    def take_profile(self, profile: dict[str, Any], now: int, *, quietly: bool) -> None:
+        """Go on with a profile made anew. `quietly`: what it changes is nobody's doing, memberships are taken as they are."""
+        self.user.profile = profile
+        self.user_changed = True
+        self._rebuilt = quietly
+        self._baseline(now)
+
     def _baseline(self, at: int) -> None:
         """Before anything changes a user, what is not known of her under this audience is taken as it is: no edge."""
         user = self.user
-        if user.audience in (self.catalogue.audience_digest, HISTORY):
+        if user.audience == HISTORY or (user.audience == self.catalogue.audience_digest and not self._rebuilt):
             return
         if user.is_new:
-            user.segments = {name: [digest_of(rule.text)[:8], False] for name, rule in self.catalogue.audience.segments.items()}
+            user.segments = {name: [digest, False] for name, digest in self.catalogue.audience.segment_digests.items()}
+            user.profile["d"] = definitions_of(self.catalogue.audience, user)
             user.evaluated_at = max(at - 1, 0)
             user.is_new = False
         else:
@@ -448,13 +472,28 @@ class Session:
         self.user_changed = True
 
     def _take_unknown(self, at: int) -> None:
-        facts = UserFacts(self.catalogue.audience, self.user, at)
+        """Segments with another meaning are taken as they are at `at`; the stage, and all of a profile made anew, as they were when
+        she was last looked at. What time has changed since then is found at its own time.
+        """
+        user, audience = self.user, self.catalogue.audience
+        earlier, then = UserFacts(audience, user, user.evaluated_at), UserFacts(audience, user, at)
         known: dict[str, Any] = {}
-        for name, rule in self.catalogue.audience.segments.items():
-            digest = digest_of(rule.text)[:8]
-            before = self.user.segments.get(name)
-            known[name] = before if before is not None and before[0] == digest else [digest, facts.segment(name)]
-        self.user.segments = known
+        changes = [user.recheck_at]
+        for name, rule in audience.segments.items():
+            digest = audience.segment_digests[name]
+            before = user.segments.get(name)
+            if before is None or before[0] != digest:
+                known[name] = [digest, then.segment(name)]
+            elif self._rebuilt:
+                known[name] = [digest, earlier.segment(name)]
+                changes.append(rule.change(earlier) if rule.change else None)
+            else:
+                known[name] = before
+        user.segments = known
+        if user.stage:
+            self._restage(_stage_of(earlier), user.evaluated_at)
+        user.recheck_at = min((c for c in changes if c is not None), default=None)
+        self._rebuilt = False
 
     def catch_up(self, until: int, now: int) -> None:
         """Evaluate at every breakpoint up to an instant: flips happen at their own time, also after a downtime.
@@ -483,10 +522,9 @@ class Session:
         for name, rule in audience.segments.items():
             inside = facts.segment(name)
             known = user.segments.get(name)
-            if quietly:
-                user.segments[name] = [digest_of(rule.text)[:8], inside]
-            elif known is None or known[1] != inside:
-                user.segments[name] = [known[0] if known else digest_of(rule.text)[:8], inside]
+            if quietly or known is None or known[1] != inside:
+                user.segments[name] = [audience.segment_digests[name], inside]
+            if not quietly and (known is None or known[1] != inside):
                 self._segment_event(name, at, inside=inside)
                 if inside:
                     entered.append(name)
@@ -516,20 +554,26 @@ class Session:
 
     def _stage(self, facts: UserFacts, at: int, changes: list[int | None], *, quietly: bool) -> None:
         user = self.user
-        stage = ""
-        for name, rule in self.catalogue.audience.stages:
-            if rule is not None and rule.change is not None:
-                changes.append(rule.change(facts))
-            if not stage and (rule is None or rule.test(facts)):
-                stage = name
+        changes.extend(rule.change(facts) for _, rule in self.catalogue.audience.stages if rule is not None and rule.change is not None)
+        stage = _stage_of(facts)
         if stage != user.stage:
             if user.stage and not quietly:
                 data = {"from": user.stage, "to": stage}
                 self.log.append(LogEntry(at, "stage_changed", "", dict(data)))
                 self.system.append(Event(f"stage:{stage}@{at}", "stage_changed", user.id, at, at, data))
-                self.tallies["", at // DAY, "stage", user.stage] -= 1
-            self.tallies["", at // DAY, "stage", stage] += 1  # what these add up to by a day is how many stood in the stage then
-            user.stage = stage
+            self._restage(stage, at)
+
+    def _restage(self, stage: str, at: int) -> None:
+        """Another stage; what these counts add up to by a day is how many stood in the stage then."""
+        before, self.user.stage = self.user.stage, stage
+        if before:
+            self.tallies["", at // DAY, "stage", before] -= 1
+        if stage:
+            self.tallies["", at // DAY, "stage", stage] += 1
+
+
+def _stage_of(facts: UserFacts) -> str:
+    return next((name for name, rule in facts.audience.stages if rule is None or rule.test(facts)), "")
 
 
 def _waits_when(tracked: Tracked) -> bool:

@@ -21,7 +21,7 @@ from runtime.engine import Engine, Worked
 from runtime.enrol import enrol
 from runtime.facts import UserFacts
 from runtime.policy import ADDRESS_OF, PersonReach, Reach, Rules, person_reach
-from runtime.profile import project
+from runtime.profile import definitions_of, project
 from runtime.session import Rehearsal
 from runtime.state import (
     Arrived,
@@ -334,9 +334,10 @@ class Town:
         """Write users as they are, known under the present audience."""
         for user in users:
             user.audience, user.evaluated_at = self.engine.catalogue.audience_digest, now
-            facts = UserFacts(self.engine.catalogue.audience, user, now)
-            rules = self.engine.catalogue.audience.segments
-            user.segments = {name: [digest_of(rule.text)[:8], facts.segment(name)] for name, rule in rules.items()}
+            town = self.engine.catalogue.audience
+            facts = UserFacts(town, user, now)
+            user.segments = {name: [digest, facts.segment(name)] for name, digest in town.segment_digests.items()}
+            user.profile["d"] = definitions_of(town, user)
         self.store.database.write(lambda tx: self.store.people.save_users(tx, list(users)))
 
     def post(self, *events: Event, source: str = "shop") -> int:

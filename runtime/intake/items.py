@@ -13,7 +13,7 @@ from channels.sms.numbers import mobile_number
 from journeys.audience import Audience
 from journeys.duration import DAY
 from journeys.localtime import zone_named
-from journeys.values import ValueType, clean_text, coerce, parse_time
+from journeys.values import clean_text, parse_time, typed
 from runtime.source_settings import SIGNED_ONLY
 from runtime.state import Event, Person
 from runtime.store.arrivals import Arrival, CatalogueItem, Record
@@ -280,14 +280,6 @@ def parse_event(
     if not isinstance(data, dict):
         return "data: expected an object"
     return Event(event_id, type_, user_id, min(time, now), now, typed(data, audience.events.get(type_), zone))
-
-
-def typed(data: Mapping[str, Any], fields: Mapping[str, ValueType] | None, zone: ZoneInfo) -> dict[str, Any]:
-    """Declared fields in their types, the rest untouched."""
-    if fields is None:
-        return dict(data)
-    values = {name: coerce(value, fields[name], zone) if name in fields else value for name, value in data.items()}
-    return {name: value for name, value in values.items() if value is not None}
 
 
 def _from_cloudevent(item: Mapping[str, Any]) -> dict[str, Any] | str:

@@ -2,7 +2,8 @@
 
 from sqlalchemy.exc import DBAPIError as DatabaseError
 
+from runtime.store.codec import Unreadable
 from runtime.store.database import Database, StoreError
 from runtime.store.sql_store import SqlStore, open_store
 
-__all__ = ["Database", "DatabaseError", "SqlStore", "StoreError", "open_store"]
+__all__ = ["Database", "DatabaseError", "SqlStore", "StoreError", "Unreadable", "open_store"]

@@ -3,7 +3,7 @@
 A row is deleted in the transaction that holds all its consequences: exactly once, whatever dies in between.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -237,6 +237,17 @@ class Inbox:
         """Show an event of one user to another who waits for it."""
         row = tx.execute(select(events.c.id).where(events.c.source == event.source, events.c.event_id == event.id)).scalar_one_or_none()
         self.add_note(tx, watcher, "forward", None, at, row)
+
+    def projected(self, tx: Connection, user_ids: Sequence[str], types: Sequence[str]) -> Iterator[Event]:
+        """Projected events of these users and types, user by user in the order of their times; streamed, for there may be many."""
+        pending = select(inbox.c.event_row).where(inbox.c.user_id.in_(user_ids), inbox.c.event_row.is_not(None), inbox.c.kind != "forward")
+        rows = tx.execute(
+            select(events.c.event_id, events.c.type, events.c.user_id, events.c.time, events.c.received_at, events.c.data, events.c.source)
+            .where(events.c.user_id.in_(user_ids), events.c.type.in_(types), events.c.id.not_in(pending))
+            .order_by(events.c.user_id, events.c.time),
+            execution_options={"yield_per": 1000},
+        )
+        return (event_of(row, self._codec) for row in rows)
 
     def events_since(self, tx: Connection, user_ids: Sequence[str], after: int, done: Sequence[int] = ()) -> list[Event]:
         """Projected events (`done` are notes being finished) with a time after an instant, in the order of their times."""

@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import text, update
 
 from runtime.policy import Rules
+from runtime.profile import definitions_of
 from runtime.state import Fact
 from runtime.store.tables import enrolments, events, inbox, users
 from tests.town import DAY, HOUR, MINUTE, NOON, PUSH, Town, at, event, journey_text, somebody
@@ -244,6 +245,8 @@ def test_a_trait_state_of_a_wrong_type_costs_only_its_user(store):
     made = town(store, WELCOME, people=[somebody("u1"), somebody("u2")])
     broken = somebody("u1")
     broken.profile["a"] = {"orders_count": "many", "last_order_at": 7}
+    known = made.engine.catalogue.audience
+    broken.profile["d"] = definitions_of(known, broken)
     broken.audience, broken.evaluated_at = made.engine.catalogue.audience_digest, NOON
     store.database.write(lambda tx: store.people.save_users(tx, [broken]))
 
