@@ -188,7 +188,7 @@ class Engine:
     def _merge(self, note: Note, now: int, worked: Worked) -> None:
         """A merge locks two users: it is a transaction of its own, after everything that came before it was worked on."""
         try:
-            merged = self.store.database.write(lambda tx: merge(self.store, self.catalogue.audience, tx, note, now))
+            merged = self.store.database.write(lambda tx: merge(self.store, tx, note, self.catalogue.audience, self.zone, now))
         except (DatabaseError, MemoryError):
             raise
         except Exception as error:  # noqa: BLE001 - one bad record never stops the batch

@@ -3,10 +3,11 @@
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from journeys.audience import Audience
 from journeys.duration import DAY
-from runtime.profile import rebuild
+from runtime.reprojection import reproject
 from runtime.state import LogEntry, User
 from runtime.store import SqlStore
 from runtime.store.inbox import Note
@@ -40,8 +41,8 @@ def _answers(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> tuple[dict[s
     return consents, said
 
 
-def merge(store: SqlStore, audience: Audience, tx: Any, note: Note, now: int) -> bool:
-    """Do what a merge note asks; False when one of the two is being worked on elsewhere: it is asked again."""
+def merge(store: SqlStore, tx: Any, note: Note, audience: Audience, zone: ZoneInfo, now: int) -> bool:
+    """Do what a merge note asks (`zone` is the project's); False when one of the two is being worked on elsewhere: it is asked again."""
     former = store.identity.survivors(tx, [note.payload["former"]]).get(note.payload["former"], note.payload["former"])
     survivor = store.identity.survivors(tx, [note.user_id]).get(note.user_id, note.user_id)
     if former == survivor:
@@ -56,7 +57,7 @@ def merge(store: SqlStore, audience: Audience, tx: Any, note: Note, now: int) ->
     store.ledger.cancel_of(tx, [e.id for e in ended], "merged", now)
     merging.move(tx, survivor, former)
     joined(user, other)
-    user.profile = rebuild(audience, user, merging.projected_events(tx, survivor))
+    user.profile = reproject(store, tx, [user], audience, zone)[survivor]
     store.people.save_users(tx, [user])
     why = {"former": former, "source": note.payload["source"], "by": note.payload["by"]}
     rows = [Logged(survivor, e.id, [LogEntry(now, "ended", "", {"reason": "merged"})]) for e in ended]

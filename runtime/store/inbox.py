@@ -201,7 +201,7 @@ class Inbox:
     def rehome(self, tx: Connection, moved: Mapping[str, str]) -> None:
         """What came for former ids goes to the users that they lead to."""
         for former, survivor in sorted(moved.items()):
-            rows = select(inbox.c.event_row).where(inbox.c.user_id == former, inbox.c.kind == "event")
+            rows = select(inbox.c.event_row).where(inbox.c.user_id == former, inbox.c.kind.in_(("event", "history")))
             tx.execute(update(events).where(events.c.id.in_(rows)).values(user_id=survivor))
             tx.execute(update(inbox).where(inbox.c.user_id == former).values(user_id=survivor))
 

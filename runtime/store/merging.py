@@ -10,10 +10,9 @@ from sqlalchemy import Connection, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from runtime.state import ENDED, Event, stable_key
+from runtime.state import ENDED, stable_key
 from runtime.store.codec import Codec
 from runtime.store.ledger_rows import ONCE, WITHOUT_EFFECT
-from runtime.store.rows import event_of
 from runtime.store.tables import consents, enrolments, events, heard, identities, inbox, log, messages, quarantine, refusals, users, watches
 
 
@@ -101,10 +100,3 @@ class Merging:
         for watched, watcher, key in rows:
             row = {"watched_id": moved.get(watched, watched), "watcher_id": moved.get(watcher, watcher), "enrolment_key": key}
             tx.execute(self._upsert(watches).values(row).on_conflict_do_nothing())
-
-    def projected_events(self, tx: Connection, user_id: str) -> list[Event]:
-        """A user's events that have been worked on, oldest first."""
-        waiting = select(inbox.c.event_row).where(inbox.c.user_id == user_id, inbox.c.kind == "event", inbox.c.event_row.is_not(None))
-        columns = (events.c.event_id, events.c.type, events.c.user_id, events.c.time, events.c.received_at, events.c.data, events.c.source)
-        query = select(*columns).where(events.c.user_id == user_id, events.c.type != "$user", events.c.id.not_in(waiting))
-        return [event_of(row, self._codec) for row in tx.execute(query.order_by(events.c.time, events.c.event_id))]
