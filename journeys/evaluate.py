@@ -137,11 +137,11 @@ def _compare(node: Compare) -> Closure:
     return compare
 
 
-def _arithmetic(node: Arithmetic) -> Closure:
-    left, right, operate = compile_node(node.left), compile_node(node.right), _ARITHMETIC[node.operator]
+def calculator(operator: str) -> Callable[[Any, Any], int | float | None]:
+    """`+ - * /` of two values: None when one is no number, for a division by zero, and beyond the largest number."""
+    operate = _ARITHMETIC[operator]
 
-    def calculate(facts: Facts) -> int | float | None:
-        a, b = left(facts), right(facts)
+    def calculate(a: Any, b: Any) -> int | float | None:
         if not isinstance(a, int | float) or not isinstance(b, int | float):
             return None
         try:
@@ -151,6 +151,11 @@ def _arithmetic(node: Arithmetic) -> Closure:
         return as_number(result) if abs(result) <= LARGEST_NUMBER else None
 
     return calculate
+
+
+def _arithmetic(node: Arithmetic) -> Closure:
+    left, right, calculate = compile_node(node.left), compile_node(node.right), calculator(node.operator)
+    return lambda f: calculate(left(f), right(f))
 
 
 def _call(node: Call) -> Closure:
@@ -235,13 +240,18 @@ def _breakpoint(node: Compare) -> Change | None:
     return at
 
 
-def inputs(node: Node) -> list[tuple[str, Closure]]:
-    """The leaves that decide a condition, each with its spelling and a closure for its value then."""
-    leaves: dict[str, Closure] = {}
+def leaves_of(node: Node) -> dict[str, Node]:
+    """The leaves that decide a condition, by their spelling."""
+    leaves: dict[str, Node] = {}
     for leaf in walk(node):
         if isinstance(leaf, Name):
-            leaves[str(leaf)] = compile_node(leaf)
+            leaves[str(leaf)] = leaf
         elif isinstance(leaf, Call) and leaf.function not in TIME_FUNCTIONS:
             spelled = ", ".join(repr(a) for a in leaf.arguments if a is not None)
-            leaves[f"{leaf.function}({spelled})"] = compile_node(leaf)
-    return list(leaves.items())
+            leaves[f"{leaf.function}({spelled})"] = leaf
+    return leaves
+
+
+def inputs(node: Node) -> list[tuple[str, Closure]]:
+    """The leaves that decide a condition, each with its spelling and a closure for its value then."""
+    return [(spelling, compile_node(leaf)) for spelling, leaf in leaves_of(node).items()]

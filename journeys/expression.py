@@ -13,6 +13,7 @@ from journeys.values import LARGEST_NUMBER, ValueType, as_number
 
 Root = Literal["user", "entry", "steps", "event"]
 TIME_FUNCTIONS = {"days_since": -1, "days_until": 1, "hours_since": -1, "hours_until": 1}
+OF_ONE_PERSON = ("reachable", "has_consent", "remaining")  # what no single statement can ask of everybody
 _ENVIRONMENT = Environment(autoescape=False)  # noqa: S701 - it only parses; plain text, not HTML
 
 
@@ -79,7 +80,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Arithmetic:
-    """`+ - * /` on numbers, rounded to four places; a division by zero is missing, and so is what passes 10^12."""
+    """`+ - * /` on numbers, rounded to four places; a division by zero is missing, and so is what passes 10^11."""
 
     operator: str
     left: "Node"

@@ -15,6 +15,7 @@ Instant = NewType("Instant", int)
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+_DAY = 86_400_000
 
 
 @lru_cache(maxsize=1024)
@@ -86,6 +87,28 @@ def week_start(instant: int, zone: ZoneInfo) -> int:
     """The instant at which the local week (from Monday) of `instant` began."""
     day = to_datetime(instant, zone).date()
     return local_instant(day - timedelta(days=day.weekday()), 0, zone)
+
+
+def offsets_of(zone: ZoneInfo, start: int, end: int) -> list[tuple[int, int]]:
+    """How far the zone's clock is ahead of UTC between two instants: (from this instant, milliseconds), in their order.
+
+    For evaluators that cannot ask zoneinfo. A zone that changes twice within a day is seen as it is at the day's ends.
+    """
+
+    def offset(instant: int) -> int:
+        ahead = to_datetime(instant, zone).utcoffset()
+        return ahead // _MILLISECOND if ahead is not None else 0
+
+    found = [(start, offset(start))]
+    for day in range(start, end, _DAY):
+        before, after = day, min(day + _DAY, end)
+        if offset(after) == found[-1][1]:
+            continue
+        while after - before > 1:
+            middle = (before + after) // 2
+            before, after = (middle, after) if offset(middle) == found[-1][1] else (before, middle)
+        found.append((after, offset(after)))
+    return found
 
 
 def anniversary_on(year: int, month_day: str) -> date:

@@ -17,7 +17,12 @@ from journeys.localtime import to_instant
 ValueType = Literal["text", "number", "boolean", "time", "time_of_day", "anniversary", "choice", "list", "any"]
 Value = str | int | float | bool | list[str] | None
 
-LARGEST_NUMBER = 1e12
+LARGEST_NUMBER = 1e11  # up to here a double tells every four-decimal number from its neighbours, also after a sum or two
+_NO_FRACTION = 1e15
+_PYTHON_TYPES: dict[str, tuple[type, ...]] = {
+    "text": (str,), "choice": (str,), "anniversary": (str,), "number": (int, float), "time": (int,), "time_of_day": (int,),
+    "boolean": (bool,), "list": (list,), "any": (str, int, float, bool, list),
+}  # fmt: skip
 _SECONDS_BELOW = 100_000_000_000  # an epoch below this is seconds (year 5138), above it milliseconds
 _YEAR_1900, _YEAR_2100 = -2_208_988_800_000, 4_102_444_800_000
 _YEAR_2000_SECONDS = 946_684_800
@@ -26,11 +31,21 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def as_number(value: float) -> int | float:
-    """The number rounded half-even to four places: 0.1 + 0.2 → 0.3, 3.0 → 3."""
+    """The number rounded to four places: 0.1 + 0.2 → 0.3, 3.0 → 3; from 10^15 on no fraction is kept.
+
+    Ten thousand times the number, as a double, is rounded half-even: an arithmetic that every database has, to the bit.
+    """
     if type(value) is int:
         return value
-    rounded = round(value, 4)
-    return int(rounded) if rounded == int(rounded) else rounded
+    if not -_NO_FRACTION < value < _NO_FRACTION:
+        return int(value)
+    scaled = round(value * 10_000)
+    return scaled / 10_000 if scaled % 10_000 else scaled // 10_000
+
+
+def fits(value: Any, kind: ValueType) -> bool:
+    """Whether a stored value has the Python type of `kind`: it may have been stored under another declaration."""
+    return type(value) in _PYTHON_TYPES[kind]
 
 
 def clean_text(text: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from journeys.audience import Audience, Trait
+from journeys.values import fits
 from runtime.policy import Reach, can_reach, consented
 from runtime.profile import history_within, read_trait, window_change
 from runtime.state import User
@@ -70,6 +71,8 @@ class UserFacts:
             value = read_trait(trait, user, self.now)
         else:
             value = user.profile.get("p", _EMPTY).get(name)
+            if value is not None and not fits(value, trait.kind):
+                value = None
         return trait.default if value is None else value
 
     def _pinned(self, trait: Trait, given: Any) -> Any:

@@ -98,7 +98,17 @@ def test_no_raw_value_raises_and_what_comes_out_can_be_stored(raw, kind):
 
 @pytest.mark.parametrize(
     ("number", "rounded"),
-    [(0.1 + 0.2, 0.3), (3.0, 3), (1 / 3, 0.3333), (0.00005, 0.0001), (0.00015, 0.0001), (-2.50004, -2.5), (-0.00001, 0)],
+    [
+        (0.1 + 0.2, 0.3),
+        (3.0, 3),
+        (1 / 3, 0.3333),
+        (0.00005, 0),
+        (0.00015, 0.0001),
+        (0.00025, 0.0002),
+        (1e300, int(1e300)),
+        (-2.50004, -2.5),
+        (-0.00001, 0),
+    ],
 )
 def test_numbers_have_four_places_and_no_empty_fraction(number, rounded):
     found = as_number(number)
