@@ -21,6 +21,7 @@ from journeys.compiled import (
 )
 from journeys.duration import DAY, parse_duration, parse_time_of_day
 from journeys.errors import Finding, JourneyError, did_you_mean
+from journeys.expression import OF_ONE_PERSON, Call, walk
 from journeys.flow import check_flow
 from journeys.loader import LoadedJourney
 from journeys.localtime import to_instant
@@ -131,6 +132,8 @@ class _Compiler:
             self.source.report("J080", ("entry",), key=True)
         where_scope = self.scopes.arriving(events, self.scopes.base) if form == "event" else self.scopes.base
         where = self.rules.condition(entry.where, where_scope, ("entry", "where"))
+        if form in ("schedule", "at") or entry.existing == "enrol":
+            self._of_everybody(where)
         user = self.rules.expression(entry.user, self.scopes.entered(), ("entry", "user"), ("text", "list"), "a user id or a list of ids")
         self._subject(entry, events)
         date, anniversary = self._date(entry)
@@ -167,6 +170,12 @@ class _Compiler:
         for key, forms in self._COMPANIONS.items():
             if getattr(self.journey.entry, key) is not None and form not in forms:
                 self.source.report("J085", ("entry", key), key=True, found=key, needs=" / ".join(forms))
+
+    def _of_everybody(self, where: Rule | None) -> None:
+        """A population is found by one statement over all users."""
+        for node in walk(where.node) if where is not None else ():
+            if isinstance(node, Call) and node.function in OF_ONE_PERSON:
+                self.source.report("J089", ("entry", "where"), node.function, found=f"{node.function}(…)")
 
     def _subject(self, entry: model.Entry, events: tuple[str, ...]) -> None:
         if entry.subject is None or not events:

@@ -155,6 +155,11 @@ CODES: dict[str, tuple[Severity, str, str]] = {
         "a release that removes {found}, which {who} uses with people inside, is refused",
         "{who} 里还有人，用着 {found}，不能删除",
     ),
+    "J089": (
+        "error",
+        "{found} cannot be asked of everybody at once, as the where of this entry is; write it as the if: of the first step",
+        "这里的 where 要一次问遍所有人，不能用 {found}；请写到第一个步骤的 if 里",
+    ),
     # sends
     "J090": (
         "error",

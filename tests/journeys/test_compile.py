@@ -162,3 +162,18 @@ def test_lines_rise_with_the_order_of_the_file(shipped):
     for journey in shipped.checked.journeys.values():
         lines = [step.line for step in journey.steps.values()]
         assert all(a <= b for a, b in pairwise(lines)), journey.id
+
+
+@pytest.mark.parametrize(
+    ("entry", "codes"),
+    [
+        ("{at: '2026-12-18 10:00', where: not has_consent('sms')}", ["J089"]),
+        ("{schedule: 0 9 * * 5, where: remaining('gift_5') > 0}", ["J089"]),
+        ("{segment: dormant, existing: enrol, where: reachable('sms')}", ["J089"]),
+        ("{segment: dormant, existing: skip, where: reachable('sms')}", []),  # asked of one person at her own edge
+        ("{event: order_paid, where: reachable('sms')}", []),
+        ("{schedule: 0 9 * * 5, where: in_journey('j') or segment('dormant')}", []),
+    ],
+)
+def test_what_one_statement_cannot_ask_of_everybody_is_refused_where_everybody_is_asked(workshop, entry, codes):
+    assert workshop.codes(entry=entry) == codes

@@ -77,6 +77,7 @@ JOURNEYS = {
     "J085": {"entry": "{event: order_paid, existing: skip}"},
     "J086": {"more": "on_late: skip"},
     "J087": {"purpose": "marketing"},
+    "J089": {"entry": "{schedule: 0 9 * * 5, where: user.age > 3 and reachable('sms')}"},
     "J090": {"steps": send("wechat: {template: offer, data: {title: a}}")},
     "J091": {"steps": send("push: {title: a, body: b}", "to: {robot: desk}")},
     "J092": {"steps": send("push: {title: a, body: b}", "reach: all\n  fall_through: undelivered")},
