@@ -13,6 +13,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, 
 from sqlalchemy.exc import ArgumentError, DatabaseError
 from sqlalchemy.pool import StaticPool
 
+from runtime.store.documents import add_functions
 from runtime.store.writer import ENGINE, Closed, InlineWriter, T, ThreadWriter, Unit, Writer
 
 CHECKPOINT_EVERY = 200  # groups of commits
@@ -68,6 +69,7 @@ class Database:
                 if scratch and pragma == "secure_delete=ON":
                     continue
                 connection.execute(f"PRAGMA {pragma}")
+            add_functions(connection)
 
         @event.listens_for(engine, "begin")
         def begin(connection: Connection) -> None:
