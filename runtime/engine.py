@@ -14,6 +14,7 @@ from journeys.schedule import next_fire
 from journeys.world import World
 from runtime.batches import Progress, Work, Writing
 from runtime.catalogue import Catalogue, Versioned, catalogue_of
+from runtime.crowds import Crowd, Crowds, takes_crowds
 from runtime.facts import UserFacts
 from runtime.merge import merge
 from runtime.policy import PersonReach, Reach, Rules
@@ -61,6 +62,7 @@ class Engine:
         self.virtual = virtual
         self.store, self.world, self.zone, self.rules, self.rehearsal = store, world, zone, rules, rehearsal
         self.reaching = Reaching(store, rules, zone)
+        self.crowds = Crowds(store, zone, rules.holdout)
         self.catalogue = Catalogue(0, 0, catalogue_of(None, world, zone).audience, "", {}, {}, world, zone)
         self._version_ids: list[int] = []
         self._shares: dict[int, float] = {}
@@ -320,10 +322,15 @@ class Engine:
             if population is None or self.store.imports.holds_until(batch.connection, now) is not None:  # nobody is enrolled half known
                 return
             versioned = self._still_wanted(population)
+            progress = Progress(population, versioned.journey.entry.pace if versioned else None, now)
+            if versioned and self.rehearsal is None and takes_crowds(versioned.journey):
+                crowd = self.crowds.look(batch.connection, self.catalogue.audience, population, versioned, progress)
+                if crowd is not None:
+                    self._enter_crowd(batch, population, crowd, progress, now, worked)
+                    return
             users = self.store.people.users_after(batch.connection, population.cursor, limit) if versioned else []
             worked.populated += max(len(users), 1)
             work = self._open(batch, [u.id for u in users], now, set(), users, journeys=[population.journey])
-            progress = Progress(population, versioned.journey.entry.pace if versioned else None, now)
             for user in users:
                 if progress.full:
                     break
@@ -340,6 +347,20 @@ class Engine:
             done = len(users) < limit and not progress.full
             self._look_back(batch, work, now)
             self._write(batch, work, now, worked, population=(population, progress, now if done else None))
+
+    def _enter_crowd(self, batch: Batch, population: Population, crowd: Crowd, progress: Progress, now: int, worked: Worked) -> None:
+        def unit(tx: Any) -> int:
+            self._save_progress(tx, population, progress, now if crowd.is_last else None)
+            return crowd.write(self.store, tx, now)
+
+        worked.populated += max(crowd.looked_at, 1)
+        worked.entered += batch.write(unit)
+
+    def _save_progress(self, tx: Any, population: Population, progress: Progress, done_at: int | None) -> None:
+        self.store.releases.save_population(
+            tx, population, cursor=progress.cursor, taken=progress.taken + progress.took, window_at=progress.window_at,
+            next_at=progress.next_at(), done_at=done_at,
+        )  # fmt: skip
 
     def _still_wanted(self, population: Population) -> Versioned | None:
         """The journey that the population enters; None when it was withdrawn, or enters otherwise or at another time by now."""
@@ -519,11 +540,7 @@ class Engine:
             worked.lanes |= writing.lanes
             self.store.inbox.finish(tx, done)
             if population is not None:
-                row, progress, done_at = population
-                self.store.releases.save_population(
-                    tx, row, cursor=progress.cursor, taken=progress.taken + progress.took, window_at=progress.window_at,
-                    next_at=progress.next_at(), done_at=done_at,
-                )  # fmt: skip
+                self._save_progress(tx, *population)
 
         batch.write(unit)
         worked.quarantined += len(work.quarantined)

@@ -1,11 +1,13 @@
 """Who may enter a journey: re-entry, mode, subject, hold-out. Pure; every refusal has a reason."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
+from journeys.audience import Audience
 from journeys.compiled import HELD_OUT as HELD_OUT_STATE
 from journeys.compiled import CompiledJourney
 from journeys.localtime import anniversary_on, local_instant, on_local_day, to_datetime
+from journeys.rule import Rule
 from runtime.facts import UserFacts
 from runtime.state import HELD_OUT, LIVE, Enrolment, Entered, Fact, LogEntry, Refusal, User, bucket, stable_key
 
@@ -25,29 +27,50 @@ def enrol(
     subject = _subject(journey, fact)
     mine = [e for e in open_ if e.subject == subject]
     key = stable_key(journey.id, user.id, subject, fact.id)
-    entered_before = {key, *(stable_key(journey.id, former, subject, fact.id) for former in user.former)}
-    if any(e.key in entered_before for e in mine):
-        return _refuse(journey, user, fact, "duplicate", subject=subject)
-    if project_holdout and fact.forced != "in" and bucket("project", user.id) < project_holdout:
-        return _refuse(journey, user, fact, "holdout", subject=subject)
-    live = [e for e in mine if e.status in (LIVE, HELD_OUT)]
-    if live and entry.mode == "single":
-        return _refuse(journey, user, fact, "mode", {"inside_since": live[0].entered_at}, subject)
+    keys = {key, *(stable_key(journey.id, former, subject, fact.id) for former in user.former)}
+    refused = refused_by_past(journey, user.id, keys, mine, at, project_holdout=0 if fact.forced == "in" else project_holdout)
+    if refused is not None:
+        return _refuse(journey, user, fact, *refused, subject)
+    held = held_out(journey, user.id) if not fact.forced else fact.forced == "out"
+    restarted = tuple(e for e in mine if e.status in (LIVE, HELD_OUT)) if entry.mode == "restart" else ()
+    return Entered(enrolment_of(journey, version, user.id, subject, key, fact, held=held), restarted, (_entered_log(journey, fact, facts),))
+
+
+def closed_at(journey: CompiledJourney, at: int) -> dict[str, Any] | None:
+    """Why nobody enters at that instant: nothing more to say for a journey that is not live, or when it ended; None while it is open."""
+    if journey.journey.status != "live":
+        return {}
+    return {"ends_at": journey.ends_at} if journey.ends_at is not None and at >= journey.ends_at else None
+
+
+def refused_by_past(
+    journey: CompiledJourney, user_id: str, keys: Collection[str], mine: Sequence[Enrolment], at: int, *, project_holdout: int
+) -> tuple[str, dict[str, Any]] | None:
+    """The reason and the why when the user's own entries (`mine`, of this subject), or the project's hold-out, forbid another.
+
+    `keys` are those of this fact under her id and her former ones.
+    """
+    entry = journey.entry
+    if any(e.key in keys for e in mine):
+        return "duplicate", {}
+    if project_holdout and bucket("project", user_id) < project_holdout:
+        return "holdout", {}
+    live = next((e for e in mine if e.status in (LIVE, HELD_OUT)), None)
+    if live is not None and entry.mode == "single":
+        return "mode", {"inside_since": live.entered_at}
     last = max((e.entered_at for e in mine), default=None)
     if last is not None and entry.reentry == "once":
-        return _refuse(journey, user, fact, "reentry", {"last_entry": last, "reentry": "once"}, subject)
+        return "reentry", {"last_entry": last, "reentry": "once"}
     if last is not None and isinstance(entry.reentry, int) and at - last < entry.reentry:
-        return _refuse(journey, user, fact, "reentry", {"last_entry": last, "again_from": last + entry.reentry}, subject)
-    restarted = tuple(live) if entry.mode == "restart" else ()
-    return Entered(_enrolment(journey, version, user, subject, key, fact), restarted, (_entered_log(journey, fact, facts),))
+        return "reentry", {"last_entry": last, "again_from": last + entry.reentry}
+    return None
 
 
 def _refused_by_file(journey: CompiledJourney, facts: UserFacts, fact: Fact) -> Refusal | None:
     user = facts.user
-    if journey.journey.status != "live":
-        return _refuse(journey, user, fact, "closed")
-    if journey.ends_at is not None and fact.at >= journey.ends_at:
-        return _refuse(journey, user, fact, "closed", {"ends_at": journey.ends_at})
+    closed = closed_at(journey, fact.at)
+    if closed is not None:
+        return _refuse(journey, user, fact, "closed", closed)
     where = journey.entry.where
     if where is not None:
         seen = facts.with_event(fact.event.fields()) if fact.event is not None else facts
@@ -67,16 +90,18 @@ def _refuse(journey: CompiledJourney, user: User, fact: Fact, reason: str, why: 
     return Refusal(journey.id, user.id, reason, fact.at, {"fact": fact.kind, **(why or {})}, subject)
 
 
-def _enrolment(journey: CompiledJourney, version: int, user: User, subject: str, key: str, fact: Fact) -> Enrolment:
+def enrolment_of(
+    journey: CompiledJourney, version: int, user_id: str, subject: str, key: str, fact: Fact, *, held: bool
+) -> Enrolment:  # fmt: skip
+    """The new enrolment: live and due at once, or held out until its goal's window or the journey ends."""
     at = fact.at
     goal_until = at + journey.goal.within if journey.goal else None
-    held = held_out(journey, user) if not fact.forced else fact.forced == "out"
     ends = [t for t in (goal_until, journey.ends_at) if t is not None]
     return Enrolment(
         key=key,
         journey=journey.id,
         version=version,
-        user_id=user.id,
+        user_id=user_id,
         subject=subject,
         state=HELD_OUT_STATE if held else journey.first,
         status=HELD_OUT if held else LIVE,
@@ -88,20 +113,31 @@ def _enrolment(journey: CompiledJourney, version: int, user: User, subject: str,
     )
 
 
-def held_out(journey: CompiledJourney, user: User) -> bool:
+def held_out(journey: CompiledJourney, user_id: str) -> bool:
     """Whether the user is in the journey's hold-out: a draw that never changes; raising the share only adds."""
-    return journey.holdout > 0 and bucket(journey.id, user.id) < journey.holdout
+    return journey.holdout > 0 and bucket(journey.id, user_id) < journey.holdout
 
 
 def _entered_log(journey: CompiledJourney, fact: Fact, facts: UserFacts) -> LogEntry:
+    seen = facts.with_event(fact.event.fields()) if fact.event is not None else facts
+    segment, where = deciding(journey, facts.audience)
+    return entered_log(journey, fact, segment.values(facts) if segment else None, where.values(seen) if where else None, facts.audience)
+
+
+def deciding(journey: CompiledJourney, audience: Audience) -> tuple[Rule | None, Rule | None]:
+    """The conditions that let somebody in: the segment's, and the entry's own `where`."""
+    segment = audience.segments[journey.entry.segment] if journey.entry.segment else None
+    return segment, journey.entry.where
+
+
+def entered_log(journey: CompiledJourney, fact: Fact, values: Any, where_values: Any, audience: Audience) -> LogEntry:
+    """What the log says of an entry: the fact, and the clauses with their values then."""
     why: dict[str, Any] = {"fact": fact.kind, "fact_id": fact.id}
-    if journey.entry.segment:
-        rule = facts.audience.segments[journey.entry.segment]
-        why |= {"segment": journey.entry.segment, "clause": rule.text, "values": rule.values(facts)}
-    if journey.entry.where is not None:
-        where = journey.entry.where
-        seen = facts.with_event(fact.event.fields()) if fact.event is not None else facts
-        why |= {"where": where.text, "where_values": where.values(seen)}
+    segment, where = deciding(journey, audience)
+    if segment is not None:
+        why |= {"segment": journey.entry.segment, "clause": segment.text, "values": values}
+    if where is not None:
+        why |= {"where": where.text, "where_values": where_values}
     return LogEntry(fact.at, "entered", "", why)
 
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from journeys.audience import Audience
 from journeys.duration import DAY
 from runtime.reprojection import reproject
-from runtime.state import LogEntry, User
+from runtime.state import HISTORY, LogEntry, User
 from runtime.store import SqlStore
 from runtime.store.inbox import Note
 from runtime.store.people import Logged
@@ -57,6 +57,8 @@ def merge(store: SqlStore, tx: Any, note: Note, audience: Audience, zone: ZoneIn
     store.ledger.cancel_of(tx, [e.id for e in ended], "merged", now)
     merging.move(tx, survivor, former)
     joined(user, other)
+    if other.audience == HISTORY:  # half known until the import of the former's history has ended
+        user.audience, user.recheck_at = HISTORY, other.recheck_at
     user.profile = reproject(store, tx, [user], audience, zone)[survivor]
     store.people.save_users(tx, [user])
     why = {"former": former, "source": note.payload["source"], "by": note.payload["by"]}

@@ -142,7 +142,7 @@ def _fold(trait: Trait, state: Any, time: int, tie: str, data: Mapping[str, Any]
         return mine if _is_later(mine, state) == (kind == "last") else state
     if kind == "distinct":
         return _fold_distinct(state or [], stable_key(_json(value).decode())[:12])
-    return _fold_top(state, value, [1, time, tie, _field(trait.take, time, data, user) if trait.take else value])
+    return _fold_top(trait, state, value, [1, time, tie, _field(trait.take, time, data, user) if trait.take else value])
 
 
 def _exact(value: float) -> int:
@@ -168,7 +168,7 @@ def _fold_distinct(hashes: list[str], mine: str) -> list[str]:
     return hashes
 
 
-def _fold_top(state: Any, value: Any, mine: list[Any]) -> dict[str, list[Any]] | str:
+def _fold_top(trait: Trait, state: Any, value: Any, mine: list[Any]) -> dict[str, list[Any]] | str:
     if state == TOO_MANY:
         return TOO_MANY
     counts: dict[str, list[Any]] = state or {}
@@ -177,7 +177,7 @@ def _fold_top(state: Any, value: Any, mine: list[Any]) -> dict[str, list[Any]] |
     if seen is not None:
         later = mine if _is_later(mine[1:], seen[1:]) else seen
         counts[key] = [seen[0] + 1, *later[1:]]
-    elif len(counts) >= MOST_DIFFERENT:
+    elif len(counts) >= MOST_DIFFERENT and not trait.within:  # what is not kept needs no bound but the history's
         return TOO_MANY
     else:
         counts[key] = mine

@@ -285,6 +285,7 @@ class Session:
 
     def due(self, tracked: Tracked, now: int) -> None:
         """The enrolment's timer."""
+        self._baseline(now)
         self.apply(tracked, Due(), now)
         self._system_events(now)
 

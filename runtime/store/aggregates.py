@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Text, case, cast, func, select
+from sqlalchemy import Text, case, cast, func, null, select
 
 from journeys.audience import Trait
 from journeys.duration import DAY
 from journeys.values import ValueType
-from runtime.profile import MOST_DISTINCT
+from runtime.profile import MOST_DIFFERENT, SCALE
 from runtime.store.documents import Row, Spot, Sql, number
 from runtime.store.tables import users
 
@@ -78,17 +78,18 @@ class _Window:
         rows = select().select_from(self.rows.source).where(*self.inside, value.is_not(None)).correlate(users)
         order = self.rows.order
         if trait.aggregate in ("sum", "avg"):
-            total = json.total(value).op("/", precedence=8)(number(10_000))
+            total = json.total(value)
             if trait.aggregate == "sum":
-                return json.limited(func.coalesce(rows.add_columns(total).scalar_subquery(), reader.constant(0)))
-            mean = json.rounded(total.op("/", precedence=8)(func.count()))
+                summed = json.rounded(total.op("/", precedence=8)(number(SCALE)))
+                return json.limited(func.coalesce(rows.add_columns(summed).scalar_subquery(), reader.constant(0)))
+            mean = json.rounded(total.op("/", precedence=8)(number(SCALE) * func.count()))
             return rows.add_columns(case((func.count() >= trait.at_least, mean))).scalar_subquery()
         if trait.aggregate in ("first", "last"):
             ordered = rows.order_by(order if trait.aggregate == "first" else order.desc())
             return ordered.add_columns(value).limit(1).scalar_subquery()
         key = cast(value, Text) if self.fields.get(trait.of) == "list" else value
         if trait.aggregate == "distinct":
-            return rows.add_columns(json.least(func.count(key.distinct()), reader.constant(MOST_DISTINCT))).scalar_subquery()
+            return rows.add_columns(json.least(func.count(key.distinct()), reader.constant(MOST_DIFFERENT))).scalar_subquery()
         columns = {"key": key, "made": self.field(trait.take) if trait.take else value, "time": self.time,
                    "tie": json.bytes(self.event.tie), "place": order}  # fmt: skip
         c = rows.add_columns(*(column.label(name) for name, column in columns.items())).subquery().c
@@ -100,12 +101,14 @@ class _Window:
 def _kept(reader: "Reader", trait: Trait) -> Sql:
     json, state = reader.json, reader.profile.at("a", trait.name)
     kind = trait.aggregate
-    if kind in ("count", "sum"):
-        value = func.coalesce(json.typed(state, "number"), reader.constant(0))
-        return json.limited(value) if kind == "sum" else value
+    if kind == "count":
+        return func.coalesce(json.typed(state, "number"), reader.constant(0))
+    if kind == "sum":  # in whole ten-thousandths; a text when it is beyond what is read as a number at all
+        total = json.rounded(json.typed(state, "number").op("/", precedence=8)(number(SCALE)))
+        return case((json.typed(state, "text").is_not(None), null()), else_=json.limited(func.coalesce(total, reader.constant(0))))
     if kind == "avg":
         total, count = json.typed(state.at(0), "number"), json.typed(state.at(1), "number")
-        return case((count >= trait.at_least, json.rounded((total * number(1)).op("/", precedence=8)(count))))
+        return case((count >= trait.at_least, json.rounded(total.op("/", precedence=8)(number(SCALE) * count))))
     if kind in ("first", "last"):
         return json.typed(state.at(2), _kind(reader, trait, trait.of))
     if kind == "distinct":
@@ -117,7 +120,7 @@ def _kept(reader: "Reader", trait: Trait) -> Sql:
     often, time, tie = (json.typed(rows.spot.at(i), k) for i, k in enumerate(_TOP))
     made = json.typed(rows.spot.at(3), _kind(reader, trait, trait.take or trait.of))
     top = select(case((func.sum(often).over() >= trait.at_least, made))).select_from(rows.source).correlate(users)
-    return top.order_by(often.desc(), time.desc(), json.bytes(tie).desc(), rows.order).limit(1).scalar_subquery()
+    return top.order_by(often.desc(), time.desc(), json.bytes(tie).desc(), json.bytes(rows.key).desc()).limit(1).scalar_subquery()
 
 
 _TOP: tuple[ValueType, ...] = ("number", "time", "text")  # how often, when last, its tie

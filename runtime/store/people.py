@@ -86,7 +86,7 @@ class People:
 
     def users_after(self, tx: Connection, cursor: str, limit: int) -> list[User]:
         """The next users by id, for populations; locked on PostgreSQL."""
-        query = select(*_USER).where(users.c.user_id > cursor).order_by(users.c.user_id).limit(limit)
+        query = select(*_USER).where(users.c.user_id > cursor, users.c.merged_into.is_(None)).order_by(users.c.user_id).limit(limit)
         if not self._is_sqlite:
             query = query.with_for_update()
         return [user_of(row, self._codec, self._zone) for row in tx.execute(query)]

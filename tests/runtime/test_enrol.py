@@ -214,7 +214,7 @@ def test_the_share_of_the_held_out_is_about_what_the_file_says_and_raising_it_on
     people = [User(f"user-{n}", ZONE) for n in range(20_000)]
     shares = {share: journey(STEPS, goal=GOAL, holdout=f"{share}%") for share in (0, 0.5, 10, 50, 100)}
 
-    held = {share: {u.id for u in people if held_out(made, u)} for share, made in shares.items()}
+    held = {share: {u.id for u in people if held_out(made, u.id)} for share, made in shares.items()}
 
     assert not held[0]
     assert len(held[100]) == len(people)
@@ -228,7 +228,7 @@ def test_journeys_hold_out_different_people():
     people = [User(f"user-{n}", ZONE) for n in range(5000)]
     first, second = (journey(STEPS, id=id_, goal=GOAL, holdout="50%") for id_ in ("first", "second"))
 
-    both = sum(1 for u in people if held_out(first, u) and held_out(second, u))
+    both = sum(1 for u in people if held_out(first, u.id) and held_out(second, u.id))
 
     assert abs(both / len(people) - 0.25) < 0.03
 

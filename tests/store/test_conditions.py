@@ -262,11 +262,11 @@ def test_a_condition_in_sql_says_of_everybody_what_the_closure_says(town, texts_
 
 @pytest.mark.prove
 @pytest.mark.timeout(1800)
-@settings(QUICK, max_examples=1000, derandomize=False)
+@settings(QUICK, max_examples=300, derandomize=False)
 @given(texts_=st.lists(conditions(depth=4), min_size=3, max_size=3), seed_=st.integers(0, 2**32), now=st.sampled_from(MOMENTS))
 def test_many_conditions_in_sql_say_of_everybody_what_the_closures_say(town, texts_, seed_, now):
     town.agree(texts_, seed_, now, 120)
-    if town.pairs % 36_000 == 0:
+    if town.pairs % 10_800 == 0:
         print(f"{town}: {town.pairs:,} pairs of a condition and a person agree, {town.held:,} of them true")
 
 

@@ -1,0 +1,124 @@
+"""Populations by ranges of user ids: SQL says whom the conditions let in, the rest is as in `enrol`, all are written at once.
+
+Not so, but user by user through their sessions: `mode: restart` (it ends others), journeys that watch other users' events,
+rehearsals (given values, forced draws), and a range that SQL cannot read (a profile that is no JSON).
+Nobody's first step is taken here: the enrolments are due at once.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from orjson import Fragment
+
+from journeys.audience import Audience
+from journeys.compiled import CompiledJourney
+from journeys.duration import DAY
+from journeys.evaluate import leaves_of
+from runtime.batches import Progress
+from runtime.catalogue import Versioned
+from runtime.enrol import closed_at, deciding, enrolment_of, entered_log, held_out, refused_by_past
+from runtime.state import Fact, stable_key
+from runtime.store import SqlStore
+from runtime.store.conditions import Moment, compile_sql, compile_values
+from runtime.store.populations import CannotSay, Newcomer, Span, said
+from runtime.store.releases import Population
+
+CROWD = 5_000  # user ids in one transaction
+
+
+def takes_crowds(journey: CompiledJourney) -> bool:
+    """Whether a population of this journey may be entered by ranges."""
+    return journey.entry.mode != "restart" and not journey.watches_others
+
+
+@dataclass
+class Crowd:
+    """What becomes of a range of users: who enters, and how many are refused by which reason. `looked_at` counts users."""
+
+    versioned: Versioned
+    fact: Fact
+    looked_at: int = 0
+    is_last: bool = False
+    newcomers: list[Newcomer] = field(default_factory=list)
+    refused: Counter[str] = field(default_factory=Counter)
+
+    def write(self, store: SqlStore, tx: Any, now: int) -> int:
+        """Write those who enter and count everybody; how many entered."""
+        journey, fact = self.versioned.journey, self.fact
+        kinds = (False, True) if journey.holdout else (False,)
+        patterns = {held: enrolment_of(journey, self.versioned.version_id, "", "", "", fact, held=held) for held in kinds}
+        written = store.populations.enter(tx, self.newcomers, patterns, now, parallel=journey.entry.mode == "parallel")
+        day = fact.at // DAY
+        counts = {(journey.id, day, "refused", reason): n for reason, n in self.refused.items() if reason != "duplicate"}
+        counts |= {(journey.id, day, "entered", "holdout" if held else "treated"): n for held, n in written.items()}
+        store.people.add_tallies(tx, {key: n for key, n in counts.items() if n})
+        return sum(written.values())
+
+
+@dataclass(frozen=True)
+class Crowds:
+    """Looks at ranges of users. `zone` is the project's, `holdout` its share in parts of 10,000."""
+
+    store: SqlStore
+    zone: ZoneInfo
+    holdout: int
+
+    def look(
+        self, tx: Any, audience: Audience, population: Population, versioned: Versioned, progress: Progress, limit: int = CROWD
+    ) -> Crowd | None:
+        """The next range of a population; None when it cannot be asked in SQL. `progress` is moved over it."""
+        crowd = Crowd(versioned, Fact(population.kind, population.fact_id, max(population.at, progress.window_at)))
+        if progress.full:
+            return crowd
+        zones = any(t.within and "hour" in (t.of, t.take) for t in audience.traits.values())
+        span = self.store.populations.span(tx, progress.cursor, limit, zones=zones)
+        if span is None:
+            crowd.is_last = True
+            return crowd
+        try:
+            with self.store.populations.asking(tx):
+                self._fill(tx, crowd, audience, population, progress, span)
+        except CannotSay:
+            progress.cursor, progress.took = population.cursor, 0
+            return None
+        crowd.looked_at, crowd.is_last = span.count, span.count < limit and not progress.full
+        return crowd
+
+    def _fill(self, tx: Any, crowd: Crowd, audience: Audience, population: Population, progress: Progress, span: Span) -> None:
+        store, journey, at = self.store.populations, crowd.versioned.journey, crowd.fact.at
+        then = Moment(audience, population.at, self.store.database.is_sqlite, self.zone, span.zones)
+        here = replace(then, now=at)
+        segment, where = deciding(journey, audience)
+        concerned = [said(compile_sql(segment.node, then))] if segment is not None and population.kind == "existing" else []
+        if closed_at(journey, at) is not None:
+            crowd.refused["closed"] = store.counted(tx, span, concerned)
+            progress.cursor = span.upto
+            return
+        conditions = [*concerned, *([said(compile_sql(where.node, here))] if where is not None else [])]
+        values = [said(compile_values(leaves_of(rule.node), here)) for rule in (segment, where) if rule is not None]
+        rows = store.passing(tx, span, conditions, values)
+        past = store.past_entries(tx, span, journey.id) if rows else {}
+        merged = store.former_ids(tx, span) if past else {}
+        passed = 0
+        for user_id, *texts in rows:
+            if progress.full:
+                break
+            passed += 1
+            progress.cursor = user_id
+            key = stable_key(journey.id, user_id, "", crowd.fact.id)
+            keys = {key, *(stable_key(journey.id, former, "", crowd.fact.id) for former in merged.get(user_id, ()))}
+            refused = refused_by_past(journey, user_id, keys, past.get(user_id, ()), at, project_holdout=self.holdout)
+            if refused is not None:
+                crowd.refused[refused[0]] += 1
+                continue
+            seen = [Fragment(text) for text in texts]
+            log = entered_log(journey, crowd.fact, seen[0] if segment else None, seen[-1] if where else None, audience)
+            crowd.newcomers.append(Newcomer(user_id, key, held_out(journey, user_id), log))
+            progress.took += 1
+        if progress.full:  # whoever comes after the last to enter is looked at in the next window
+            span = replace(span, upto=progress.cursor)
+        progress.cursor = span.upto
+        if where is not None:
+            crowd.refused["where"] = store.counted(tx, span, concerned) - passed

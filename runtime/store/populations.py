@@ -1,0 +1,220 @@
+"""Entries of many at once: who is next, whom the conditions let through, and the writing of those who enter, by ranges of user ids."""
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    Connection,
+    Dialect,
+    Text,
+    bindparam,
+    case,
+    cast,
+    column,
+    func,
+    insert,
+    literal,
+    literal_column,
+    select,
+)
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.exc import DataError, OperationalError
+
+from runtime.state import HELD_OUT, LIVE, Enrolment, LogEntry
+from runtime.store.codec import Codec
+from runtime.store.conditions import Uncompilable
+from runtime.store.rows import Many, new_row_of
+from runtime.store.tables import enrolments, log, users
+
+Compiled = TypeVar("Compiled", bound=ColumnElement[Any])
+_LOG = ("user_id", "enrolment_id", "recorded_at", "entries")
+
+
+class CannotSay(Exception):
+    """SQL cannot answer for these users: a condition that does not compile, or a profile that is no JSON."""
+
+
+def said(compiled: Compiled | Uncompilable) -> Compiled:
+    """What was compiled; CannotSay where nothing was."""
+    if isinstance(compiled, Uncompilable):
+        raise CannotSay(f"{compiled.function}: {compiled.reason}")
+    return compiled
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The users after one id up to and with another, in the order of the database; `count` of them, with these zones."""
+
+    after: str
+    upto: str
+    count: int
+    zones: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Newcomer:
+    """Somebody who enters: the row's key, whether she is held out, and the first entry of her log."""
+
+    user_id: str
+    key: str
+    held: bool
+    entered: LogEntry
+
+
+class Populations:
+    """Statements of entries of many."""
+
+    def __init__(self, codec: Codec, dialect: Dialect, *, is_sqlite: bool) -> None:
+        self._codec, self._dialect, self._is_sqlite = codec, dialect, is_sqlite
+        self._log = Many(insert(log).values({name: bindparam(name) for name in _LOG}), dialect)
+
+    @contextlib.contextmanager
+    def asking(self, tx: Connection) -> Iterator[None]:
+        """Reading alone: what the database cannot answer is undone and raised as CannotSay."""
+        try:
+            with tx.begin_nested():
+                yield
+        except DataError as error:
+            raise CannotSay(str(error.orig)) from error
+        except OperationalError as error:  # SQLite's word for malformed JSON, and for what is too deep for its parser
+            if not self._is_sqlite:
+                raise
+            raise CannotSay(str(error.orig)) from error
+
+    def span(self, tx: Connection, after: str, limit: int, *, zones: bool) -> Span | None:
+        """The next users by id, at most `limit`; None when there is nobody left. Their zones only where they are wanted."""
+        ids = (
+            select(users.c.user_id)
+            .where(users.c.user_id > after, users.c.merged_into.is_(None))
+            .order_by(users.c.user_id)
+            .limit(limit)
+            .subquery()
+        )
+        count, upto = tx.execute(select(func.count(), func.max(ids.c.user_id))).one()
+        if not count:
+            return None
+        found = (
+            frozenset(tx.execute(select(users.c.zone).where(_between(users.c.user_id, after, upto)).distinct()).scalars()) if zones else ()
+        )
+        return Span(after, upto, count, frozenset(found))
+
+    def passing(self, tx: Connection, span: Span, conditions: Sequence[ColumnElement[bool]], values: Sequence[Any]) -> list[Any]:
+        """Those of the span whom every condition lets through, by id, with these values (JSON texts).
+
+        On PostgreSQL nobody else works on them until the transaction ends: a turn's row lock and this one exclude each other.
+        """
+        query = (
+            select(users.c.user_id, *values)
+            .where(_between(users.c.user_id, span.after, span.upto), users.c.merged_into.is_(None), *conditions)
+            .order_by(users.c.user_id)
+        )
+        return list(tx.execute(query if self._is_sqlite else query.with_for_update(read=True, key_share=True)))
+
+    def counted(self, tx: Connection, span: Span, conditions: Sequence[ColumnElement[bool]]) -> int:
+        """How many of the span the conditions let through."""
+        where = (_between(users.c.user_id, span.after, span.upto), users.c.merged_into.is_(None), *conditions)
+        return tx.execute(select(func.count()).select_from(users).where(*where)).scalar_one()
+
+    def past_entries(self, tx: Connection, span: Span, journey: str) -> dict[str, list[Enrolment]]:
+        """Per user of the span: all entries into the journey, ended ones too, without their contexts."""
+        columns = (enrolments.c.user_id, enrolments.c.key, enrolments.c.status, enrolments.c.entered_at, enrolments.c.id)
+        query = select(*columns).where(_between(enrolments.c.user_id, span.after, span.upto), enrolments.c.journey == journey)
+        found: dict[str, list[Enrolment]] = {}
+        for user_id, key, status, entered_at, id_ in tx.execute(query.order_by(enrolments.c.id)):
+            slim = Enrolment(key, journey, 0, user_id, "", "", status, None, entered_at, entered_at, id=id_)
+            found.setdefault(user_id, []).append(slim)
+        return found
+
+    def former_ids(self, tx: Connection, span: Span) -> dict[str, list[str]]:
+        """Per user of the span who was merged with others: the ids that these had."""
+        found: dict[str, list[str]] = {}
+        query = select(users.c.merged_into, users.c.user_id).where(_between(users.c.merged_into, span.after, span.upto))
+        for user_id, former in tx.execute(query):
+            found.setdefault(user_id, []).append(former)
+        return found
+
+    def enter(
+        self, tx: Connection, newcomers: Sequence[Newcomer], patterns: Mapping[bool, Enrolment], now: int, *, parallel: bool
+    ) -> Mapping[bool, int]:
+        """Write enrolments and their log; how many live and held-out ones were written.
+
+        `patterns` are the live and the held-out enrolment of somebody. One whose key, or a live one in whose place,
+        is there already is left out.
+        """
+        if not newcomers:
+            return {False: 0, True: 0}
+        entries = [self._codec.encode("log.entries", n.user_id, [n.entered.as_list()]) for n in newcomers]
+        rows = {held: new_row_of(pattern, "", self._codec) for held, pattern in patterns.items()}
+        write = self._enter_sqlite if self._is_sqlite else self._enter_postgres
+        return write(tx, newcomers, entries, rows, now, parallel=parallel)
+
+    def _enter_sqlite(
+        self, tx: Connection, newcomers: Sequence[Newcomer], entries: Sequence[str], rows: Mapping[bool, dict[str, Any]], now: int,
+        *, parallel: bool,
+    ) -> Mapping[bool, int]:  # fmt: skip
+        """The only writer gives the numbers itself, so that the log can be written without asking for them."""
+        first: int = tx.execute(select(func.coalesce(func.max(enrolments.c.id), 0) + 1)).scalar_one()
+        varying = ("id", "key", "user_id", "slot")
+        for held, row in rows.items():
+            fixed = {name: literal(value, enrolments.c[name].type) for name, value in row.items() if name not in varying}
+            statement = (
+                sqlite_insert(enrolments)
+                .values({**fixed, **{name: literal_column(f":{name}") for name in varying}})
+                .on_conflict_do_nothing()
+            )
+            made = [
+                {"id": first + place, "key": n.key, "user_id": n.user_id, "slot": n.key if parallel else ""}
+                for place, n in enumerate(newcomers)
+                if n.held is held
+            ]
+            if made:
+                text = str(statement.compile(dialect=self._dialect, compile_kwargs={"literal_binds": True}))
+                tx.exec_driver_sql(text, made)
+        found: set[int] | range = range(first, first + len(newcomers))
+        if tx.execute(select(func.count()).where(enrolments.c.id >= first)).scalar_one() < len(newcomers):
+            found = set(tx.execute(select(enrolments.c.id).where(enrolments.c.id >= first)).scalars())
+        kept = [(first + place, n, text) for place, (n, text) in enumerate(zip(newcomers, entries, strict=True)) if first + place in found]
+        if kept:
+            self._log.run(tx, ({"user_id": n.user_id, "enrolment_id": id_, "recorded_at": now, "entries": text} for id_, n, text in kept))
+        held_out = sum(n.held for _, n, _ in kept)
+        return {False: len(kept) - held_out, True: held_out}
+
+    def _enter_postgres(
+        self, tx: Connection, newcomers: Sequence[Newcomer], entries: Sequence[str], rows: Mapping[bool, dict[str, Any]], now: int,
+        *, parallel: bool,
+    ) -> Mapping[bool, int]:  # fmt: skip
+        """One statement from arrays."""
+        columns = ([n.user_id for n in newcomers], [n.key for n in newcomers], [n.held for n in newcomers], entries)
+        types = (Text, Text, Boolean, Text)
+        arrays: list[Any] = [cast(literal(list(values), ARRAY(kind)), ARRAY(kind)) for values, kind in zip(columns, types, strict=True)]
+        named: list[Any] = [column(name, kind) for name, kind in zip(("user_id", "key", "held", "entries"), types, strict=True)]
+        given = func.unnest(*arrays).table_valued(*named, name="given").render_derived()
+        live, held = rows[False], rows.get(True, rows[False])
+        made_of: dict[str, Any] = {
+            name: literal(value, enrolments.c[name].type)
+            if value == held[name]
+            else case((given.c.held, literal(held[name], enrolments.c[name].type)), else_=literal(value, enrolments.c[name].type))
+            for name, value in live.items()
+        }
+        made_of |= {"user_id": given.c.user_id, "key": given.c.key, "slot": given.c.key if parallel else literal("", Text)}
+        chosen = select(*made_of.values()).order_by(given.c.user_id)
+        made = (
+            postgres_insert(enrolments).from_select(list(made_of), chosen, include_defaults=False).on_conflict_do_nothing()
+            .returning(enrolments.c.id, enrolments.c.user_id, enrolments.c.status).cte("made")
+        )  # fmt: skip
+        told = select(made.c.user_id, made.c.id, literal(now, BigInteger), given.c.entries).join(given, given.c.user_id == made.c.user_id)
+        logged = insert(log).from_select(list(_LOG), told, include_defaults=False).cte("logged")
+        counts = select(func.count().filter(made.c.status == LIVE), func.count().filter(made.c.status == HELD_OUT)).select_from(made)
+        treated, held_out = tx.execute(counts.add_cte(logged)).one()
+        return {False: treated, True: held_out}
+
+
+def _between(user_id: ColumnElement[Any], after: str, upto: str) -> ColumnElement[bool]:
+    return (user_id > after) & (user_id <= upto)

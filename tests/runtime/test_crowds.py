@@ -1,0 +1,182 @@
+"""Populations by ranges: they enter whom the sessions would, refuse whom these would, and say the same of it."""
+
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import delete, func, insert, select, text, update
+
+from runtime.batches import Progress
+from runtime.engine import Engine
+from runtime.policy import Rules
+from runtime.session import Rehearsal
+from runtime.state import ENDED, HELD_OUT, LIVE, User, stable_key
+from runtime.store.releases import Population
+from runtime.store.tables import enrolments, log, populations, quarantine, refusals, tallies, users
+from tests.town import DAY, NOON, WORLD, ZONE, Town, journey_text, somebody
+
+USER_BY_USER = Rehearsal(forced="")  # a rehearsal that forces nothing: every population goes through the sessions
+STEPS = """
+- {id: greet, if: user.city == '上海', update: {add_tags: [greeted]}}
+- {id: rest, delay: 1d}
+"""
+GOAL = "{event: order_paid, within: 14d}"
+WHERES = ["", "user.city == '上海'", "not (user.points > 2)", "segment('buyers') or has_tag('vip')", "in_journey('j')",
+          "days_since(user.last_order_at) >= 30", "count('order_paid', within='7d') == 0 and user.level != 'gold'"]  # fmt: skip
+
+
+@st.composite
+def cases(draw):
+    kind = draw(st.sampled_from(["existing", "schedule", "at"]))
+    entry = {"existing": "segment: dormant, existing: enrol", "schedule": "schedule: 0 12 * * *", "at": 'at: "2026-12-01 12:00"'}[kind]
+    where, mode = draw(st.sampled_from(WHERES)), draw(st.sampled_from(["single", "single", "parallel", "restart"]))
+    reentry, pace = draw(st.sampled_from(["", "once", "always", "{after: 10d}"])), draw(st.sampled_from(["", "", "2 per 1d", "1 per 12h"]))
+    more = (
+        [f'where: "{where}"'] * bool(where) + [f"mode: {mode}"] + [f"reentry: {reentry}"] * bool(reentry) + [f"pace: {pace}"] * bool(pace)
+    )
+    keys = {"goal": GOAL} if draw(st.booleans()) else {}
+    if keys and draw(st.booleans()):
+        keys["holdout"] = "40%"
+    if draw(st.integers(0, 5)) == 0:
+        keys["ends_at"] = draw(st.sampled_from(['"2026-12-01 12:00"', '"2026-12-02 12:00"', '"2027-01-01 00:00"']))
+    if draw(st.integers(0, 9)) == 0:
+        keys["status"] = "closed"
+    return (
+        kind,
+        journey_text(STEPS, entry="{" + ", ".join([entry, *more]) + "}", **keys),
+        draw(st.integers(0, 2**32)),
+        draw(st.sampled_from([0, 3000])),
+    )
+
+
+def crowd_of(draw: Random) -> list[User]:
+    people = []
+    for n in range(draw.randrange(9)):
+        user = somebody(f"u{draw.randrange(10**6)}", tags=["vip"] if draw.random() < 0.3 else [], points=draw.randrange(5))
+        user.profile["p"] |= {"city": draw.choice(["上海", "北京"])} if draw.random() < 0.7 else {}
+        ordered = NOON - draw.choice([10, 296, 296, 300, 400]) * DAY // 10 - n  # some fall asleep while the pace goes on
+        if draw.random() < 0.8:
+            user.profile["a"] = {"orders_count": 1, "last_order_at": [ordered, "x", ordered]}
+            user.profile["h"] = {"order_paid": [[ordered, "x", {}]]}
+        people.append(user)
+    return people
+
+
+def past_of(draw: Random, people: list[User], kind: str) -> list[dict]:
+    rows = []
+    for user in people:
+        for k in range(draw.choice([0, 0, 1, 2])):
+            status = draw.choice([LIVE, HELD_OUT]) if k == 0 and draw.random() < 0.4 else ENDED
+            key = stable_key("j", user.id, "", f"{kind}@1") if k == 0 and draw.random() < 0.1 else stable_key("past", user.id, str(k))
+            at = NOON - draw.choice([1, 9, 10, 11]) * DAY
+            rows.append({"key": key, "version_id": 1, "journey": draw.choice(["j", "j", "other"]), "user_id": user.id, "subject": "", "slot": "",
+                         "state": "rest", "status": status, "begun_at": at, "entered_at": at, "context": "{}"})  # fmt: skip
+    return rows
+
+
+def lived(made: Town, people, past, kind: str, rehearsal: Rehearsal | None, rules: Rules) -> dict:
+    """What stands in the database after the population and its pace."""
+    store = made.store
+    with store.database.engine.begin() as tx:
+        for table in (users, enrolments, log, tallies, populations, refusals, quarantine):
+            tx.execute(delete(table))
+        if past:
+            tx.execute(insert(enrolments), past)
+    made.settle_people(*(User(u.id, u.zone, dict(u.profile)) for u in people))
+    store.database.write(lambda tx: store.releases.add_population(tx, "j", f"{kind}@1", kind, NOON))
+    engine = Engine(store, WORLD, ZONE, rules, rehearsal)
+    engine.refresh()
+    for now in (NOON, NOON + 1, NOON + DAY // 2, NOON + DAY - 1):
+        while engine.tick(now).total:
+            pass
+    with store.database.reading() as tx:
+        columns = [c for c in enrolments.c if c.name not in ("id", "context")]
+        entries = (
+            select(log.c.user_id, enrolments.c.key, log.c.entries)
+            .join(enrolments, enrolments.c.id == log.c.enrolment_id)
+            .order_by(log.c.id)
+        )
+        told: dict = {}
+        for user_id, key, found in tx.execute(entries):
+            told.setdefault((user_id, key), []).extend(store.people._codec.decode("log.entries", user_id, found))
+        return {
+            "enrolments": sorted(map(tuple, tx.execute(select(*columns)).all()), key=str),
+            "told": told,
+            "tallies": {tuple(r) for r in tx.execute(select(tallies))},
+            "population": [tuple(r)[1:] for r in tx.execute(select(populations))],
+            "tags": {u: store.people._codec.decode("users.profile", u, p).get("t") for u, p in tx.execute(select(users.c.user_id, users.c.profile))},
+            "quarantined": tx.execute(select(func.count()).select_from(quarantine)).scalar_one(),
+        }  # fmt: skip
+
+
+@settings(phases=[Phase.generate], report_multiple_bugs=False, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(case=cases())
+def test_a_population_by_ranges_ends_as_one_by_the_sessions(store, case):
+    kind, journey, seed, holdout = case
+    made, draw = Town(store, journey, applied_at=NOON - DAY), Random(seed)
+    people, rules = crowd_of(draw), Rules(holdout=holdout)
+    past = past_of(draw, people, kind)
+
+    at_once = lived(made, people, past, kind, None, rules)
+    one_by_one = lived(made, people, past, kind, USER_BY_USER, rules)
+
+    assert at_once["quarantined"] == 0
+    assert at_once == one_by_one, journey
+
+
+def test_the_log_of_an_entry_says_which_clauses_held_with_the_values_then(store):
+    made = Town(store, journey_text(STEPS, entry="{schedule: 0 12 * * *, where: \"user.city == '上海' and segment('buyers') == false\"}"))
+    made.settle_people(somebody("u1", city="上海"))
+
+    made.engine.tick(NOON)
+
+    (_, _, entry), *_ = made.story("u1").log
+    assert (entry.at, entry.action) == (NOON, "entered")
+    assert entry.why == {
+        "fact": "schedule", "fact_id": f"schedule@{NOON}", "where": "user.city == '上海' and segment('buyers') == false",
+        "where_values": {"user.city": "上海", "segment('buyers')": False},
+    }  # fmt: skip
+
+
+def test_somebody_whose_row_cannot_be_read_costs_only_herself(store):
+    made = Town(store, journey_text(STEPS, entry="{schedule: 0 12 * * *, where: user.city == '上海'}"))
+    made.settle_people(*(somebody(f"u{n}", city="上海") for n in range(4)))
+    store.database.write(lambda tx: tx.execute(update(users).where(users.c.user_id == "u2").values(profile="{broken")))
+
+    made.think(NOON)
+
+    assert [made.ends(f"u{n}") for n in (0, 1, 2, 3)] == [[("j", None)], [("j", None)], [], [("j", None)]]
+    assert [q["user_id"] for q in made.quarantined()] == ["u2"]
+
+
+@pytest.mark.parametrize("mode", ["single", "parallel"])
+def test_a_place_that_is_taken_is_left_alone_and_its_log_is_not_written(store, mode):
+    made = Town(store, journey_text(STEPS, entry=f"{{schedule: 0 12 * * *, mode: {mode}}}"))
+    made.settle_people(*(somebody(f"u{n}") for n in range(3)))
+    key = stable_key("j", "u1", "", f"schedule@{NOON}")
+    row = {
+        "key": key,
+        "version_id": 1,
+        "journey": "j",
+        "user_id": "u1",
+        "subject": "",
+        "state": "rest",
+        "status": ENDED,
+        "begun_at": 0,
+        "entered_at": 0,
+        "context": "{}",
+    }
+
+    def collide(tx):
+        crowd = made.engine.crowds.look(tx, made.engine.catalogue.audience, population, versioned, progress)
+        tx.execute(insert(enrolments), [row])  # between the look and the writing
+        return crowd.write(store, tx, NOON)
+
+    population = Population(1, "j", f"schedule@{NOON}", "schedule", NOON, "", 0, NOON)
+    progress, versioned = Progress(population, None, NOON), made.engine.catalogue.current["j"]
+
+    assert store.database.write(collide) == 2
+    with store.database.reading() as tx:
+        assert sorted(tx.execute(text("SELECT user_id FROM log")).scalars()) == ["u0", "u2"]
+        assert store.reports.tallies(tx)["j", "entered", "treated"] == 2
