@@ -7,7 +7,7 @@ from typing import Any
 
 from runtime.policy import Reach, addresses_of
 from runtime.session import Session, Tracked
-from runtime.state import ENDED, Event
+from runtime.state import ENDED, HISTORY, Event
 from runtime.store import SqlStore
 from runtime.store.inbox import Quarantined
 from runtime.store.people import Logged
@@ -31,6 +31,12 @@ class Work:
         where = traceback.extract_tb(error.__traceback__)[-1] if error is not None and error.__traceback__ else None
         place = f" at {where.name}:{where.lineno}" if where else ""
         self.quarantined.append(Quarantined("engine", (reason or "no progress") + place, body, user_id, kind))
+
+    def let_go(self, now: int) -> None:
+        """Whoever is held in this batch is looked at next."""
+        for session in self.sessions.values():
+            if session.user.audience == HISTORY:
+                session.user.recheck_at = now
 
 
 class Writing:

@@ -535,6 +535,8 @@ class Engine:
         population: tuple[Population, Progress, int | None] | None = None,
     ) -> None:  # fmt: skip
         def unit(tx: Any) -> None:
+            if work.holds_until is not None and self.store.imports.holds_until(tx, now) is None:
+                work.let_go(now)  # the import has ended since this batch was read
             writing = Writing(self.store, tx, now, virtual=self.virtual)
             writing.write(work)
             worked.lanes |= writing.lanes

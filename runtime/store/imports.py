@@ -66,8 +66,8 @@ class Imports:
         return None if seen_at is None else int(seen_at) + ABANDONED_AFTER
 
     def release(self, tx: Connection, now: int) -> None:
-        """The last import has ended: those who were held are looked at now (one who is just being worked on, a little later)."""
+        """The last import has ended: those who were held are looked at now; who is just being worked on is waited for."""
         held = select(users.c.user_id).where(users.c.audience == HISTORY, users.c.recheck_at > now)
         if not self._is_sqlite:
-            held = held.with_for_update(skip_locked=True)
+            held = held.order_by(users.c.user_id).with_for_update()
         tx.execute(update(users).where(users.c.user_id.in_(held)).values(recheck_at=now))

@@ -1,7 +1,10 @@
 """History: what is imported as known already makes the profile right and moves nobody; what happens afterwards is news."""
 
+from dataclasses import replace
+
 import pytest
 
+from runtime.engine import Worked
 from runtime.store.imports import ABANDONED_AFTER, Position
 from tests.town import DAY, HOUR, MINUTE, NOON, PUSH, Town, at, event, journey_text, reachable, somebody
 
@@ -12,6 +15,8 @@ WAITING = journey_text(
     entry="{event: friend_woken}", goal="{event: order_paid, within: 60d}", exit_when="[{event: account_closed, reason: closed}, {when: has_tag('vip'), reason: vip}]",
 )  # fmt: skip
 BIRTHDAY = journey_text(f"- {{id: wish, send: {PUSH}}}", entry="{date: user.birthday, at: '08:00'}")
+
+MARK = Position("k", "events", "import", "orders.csv", history=True)
 
 
 class Importing(Town):
@@ -26,10 +31,8 @@ class Importing(Town):
         )
 
     def importing(self, now, *, done=False):
-        mark = Position("k", "events", "import", "orders.csv", history=True, done_at=now if done else None)
-
         def unit(tx):
-            self.store.imports.save(tx, mark, now)
+            self.store.imports.save(tx, replace(MARK, done_at=now if done else None), now)
             if done:
                 self.store.imports.release(tx, now)
 
@@ -162,6 +165,25 @@ def test_what_flips_while_the_import_goes_on_happens_when_it_has_ended(store):
 
     assert (before, made.states()) == ([], [("miss_you", "ACCEPTED")])
     assert [e["entered_at"] for e in made.story().enrolments] == [NOON + MINUTE]
+
+
+def test_an_import_that_ends_while_a_batch_is_in_hand_lets_its_people_go(store):
+    made = Importing(store)
+    made.importing(NOON)
+    made.remember(paid(20))
+    with store.database.batch() as batch:
+        [note] = store.inbox.waiting(batch.connection, 10)
+        work = made.engine._open(batch, ["u1"], NOON, set())
+        work.holds_until = store.imports.holds_until(batch.connection, NOON)
+        made.engine._take(work, work.sessions["u1"], note, (), NOON)
+        store.imports.save(batch.connection, replace(MARK, done_at=NOON), NOON) if not store.database.is_sqlite else made.importing(
+            NOON, done=True
+        )
+        made.engine._write(batch, work, NOON, Worked(), [note.id])
+
+    made.settle(NOON)
+
+    assert made.membership() == (["buyers"], "buying")
 
 
 def test_an_import_that_is_never_ended_holds_nobody_for_ever(store):
