@@ -176,14 +176,29 @@ def test_an_import_that_ends_while_a_batch_is_in_hand_lets_its_people_go(store):
         work = made.engine._open(batch, ["u1"], NOON, set())
         work.holds_until = store.imports.holds_until(batch.connection, NOON)
         made.engine._take(work, work.sessions["u1"], note, (), NOON)
-        store.imports.save(batch.connection, replace(MARK, done_at=NOON), NOON) if not store.database.is_sqlite else made.importing(
-            NOON, done=True
-        )
+        if store.database.is_sqlite:
+            made.importing(NOON, done=True)
+        else:  # there the importer would wait for the rows of this batch
+            store.imports.save(batch.connection, replace(MARK, done_at=NOON), NOON)
         made.engine._write(batch, work, NOON, Worked(), [note.id])
 
     made.settle(NOON)
 
     assert made.membership() == (["buyers"], "buying")
+
+
+def test_after_an_import_nobody_stays_held(store):
+    made = Importing(store)
+    made.importing(NOON)
+    made.remember_user("u1", NOON, traits={"city": "上海"})
+    made.post(event("app_opened", NOON + 1))  # evaluated, and time will change nothing
+    made.settle(NOON + 1)
+
+    made.importing(NOON + 2, done=True)
+    made.settle(NOON + 2)
+
+    with store.database.reading() as tx:
+        assert store.people.load_users(tx, ["u1"])["u1"].audience == made.engine.catalogue.audience_digest
 
 
 def test_an_import_that_is_never_ended_holds_nobody_for_ever(store):
