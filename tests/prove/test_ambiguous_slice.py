@@ -94,11 +94,12 @@ class Forgetting(Delivery):
         return False
 
 
-@pytest.mark.parametrize(("keys", "caught"), [
-    ({"delivery": FreshKeys}, "K, a day: "), ({"vendor": Forgetful}, "K, a day: "), ({"vendor": Gullible}, "query: "),
-    ({"delivery": Deaf}, "M: "), ({"delivery": DeafToReceipts}, "M: "), ({"delivery": Repeating}, "M: "), ({"delivery": Forgetting}, "K, a minute: "),
+@pytest.mark.parametrize(("keys", "lane", "caught"), [
+    ({"delivery": FreshKeys}, "push", "K, a day: "), ({"vendor": Forgetful}, "push", "K, a day: "), ({"vendor": Gullible}, "sms", "query: "),
+    ({"delivery": Deaf}, "wechat", "M: "), ({"delivery": DeafToReceipts}, "wechat", "M: "), ({"delivery": Repeating}, "wechat", "M: "),
+    ({"delivery": Forgetting}, "wecom", "K, a minute: "),
 ], ids=["another key", "forgetful vendor", "not found as proof", "late answer dropped", "receipt dropped", "repeat without protection", "lifetime ignored"])  # fmt: skip
-def test_a_planted_bug_is_caught(keys, caught):
-    broken = audited(**keys).broken()
+def test_a_planted_bug_is_caught(keys, lane, caught):
+    broken = audited(lanes=[lane], **keys).broken()
 
     assert any(line.startswith(caught) for line in broken), broken
