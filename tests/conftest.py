@@ -50,14 +50,26 @@ def new_sqlite(migrated_sqlite: Path, tmp_path: Path) -> str:
     return f"sqlite:///{path}"
 
 
+@pytest.fixture(scope="session")
+def emptied_postgres(migrated_postgres: str) -> Iterator[list[str]]:
+    """Databases that a test has used and that have been emptied since."""
+    free: list[str] = []
+    yield free
+    for url in free:
+        postgres.drop_database(url)
+
+
 @pytest.fixture
-def new_postgres(migrated_postgres: str) -> Iterator[str]:
-    """The URL of a fresh PostgreSQL database with the newest tables."""
+def new_postgres(migrated_postgres: str, emptied_postgres: list[str]) -> Iterator[str]:
+    """The URL of a PostgreSQL database with the newest tables and nothing in them, like a fresh one."""
     template = make_url(migrated_postgres).database
     assert template is not None
-    url = postgres.new_database(migrated_postgres, template)
+    url = emptied_postgres.pop() if emptied_postgres else postgres.new_database(migrated_postgres, template)
     yield url
-    postgres.drop_database(url)
+    if postgres.empty(url, migrated_postgres):
+        emptied_postgres.append(url)
+    else:  # a test changed the tables
+        postgres.drop_database(url)
 
 
 @pytest.fixture(params=DATABASES)

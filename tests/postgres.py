@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,49 @@ def new_database(url: str, template: str = "template1") -> str:
     return make_url(url).set(database=name).render_as_string(hide_password=False)
 
 
+def empty(url: str, like: str) -> bool:
+    """Take every row out of a database and let its numbers begin anew; False when its tables are no longer those of `like`.
+
+    Costs a twentieth of a new database: a copy is three hundred files.
+    """
+    with _connected(url, make_url(url).database) as connection:
+        connection.execute(_ALONE)
+        if _shape(connection) != _shape_of(like):
+            return False
+        connection.execute(_emptying(like))
+    return True
+
+
+_ALONE = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+_SHAPE = """
+SELECT relname, attname, atttypid, (SELECT version_num FROM alembic_version) FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+WHERE relnamespace = 'public'::regnamespace AND attnum > 0 ORDER BY relname, attnum
+"""
+
+
+def _shape(connection: psycopg.Connection) -> list[Any]:
+    """Tables, indexes and sequences with their columns, and the version that they say they have."""
+    return connection.execute(_SHAPE).fetchall()
+
+
+@cache
+def _shape_of(url: str) -> list[Any]:
+    with _connected(url, make_url(url).database) as connection:
+        return _shape(connection)
+
+
+@cache
+def _emptying(url: str) -> str:
+    with _connected(url, make_url(url).database) as connection:
+        tables = connection.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+        ).fetchall()
+        numbers = connection.execute("SELECT sequencename FROM pg_sequences WHERE schemaname = 'public'").fetchall()
+    deletes = [f"DELETE FROM {name}" for (name,) in tables]
+    restarts = [f"SELECT setval('{name}', 1, false)" for (name,) in numbers]
+    return "; ".join(["SET session_replication_role = replica", *deletes, *restarts])  # replica: foreign keys do not ask for an order
+
+
 def drop_database(url: str) -> None:
     """Drop a database made by `new_database`."""
     with _administering(url) as connection:
@@ -102,6 +146,12 @@ def drop_database(url: str) -> None:
 
 @contextlib.contextmanager
 def _administering(url: str) -> Iterator[psycopg.Connection]:
-    plain = make_url(url).set(drivername="postgresql", database="postgres").render_as_string(hide_password=False)
+    with _connected(url, "postgres") as connection:
+        yield connection
+
+
+@contextlib.contextmanager
+def _connected(url: str, database: str | None) -> Iterator[psycopg.Connection]:
+    plain = make_url(url).set(drivername="postgresql", database=database).render_as_string(hide_password=False)
     with psycopg.connect(plain, autocommit=True) as connection:
         yield connection
