@@ -33,6 +33,9 @@ $(STAMP): requirements/dev.lock pyproject.toml
 demo: install ## a small town lives 90 days in virtual time
 	@$(BIN)/journeyd demo
 
+# Compiled files are kept whatever the environment says: else every process that the tests start compiles everything anew.
+test prove: export PYTHONDONTWRITEBYTECODE :=
+
 test: install ## the tests, on both databases
 	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 

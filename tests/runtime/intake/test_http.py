@@ -205,8 +205,8 @@ HEADERS = st.dictionaries(
 
 
 @pytest.fixture(scope="module")
-def open_shop(tmp_path_factory, migrated_sqlite):
-    shop = Shop(tmp_path_factory.mktemp("fuzz") / "shop", url=f"sqlite:///{tmp_path_factory.mktemp('db')}/journeyd.db")
+def open_shop(tmp_path_factory, folder_in_memory):
+    shop = Shop(tmp_path_factory.mktemp("fuzz") / "shop", url=f"sqlite:///{folder_in_memory}/fuzz.db")
     with shop.client:
         yield shop
     shop.close()
