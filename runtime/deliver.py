@@ -76,10 +76,19 @@ class Delivery:
             return done
         self.rescue(now, done)
         self.resolve(now, limit, done)
+        due = self._due(now)
         for lane in (*self.channels, None):
+            if lane not in due:
+                continue
             claimed = self.store.database.write(lambda tx, lane=lane: self.claim(tx, lane, now, limit), LEDGER)  # type: ignore[misc]
             self.round(claimed, now, done)
+            due = self._due(now)  # a message that was refused may have gone on to a lane whose turn is still to come
         return done
+
+    def _due(self, now: int) -> set[str | None]:
+        """The lanes with something to send now; None stands for all that are not configured."""
+        with self.store.database.reading() as tx:
+            return {lane if lane in self.channels else None for lane in self.store.ledger.due_lanes(tx, now)}
 
     def round(self, claimed: Claimed, now: int, done: Delivered) -> None:
         """Begin, send and finish what was claimed, one transaction after the other."""

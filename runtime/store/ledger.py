@@ -365,6 +365,10 @@ class Ledger:
 
     # --- what there is to do
 
+    def due_lanes(self, tx: Connection, now: int) -> set[str]:
+        """The lanes on which a message wants to be sent by now."""
+        return set(tx.execute(select(messages.c.lane).where(IS_PENDING, messages.c.not_before <= now).distinct()).scalars())
+
     def next_work(self, tx: Connection, lane: str | None = None) -> int | None:
         """When the next message wants to be sent (of one lane), or, over all lanes, sent or settled."""
         earliest = select(func.min(messages.c.not_before))

@@ -1,5 +1,6 @@
 """SqlStore: the open database with its groups of statements. The services get one of these and nothing below it."""
 
+from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -80,16 +81,14 @@ def open_store(url: str, zone: ZoneInfo, mode: str = "inline", *, scratch: bool 
 
 def _migrate(database: Database, *, may_write: bool) -> None:
     if database.in_memory:  # gone with the process: there is nothing to migrate, only to make
-        metadata.create_all(database.engine)
+        metadata.create_all(database.engine, checkfirst=False)
         return
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    head = ScriptDirectory.from_config(config).get_current_head()
+    scripts = _scripts()
     with database.engine.connect().execution_options(reading=True) as connection:
         found = MigrationContext.configure(connection).get_current_revision()
-    if found == head:
+    if found == scripts.get_current_head():
         return
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    known = {script.revision for script in scripts.walk_revisions()}
     if found is not None and found not in known:
         msg = f"the database was made by a newer journeyd (schema {found}); install that version, or restore an older backup"
         raise StoreError(msg)
@@ -97,9 +96,22 @@ def _migrate(database: Database, *, may_write: bool) -> None:
         msg = "the tables are not up to date yet; `journeyd run` or `journeyd apply` brings them up to date"
         raise StoreError(msg)
     with database.engine.begin() as connection:
-        _upgrade(config, connection)
+        _upgrade(connection)
 
 
-def _upgrade(config: Config, connection: Connection) -> None:
+@cache
+def _scripts() -> ScriptDirectory:
+    """The migrations, read once in a process."""
+    return ScriptDirectory.from_config(_config())
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    return config
+
+
+def _upgrade(connection: Connection) -> None:
+    config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")

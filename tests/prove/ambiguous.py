@@ -14,7 +14,7 @@ from hashlib import blake2b
 from itertools import count
 from typing import Any
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import func, select
 
 from channels.message import Accepted, Guarantee, Heard, Key, Message, Neither, Outcome, Query, Receipt, Rejected, RetryLater, Unknown
 from runtime.deliver import Delivered, Delivery
@@ -42,7 +42,6 @@ LATER = {
 INTERRUPTED = ("taken, crash", "taken, timeout", "lost, crash", "lost, timeout", "taken, told late")
 NEVER = 1 << 60
 LEASES = select(func.min(messages.c.lease_until)).where(messages.c.state.in_(("CLAIMED", "SENDING")))
-WAITING = select(messages.c.lane).where(messages.c.state == "PENDING", messages.c.not_before <= bindparam("now")).distinct()
 
 
 @dataclass(frozen=True)
@@ -217,7 +216,7 @@ class Run:
         self.delivery.rescue(now, done)
         self.delivery.resolve(now, 10_000, done)
         with self.store.database.reading() as tx:
-            due = {row.lane for row in tx.execute(WAITING, {"now": now})}
+            due = self.store.ledger.due_lanes(tx, now)
         for lane in (lane for lane in self.lanes if lane in due):
             claimed = write(lambda tx, lane=lane: self.delivery.claim(tx, lane, now, ROOM))  # type: ignore[misc]
             if not claimed.rows:
