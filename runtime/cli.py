@@ -402,7 +402,9 @@ def simulate_(
     if json:
         print_json(result.as_json())
     else:
+        show.stages_by_month(show.paper(), result.stages, project.language())
         show.journeys_table(show.paper(), result.journeys, project.language())
+        show.stages_by_month(show.paper(), result.stages, project.language())
         err.print(f"{result.events} events, {result.bad_rows} bad rows, {result.seconds:.1f} s", markup=False)
         if users is None:
             err.print("no --users: everybody counted as reachable and consented", markup=False)

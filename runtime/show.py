@@ -195,6 +195,20 @@ def status(console: Console, summary: dict[str, Any], language: Language, zone: 
         console.print(f"[yellow]quarantined[/yellow] {row['kind']} {escape(row['user_id'])}: {escape(row['reason'])}")
 
 
+def stages_by_month(console: Console, months: dict[str, dict[str, int]], language: Language) -> None:
+    """How many users stood in each stage at the end of each month."""
+    names = list(dict.fromkeys(name for stages in months.values() for name in stages))
+    if not names:
+        return
+    table = Table(box=None, pad_edge=False)
+    table.add_column(word("month_ends", language))
+    for name in names:
+        table.add_column(name, justify="right")
+    for month, stages in months.items():
+        table.add_row(month, *(f"{stages.get(name, 0):,}" for name in names))
+    console.print(table)
+
+
 def _stages(console: Console, summary: dict[str, Any], language: Language) -> None:
     """How many users stand in each stage, now and before."""
     table = Table(box=None, pad_edge=False)

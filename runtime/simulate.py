@@ -4,11 +4,14 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from journeys.check import Checked
 from journeys.duration import DAY, HOUR
+from journeys.localtime import local_instant, to_datetime
 from runtime.adapters import silent_channels
 from runtime.app import App, build_app
 from runtime.applying import Refused, apply
@@ -19,6 +22,7 @@ from runtime.state import Event
 from runtime.status import journeys_summary
 from runtime.virtual import VirtualRun
 
+UTC = ZoneInfo("UTC")
 MOST_EVENTS = 1000  # of one window
 SHOWN = ("entered", "sent", "suppressed", "converted", "holdout", "completed", "exited")
 EVERYBODY: dict[str, Any] = {"consents": {channel: {"service": True, "marketing": True} for channel in ADDRESS_OF}}
@@ -29,13 +33,14 @@ class Simulated:
     """The result; `journeys` has the keys of SHOWN."""
 
     journeys: dict[str, dict[str, Any]] = field(default_factory=dict)
+    stages: dict[str, dict[str, int]] = field(default_factory=dict)  # users by stage at the end of each month (`2017-03`)
     events: int = 0
     bad_rows: int = 0
     seconds: float = 0.0
 
     def as_json(self) -> dict[str, Any]:
         """The documented shape."""
-        return {"journeys": self.journeys, "events": self.events, "bad_rows": self.bad_rows, "seconds": round(self.seconds, 3)}
+        return {"journeys": self.journeys, "stages": self.stages, "events": self.events, "bad_rows": self.bad_rows, "seconds": round(self.seconds, 3)}
 
 
 class CannotSimulate(Exception):
@@ -106,6 +111,7 @@ class _Simulation:
         self.run_: VirtualRun | None = None
         self.window = window_of(checked)
         self.known: set[str] = set()
+        self.first = 0
         self.result = Simulated()
 
     def run(self) -> Simulated:
@@ -133,11 +139,24 @@ class _Simulation:
             journey: {key: summary.get(journey, {}).get(key, {} if key in ("sent", "suppressed") else 0) for key in SHOWN}
             for journey in sorted(self.checked.journeys)
         }
+        self.result.stages = self._stages()
         self.result.bad_rows = self.bad.count
         return self.result
 
+    def _stages(self) -> dict[str, dict[str, int]]:
+        """By the ends of the months (UTC, as they are counted), the last one by the end of the run."""
+        assert self.run_ is not None  # noqa: S101 - it has run
+        month, found = to_datetime(self.first, UTC).date().replace(day=1), {}
+        with self.app.store.database.reading() as tx:
+            while local_instant(month, 0, UTC) <= self.run_.now:
+                after = (month + timedelta(days=32)).replace(day=1)
+                end = min(local_instant(after, 0, UTC) - 1, self.run_.now)
+                found[f"{month:%Y-%m}"] = self.app.store.reports.stages_then(tx, end // DAY)
+                month = after
+        return found
+
     def _begin(self, first: int) -> None:
-        app = self.app
+        app, self.first = self.app, first
         applied = apply(app.store, app.project, self.checked, first - 1, "simulate", "")
         if isinstance(applied, Refused):
             raise CannotSimulate("\n".join(f.line(app.project.language()) for f in applied.findings))

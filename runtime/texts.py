@@ -58,6 +58,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "entered": ("entered", "进入"),
     "stage": ("stage", "阶段"),
     "now": ("now", "现在"),
+    "month_ends": ("end of month", "月底"),
     "days_before": ("{days} days ago", "{days} 天前"),
     "unmapped": (
         "arrives under names that no rule sees (declare them, or map them in config):",
