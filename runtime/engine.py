@@ -459,13 +459,14 @@ class Engine:
 
     @property
     def _needs_everything(self) -> bool:
-        """Whether a timer's turn must see the user's other enrolments (in_journey, journey_ended, segment edges by update)."""
-        return self.virtual or len(self.catalogue.versions) > 1
+        """Whether a timer's turn must see the user's other enrolments (in_journey, journey_ended, edges by an update of the step)."""
+        catalogue = self.catalogue
+        return self.virtual or len(catalogue.versions) > 1 or bool(catalogue.by_segment or catalogue.by_date)
 
     def _candidates(self, events: set[str], *, timers: bool) -> list[str]:
         catalogue = self.catalogue
         found = {v.journey.id for event in events for v in catalogue.by_event.get(event, ())}
-        if not timers or len(catalogue.versions) > 1:
+        if not timers or self._needs_everything:
             found |= {v.journey.id for entries in catalogue.by_segment.values() for v in entries}
             found |= {v.journey.id for v in catalogue.by_date}
             found |= {
