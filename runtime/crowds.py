@@ -1,7 +1,7 @@
 """Populations by ranges of user ids: SQL says whom the conditions let in, the rest is as in `enrol`, all are written at once.
 
 Not so, but user by user through their sessions: `mode: restart` (it ends others), journeys that watch other users' events,
-rehearsals (given values, forced draws), and a range that SQL cannot read (a profile that is no JSON).
+rehearsals (given values, forced draws), and a range in which somebody's profile is no JSON or was made under other definitions.
 Nobody's first step is taken here: the enrolments are due at once.
 """
 
@@ -21,7 +21,8 @@ from runtime.catalogue import Versioned
 from runtime.enrol import closed_at, deciding, enrolment_of, entered_log, held_out, refused_by_past
 from runtime.state import Fact, stable_key
 from runtime.store import SqlStore
-from runtime.store.conditions import Moment, compile_sql, compile_values
+from runtime.store.codec import parse
+from runtime.store.conditions import Moment, compile_sql, compile_values, former_sql, stale_sql
 from runtime.store.populations import CannotSay, Newcomer, Span, said
 from runtime.store.releases import Population
 
@@ -98,17 +99,19 @@ class Crowds:
             return
         conditions = [*concerned, *([said(compile_sql(where.node, here))] if where is not None else [])]
         values = [said(compile_values(leaves_of(rule.node), here)) for rule in (segment, where) if rule is not None]
-        rows = store.passing(tx, span, conditions, values)
+        if conditions:  # who passes by a profile that says nothing now is not known
+            store.refuse_any(tx, span, stale_sql(here))
+        rows = store.passing(tx, span, conditions, [former_sql(here), *values])
         past = store.past_entries(tx, span, journey.id) if rows else {}
         merged = store.former_ids(tx, span) if past else {}
         passed = 0
-        for user_id, *texts in rows:
+        for user_id, former, *texts in rows:
             if progress.full:
                 break
             passed += 1
             progress.cursor = user_id
             key = stable_key(journey.id, user_id, "", crowd.fact.id)
-            keys = {key, *(stable_key(journey.id, former, "", crowd.fact.id) for former in merged.get(user_id, ()))}
+            keys = {key, *(stable_key(journey.id, id_, "", crowd.fact.id) for id_ in parse(former))} if former else {key}
             refused = refused_by_past(journey, user_id, keys, past.get(user_id, ()), at, project_holdout=self.holdout)
             if refused is not None:
                 crowd.refused[refused[0]] += 1

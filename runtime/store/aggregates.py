@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Text, case, cast, func, null, select
+from sqlalchemy import Double, Text, case, cast, func, select
 
 from journeys.audience import Trait
 from journeys.duration import DAY
@@ -80,9 +80,8 @@ class _Window:
         if trait.aggregate in ("sum", "avg"):
             total = json.total(value)
             if trait.aggregate == "sum":
-                summed = json.rounded(total.op("/", precedence=8)(number(SCALE)))
-                return json.limited(func.coalesce(rows.add_columns(summed).scalar_subquery(), reader.constant(0)))
-            mean = json.rounded(total.op("/", precedence=8)(number(SCALE) * func.count()))
+                return json.limited(_over(func.coalesce(rows.add_columns(total).scalar_subquery(), reader.constant(0)), SCALE))
+            mean = json.rounded(total.op("/", precedence=8)(func.count() * number(SCALE)))
             return rows.add_columns(case((func.count() >= trait.at_least, mean))).scalar_subquery()
         if trait.aggregate in ("first", "last"):
             ordered = rows.order_by(order if trait.aggregate == "first" else order.desc())
@@ -91,11 +90,13 @@ class _Window:
         if trait.aggregate == "distinct":
             return rows.add_columns(json.least(func.count(key.distinct()), reader.constant(MOST_DIFFERENT))).scalar_subquery()
         columns = {"key": key, "made": self.field(trait.take) if trait.take else value, "time": self.time,
-                   "tie": json.bytes(self.event.tie), "place": order}  # fmt: skip
+                   "tie": json.bytes(self.event.tie)}  # fmt: skip
         c = rows.add_columns(*(column.label(name) for name, column in columns.items())).subquery().c
-        often, first = func.count().over(partition_by=c.key), func.min(c.place).over(partition_by=c.key)
+        often = func.count().over(partition_by=c.key)
         top = select(case((func.count().over() >= trait.at_least, c.made)))
-        return top.order_by(often.desc(), c.time.desc(), c.tie.desc(), first, c.place).limit(1).scalar_subquery()
+        found = top.order_by(often.desc(), c.time.desc(), c.tie.desc(), json.bytes(cast(c.key, Text)).desc()).limit(1).scalar_subquery()
+        few = json.length(reader.profile.at("h", trait.event)) <= MOST_DIFFERENT  # so that its values need not be counted
+        return case((few, found), (rows.add_columns(func.count(key.distinct())).scalar_subquery() <= MOST_DIFFERENT, found))
 
 
 def _kept(reader: "Reader", trait: Trait) -> Sql:
@@ -103,12 +104,12 @@ def _kept(reader: "Reader", trait: Trait) -> Sql:
     kind = trait.aggregate
     if kind == "count":
         return func.coalesce(json.typed(state, "number"), reader.constant(0))
-    if kind == "sum":  # in whole ten-thousandths; a text when it is beyond what is read as a number at all
-        total = json.rounded(json.typed(state, "number").op("/", precedence=8)(number(SCALE)))
-        return case((json.typed(state, "text").is_not(None), null()), else_=json.limited(func.coalesce(total, reader.constant(0))))
+    if kind == "sum":
+        return json.limited(_over(func.coalesce(_total(reader, state), reader.constant(0)), SCALE))
     if kind == "avg":
-        total, count = json.typed(state.at(0), "number"), json.typed(state.at(1), "number")
-        return case((count >= trait.at_least, json.rounded(total.op("/", precedence=8)(number(SCALE) * count))))
+        count = json.typed(state.at(1), "number")
+        mean = _total(reader, state.at(0)).op("/", precedence=8)(count * number(SCALE))
+        return case((count >= trait.at_least, json.rounded(mean)))
     if kind in ("first", "last"):
         return json.typed(state.at(2), _kind(reader, trait, trait.of))
     if kind == "distinct":
@@ -121,6 +122,16 @@ def _kept(reader: "Reader", trait: Trait) -> Sql:
     made = json.typed(rows.spot.at(3), _kind(reader, trait, trait.take or trait.of))
     top = select(case((func.sum(often).over() >= trait.at_least, made))).select_from(rows.source).correlate(users)
     return top.order_by(often.desc(), time.desc(), json.bytes(tie).desc(), json.bytes(rows.key).desc()).limit(1).scalar_subquery()
+
+
+def _total(reader: "Reader", spot: Spot) -> Sql:
+    """A kept number of ten-thousandths; what is beyond 63 bits stands there as text."""
+    text = reader.json.typed(spot, "text")
+    return func.coalesce(reader.json.typed(spot, "number"), cast(text, Double))
+
+
+def _over(value: Sql, divisor: float) -> Sql:
+    return (value * number(1)).op("/", precedence=8)(number(divisor))
 
 
 _TOP: tuple[ValueType, ...] = ("number", "time", "text")  # how often, when last, its tie

@@ -9,7 +9,7 @@ from operator import eq, ge, gt, le, lt, ne
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Boolean, ColumnElement, Text, and_, case, false, func, literal, not_, or_, select, true
+from sqlalchemy import Boolean, ColumnElement, Text, and_, case, cast, false, func, literal, not_, or_, select, true
 
 from journeys.audience import BUILT_IN, Audience
 from journeys.duration import DAY, HOUR
@@ -71,6 +71,23 @@ def compile_values(leaves: Mapping[str, Node], moment: Moment) -> ColumnElement[
         return refused.found
     except Unsayable as name:
         return Uncompilable("the name has characters that no path can spell", str(name))
+
+
+def stale_sql(moment: Moment) -> ColumnElement[bool]:
+    """Whether a profile was made under other definitions than the audience's: it says nothing until it is made anew."""
+    reader, audience = Reader(moment), moment.audience
+    digest: Sql = literal(audience.profile_digest, Text())
+    if audience.reads_hour:
+        zone = case((users.c.zone == "", moment.zone.key), else_=users.c.zone)
+        digest = digest.concat("@").concat(zone)
+    made = func.coalesce(reader.json.typed(reader.profile.at("d"), "text"), "", type_=Text())
+    return and_(users.c.audience != "", made != digest)
+
+
+def former_sql(moment: Moment) -> ColumnElement[str]:
+    """The JSON list of the ids under which the user was known before; NULL when there are none."""
+    reader = Reader(moment)
+    return cast(reader.json.typed(reader.profile.at("m"), "list"), Text)
 
 
 class Reader:

@@ -85,7 +85,7 @@ class People:
         tx.execute(update(users).where(users.c.audience.not_in((audience_digest, "", HISTORY)), later).values(recheck_at=at))
 
     def users_after(self, tx: Connection, cursor: str, limit: int) -> list[User]:
-        """The next users by id, for populations; locked on PostgreSQL."""
+        """The next users by id, former ids left out; locked on PostgreSQL."""
         query = select(*_USER).where(users.c.user_id > cursor, users.c.merged_into.is_(None)).order_by(users.c.user_id).limit(limit)
         if not self._is_sqlite:
             query = query.with_for_update()

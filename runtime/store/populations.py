@@ -34,6 +34,7 @@ from runtime.store.rows import Many, new_row_of
 from runtime.store.tables import enrolments, log, users
 
 Compiled = TypeVar("Compiled", bound=ColumnElement[Any])
+_PEOPLE = users.c.merged_into.is_(None)  # a former id is nobody any more
 _LOG = ("user_id", "enrolment_id", "recorded_at", "entries")
 
 
@@ -90,13 +91,7 @@ class Populations:
 
     def span(self, tx: Connection, after: str, limit: int, *, zones: bool) -> Span | None:
         """The next users by id, at most `limit`; None when there is nobody left. Their zones only where they are wanted."""
-        ids = (
-            select(users.c.user_id)
-            .where(users.c.user_id > after, users.c.merged_into.is_(None))
-            .order_by(users.c.user_id)
-            .limit(limit)
-            .subquery()
-        )
+        ids = select(users.c.user_id).where(users.c.user_id > after, _PEOPLE).order_by(users.c.user_id).limit(limit).subquery()
         count, upto = tx.execute(select(func.count(), func.max(ids.c.user_id))).one()
         if not count:
             return None
@@ -104,6 +99,13 @@ class Populations:
             frozenset(tx.execute(select(users.c.zone).where(_between(users.c.user_id, after, upto)).distinct()).scalars()) if zones else ()
         )
         return Span(after, upto, count, frozenset(found))
+
+    def refuse_any(self, tx: Connection, span: Span, condition: ColumnElement[bool]) -> None:
+        """CannotSay when the condition holds for somebody of the span."""
+        query = select(users.c.user_id).where(_between(users.c.user_id, span.after, span.upto), _PEOPLE, condition).limit(1)
+        found = tx.execute(query).scalar_one_or_none()
+        if found is not None:
+            raise CannotSay(found)
 
     def passing(self, tx: Connection, span: Span, conditions: Sequence[ColumnElement[bool]], values: Sequence[Any]) -> list[Any]:
         """Those of the span whom every condition lets through, by id, with these values (JSON texts).
@@ -119,7 +121,7 @@ class Populations:
 
     def counted(self, tx: Connection, span: Span, conditions: Sequence[ColumnElement[bool]]) -> int:
         """How many of the span the conditions let through."""
-        where = (_between(users.c.user_id, span.after, span.upto), users.c.merged_into.is_(None), *conditions)
+        where = (_between(users.c.user_id, span.after, span.upto), _PEOPLE, *conditions)
         return tx.execute(select(func.count()).select_from(users).where(*where)).scalar_one()
 
     def past_entries(self, tx: Connection, span: Span, journey: str) -> dict[str, list[Enrolment]]:
@@ -181,8 +183,7 @@ class Populations:
         if tx.execute(select(func.count()).where(enrolments.c.id >= first)).scalar_one() < len(newcomers):
             found = set(tx.execute(select(enrolments.c.id).where(enrolments.c.id >= first)).scalars())
         kept = [(first + place, n, text) for place, (n, text) in enumerate(zip(newcomers, entries, strict=True)) if first + place in found]
-        if kept:
-            self._log.run(tx, ({"user_id": n.user_id, "enrolment_id": id_, "recorded_at": now, "entries": text} for id_, n, text in kept))
+        self._log.run(tx, [{"user_id": n.user_id, "enrolment_id": id_, "recorded_at": now, "entries": text} for id_, n, text in kept])
         held_out = sum(n.held for _, n, _ in kept)
         return {False: len(kept) - held_out, True: held_out}
 
