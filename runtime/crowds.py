@@ -103,7 +103,6 @@ class Crowds:
             store.refuse_any(tx, span, stale_sql(here))
         rows = store.passing(tx, span, conditions, [former_sql(here), *values])
         past = store.past_entries(tx, span, journey.id) if rows else {}
-        merged = store.former_ids(tx, span) if past else {}
         passed = 0
         for user_id, former, *texts in rows:
             if progress.full:

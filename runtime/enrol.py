@@ -48,7 +48,7 @@ def refused_by_past(
 ) -> tuple[str, dict[str, Any]] | None:
     """The reason and the why when the user's own entries (`mine`, of this subject), or the project's hold-out, forbid another.
 
-    `keys` are those of this fact under her id and her former ones.
+    `keys` are what this entry has or would have had under a former id: an entry happens once.
     """
     entry = journey.entry
     if any(e.key in keys for e in mine):

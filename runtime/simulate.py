@@ -40,7 +40,8 @@ class Simulated:
 
     def as_json(self) -> dict[str, Any]:
         """The documented shape."""
-        return {"journeys": self.journeys, "stages": self.stages, "events": self.events, "bad_rows": self.bad_rows, "seconds": round(self.seconds, 3)}
+        counts = {"events": self.events, "bad_rows": self.bad_rows, "seconds": round(self.seconds, 3)}
+        return {"journeys": self.journeys, "stages": self.stages, **counts}
 
 
 class CannotSimulate(Exception):

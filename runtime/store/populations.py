@@ -113,9 +113,7 @@ class Populations:
         On PostgreSQL nobody else works on them until the transaction ends: a turn's row lock and this one exclude each other.
         """
         query = (
-            select(users.c.user_id, *values)
-            .where(_between(users.c.user_id, span.after, span.upto), users.c.merged_into.is_(None), *conditions)
-            .order_by(users.c.user_id)
+            select(users.c.user_id, *values).where(_between(users.c.user_id, span.after, span.upto), *conditions).order_by(users.c.user_id)
         )
         return list(tx.execute(query if self._is_sqlite else query.with_for_update(read=True, key_share=True)))
 
@@ -132,14 +130,6 @@ class Populations:
         for user_id, key, status, entered_at, id_ in tx.execute(query.order_by(enrolments.c.id)):
             slim = Enrolment(key, journey, 0, user_id, "", "", status, None, entered_at, entered_at, id=id_)
             found.setdefault(user_id, []).append(slim)
-        return found
-
-    def former_ids(self, tx: Connection, span: Span) -> dict[str, list[str]]:
-        """Per user of the span who was merged with others: the ids that these had."""
-        found: dict[str, list[str]] = {}
-        query = select(users.c.merged_into, users.c.user_id).where(_between(users.c.merged_into, span.after, span.upto))
-        for user_id, former in tx.execute(query):
-            found.setdefault(user_id, []).append(former)
         return found
 
     def enter(
@@ -217,5 +207,5 @@ class Populations:
         return {False: treated, True: held_out}
 
 
-def _between(user_id: ColumnElement[Any], after: str, upto: str) -> ColumnElement[bool]:
+def _between(user_id: ColumnElement[str], after: str, upto: str) -> ColumnElement[bool]:
     return (user_id > after) & (user_id <= upto)

@@ -31,13 +31,10 @@ def upgrade() -> None:
     )
     op.add_column("users", sa.Column("anonymous", sa.Boolean(), server_default=sa.text("false"), nullable=False))
     op.add_column("users", sa.Column("merged_into", sa.Text(), nullable=True))
-    merged = sa.text("merged_into IS NOT NULL")
-    op.create_index("users_merged", "users", ["merged_into"], unique=False, postgresql_where=merged, sqlite_where=merged)
 
 
 def downgrade() -> None:
     """Back."""
-    op.drop_index("users_merged", "users")
     with op.batch_alter_table("users", schema=None) as batch_op:
         batch_op.drop_column("merged_into")
         batch_op.drop_column("anonymous")
