@@ -37,7 +37,7 @@ demo: install ## a small town lives 90 days in virtual time
 test prove: export PYTHONDONTWRITEBYTECODE :=
 
 test: install ## the tests, on both databases
-	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 prove: install ## the long proofs: crashes, load, real histories
 	$(BIN)/python -m pytest -m prove $(ARGS)
