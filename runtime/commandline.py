@@ -49,11 +49,16 @@ def url_of(database: str | None) -> str | None:
     return f"sqlite:///{Path(database).absolute()}"
 
 
+def no_database(path: str | Path) -> str:
+    """What is said where a database should be."""
+    return f"{path}: there is no database yet; `journeyd demo` or `journeyd run` makes one"
+
+
 def reading_app(config: Path, database: str | None) -> App:
     """The project with its database, to read beside a daemon. Raises Stop when there is none yet."""
     project = project_of(config, database)
     url = url_of(database)
     path = (url or project.database_url).removeprefix("sqlite:///")
     if "://" not in path and not Path(path).exists():
-        raise Stop(FAILED, f"{path}: there is no database yet; `journeyd demo` or `journeyd run` makes one")
+        raise Stop(FAILED, no_database(path))
     return build_app(project, "reading", url=url)

@@ -2,14 +2,16 @@
 
 import asyncio
 import logging
+import queue
 import secrets
 import signal
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 import uvicorn
@@ -32,10 +34,12 @@ from runtime.intake.http import Intake
 from runtime.lanes import Lanes
 from runtime.metrics import Metrics
 from runtime.quarantine import drop_asked, retry_asked
+from runtime.rebuilding import one_chunk
 from runtime.store import DatabaseError
 from runtime.store.writer import Closed
 
 log = structlog.get_logger("journeyd")
+T = TypeVar("T")
 REGULAR_SECONDS = 1  # the ticks' own rhythm; work that is known wakes them earlier
 STOP_SECONDS = 2  # for open requests; the whole stop takes less than five
 
@@ -53,6 +57,7 @@ class Ticks:
         self._again = {"engine": threading.Event()}
         self._locks = {name: threading.Lock() for name in self._again}
         self._stopping = threading.Event()
+        self._errands: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = queue.SimpleQueue()
         self.last_success: int = app.clock.now()
 
     def start(self) -> None:
@@ -69,6 +74,32 @@ class Ticks:
         self._stopping.set()
         self.scheduler.shutdown(wait=True)
         self.lanes.stop()
+        while not self._errands.empty():
+            self._errands.get_nowait()[1].set_exception(Closed("the daemon stops"))
+
+    def between(self, work: Callable[[], T]) -> "Future[T]":
+        """Have something done by the engine's own thread between two ticks: nobody else works on users then."""
+        done: Future[T] = Future()
+        if self._stopping.is_set():
+            done.set_exception(Closed("the daemon stops"))
+        else:
+            self._errands.put((work, done))
+            self.wake("engine")
+        return done
+
+    def _run_errand(self) -> int:
+        """One errand, before each tick: they delay nobody for longer than one batch does."""
+        try:
+            work, done = self._errands.get_nowait()
+        except queue.Empty:
+            return 0
+        try:
+            result = work()
+        except Exception as error:  # noqa: BLE001 - whoever asked is told
+            done.set_exception(error)
+        else:
+            done.set_result(result)
+        return 1
 
     def wake(self, name: str = "engine", at: int | None = None) -> None:
         """Tick now, or at a known instant."""
@@ -117,13 +148,14 @@ class Ticks:
 
     def _engine(self, now: int) -> int:
         self.app.engine.refresh()
+        errands = self._run_errand()
         worked = self.app.engine.tick(now)
         if worked.lanes:
             self.lanes.wake(worked.lanes)
         if worked.quarantined:
             log.warning("records were quarantined", action="quarantined", count=worked.quarantined)
         self.last_success = now
-        return worked.total
+        return worked.total + errands
 
     def _told(self, done: Delivered) -> None:
         """A lane has done something: outcomes of grants and calls may wait in the inbox, and somebody may have to be alarmed."""
@@ -163,6 +195,8 @@ def web_app(app: App, ticks: Ticks, intake: Intake) -> Starlette:
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def control(request: dict[str, Any]) -> dict[str, Any]:
+        if request.get("command") == "rebuild":
+            return await asyncio.wrap_future(ticks.between(lambda: one_chunk(app.engine, request, app.clock.now())))
         perform = COMMANDS.get(str(request.get("command")))
         if perform is None:
             return {"error": f"unknown command {request.get('command')}"}

@@ -40,12 +40,12 @@ def paper() -> Console:
 
 
 @contextmanager
-def progress(console: Console, title: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar on stderr; call with what is done so far."""
+def progress(console: Console, title: str, total: int | None) -> Iterator[Callable[..., None]]:
+    """A bar on stderr; call with what is done so far, and with the total where it was not known before."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(title, total=total)
-        yield lambda done: bar.update(task, completed=done)
+        yield lambda done, total=total: bar.update(task, completed=done, total=total)
 
 
 @contextmanager
@@ -88,6 +88,15 @@ def findings(console: Console, found: Sequence[Finding], language: Language) -> 
     for finding in found:
         colour = "red" if finding.severity == "error" else "yellow"
         console.print(f"{escape(str(finding.place))}: [{colour}]{finding.code}[/{colour}] {escape(finding.text(language))}")
+
+
+def differences(console: Console, found: Sequence[dict[str, Any]], unreadable: Sequence[str], language: Language) -> None:
+    """Users whose profiles are not what their events say, a line each."""
+    for user in found:
+        parts = [*user["traits"], *(word("history_of", language, event=event) for event in user["histories"])]
+        console.print(word("differs", language, user=user["user_id"], what=", ".join(parts)), markup=False)
+    for user_id in unreadable:
+        console.print(word("unreadable", language, user=user_id), markup=False)
 
 
 def _pairs(counts: dict[str, int], language: Language, *, reasons: bool) -> str:

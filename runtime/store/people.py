@@ -91,6 +91,10 @@ class People:
             query = query.with_for_update()
         return [user_of(row, self._codec, self._zone) for row in tx.execute(query)]
 
+    def number_after(self, tx: Connection, cursor: str) -> int:
+        """How many users come after this id."""
+        return int(tx.execute(select(func.count()).select_from(users).where(users.c.user_id > cursor)).scalar_one())
+
     # --- enrolments
 
     def claim_due(self, tx: Connection, shares: Mapping[int, float], now: int, limit: int) -> list[tuple[Enrolment, User]]:

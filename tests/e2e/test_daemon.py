@@ -182,6 +182,22 @@ def test_a_taken_port_is_said_plainly(project):
     assert "Traceback" not in refused.stderr
 
 
+def test_a_rebuild_goes_through_the_running_daemon(project):
+    with running(project) as daemon:
+        daemon.post([{"id": "e1", "type": "order_paid", "user_id": "u1", "data": {"amount": 10}}])
+        checked = until(lambda: _checked(project), "the event is projected")
+        daemon.stop()
+
+    assert checked == {"users": 1, "differing": 0, "renewed": 0, "differences": [], "unreadable": [], "after": "u1"}
+
+
+def _checked(project):
+    done = journeyd("rebuild", "--check", "--json", folder=project)
+    assert (done.returncode, done.stderr) == (0, "")
+    found = json.loads(done.stdout)
+    return found if found["users"] else None
+
+
 def test_run_with_changed_files_warns_and_apply_goes_through_the_running_daemon(project):
     with running(project) as daemon:
         assert "nothing was applied yet: applied the files as release 1" in daemon.errors.read_text()
