@@ -132,6 +132,11 @@ class Audience:
         return projections_of(self.traits.values(), self.windows, self.longer)
 
     @cached_property
+    def needed_for_ever(self) -> frozenset[str]:
+        """The types of events that an aggregate without a window reads: all of them are needed to make it anew."""
+        return frozenset(event for event, projection in self.projections.items() if projection.folded)
+
+    @cached_property
     def profile_digest(self) -> str:
         """Of what stored aggregates and histories depend on; `longer` windows keep more, and change nothing."""
         return digest_of_profiles(self.traits.values(), self.windows, self.events)

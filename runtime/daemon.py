@@ -29,6 +29,7 @@ from runtime.applying import apply, check_project, outcome_json
 from runtime.attempt import Delivered
 from runtime.control import listen, socket_path
 from runtime.hearing import Hearing
+from runtime.housekeeping import Housekeeping
 from runtime.importing import Chunk, keep
 from runtime.intake.http import Intake
 from runtime.lanes import Lanes
@@ -52,6 +53,7 @@ class Ticks:
         self.counts: dict[str, int] = {"engine": 0, "failed": 0}
         self.lanes = Lanes(app.delivery, app.clock, secrets.token_hex(16), self._told)
         self.alarms = Alarms(app)
+        self.housekeeping = Housekeeping(app.store, app.engine, app.project.keep_events)
         executors = {"default": ThreadPoolExecutor(4)}
         self.scheduler = BackgroundScheduler(executors=executors, timezone="UTC", job_defaults={"coalesce": True, "max_instances": 2})
         self._again = {"engine": threading.Event()}
@@ -155,7 +157,8 @@ class Ticks:
         if worked.quarantined:
             log.warning("records were quarantined", action="quarantined", count=worked.quarantined)
         self.last_success = now
-        return worked.total + errands
+        total = worked.total + errands
+        return total or self.housekeeping.turn(now)
 
     def _told(self, done: Delivered) -> None:
         """A lane has done something: outcomes of grants and calls may wait in the inbox, and somebody may have to be alarmed."""

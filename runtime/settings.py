@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from channels.sms.rules import RULES
 from channels.wechat.fields import KINDS, check_value, kind_of
-from journeys.duration import parse_duration, parse_window
+from journeys.duration import DAY, parse_duration, parse_window
 from journeys.errors import Language
 from journeys.localtime import zone_named
 from journeys.model import Percent, Window
@@ -54,6 +54,13 @@ def _span(text: str) -> str:
     return text
 
 
+def _kept(text: str) -> str:
+    if (parse_duration(text) or 0) < DAY:
+        msg = 'expected one day or more, such as "400d"; without the key all events are kept'
+        raise ValueError(msg)
+    return text
+
+
 class DefinitionsSection(Section):
     """Where the journey files are."""
 
@@ -76,9 +83,10 @@ class ServerSection(Section):
 
 
 class IntakeSection(Section):
-    """Who may post."""
+    """Who may post, and how long events are kept that nothing needs any more."""
 
     sources: dict[str, Source] = Field(default_factory=dict)
+    keep_events: Annotated[str, AfterValidator(_kept)] | None = None  # none written: all are kept
 
 
 class CapSection(Section):
@@ -174,6 +182,11 @@ class Project:
         if url.startswith(prefix) and not url.startswith(prefix + "/") and url != prefix + ":memory:":
             return prefix + str(self.folder.absolute() / url.removeprefix(prefix))
         return url
+
+    @property
+    def keep_events(self) -> int:
+        """How long events are kept that nothing needs any more, in milliseconds; 0: for ever."""
+        return parse_duration(self.settings.intake.keep_events or "") or 0
 
     def secrets_of(self, source: str, secrets: Sequence[str], key: str) -> list[str]:
         """The values of a source's secrets. Raises ConfigError for one that is missing."""

@@ -58,6 +58,7 @@ class Reader:
     request_id: str
     signed: bool = True
     traits: frozenset[str] = frozenset()
+    keep: int = 0  # how long events are kept (milliseconds; 0: for ever)
 
     def events(self, value: Any) -> Parsed:
         """One object or a list of them: plain events or CloudEvents, told apart by `specversion`."""
@@ -120,6 +121,8 @@ class Reader:
             return f"type {event.type} is the system's own"
         if not self._may(event.type):
             return f"source {self.source} may not assert {event.type}"
+        if self.keep and event.time < self.now - self.keep and event.type not in self.audience.needed_for_ever:
+            return f"time: {str(item['time'])[:60]} is older than keep_events: whether it came before is not known any more"
         if person is not None:
             parsed.persons[len(parsed.events)] = person
         parsed.events.append(event)

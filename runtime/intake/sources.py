@@ -35,10 +35,11 @@ class Source:
     secrets: tuple[bytes, ...] = ()
     keys: tuple[str, ...] = ()
     project: str = ""
+    keep: int = 0  # how long events are kept (milliseconds; 0: for ever)
 
     def reader(self, audience: Audience, now: int, request_id: str) -> Reader:
         """Reads what came with one request at `now`."""
-        return Reader(self.name, self.may_assert, audience, self.zone, now, request_id, self.signed, self.traits)
+        return Reader(self.name, self.may_assert, audience, self.zone, now, request_id, self.signed, self.traits, self.keep)
 
 
 def sources_of(project: Project) -> tuple[Source, ...]:
@@ -65,7 +66,9 @@ def _source(project: Project, name: str, section: WebhookSource | SensorsSource 
     signed = isinstance(section, WebhookSource) or getattr(section, "server_side", False)
     named = section.project if isinstance(section, SensorsSource | GrowingSource) else ""
     taken = frozenset(section.traits.values())
-    return Source(name, section.kind, signed, tuple(section.may_assert), zone, naming, taken, secrets, tuple(keys), named)
+    return Source(
+        name, section.kind, signed, tuple(section.may_assert), zone, naming, taken, secrets, tuple(keys), named, project.keep_events
+    )
 
 
 def _decoded(secret: str, name: str) -> bytes:

@@ -62,6 +62,17 @@ class Quarantined:
     kind: str = "event"
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What came of looking at `n` events up to number `after`. `held` is the first whose time has not come."""
+
+    after: int
+    n: int
+    deleted: int
+    held: int | None
+    done: bool
+
+
 class Inbox:
     """Statements of events, inbox and quarantine."""
 
@@ -248,6 +259,20 @@ class Inbox:
             execution_options={"yield_per": 1000},
         )
         return (event_of(row, self._codec) for row in rows)
+
+    def forget(self, tx: Connection, after: int, limit: int, latest: int, by_type: Mapping[str, int]) -> Looked:
+        """Delete events received before `latest` (of some types, before another instant) that wait for nothing, in the order of
+        their numbers; those that only time holds back are told by the first of them.
+        """
+        query = select(events.c.id, events.c.type, events.c.received_at).where(events.c.id > after).order_by(events.c.id).limit(limit)
+        rows = tx.execute(query).all()
+        old = [row for row in rows if row.received_at < latest]
+        gone = {row.id for row in old if row.received_at < by_type.get(row.type, latest)}
+        gone -= set(tx.execute(select(inbox.c.event_row).where(inbox.c.event_row.in_(gone))).scalars())
+        if gone:
+            tx.execute(delete(events).where(events.c.id.in_(gone)))
+        held = (row.id for row in rows if row.id not in gone and by_type.get(row.type, latest))
+        return Looked(rows[-1].id if rows else after, len(rows), len(gone), next(held, None), len(old) < limit)
 
     def events_since(self, tx: Connection, user_ids: Sequence[str], after: int, done: Sequence[int] = ()) -> list[Event]:
         """Projected events (`done` are notes being finished) with a time after an instant, in the order of their times."""

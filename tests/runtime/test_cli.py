@@ -102,6 +102,8 @@ def test_the_version_is_said(call):
         ("[intake.sources.shop]\nsecrets = []", "intake.sources.shop.secrets: "),
         ("[policy]\nquiet_hours = '25:00-26:00'", "policy.quiet_hours: expected a quoted window"),
         ("[policy]\nholdout = '200%'", "policy.holdout: expected a share"),
+        ("[intake]\nkeep_events = '23h'", 'intake.keep_events: expected one day or more, such as "400d"; without the key all'),
+        ("[intake]\nkeep_events = 'long'", "intake.keep_events: expected one day or more"),
         ("this is no toml", "config.toml: "),
     ],
 )

@@ -98,6 +98,8 @@ def test_a_journey_with_a_longer_window_finds_its_history(store):
     where = "{event: app_opened, where: \"count('order_paid', within='50d') == 49\"}"
 
     town.apply(journey_text(HELLO, entry=where), now=NOON)
+    town.think(NOON)
+    assert len(user_row(town).profile["h"]["order_paid"]) == 52, "everybody's, before anything happens: window and slack"
     town.post(event("app_opened", NOON))
     town.think(NOON)
 
@@ -166,16 +168,17 @@ def test_what_time_changes_under_the_new_definitions_is_an_edge_at_its_own_time(
 
 
 def test_a_state_from_before_digests_is_put_right_without_an_edge(store):
-    town = lived(store, WELCOME_LOYAL, orders=[30, 20, 10], audience_text=LOYAL.replace("orders_count >= 3", "orders_count >= 1000"))
-    stored = user_row(town)
+    town = lived(store, WELCOME_LOYAL, orders=[30, 20, 10], audience_text=LOYAL)
+    before, stored = town.actions(), user_row(town)
     stored.profile = {"p": {"city": "上海"}, "a": {"orders_count": 0}}
+    stored.segments["loyal"][1] = False
     town.store.database.write(lambda tx: town.store.people.save_users(tx, [stored]))
 
-    town.apply(WELCOME_LOYAL, audience_text=LOYAL, now=NOON)
+    town.apply(WELCOME_LOYAL, audience_text=LOYAL + "# another release", now=NOON)
     town.think(NOON)
 
-    assert (trait(town, "orders_count"), trait(town, "city")) == (3, "上海")
-    assert town.ends() == []
+    assert (trait(town, "orders_count"), trait(town, "city"), user_row(town).segments["loyal"][1]) == (3, "上海", True)
+    assert town.actions() == before
 
 
 def test_somebody_who_moves_to_another_zone_has_the_hours_of_that_zone(store):
