@@ -33,13 +33,15 @@ def translate(message: Any, naming: Naming, sent: int | None, now: int) -> list[
         return "expected a userId or a deviceId"
     identifier = key_of(message)
     if kind == "LOGIN_USER_ATTRIBUTES":
-        traits = naming.profile(attributes)
+        traits = naming.profile({k: _value(v) for k, v in attributes.items()})
         return [("record", {"id": identifier, "traits": traits.values, **who}, traits.said)]
     name = message.get("eventName") if kind == "CUSTOM" else kind
     if not isinstance(name, str) or not name:
         return "eventName: expected a text"
+    if kind != "CUSTOM" and kind not in naming.events:  # the SDK's own: nobody asked for it, so it is no mistake
+        return [("unmapped", {"name": kind}, {})]
     fields = naming.fields(name, {k: _value(v) for k, v in attributes.items()})
-    time = corrected(message.get("timestamp"), message.get("sendTime") or sent, now)
+    time = corrected(message.get("timestamp"), _sent(message, sent), now)
     event = {"id": identifier, "type": naming.event(name), "time": time, "data": fields.values, **who}
     return [("event", event, {"": name, **fields.said})]
 
@@ -69,6 +71,12 @@ def _person(message: Mapping[str, Any]) -> dict[str, Any]:
     if identities:
         found["identities"] = identities
     return found
+
+
+def _sent(message: Mapping[str, Any], stm: int | None) -> Any:
+    """When it was sent: `stm`. An event with a time given (of yesterday, say) has that time as its sendTime too, which says nothing."""
+    own = message.get("sendTime")
+    return own if stm is None and own != message.get("timestamp") else stm
 
 
 def _value(value: Any) -> Any:

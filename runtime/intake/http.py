@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from journeys.duration import DAY
+from journeys.values import clean_text
 from runtime.clock import Clock
 from runtime.engine import Engine
 from runtime.intake.items import Parsed, cloudevent_of_headers
@@ -18,7 +19,7 @@ from runtime.intake.reading import Unreadable, charset_refusal, inflate, parse_j
 from runtime.intake.segment import CALLS
 from runtime.intake.signature import verified_id
 from runtime.intake.sources import Source, sources_of
-from runtime.intake.vendors import READERS, Posted, as_it_came, kind_of, whose
+from runtime.intake.vendors import READERS, Posted, as_it_came, kind_of, project_of, whose
 from runtime.settings import Project
 from runtime.store import DatabaseError, SqlStore
 from runtime.store.arrivals import Arrival
@@ -29,6 +30,7 @@ log = structlog.get_logger("journeyd.intake")
 PathHandler = Callable[[Request], Awaitable[Response]]
 MOST_OF_STRANGERS = 1000  # requests a day of which the bytes are kept, though nobody knows whose they are
 MOST_KEPT = 64 * 1024  # bytes of a request that could not be read
+_FORGOTTEN = 0  # the "status" of a stranger's request of which nothing is kept any more
 
 
 class Intake:
@@ -73,7 +75,7 @@ class Intake:
         return await self._vendor(request)
 
     async def debug(self, request: Request) -> Response:
-        """Sensors Analytics' debug mode: with `Dry-Run: true` nothing is kept; what is wrong is said in the answer."""
+        """Sensors Analytics' debug mode: who tries it is told what is wrong, by status too; with `Dry-Run: true` nothing is kept."""
         return await self._vendor(request, debug=True)
 
     async def _vendor(self, request: Request, *, debug: bool = False) -> Response:
@@ -83,44 +85,54 @@ class Intake:
             return _refused(body)
         head = body.kept if isinstance(body, Unreadable) else body
         headers = {name.lower(): value for name, value in request.headers.items()}
-        posted = Posted(request.url.path, request.url.query, headers, head)
+        posted = Posted(request.scope["path"], request.scope["query_string"].decode("latin-1"), headers, head)
         source = whose(self.sources, posted, self.limit)
+        keep = _forget if debug and headers.get("dry-run", "").lower() == "true" else self.keep
+        found: Parsed | Unreadable
         if source is None:
-            return await self._stranger(posted, now)
-        reader = source.reader(self.engine.catalogue.audience, now, "")
-        found = body if isinstance(body, Unreadable) else READERS[source.kind](source, reader, posted, self.limit)
+            found = self._stranger(posted, now)
+        elif isinstance(body, Unreadable):
+            found = body
+        else:
+            found = READERS[source.kind](source, source.reader(self.engine.catalogue.audience, now, ""), posted, self.limit)
         if isinstance(found, Unreadable):
-            return await self._unreadable(source, posted, found, now)
-        if debug and headers.get("dry-run", "").lower() == "true":
-            return JSONResponse(_told(found, 0), 400 if found.reasons else 200)
-        new = await self.keep(found)
+            return await self._unreadable(source, posted, found, now, keep, 400 if debug else 200)
+        new = await keep(found)
         if new is None:
             return _unavailable()
-        return JSONResponse(_told(found, new) if found.reasons else {"success": True})
+        if not found.reasons:
+            return JSONResponse({"success": True})
+        return JSONResponse(_told(found, new), 400 if debug else 200)
 
-    async def _unreadable(self, source: Source, posted: Posted, problem: Unreadable, now: int) -> Response:
+    async def _unreadable(
+        self,
+        source: Source | None,
+        posted: Posted,
+        problem: Unreadable,
+        now: int,
+        keep: Callable[[Parsed], Awaitable[int | None]],
+        status: int,
+    ) -> Response:
         """A body in which nothing can be told apart is kept as it is. Segment's clients are told; the others' would not listen."""
-        kept = Parsed(source.name, now, quarantined=[_as_it_came(source.name, posted, problem)])
-        if await self.keep(kept) is None:
+        name = source.name if source else ""
+        if problem.status != _FORGOTTEN and await keep(Parsed(name, now, quarantined=[_as_it_came(name, posted, problem)])) is None:
             return _unavailable()
-        if source.kind == "segment":
-            return _refused(problem)
-        return JSONResponse({"success": True, "quarantined": 1, "reason": problem.detail})
+        if source is not None and source.kind == "segment":  # `code` and `message` are what RudderStack's client reads
+            answer = {"error": problem.reason, "reason": problem.detail, "code": problem.reason, "message": problem.detail}
+            return JSONResponse(answer, problem.status)
+        return JSONResponse({"success": status == 200, "quarantined": 1, "reason": problem.detail}, status)  # noqa: PLR2004 - HTTP
 
-    async def _stranger(self, posted: Posted, now: int) -> Response:
+    def _stranger(self, posted: Posted, now: int) -> Unreadable:
         """No source of config posts like this: kept for a while, so that a wrong project or key can be corrected without loss."""
         day, count = self._strangers
         count = count + 1 if day == now // DAY else 1
         self._strangers = (now // DAY, count)
         kind = kind_of(posted.path)
-        reason = f"no source of kind {kind} in config has this project or write key ({posted.path}?{posted.query})"[:300]
-        if count <= MOST_OF_STRANGERS:
-            kept = Parsed("", now, quarantined=[_as_it_came("", posted, Unreadable(200, "no_source", reason))])
-            if await self.keep(kept) is None:
-                return _unavailable()
+        what = "its write key" if kind == "segment" else f"the project {clean_text(project_of(posted, self.limit))[:100]!r}"
+        reason = f"no source of kind {kind} in config has {what}"
         if count in (1, 10, 100, MOST_OF_STRANGERS):
-            log.warning("requests of an unknown source", action="no_source", kind=kind, path=posted.path, count=count)
-        return JSONResponse({"success": True, "quarantined": 1, "reason": reason})
+            log.warning("requests of an unknown source", action="no_source", kind=kind, reason=reason, count=count)
+        return Unreadable(200 if count <= MOST_OF_STRANGERS else _FORGOTTEN, "no_source", reason)
 
     # --- signed requests
 
@@ -199,6 +211,11 @@ class Intake:
                     self.woken()
                 return new
         return None
+
+
+async def _forget(parsed: Parsed) -> int:
+    """Keeps nothing, and says what would have been kept."""
+    return parsed.given
 
 
 def _told(parsed: Parsed, new: int) -> dict[str, Any]:

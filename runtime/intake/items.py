@@ -31,7 +31,7 @@ CHANGES = ("traits", "set_once", "increment", "append")  # of a record, each an 
 DEVICE_ATTACHES = frozenset({"distinct_id"})
 
 Said = Mapping[str, str]  # how a source spells our names; the event's own under ""
-Translated = tuple[str, dict[str, Any], Said]  # "event", "record" or "item", in the plain spelling of our own API
+Translated = tuple[str, dict[str, Any], Said]  # "event", "record", "item" in the plain spelling of our own API, or "unmapped"
 NOTHING_SAID: Said = {}
 
 
@@ -71,7 +71,7 @@ class Reader:
     def messages(self, messages: Sequence[Any], translate: Callable[[Any], Sequence[Translated] | str], kind: str) -> Parsed:
         """A vendor's messages: `translate` puts each into our own spelling, or says what is wrong with it."""
         parsed = Parsed(self.source, self.now)
-        takes = {"event": self._event, "record": self._record, "item": self._item}
+        takes = {"event": self._event, "record": self._record, "item": self._item, "unmapped": self._unmapped}
         for index, message in enumerate(messages):
             translated = translate(message)
             if isinstance(translated, str):
@@ -136,8 +136,19 @@ class Reader:
             parsed.unmapped["event", said.get("", event.type)] += 1
             return
         for name in event.data:
-            if name not in fields:
-                parsed.unmapped["property", f"{said.get('', event.type)}.{said.get(name, name)}"] += 1
+            spelt = said.get(name, name)
+            if name not in fields and not spelt.startswith("$"):  # $…: the SDK's own, with every event
+                parsed.unmapped["property", f"{said.get('', event.type)}.{spelt}"] += 1
+
+    def _unmapped(self, item: Any, index: int, parsed: Parsed, said: Said = NOTHING_SAID) -> str:  # noqa: ARG002 - as the others
+        """An event that an SDK sends by itself and config does not ask for: counted, and not kept."""
+        parsed.unmapped["event", item["name"]] += 1
+        return ""
+
+    def _lost(self, trait: str, said: Said, parsed: Parsed) -> None:
+        spelt = said.get(trait, trait)
+        if not spelt.startswith("$"):
+            parsed.unmapped["trait", spelt] += 1
 
     def _person(self, item: Mapping[str, Any]) -> Person | str:
         """Whom an item is about, by `user_id`, `identities`, or both; or what is wrong with that."""
@@ -210,7 +221,7 @@ class Reader:
         for key in CHANGES:
             for trait in payload.get(key, ()):
                 if trait not in self.audience.traits:
-                    parsed.unmapped["trait", said.get(trait, trait)] += 1
+                    self._lost(trait, said, parsed)
         return payload
 
     def _device_payload(self, item: Mapping[str, Any], parsed: Parsed, said: Said) -> dict[str, Any] | str:
@@ -224,7 +235,7 @@ class Reader:
                 if trait in self.traits:
                     taken[trait] = value
                 else:
-                    parsed.unmapped["trait", said.get(trait, trait)] += 1
+                    self._lost(trait, said, parsed)
             if taken:
                 payload[key] = taken
         if item.get("clear"):

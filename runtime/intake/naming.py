@@ -35,7 +35,7 @@ class Naming:
         return self.events.get(name) or snake(name)
 
     def fields(self, event: str, properties: Mapping[str, Any]) -> Named:
-        """An event's data under our names; what is mapped goes before what happens to be called the same."""
+        """An event's data under our names."""
         given = {
             name: self.properties.get(f"{event}.{name}") or self.properties.get(name) for name in properties
         }  # fmt: skip
@@ -47,11 +47,13 @@ class Naming:
 
 
 def _named(values: Mapping[str, Any], mapped: Mapping[str, str | None]) -> Named:
+    """Where two names become one of ours, what is mapped goes before what is spelt like it, and that before what is not (`$title`)."""
     found: dict[str, Any] = {}
     said: dict[str, str] = {}
+    ranks: dict[str, int] = {}
     for name, value in values.items():
         ours = mapped[name] or snake(name) or name
-        if ours in found and not mapped[name]:
-            continue
-        found[ours], said[ours] = value, name
+        rank = 2 if mapped[name] else int(ours == name)
+        if ours not in found or rank > ranks[ours]:
+            found[ours], said[ours], ranks[ours] = value, name, rank
     return Named(found, said)

@@ -14,7 +14,7 @@ from runtime.intake.sensors import corrected
 
 EVENTS = {
     "Application Opened": "app_opened", "Product Viewed": "deal_viewed", "Order Completed": "order_paid",
-    "Order Refunded": "order_refunded", "Signed Up": "user_registered",
+    "Order Refunded": "order_refunded", "Signed Up": "user_registered", "page": "page_viewed", "screen": "page_viewed",
 }  # fmt: skip
 PROPERTIES = {
     "Product Viewed.name": "item", "Product Viewed.product_id": "item_id", "Order Completed.total": "amount",
@@ -56,7 +56,7 @@ def translate(message: Any, naming: Naming, sent: Any, zone: ZoneInfo, now: int)
     elif kind == "track":
         name, values = message.get("event"), dict(_object(message, "properties"))
     else:
-        called = {"name": message["name"]} if message.get("name") else {}
+        called = {part: message[part] for part in ("name", "category") if message.get(part)}
         name, values = kind, {**called, **_object(message, "properties")}
     if not isinstance(name, str) or not name:
         return "event: expected a text"

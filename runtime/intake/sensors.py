@@ -21,8 +21,9 @@ from runtime.intake.reading import Unreadable, inflate, parse_json
 EVENTS = {"$MPShow": "app_opened", "$AppStart": "app_opened", "$MPViewScreen": "page_viewed", "$pageview": "page_viewed"}
 MOST_FIELDS = 64
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\.(\d{1,3})")
-_IDENTITIES = {"$identity_anonymous_id": "distinct_id", "$identity_mp_id": "distinct_id", "$identity_mp_unionid": "unionid",
-               "$identity_mp_openid": "openid"}  # fmt: skip
+_LOGIN = "$identity_login_id"
+_IDENTITIES = {"$identity_mp_unionid": "unionid", "$identity_mp_openid": "openid", "$identity_mobile": "phone", "$identity_email": "email"}
+MOST_IDS = 8  # of one person in one message
 _OPENID = re.compile(r"\$identity_mp_\w+_openid")
 _PROFILE = {"profile_set": "traits", "profile_set_once": "set_once", "profile_increment": "increment", "profile_append": "append"}
 _OURS = ("$is_login_id", "$project", "$token", "$time")
@@ -78,12 +79,15 @@ def translate(message: Any, naming: Naming, now: int) -> list[Translated] | str:
         return [_profile(kind, plain, naming, who, identifier)]
     if kind in ("track_signup", "track_id_bind", "track_id_unbind"):
         joined: list[Translated] = [("record", {"id": identifier, **_joined(message, kind, who)}, {})]
-        name = str(message.get("event", ""))
-        return [*joined, _event(message, plain, naming, who, identifier, now)] if name in naming.events else joined
+        asked = str(message.get("event")) in naming.events
+        return [*joined, _event(message, plain, naming, who, identifier, now)] if asked else joined
     if kind != "track":
         return f"type: expected one of the SDK's, found {kind[:40]}"
-    if not isinstance(message.get("event"), str) or not message["event"]:
+    name = message.get("event")
+    if not isinstance(name, str) or not name:
         return "event: expected a text"
+    if name.startswith("$") and name not in naming.events:  # the SDK's own ($MPHide …): nobody asked for it, so it is no mistake
+        return [("unmapped", {"name": name}, {})]
     return [_event(message, plain, naming, who, identifier, now)]
 
 
@@ -108,50 +112,71 @@ def _profile(kind: str, plain: dict[str, Any], naming: Naming, who: dict[str, An
 
 
 def _item(message: Mapping[str, Any], kind: str, plain: dict[str, Any]) -> list[Translated] | str:
-    item_type, item_id = message.get("item_type"), message.get("item_id")
-    if not isinstance(item_type, str) or not isinstance(item_id, str | int):
+    item_type, item_id = message.get("item_type"), _id(message.get("item_id"))
+    if not isinstance(item_type, str) or not item_id:
         return "item_type and item_id: expected texts"
     return [("item", {"type": item_type, "id": item_id, "properties": plain if kind == "item_set" else None}, {})]
 
 
 def _person(message: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[str, Any] | str:
-    """`user_id` where the SDK knows a login, and the identities that come with the message."""
-    distinct, login = message.get("distinct_id"), message.get("login_id")
-    given = message.get("identities") or {}
-    if not isinstance(given, dict):
-        return "identities: expected an object"
-    found: dict[str, str] = {}
-    for name, value in given.items():
-        if name in ("$identity_login_id", "$identity_cookie_id"):
-            continue
-        kind = _IDENTITIES.get(name) or ("openid" if _OPENID.fullmatch(name) else "distinct_id")
-        if isinstance(value, str) and value:
-            found[kind] = value
-    login = given.get("$identity_login_id") or login
-    if not login and properties.get("$is_login_id") is True:
-        login = distinct
-    if not login and not given and message.get("type") == "track_signup":
-        login = distinct
-    anonymous = message.get("anonymous_id")
-    if isinstance(anonymous, str) and anonymous:
-        found.setdefault("distinct_id", anonymous)
-    if not isinstance(distinct, str | int) or not str(distinct):
+    """`user_id` where the SDK knows a login, and the identities that come with the message; `merge`: further ids of the same device.
+
+    A login id is a distinct_id as well: after a sign-up, code on servers goes on with it and does not say that it is one.
+    """
+    distinct, given = _id(message.get("distinct_id")), message.get("identities") or {}
+    if not distinct:
         return "distinct_id: expected a text"
-    kind, _, value = str(distinct).partition("+")
-    if value and kind.startswith("$identity_"):  # an id of one kind, as unbind without a login spells it
-        found.setdefault(_IDENTITIES.get(kind) or ("openid" if _OPENID.fullmatch(kind) else "distinct_id"), value)
-    elif not login or str(distinct) != str(login):
-        found.setdefault("distinct_id", str(distinct))
-    return {"user_id": login, "identities": found} if login else {"identities": found}
+    if not isinstance(given, dict) or not all(_id(value) for value in given.values()):
+        return "identities: expected an object of texts"
+    login = _id(given.get(_LOGIN)) or _id(message.get("login_id"))
+    if not login and (properties.get("$is_login_id") is True or (not given and message.get("type") == "track_signup")):
+        login = distinct
+    found, devices = _identities(given)
+    kind, _, value = distinct.partition("+")
+    if value and kind.startswith("$identity_"):  # an id of one kind, as ID-mapping 3 spells it without a login
+        alone, others = _identities({kind: value})
+        found, devices = {**alone, **found}, [*others, *devices]
+    elif distinct != login:
+        devices.insert(0, distinct)
+    devices += [one for one in (_id(message.get("anonymous_id")), login) if one]
+    devices = list(dict.fromkeys(devices))[:MOST_IDS]
+    who: dict[str, Any] = {"identities": {**found, **({"distinct_id": devices[0]} if devices else {})}}
+    if devices[1:]:
+        who["merge"] = [["distinct_id", other] for other in devices[1:]]
+    return {"user_id": login, **who} if login else who
+
+
+def _identities(given: Mapping[str, Any]) -> tuple[dict[str, str], list[str]]:
+    """Openid and the like by our kinds; every other kind is the id of a device."""
+    found: dict[str, str] = {}
+    devices: list[str] = []
+    for name, value in given.items():
+        if name == _LOGIN:
+            continue
+        kind = _IDENTITIES.get(name) or ("openid" if _OPENID.fullmatch(name) else "")
+        if kind:
+            found[kind] = str(value)
+        else:
+            devices.append(str(value))
+    return found, devices
+
+
+def _id(value: Any) -> str:
+    """An id as a text; nothing for what is none."""
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
 
 
 def _joined(message: Mapping[str, Any], kind: str, who: dict[str, Any]) -> dict[str, Any]:
     """Who somebody was before she signed up; an identity that is bound or no longer bound."""
     if kind == "track_id_unbind":
-        return {**who, "unbind": who["identities"]}
-    original = message.get("original_id")
-    if kind == "track_signup" and isinstance(original, str | int) and str(original):
-        return {**who, "merge": [["distinct_id", str(original)]]}
+        found, devices = _identities(message.get("identities") or {})
+        unbound = {**found, **({"distinct_id": devices[0]} if devices else {})}
+        hers = [who["identities"].get("distinct_id"), *(other for _, other in who.get("merge", ()))]
+        kept = [["distinct_id", one] for one in hers if one and one not in devices]
+        return {**who, "identities": {**who["identities"], **unbound}, "unbind": unbound, "merge": kept}
+    original = _id(message.get("original_id"))
+    if kind == "track_signup" and original:
+        return {**who, "merge": [*who.get("merge", ()), ["distinct_id", original]]}
     return who
 
 

@@ -117,8 +117,18 @@ def whose(sources: Sequence[Source], posted: Posted, limit: int) -> Source | Non
     if kind == "segment":
         given = posted.key or _digest(write_key(posted, limit))
         return next((s for s in sources if s.kind == kind and any(_digest(key) == given for key in s.keys)), None)
-    project = posted.path.partition("/projects/")[2].partition("/")[0] if kind == "growingio" else posted.parameter("project") or "default"
+    project = project_of(posted, limit)
     return next((s for s in sources if s.kind == kind and s.project == project), None)
+
+
+def project_of(posted: Posted, limit: int) -> str:
+    """The project that a request of GrowingIO or Sensors Analytics is for: of the latter, what its first message says goes first."""
+    if kind_of(posted.path) == "growingio":
+        return posted.path.partition("/projects/")[2].partition("/")[0]
+    found = sensors.messages(posted.query, posted.body, limit)
+    first = found[0] if isinstance(found, list) and found else None
+    own = first.get("project") if isinstance(first, dict) else None
+    return own if isinstance(own, str) and own else posted.parameter("project") or "default"
 
 
 def as_it_came(posted: Posted, most: int, *, cut: bool) -> str:
@@ -126,7 +136,7 @@ def as_it_came(posted: Posted, most: int, *, cut: bool) -> str:
     kept = posted.body[:most]
     return orjson.dumps(
         {
-            "path": posted.path, "query": posted.query[:2000], "cut": cut or len(posted.body) > len(kept),
+            "path": posted.path, "query": posted.query[:most], "cut": cut or len(posted.body) > len(kept),
             "headers": {n: posted.headers[n][:200] for n in ("content-type", "content-encoding") if n in posted.headers},
             "key": _digest(write_key(posted, most)) if kind_of(posted.path) == "segment" else "",
             "base64": base64.b64encode(kept).decode(),
@@ -154,7 +164,8 @@ def write_key(posted: Posted, limit: int) -> str:
         except (binascii.Error, ValueError):
             return ""
     value = _json(posted, limit)
-    return str(value.get("writeKey", "")) if isinstance(value, dict) else ""
+    key = value.get("writeKey") if isinstance(value, dict) else None
+    return key if isinstance(key, str) else ""
 
 
 def _json(posted: Posted, limit: int) -> Any | Unreadable:

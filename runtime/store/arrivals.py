@@ -15,6 +15,9 @@ from runtime.store.identity import Identity
 from runtime.store.inbox import Inbox, Quarantined
 from runtime.store.tables import catalogue_items, unmapped
 
+MOST_UNMAPPED = 200  # names of one request; a device may send any
+LONGEST_NAME = 256  # of a name that is counted: PostgreSQL's indexes take no long ones
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -110,8 +113,8 @@ class Arrivals:
     def _count(self, tx: Connection, arrivals: list[Arrival]) -> None:
         counts: Counter[tuple[str, str, str]] = Counter()
         for arrival in arrivals:
-            for (kind, name), n in arrival.unmapped.items():
-                counts[arrival.source, kind, name] += n
+            for (kind, name), n in arrival.unmapped.most_common(MOST_UNMAPPED):
+                counts[arrival.source, kind, name[:LONGEST_NAME]] += n
         if not counts:
             return
         at = max(a.now for a in arrivals)

@@ -64,6 +64,7 @@ class Identity:
         pairs = {pair for _, person in persons for pair in (*person.identities, *person.former) if pair[0] != "user_id"}
         named = {person.user_id for _, person in persons if person.user_id}
         named |= {value for _, person in persons for kind, value in person.former if kind == "user_id"}
+        named |= {value for kind, value in pairs if kind == "distinct_id"}  # who says that a user's own id is a device of hers
         known = self._known(tx, pairs, named)
         return [self._resolve(tx, known, person, source, now) for source, person in persons]
 
@@ -93,20 +94,30 @@ class Identity:
             owner = owners.get((kind, value))
             if owner is None and (kind in person.attach or user_id == f"{kind}:{value}"):
                 self._attach(tx, known, user_id, kind, value)
-            elif owner is not None and kind in UNIQUE:  # more than one when two daemons made them at the same time
+            elif (
+                owner is not None and kind in UNIQUE and kind in person.attach
+            ):  # more than one when two daemons made them at the same time
                 for other in {known.survivor(one) for one in known.owners[kind, value]} - {user_id}:
                     self._join(tx, known, user_id, other, person, source, f"{kind} {value}", now)
         for kind, value in person.unbound:
             if kind in person.attach:
                 self._forget(tx, known, user_id, kind, value)
+        self._take_over(tx, known, owners, user_id, person, source, now)
+        return user_id
+
+    def _take_over(
+        self, tx: Connection, known: "_Known", owners: dict[tuple[str, str], str], user_id: str, person: Person, source: str, now: int
+    ) -> None:
+        """Who somebody was before, by a source's word."""
         for kind, value in person.former:
             owner = known.survivor(value) if kind == "user_id" else owners.get((kind, value))
+            if kind == "user_id" and owner not in known.people and not person.may_merge:
+                continue  # whoever comes under that id will be somebody
             if owner is None:
                 self._attach(tx, known, user_id, kind, value)
             elif owner != user_id:
                 self._make(tx, known, owner, now, anonymous=True)  # nobody yet: what still comes under that id is hers
                 self._join(tx, known, user_id, owner, person, source, f"{'user' if kind == 'user_id' else kind} {value}", now)
-        return user_id
 
     def _make(self, tx: Connection, known: "_Known", user_id: str, now: int, *, anonymous: bool) -> None:
         """The user's row, where there is none yet; one who was anonymous becomes known by her own id."""
@@ -119,6 +130,9 @@ class Identity:
             known.people[user_id] = _Known.One(anonymous=False, merged_into=one.merged_into)
 
     def _attach(self, tx: Connection, known: "_Known", user_id: str, kind: str, value: str) -> None:
+        """An identity is this user's. The own id of a known user is no device of anybody else's."""
+        if kind == "distinct_id" and user_id not in (value, f"{kind}:{value}") and known.is_known(value):
+            return
         tx.execute(self._add_identity, {"kind": kind, "value": value, "user_id": user_id})
         known.owners.setdefault((kind, value), []).append(user_id)
 
@@ -171,9 +185,14 @@ class _Known:
 
     def choose(self, person: Person, owners: dict[tuple[str, str], str]) -> str:
         """Whose identities these are: a known user's first, else the one's with the strongest identity."""
-        found = [owners[pair] for pair in person.identities if pair in owners]
+        found = [owners[pair] for pair in (*person.identities, *person.former) if pair in owners]
         named = (owner for owner in found if not self.is_anonymous(owner))
         return next(named, found[0] if found else "")
+
+    def is_known(self, user_id: str) -> bool:
+        """Whether this is an id of the operator's own."""
+        one = self.people.get(user_id)
+        return one is not None and not one.anonymous
 
     def is_anonymous(self, user_id: str) -> bool:
         """Whether the operator knows no id of hers."""
