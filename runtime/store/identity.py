@@ -94,9 +94,8 @@ class Identity:
             owner = owners.get((kind, value))
             if owner is None and (kind in person.attach or user_id == f"{kind}:{value}"):
                 self._attach(tx, known, user_id, kind, value)
-            elif (
-                owner is not None and kind in UNIQUE and kind in person.attach
-            ):  # more than one when two daemons made them at the same time
+            elif owner is not None and kind in UNIQUE and kind in person.attach:
+                # more than one when two daemons made them at the same time
                 for other in {known.survivor(one) for one in known.owners[kind, value]} - {user_id}:
                     self._join(tx, known, user_id, other, person, source, f"{kind} {value}", now)
         for kind, value in person.unbound:

@@ -107,6 +107,37 @@ def test_a_device_is_not_believed_whose_openid_it_has(find):
     assert find(person(openid="o1")) == ["openid:o1"]
 
 
+def test_a_device_joins_nobody_by_an_openid_that_it_says_it_has(find, merges):
+    find(person(openid="o1"))
+
+    assert find(person("u1", openid="o1", attach=DEVICE)) == ["u1"]
+    assert merges() == []
+    assert find(person("u2", openid="o1")) == ["u2"]
+    assert merges() == [("u2", "openid:o1")]
+
+
+def test_a_former_id_of_which_nobody_knows_is_taken_over_by_who_may_merge_alone(find, merges):
+    find(person("u1", former=(("user_id", "u8"),)), person("u1", former=(("user_id", "u9"),), may_merge=True))
+
+    assert merges() == [("u1", "u9")]
+
+
+def test_the_own_id_of_a_known_user_is_no_device_of_somebody_else(find):
+    find(person("u1"))
+
+    find(person("u2", distinct_id="u1", attach=DEVICE), person("u2", former=(("distinct_id", "u1"),), attach=DEVICE))
+
+    assert find(person(distinct_id="u1")) == ["distinct_id:u1"]
+
+
+def test_a_further_id_of_a_device_finds_its_user_before_a_new_one_is_made(find, merges):
+    find(person("u1", distinct_id="d1"))
+
+    assert find(person(distinct_id="d2", former=(("distinct_id", "d1"),), attach=DEVICE)) == ["u1"]
+    assert find(person(distinct_id="d2")) == ["u1"]
+    assert merges() == []
+
+
 def test_a_phone_joins_nobody_for_families_share_it(find, merges):
     find(person("u1", phone="+8613800138000"), person("u2", phone="+8613800138000"))
 

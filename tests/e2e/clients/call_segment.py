@@ -33,7 +33,9 @@ user, device = ids("track under an anonymousId, then identify with both", "join"
 device_side.track(None, "Product Viewed", SEEN, anonymous_id=device)
 device_side.identify(user, {"city": "上海"}, anonymous_id=device)
 user, device = ids("identify", "identify")
-device_side.identify(user, {"city": "上海", "Level": "gold", "phone": "13800138000", "email": "u@example.com", "points": 3, "labels": ["a"]})
+device_side.identify(
+    user, {"city": "上海", "Level": "gold", "phone": "13800138000", "email": "u@example.com", "points": 3, "labels": ["a"]}
+)
 user, device = ids("identify, anonymousId alone", "who")
 device_side.identify(None, {"city": "上海"}, anonymous_id=device)
 user, device = ids("identify, server_side", "known")

@@ -9,13 +9,17 @@ from sensorsanalytics.sdk import SensorsAnalyticsIdentity as Identity
 
 address, token = sys.argv[1:]
 URL = f"{address}/sa?project=shop&token={token}"
-NOON = datetime(2024, 5, 1, 12, 0, 0, 5000)
+NOON = datetime(2024, 5, 1, 12, 0, 0, 5000)  # noqa: DTZ001 - the SDK takes times without a zone
 
 one = sa.SensorsAnalytics(sa.DefaultConsumer(URL))
 one.register_super_properties({"$app_version": "1.4"})
 
 user, device = case("track", "sp-track")
-one.track(device, "ViewDeal", {"item": "番茄", "Price": 9.9, "labels": ["生鲜", "水果"], "seen_at": NOON, "day": date(2024, 5, 1), "$title": "首页"})
+one.track(
+    device,
+    "ViewDeal",
+    {"item": "番茄", "Price": 9.9, "labels": ["生鲜", "水果"], "seen_at": NOON, "day": date(2024, 5, 1), "$title": "首页"},
+)
 user, device = case("track, is_login_id", "sp-login")
 one.track(user, "ViewDeal", {"item": "番茄"}, is_login_id=True)
 user, device = case("track with $time", "sp-time")
