@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 import orjson
 
 from runtime.intake import growingio, segment, sensors
-from runtime.intake.items import Parsed, Reader
+from runtime.intake.items import Parsed, Reader, Translated
 from runtime.intake.reading import Unreadable, inflate, parse_json
 from runtime.intake.sources import Source
 
@@ -42,17 +42,18 @@ def read_sensors(source: Source, reader: Reader, posted: Posted, limit: int) -> 
     if isinstance(found, Unreadable):
         return found
     token = posted.parameter("token")
+    return reader.messages(found, lambda message: _of_sensors(source, reader, message, token), "sensors")
 
-    def translate(message: Any) -> Any:
-        if isinstance(message, dict):
-            project = message.get("project") or source.project
-            if project != source.project:
-                return f"project: expected {source.project}, found {str(project)[:60]}"
-            if source.keys and (message.get("token") or token) not in source.keys:
-                return "token: it is none of this source's"
-        return sensors.translate(message, source.naming, reader.now)
 
-    return reader.messages(found, translate, "sensors")
+def _of_sensors(source: Source, reader: Reader, message: Any, token: str) -> list[Translated] | str:
+    """`token` is the request's; a message may have its own, and a project of its own."""
+    if isinstance(message, dict):
+        project = message.get("project") or source.project
+        if project != source.project:
+            return f"project: expected {source.project}, found {str(project)[:60]}"
+        if source.keys and (message.get("token") or token) not in source.keys:
+            return "token: it is none of this source's"
+    return sensors.translate(message, source.naming, reader.now)
 
 
 def read_growingio(source: Source, reader: Reader, posted: Posted, limit: int) -> Parsed | Unreadable:
@@ -92,7 +93,8 @@ def read_segment(source: Source, reader: Reader, posted: Posted, limit: int) -> 
 def again_of(source: Source, reader: Reader, kind: str, message: Any) -> Parsed:
     """One message that was set aside, read again."""
     if kind == "sensors":
-        return reader.messages([message], lambda m: sensors.translate(m, source.naming, reader.now), kind)
+        token = source.keys[0] if source.keys else ""  # the request's own is gone; what the message says of itself still holds
+        return reader.messages([message], lambda m: _of_sensors(source, reader, m, token), kind)
     if kind == "segment":
         return reader.messages([message], lambda m: segment.translate(m, source.naming, None, source.zone, reader.now), kind)
     item = isinstance(message, dict) and "eventType" not in message

@@ -143,16 +143,24 @@ class Identity:
     def _join(self, tx: Connection, known: "_Known", user_id: str, other: str, person: Person, source: str, by: str, now: int) -> None:
         """Another user has an identity of this one: merged when she is anonymous (or may be), else shown as a conflict, once."""
         if known.is_anonymous(other) or person.may_merge:
-            self.note_merge(tx, user_id, other, source, by, now)
-            return
+            self.note_merge(tx, user_id, other, source, by, now, may_merge=person.may_merge)
+        else:
+            self.show_conflict(tx, user_id, other, source, by, now)
+
+    def show_conflict(self, tx: Connection, user_id: str, other: str, source: str, by: str, now: int) -> None:
+        """Two known users are said to be one: set aside for people to read, once."""
         key = f"{by}|{min(user_id, other)}|{max(user_id, other)}"[:500]
         if tx.execute(self._first_time, {"lane": "$identity", "id": key, "received_at": now}).scalar_one_or_none() is not None:
             reason = f"{by} is said to be of {user_id}, and belongs to {other}: two known users are not merged by themselves"
             self._inbox.quarantine(tx, [Quarantined(source, reason, by, user_id, "identity")], now)
 
-    def note_merge(self, tx: Connection, survivor: str, loser: str, source: str, by: str, now: int) -> None:
-        """Have two users merged, as soon as both are free."""
-        self._inbox.add_note(tx, survivor, "merge", {"former": loser, "source": source, "by": by}, now)
+    def note_merge(self, tx: Connection, survivor: str, loser: str, source: str, by: str, now: int, *, may_merge: bool = False) -> None:
+        """Have two users merged, as soon as both are free. `may_merge`: whoever the loser has become until then."""
+        self._inbox.add_note(tx, survivor, "merge", {"former": loser, "source": source, "by": by, "may_merge": may_merge}, now)
+
+    def is_known(self, tx: Connection, user_id: str) -> bool:
+        """Whether this is an id of the operator's own."""
+        return tx.execute(select(users.c.user_id).where(users.c.user_id == user_id, ~users.c.anonymous)).first() is not None
 
 
 @dataclass

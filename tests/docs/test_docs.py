@@ -156,7 +156,7 @@ def test_the_journey_on_the_page_about_writing_journeys_passes_check_and_its_tes
 PAGES = sorted((ROOT / "docs" / "channels").glob("*.md"))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "docs" / "sources.md"], ids=lambda page: page.stem)
 def test_every_config_on_a_page_is_known_key_by_key(page, tmp_path):
     snippets = re.findall(r"^```toml\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
 

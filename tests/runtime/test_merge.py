@@ -173,6 +173,25 @@ def test_a_wish_to_merge_in_a_circle_ends_with_one_user(town):
         assert town.store.identity.survivors(tx, ["a", "b"]) == {"b": "a"}
 
 
+@pytest.mark.parametrize(("may_merge", "expected"), [(False, {"openid:o1": "u1"}), (True, {"openid:o1": "u2", "u1": "u2"})])
+def test_who_was_to_go_into_two_known_users_makes_them_one_only_by_the_word_of_who_may(town, may_merge, expected):
+    town.settle_people(somebody(), somebody("u2"), somebody("openid:o1"))
+
+    def note(tx):
+        for survivor in ("u1", "u2"):
+            town.store.identity.note_merge(tx, survivor, "openid:o1", "app", "openid o1", NOON, may_merge=may_merge)
+
+    town.store.database.write(note)
+    town.settle(NOON)
+
+    with town.store.database.reading() as tx:
+        assert town.store.identity.survivors(tx, ["u1", "u2", "openid:o1"]) == expected
+        shown = [row["reason"] for row in town.store.reports.quarantined(tx) if row["kind"] == "identity"]
+    assert shown == (
+        [] if may_merge else ["openid o1 is said to be of u2, and belongs to u1: two known users are not merged by themselves"]
+    )
+
+
 def test_of_two_answers_the_latest_counts_and_of_equal_ones_the_no():
     mine = User("u1", ZONE, reach={"consents": {"sms": {"marketing": True, "service": True}}, "said": {"sms.marketing": 5}})
     theirs = User("x", ZONE, reach={"consents": {"sms": {"marketing": False, "service": False}, "push": {"marketing": True}},

@@ -116,6 +116,13 @@ async function everything() {
   await call("track, login, track in one request", "mp-oneshot", (sa, user) => (
     view(sa, "mp-oneshot"), sa.login(user), view(sa, "mp-oneshot", { item: "生菜" })));
   await call("login, logout, track", "mp-logout", (sa, user) => (sa.login(user), sa.logout(), view(sa, "mp-logout")));
+  await call("login, logout, login of somebody else, track", "mp-second", async (sa, user, device) => {
+    sa.login(user);
+    await hide();
+    sa.logout();
+    sa.login(`${device}-owner`);
+    view(sa, "mp-second");
+  });
   await call("identify, track", "mp-identify", (sa, user, device) => (sa.identify(device), view(sa, "mp-identify")));
   await call("bindOpenid, track", "mp-openid", (sa, user) => (sa.bindOpenid(user), view(sa, "mp-openid")));
   await call("login, bind, unbind, track", "mp-bind", (sa, user, device) => (

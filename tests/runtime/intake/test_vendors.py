@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runtime.intake.http import MOST_OF_STRANGERS
+from runtime.intake.vendors import again_of
 from tests.runtime.intake.anything import VALUES
 from tests.shop import CONFIG, Shop
 from tests.town import AUDIENCE, DAY, NOON
@@ -264,6 +265,15 @@ def test_a_growingio_body_that_is_no_json_says_how_to_set_the_sdk(shop, headers)
     assert shop.total("quarantine") == 1
 
 
+@pytest.mark.parametrize(("says", "taken"), [({}, 1), ({"token": "guess"}, 0), ({"project": "elsewhere"}, 0), ({"project": "shop"}, 1)])
+def test_a_message_that_is_read_again_is_still_asked_for_its_own_project_and_token(shop, says, taken):
+    backend = next(source for source in shop.intake.sources if source.name == "backend")
+
+    found = again_of(backend, backend.reader(shop.app.engine.catalogue.audience, NOON, "r1"), "sensors", {**SHOW, **says})
+
+    assert (len(found.events), len(found.quarantined)) == (taken, 1 - taken)
+
+
 # --- debug mode
 
 
@@ -429,6 +439,19 @@ def test_an_alias_of_a_device_takes_over_nobody_who_is_known_or_will_be(shop):
     shop.post([{"id": f"e{n}", "type": "app_opened", "user_id": f"u{n}"} for n in (1, 2)])
 
     assert [(event_id, user) for _, event_id, type_, user in stored(shop) if type_ == "app_opened"] == [("e1", "u1"), ("e2", "u2")]
+    assert [row["kind"] for row in shop.quarantined()] == ["identity"]
+
+
+def test_a_second_login_on_one_phone_merges_nobody_however_soon_it_comes(shop):
+    phone = {"$identity_mp_id": "d1", "$identity_anonymous_id": "d1"}
+    logins = [{"type": "track_signup", "event": "$SignUp", "time": NOON + n, "distinct_id": user, "original_id": "d1", "properties": {},
+               "identities": {**phone, "$identity_login_id": user}} for n, user in enumerate(("u1", "u2"))]  # fmt: skip
+
+    sensors(shop, [SHOW, *logins])
+    shop.settle()
+
+    with shop.app.store.database.reading() as tx:
+        assert shop.app.store.identity.survivors(tx, ["distinct_id:d1", "u1", "u2"]) == {"distinct_id:d1": "u1"}
     assert [row["kind"] for row in shop.quarantined()] == ["identity"]
 
 
