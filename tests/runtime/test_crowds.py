@@ -28,10 +28,13 @@ WHERES = ["", "user.city == '上海'", "not (user.points > 2)", "segment('buyers
 
 @st.composite
 def cases(draw):
-    kind = draw(st.sampled_from(["existing", "schedule", "at"]))
+    kind = draw(st.sampled_from(["existing", "existing", "schedule", "at"]))
     entry = {"existing": "segment: dormant, existing: enrol", "schedule": "schedule: 0 12 * * *", "at": 'at: "2026-12-01 12:00"'}[kind]
     where, mode = draw(st.sampled_from(WHERES)), draw(st.sampled_from(["single", "single", "parallel", "restart"]))
-    reentry, pace = draw(st.sampled_from(["", "once", "always", "{after: 10d}"])), draw(st.sampled_from(["", "", "2 per 1d", "1 per 12h"]))
+    reentry, pace = (
+        draw(st.sampled_from(["", "once", "always", "{after: 10d}"])),
+        draw(st.sampled_from(["", "2 per 1d", "1 per 12h", "1 per 12h"])),
+    )
     more = (
         [f'where: "{where}"'] * bool(where) + [f"mode: {mode}"] + [f"reentry: {reentry}"] * bool(reentry) + [f"pace: {pace}"] * bool(pace)
     )
@@ -110,7 +113,7 @@ def lived(made: Town, people, past, kind: str, rehearsal: Rehearsal | None, rule
         }  # fmt: skip
 
 
-@settings(phases=[Phase.generate], report_multiple_bugs=False, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(phases=[Phase.generate], report_multiple_bugs=False, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(case=cases())
 def test_a_population_by_ranges_ends_as_one_by_the_sessions(store, case):
     kind, journey, seed, holdout = case
