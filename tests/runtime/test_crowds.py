@@ -183,3 +183,42 @@ def test_a_place_that_is_taken_is_left_alone_and_its_log_is_not_written(store, m
     with store.database.reading() as tx:
         assert sorted(tx.execute(text("SELECT user_id FROM log")).scalars()) == ["u0", "u2"]
         assert store.reports.tallies(tx)["j", "entered", "treated"] == 2
+
+
+def test_those_already_inside_are_those_of_the_moment_of_the_release_however_long_the_pace_takes(store):
+    made = Town(store, journey_text(STEPS, entry="{segment: dormant, existing: enrol, pace: 1 per 12h}"))
+    people = [somebody("u1"), somebody("u2")]
+    for user, days in zip(people, (40, 29.6), strict=True):  # u2 falls asleep before her turn comes
+        ordered = NOON - int(days * DAY)
+        user.profile["a"] = {"last_order_at": [ordered, "x", ordered]}
+    made.settle_people(*people)
+    store.database.write(lambda tx: store.releases.add_population(tx, "j", "existing@1", "existing", NOON))
+
+    made.think(NOON)
+    made.think(NOON + DAY // 2)
+
+    assert [made.ends(u.id) for u in people] == [[("j", None)], []]
+
+
+def test_a_former_id_is_nobody_whom_a_schedule_could_let_in(store):
+    made = Town(store, journey_text(STEPS, entry="{schedule: 0 12 * * *}"))
+    made.settle_people(somebody("u1"), somebody("u2"))
+    store.database.write(lambda tx: tx.execute(update(users).where(users.c.user_id == "u2").values(merged_into="u1")))
+
+    made.think(NOON)
+
+    assert (made.ends("u1"), made.ends("u2")) == ([("j", None)], [])
+
+
+def test_a_profile_made_under_other_definitions_is_made_anew_before_it_is_asked(store):
+    made = Town(store, journey_text(STEPS, entry="{schedule: 0 12 * * *, where: user.orders_count == 0}"))
+    stale = somebody("u1")
+    stale.profile["a"] = {"orders_count": 5}  # of which no event tells
+    made.settle_people(stale, somebody("u2"))
+    store.database.write(
+        lambda tx: tx.execute(update(users).where(users.c.user_id == "u1").values(profile='{"a":{"orders_count":5},"d":"old"}'))
+    )
+
+    made.think(NOON)
+
+    assert (made.ends("u1"), made.ends("u2")) == ([("j", None)], [("j", None)])
