@@ -150,9 +150,8 @@ def measure(out: Printout, name: str, audience: str, given: argparse.Namespace, 
         bare = floor(app, rows, given.batch)
         app.close()
         out(f"{name}, events in {order} order, {len(rows):,} users, a profile of {size:,.0f} bytes in the end")
-        out(
-            f"  {'engine':10} {notes / seconds:>9,.0f} events/s   {cpu / notes * 1e6:>5.0f} µs CPU an event   ({ticks:,} ticks, {flips:,} flips)"
-        )
+        used = f"{cpu / notes * 1e6:>5.0f} µs CPU an event"
+        out(f"  {'engine':10} {notes / seconds:>9,.0f} events/s   {used}   ({ticks:,} ticks, {flips:,} flips)")
         out(f"  {'floor':10} {given.events / bare:>9,.0f} events/s   ratio {bare / seconds:.2f}")
 
 
