@@ -26,7 +26,7 @@ def session_of(user):
     [
         ("app_opened", {"long_absent"}, False),
         ("deal_viewed", set(), False),
-        ("order_refunded", {"unhappy_quality"}, False),
+        ("order_refunded", {"unhappy_quality", "dormant_unhappy"}, False),
         ("review_posted", {"opinion_leader_candidate"}, False),
         ("unheard_of", set(), False),
     ],
