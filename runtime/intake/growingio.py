@@ -1,24 +1,19 @@
 """GrowingIO: the JSON messages of its SDKs in our spelling. It never sends anything twice, so nothing may be lost here."""
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
 from runtime.intake.items import Translated
 from runtime.intake.naming import Naming
-from runtime.intake.sensors import corrected
+from runtime.intake.sent import content_key, corrected, text_id
 
 EVENTS = {"VISIT": "app_opened", "PAGE": "page_viewed"}
 _KINDS = {"openid": "openid", "unionid": "unionid", "phone": "phone"}  # userKey: what kind of id userId is
-_SENDING = ("sendTime", "stm")
 
 
 def key_of(message: Mapping[str, Any]) -> str:
     """What makes a message this one: all of it but the time of the sending."""
-    content = {name: value for name, value in message.items() if name not in _SENDING}
-    return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS, default=str)).hexdigest()[:40]
+    return content_key(message, ("sendTime", "stm"))
 
 
 def translate(message: Any, naming: Naming, sent: int | None, now: int) -> list[Translated] | str:
@@ -59,13 +54,13 @@ def translate_item(message: Any) -> list[Translated] | str:
 def _person(message: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     identities: dict[str, str] = {}
-    user, device = message.get("userId"), message.get("deviceId")
-    if isinstance(user, str | int) and not isinstance(user, bool) and str(user):
+    user, device = text_id(message.get("userId")), message.get("deviceId")
+    if user:
         kind = _KINDS.get(str(message.get("userKey", "")).lower())
         if kind is None:
-            found["user_id"] = str(user)
+            found["user_id"] = user
         else:
-            identities[kind] = str(user)
+            identities[kind] = user
     if isinstance(device, str) and device:
         identities["distinct_id"] = device
     if identities:

@@ -1,16 +1,13 @@
 """Segment and RudderStack: the messages of their libraries in our spelling."""
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import orjson
-
 from journeys.values import parse_time
 from runtime.intake.items import LONGEST_ID, Translated
 from runtime.intake.naming import Naming
-from runtime.intake.sensors import corrected
+from runtime.intake.sent import content_key, corrected, text_id
 
 EVENTS = {
     "Application Opened": "app_opened", "Product Viewed": "deal_viewed", "Order Completed": "order_paid",
@@ -29,8 +26,7 @@ def key_of(message: Mapping[str, Any]) -> str:
     given = message.get("messageId")
     if isinstance(given, str) and 0 < len(given) <= LONGEST_ID:
         return given
-    content = {name: value for name, value in message.items() if name not in ("sentAt", "writeKey")}
-    return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS, default=str)).hexdigest()[:40]
+    return content_key(message, ("sentAt", "writeKey"))
 
 
 def translate(message: Any, naming: Naming, sent: Any, zone: ZoneInfo, now: int) -> list[Translated] | str:
@@ -80,16 +76,16 @@ def _record(traits: Mapping[str, Any], naming: Naming, who: dict[str, Any], iden
 
 def _alias(message: Mapping[str, Any], who: dict[str, Any], identifier: str) -> list[Translated] | str:
     """PreviousId may be an anonymous id or a user id: both are asked for."""
-    before = message.get("previousId")
-    if not isinstance(before, str | int) or isinstance(before, bool) or not str(before):
+    before = text_id(message.get("previousId"))
+    if not before:
         return "previousId: expected a text"
-    return [("record", {"id": identifier, **who, "merge": [["distinct_id", str(before)], ["user_id", str(before)]]}, {})]
+    return [("record", {"id": identifier, **who, "merge": [["distinct_id", before], ["user_id", before]]}, {})]
 
 
 def _person(message: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    user, anonymous = message.get("userId"), message.get("anonymousId")
-    if isinstance(user, str | int) and not isinstance(user, bool) and str(user):
+    user, anonymous = text_id(message.get("userId")), message.get("anonymousId")
+    if user:
         found["user_id"] = user
     if isinstance(anonymous, str) and anonymous:
         found["identities"] = {"distinct_id": anonymous}

@@ -12,11 +12,10 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
-import orjson
-
 from runtime.intake.items import Said, Translated
 from runtime.intake.naming import Naming
 from runtime.intake.reading import Unreadable, inflate, parse_json
+from runtime.intake.sent import content_key, corrected, text_id
 
 EVENTS = {"$MPShow": "app_opened", "$AppStart": "app_opened", "$MPViewScreen": "page_viewed", "$pageview": "page_viewed"}
 MOST_FIELDS = 64
@@ -57,8 +56,7 @@ def key_of(message: Mapping[str, Any]) -> str:
     track, who, time = message.get("_track_id"), message.get("distinct_id"), message.get("time")
     if isinstance(track, int) and who and time:
         return f"{track}:{time}:{hashlib.sha256(str(who).encode()).hexdigest()[:24]}"
-    content = {name: value for name, value in message.items() if name != "_flush_time"}
-    return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS, default=str)).hexdigest()[:40]
+    return content_key(message, ("_flush_time",))
 
 
 def translate(message: Any, naming: Naming, now: int) -> list[Translated] | str:
@@ -112,7 +110,7 @@ def _profile(kind: str, plain: dict[str, Any], naming: Naming, who: dict[str, An
 
 
 def _item(message: Mapping[str, Any], kind: str, plain: dict[str, Any]) -> list[Translated] | str:
-    item_type, item_id = message.get("item_type"), _id(message.get("item_id"))
+    item_type, item_id = message.get("item_type"), text_id(message.get("item_id"))
     if not isinstance(item_type, str) or not item_id:
         return "item_type and item_id: expected texts"
     return [("item", {"type": item_type, "id": item_id, "properties": plain if kind == "item_set" else None}, {})]
@@ -123,12 +121,12 @@ def _person(message: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[s
 
     A login id is a distinct_id as well: after a sign-up, code on servers goes on with it and does not say that it is one.
     """
-    distinct, given = _id(message.get("distinct_id")), message.get("identities") or {}
+    distinct, given = text_id(message.get("distinct_id")), message.get("identities") or {}
     if not distinct:
         return "distinct_id: expected a text"
-    if not isinstance(given, dict) or not all(_id(value) for value in given.values()):
+    if not isinstance(given, dict) or not all(text_id(value) for value in given.values()):
         return "identities: expected an object of texts"
-    login = _id(given.get(_LOGIN)) or _id(message.get("login_id"))
+    login = text_id(given.get(_LOGIN)) or text_id(message.get("login_id"))
     if not login and (properties.get("$is_login_id") is True or (not given and message.get("type") == "track_signup")):
         login = distinct
     found, devices = _identities(given)
@@ -138,7 +136,7 @@ def _person(message: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[s
         found, devices = {**alone, **found}, [*others, *devices]
     elif distinct != login:
         devices.insert(0, distinct)
-    devices += [one for one in (_id(message.get("anonymous_id")), login) if one]
+    devices += [one for one in (text_id(message.get("anonymous_id")), login) if one]
     devices = list(dict.fromkeys(devices))[:MOST_IDS]
     who: dict[str, Any] = {"identities": {**found, **({"distinct_id": devices[0]} if devices else {})}}
     if devices[1:]:
@@ -161,11 +159,6 @@ def _identities(given: Mapping[str, Any]) -> tuple[dict[str, str], list[str]]:
     return found, devices
 
 
-def _id(value: Any) -> str:
-    """An id as a text; nothing for what is none."""
-    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
-
-
 def _joined(message: Mapping[str, Any], kind: str, who: dict[str, Any]) -> dict[str, Any]:
     """Who somebody was before she signed up; an identity that is bound or no longer bound."""
     if kind == "track_id_unbind":
@@ -174,7 +167,7 @@ def _joined(message: Mapping[str, Any], kind: str, who: dict[str, Any]) -> dict[
         hers = [who["identities"].get("distinct_id"), *(other for _, other in who.get("merge", ()))]
         kept = [["distinct_id", one] for one in hers if one and one not in devices]
         return {**who, "identities": {**who["identities"], **unbound}, "unbind": unbound, "merge": kept}
-    original = _id(message.get("original_id"))
+    original = text_id(message.get("original_id"))
     if kind == "track_signup" and original:
         return {**who, "merge": [*who.get("merge", ()), ["distinct_id", original]]}
     return who
@@ -184,21 +177,6 @@ def _time(message: Mapping[str, Any], now: int) -> Any:
     """Corrected by the sender's own clock at the sending, where it says it: a phone set wrong is wrong in both."""
     time, sent = message.get("time"), message.get("_flush_time")
     return corrected(time, sent, now)
-
-
-def corrected(time: Any, sent: Any, now: int) -> Any:
-    """An event's time (milliseconds) on our clock: the sender's clock is off by as much as its time of sending is from the receipt.
-
-    Less than ten seconds off is the way here, not the clock: 08:00:00 sent at 08:00:02 and received at 08:00:05 stays 08:00:00; sent
-    by a clock two hours ahead (10:00:00, 10:00:02) it becomes 08:00:03. A time of sending that cannot be (before the event) is ignored.
-    """
-    if isinstance(time, bool) or isinstance(sent, bool) or not isinstance(time, int) or not isinstance(sent, int):
-        return time
-    skew = now - sent
-    return time if abs(skew) < WAY or time > sent + WAY or time + skew < 0 else time + skew
-
-
-WAY = 10_000
 
 
 def _value(value: Any) -> Any:

@@ -16,6 +16,8 @@ from runtime.store.inbox import Inbox, Quarantined
 from runtime.store.tables import catalogue_items, unmapped
 
 MOST_UNMAPPED = 200  # names of one request; a device may send any
+MOST_NAMES = 5000  # of one source in a process's life; what goes beyond is counted together, so that nobody fills the table
+FURTHER = ("further", "")
 LONGEST_NAME = 256  # of a name that is counted: PostgreSQL's indexes take no long ones
 
 
@@ -63,6 +65,7 @@ class Arrivals:
     def __init__(self, inbox: Inbox, identity: Identity, *, is_sqlite: bool) -> None:
         self._inbox, self._identity = inbox, identity
         self._upsert: Any = sqlite_insert if is_sqlite else postgres_insert
+        self._names: dict[str, set[tuple[str, str]]] = {}  # by source: those that have a row of their own
 
     def take(self, tx: Connection, arrivals: list[Arrival]) -> list[int]:
         """Keep everything; per arrival, how much of it is new."""
@@ -113,8 +116,12 @@ class Arrivals:
     def _count(self, tx: Connection, arrivals: list[Arrival]) -> None:
         counts: Counter[tuple[str, str, str]] = Counter()
         for arrival in arrivals:
+            known = self._names.setdefault(arrival.source, set())
             for (kind, name), n in arrival.unmapped.most_common(MOST_UNMAPPED):
-                counts[arrival.source, kind, name[:LONGEST_NAME]] += n
+                shown = (kind, name[:LONGEST_NAME])
+                if len(known) < MOST_NAMES:
+                    known.add(shown)
+                counts[arrival.source, *(shown if shown in known else FURTHER)] += n
         if not counts:
             return
         at = max(a.now for a in arrivals)

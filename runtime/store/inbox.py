@@ -101,13 +101,14 @@ class Inbox:
         ]  # fmt: skip
         if not rows:
             return set()
-        return self._add_to_sqlite(tx, rows, history) if self._is_sqlite else self._add_to_postgres(tx, rows, history)
+        kind = "history" if history else "event"
+        return self._add_to_sqlite(tx, rows, kind) if self._is_sqlite else self._add_to_postgres(tx, rows, kind)
 
     @staticmethod
-    def _add_to_sqlite(tx: Connection, rows: list[tuple[Any, ...]], history: bool) -> set[int]:  # noqa: FBT001 - private
+    def _add_to_sqlite(tx: Connection, rows: list[tuple[Any, ...]], kind: str) -> set[int]:
         """With numbers of our own, so that one look tells which were new; there is one writer."""
         base = tx.exec_driver_sql("SELECT seq FROM sqlite_sequence WHERE name = 'events'").scalar_one_or_none() or 0
-        numbered = [(base + n, *row, history) for n, row in enumerate(rows, 1)]
+        numbered = [(base + n, *row, kind == "history") for n, row in enumerate(rows, 1)]
         tx.exec_driver_sql(
             "INSERT INTO events (id, source, event_id, type, user_id, time, received_at, data, history)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -121,18 +122,18 @@ class Inbox:
             )  # fmt: skip
             tx.exec_driver_sql(
                 "INSERT INTO inbox (user_id, kind, event_row, received_at)"
-                " SELECT user_id, ?, id, received_at FROM events WHERE id > ? ORDER BY id", (_kind(history), base),
+                " SELECT user_id, ?, id, received_at FROM events WHERE id > ? ORDER BY id", (kind, base),
             )  # fmt: skip
         return fresh
 
     @staticmethod
-    def _add_to_postgres(tx: Connection, rows: list[tuple[Any, ...]], history: bool) -> set[int]:  # noqa: FBT001 - private
+    def _add_to_postgres(tx: Connection, rows: list[tuple[Any, ...]], kind: str) -> set[int]:
         """In one statement, in the order of the keys, so that two daemons never wait for each other in a circle."""
         source, event_id, type_, user_id, time, received_at, data = map(list, zip(*rows, strict=True))
         fresh = tx.exec_driver_sql(
             _ADD_TO_POSTGRES,
             {"source": source, "event_id": event_id, "type": type_, "user_id": user_id, "time": time, "received_at": received_at,
-             "data": data, "history": history, "kind": _kind(history)},
+             "data": data, "history": kind == "history", "kind": kind},
         )  # fmt: skip
         return {n - 1 for n in fresh.scalars()}
 
@@ -289,7 +290,3 @@ class Inbox:
             .order_by(events.c.time, events.c.event_id)
         )
         return [event_of(row, self._codec) for row in rows]
-
-
-def _kind(history: bool) -> str:  # noqa: FBT001 - private
-    return "history" if history else "event"

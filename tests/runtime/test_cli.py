@@ -5,24 +5,13 @@ import json
 import pytest
 
 from journeys.errors import CODES
-from runtime.cli import cli, run
+from runtime.cli import cli
 from runtime.newproject import make_project
 from tests.e2e.running import journeyd
 from tests.shop import HELLO, Shop, make_folder, write_journeys
 from tests.town import HOUR, NOON, journey_text
 
 PUSH = "send: [{push: {title: T, body: B}}]"
-
-
-@pytest.fixture
-def call(capsys):
-    def called(*arguments):
-        code = run([str(a) for a in arguments])
-        out, err = capsys.readouterr()
-        assert "Traceback" not in out + err
-        return code, out, err
-
-    return called
 
 
 @pytest.fixture

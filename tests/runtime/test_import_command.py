@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from runtime.cli import run
 from runtime.clock import SystemClock
 from runtime.eventfile import Shape
 from runtime.handover import Handover
@@ -16,17 +15,6 @@ from tests.town import DAY, NOON, ZONE
 
 ORDERS = "订单号,用户,下单时间,amount\nA1,u1,2025/11/1 9:03,39.9\nA2,,2025/11/1 9:03,1\nA3,u2,2025/11/2 9:03,5\n"
 MAPPED = ["--type", "order_paid", "--map", "订单号=order_id", "--map", "下单时间=time", "--map", "用户=user_id"]
-
-
-@pytest.fixture
-def call(capsys):
-    def called(*arguments):
-        code = run([str(a) for a in arguments])
-        out, err = capsys.readouterr()
-        assert "Traceback" not in out + err
-        return code, out, err
-
-    return called
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import json
 import pytest
 from sqlalchemy import update
 
-from runtime.cli import run
 from runtime.daemon import Ticks
 from runtime.rebuilding import Rebuilt, go_through, one_chunk
 from runtime.store import open_store
@@ -14,17 +13,6 @@ from tests.shop import HELLO, Shop, make_folder
 from tests.town import NOON, ZONE
 
 NOTHING = {"users": 0, "differing": 0, "renewed": 0, "differences": [], "unreadable": [], "after": ""}
-
-
-@pytest.fixture
-def call(capsys):
-    def called(*arguments):
-        code = run([str(a) for a in arguments])
-        out, err = capsys.readouterr()
-        assert "Traceback" not in out + err
-        return code, out, err
-
-    return called
 
 
 @pytest.fixture

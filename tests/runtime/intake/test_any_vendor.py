@@ -13,20 +13,7 @@ from tests.runtime.intake.sdk import SDK_CONFIG, SHOW, secret, segment, sensors
 from tests.shop import Shop
 from tests.town import AUDIENCE, DAY, NOON
 
-
-@pytest.fixture
-def shop(tmp_path, new_sqlite):
-    opened = Shop(tmp_path / "shop", url=new_sqlite, config=SDK_CONFIG)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def either(request, tmp_path):
-    url = request.getfixturevalue("new_sqlite" if request.param == "sqlite" else "new_postgres")
-    opened = Shop(tmp_path / "shop", url=url, config=SDK_CONFIG)
-    yield opened
-    opened.close()
+SHOP_CONFIG = SDK_CONFIG
 
 
 # --- good beside bad

@@ -5,15 +5,9 @@ import json
 import pytest
 
 from tests.runtime.intake.sdk import OPENED, SDK_CONFIG, SHOW, VISIT, profile, segment, sensors, stored
-from tests.shop import Shop
 from tests.town import NOON
 
-
-@pytest.fixture
-def shop(tmp_path, new_sqlite):
-    opened = Shop(tmp_path / "shop", url=new_sqlite, config=SDK_CONFIG)
-    yield opened
-    opened.close()
+SHOP_CONFIG = SDK_CONFIG
 
 
 @pytest.mark.parametrize(

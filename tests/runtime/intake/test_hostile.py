@@ -13,18 +13,12 @@ from schemathesis import GenerationMode
 
 from runtime.intake.openapi import document
 from tests.runtime.intake.hostile import HOSTILE_CONFIG, assault, attacks
-from tests.shop import SECRET, Shop, signed
+from tests.shop import SECRET, signed
 from tests.town import SECOND
 
+SHOP_CONFIG = HOSTILE_CONFIG
 MB = 1024
 OPERATIONS = [result.ok() for result in schemathesis.openapi.from_dict(document()).get_all_operations()]
-
-
-@pytest.fixture
-def shop(tmp_path, new_sqlite):
-    opened = Shop(tmp_path / "shop", url=new_sqlite, config=HOSTILE_CONFIG)
-    yield opened
-    opened.close()
 
 
 def resident():

@@ -10,23 +10,9 @@ import pytest
 from runtime.intake.http import MOST_OF_STRANGERS
 from runtime.intake.vendors import again_of
 from tests.runtime.intake.sdk import OPENED, SDK_CONFIG, SHOW, VISIT, secret, segment, sensors, stored
-from tests.shop import Shop
 from tests.town import DAY, NOON
 
-
-@pytest.fixture
-def shop(tmp_path, new_sqlite):
-    opened = Shop(tmp_path / "shop", url=new_sqlite, config=SDK_CONFIG)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def either(request, tmp_path):
-    url = request.getfixturevalue("new_sqlite" if request.param == "sqlite" else "new_postgres")
-    opened = Shop(tmp_path / "shop", url=url, config=SDK_CONFIG)
-    yield opened
-    opened.close()
+SHOP_CONFIG = SDK_CONFIG
 
 
 # --- the way in
