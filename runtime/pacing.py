@@ -2,7 +2,8 @@
 
 A window begins with the first entry after the one before has ended. What counts is when an entry is made: after a downtime
 everybody who became due meanwhile comes at once, and it is then that the pace protects. On a virtual clock that is the entry's
-own time; users do not come in the order of time there, so that the windows of the run are kept in memory.
+own time; users do not come in the order of time there, so that the windows of the run are kept in memory, and who comes less
+than a window before one that has begun already is counted in that one: no stretch of time lets in more for it.
 """
 
 from bisect import bisect_right
@@ -29,11 +30,13 @@ class Windows:
         """The window that an instant falls into, without waiting for another daemon; None when none has begun, or there is no pace."""
         if journey not in self._paces:
             return None
-        windows, at, place = self._place(tx, journey, at)
-        if not place or at >= self._end(journey, windows, place - 1):
-            return None
-        windows[place - 1].until = self._end(journey, windows, place - 1)
-        return windows[place - 1]
+        windows, place = self._place(tx, journey, at)
+        if place and at < windows[place - 1].until:
+            return windows[place - 1]
+        # before the newest: another user's time on a virtual clock has gone further, or the clock of another daemon is ahead
+        if place < len(windows) and (not self._virtual or windows[place].begun_at < at + self._paces[journey][1]):
+            return windows[place]
+        return None
 
     def counting(self, tx: Any, journey: str, at: int) -> Window:
         """The window that an entry at an instant is counted in, begun with it if need be; nobody else counts until the transaction ends.
@@ -50,9 +53,8 @@ class Windows:
         self._counted.add(journey)
         window = self.known(tx, journey, at)
         if window is None:
-            windows, at, place = self._place(tx, journey, at)
-            windows.insert(place, window := Window(at, 0))
-            window.until = self._end(journey, windows, place)
+            windows, place = self._place(tx, journey, at)
+            windows.insert(place, window := Window(at, at + self._paces[journey][1]))
         return window
 
     def forget(self) -> None:
@@ -67,23 +69,14 @@ class Windows:
         newest = {journey: self._kept[journey][-1] for journey in self._counted}
         self._store.paces.save(tx, {journey: (window.begun_at, window.taken) for journey, window in newest.items()})
 
-    def _place(self, tx: Any, journey: str, at: int) -> tuple[list[Window], int, int]:
-        """The windows in hand, the instant, and how many of them have begun by then.
-
-        The clock of the daemon that began the newest window may be ahead of ours: nobody enters before it any more.
-        """
+    def _place(self, tx: Any, journey: str, at: int) -> tuple[list[Window], int]:
+        """The windows in hand, and how many of them have begun by an instant."""
         if journey not in self._kept:
             self._take(self._store.paces.newest(tx, [journey]), journey)
         windows = self._kept[journey]
-        if windows and not self._virtual:
-            at = max(at, windows[-1].begun_at)
-        return windows, at, bisect_right(windows, at, key=lambda window: window.begun_at)
+        return windows, bisect_right(windows, at, key=lambda window: window.begun_at)
 
     def _take(self, rows: Mapping[str, tuple[int, int]], *journeys: str) -> None:
+        """Take windows as they stand, which end by the pace as it is now."""
         self._kept |= {journey: [] for journey in journeys}
-        self._kept |= {journey: [Window(begun_at, 0, taken)] for journey, (begun_at, taken) in rows.items()}
-
-    def _end(self, journey: str, windows: list[Window], place: int) -> int:
-        """When a window ends: by the pace as it is now, and before the next that is known."""
-        end = windows[place].begun_at + self._paces[journey][1]
-        return min(end, windows[place + 1].begun_at) if place + 1 < len(windows) else end
+        self._kept |= {j: [Window(begun_at, begun_at + self._paces[j][1], taken)] for j, (begun_at, taken) in rows.items()}
