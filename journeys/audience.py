@@ -113,6 +113,14 @@ class Trait:
     choices: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The segments, and whether the lifecycle, that an event of one type may move."""
+
+    segments: tuple[tuple[str, Rule], ...]
+    stage: bool
+
+
 @dataclass(frozen=True)
 class Audience:
     """The compiled audience: what exists, and every rule as a closure."""
@@ -150,6 +158,24 @@ class Audience:
     def segment_digests(self) -> Mapping[str, str]:
         """8 hex digits of each segment's whole meaning: its condition, and every trait and segment that the condition reads."""
         return {name: _meaning_digest(rule, self.traits, self.segments) for name, rule in self.segments.items()}
+
+    def moved_by(self, event: str) -> Moved:
+        """What an event of this type may move at once; everything else moves by time, or by records and updates."""
+        if event not in self._moved:
+            segments = tuple((name, rule) for name, rule in self.segments.items() if event in self.events_read(rule))
+            stage = any(event in self.events_read(rule) for _, rule in self.stages if rule is not None)
+            self._moved[event] = Moved(segments, stage)
+        return self._moved[event]
+
+    def events_read(self, rule: Rule) -> set[str]:
+        """The event types that a rule's value depends on, through traits and segments."""
+        traits, segments = _read_by(rule, self.traits, self.segments)
+        values = [trait.value for trait in traits if trait.value is not None]
+        return {trait.event for trait in traits if trait.aggregate} | set(windows_of([rule, *segments.values(), *values]))
+
+    @cached_property
+    def _moved(self) -> dict[str, Moved]:
+        return {}
 
     def event_fields(self, names: tuple[str, ...]) -> dict[str, ValueType]:
         """The fields that all of these events have (with the same type), and the envelope's."""
@@ -316,17 +342,23 @@ class _AudienceReader:
         return Trait(name, model.type, aggregate, event, of, model.take or "", within, model.at_least or 1, where, None, default)
 
 
-def _meaning_digest(rule: Rule, traits: Mapping[str, Trait], segments: Mapping[str, Rule]) -> str:
-    read: dict[tuple[str, str], str] = {}
+def _read_by(rule: Rule, traits: Mapping[str, Trait], segments: Mapping[str, Rule]) -> tuple[list[Trait], dict[str, Rule]]:
+    """The traits and the segments that a rule reads, and those that these read, in the order of their names."""
+    read: set[tuple[str, str]] = set()
     waiting = _needs(rule)
     while waiting:
         kind, name = key = waiting.pop()
-        if key in read or name not in (traits if kind == "traits" else segments):
-            continue
-        inner = traits[name].value if kind == "traits" else segments[name]
-        read[key] = meaning_of(traits[name]) if kind == "traits" else f"{name} {segments[name].text}"
-        waiting += _needs(inner) if inner is not None else []
-    lines = [rule.text, *(text for _, text in sorted(read.items()))]
+        if key not in read and name in (traits if kind == "traits" else segments):
+            read.add(key)
+            inner = traits[name].value if kind == "traits" else segments[name]
+            waiting += _needs(inner) if inner is not None else []
+    names = sorted(read)
+    return [traits[n] for kind, n in names if kind == "traits"], {n: segments[n] for kind, n in names if kind == "segments"}
+
+
+def _meaning_digest(rule: Rule, traits: Mapping[str, Trait], segments: Mapping[str, Rule]) -> str:
+    read, within = _read_by(rule, traits, segments)
+    lines = [rule.text, *(f"{name} {inner.text}" for name, inner in within.items()), *(meaning_of(trait) for trait in read)]
     return blake2b("\n".join(lines).encode(), digest_size=4).hexdigest()
 
 

@@ -6,10 +6,12 @@ Nobody's first step is taken here: the enrolments are due at once.
 """
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import orjson
 from orjson import Fragment
 
 from journeys.audience import Audience
@@ -106,17 +108,17 @@ class Crowds:
             return
         conditions = [*concerned, *([said(compile_sql(where.node, here))] if where is not None else [])]
         values = [said(compile_values(leaves_of(rule.node), here)) for rule in (segment, where) if rule is not None]
-        if conditions:  # who passes by a profile that says nothing now is not known
-            store.refuse_any(tx, span, stale_sql(here))
-        rows = store.passing(tx, span, conditions, [former_sql(here), *values])
+        rows = store.passing(tx, span, conditions, stale_sql(here), [former_sql(here), *values])
         past = store.past_entries(tx, span, journey.id) if rows else {}
+        around = _log_around(journey, crowd.fact, audience)
         passed = 0
-        for user_id, former, *texts in rows:
+        for user_id, _, former, *texts in rows:
             if progress.is_full():
                 break
             key = stable_key(journey.id, user_id, "", crowd.fact.id)
             keys = {key, *(stable_key(journey.id, id_, "", crowd.fact.id) for id_ in parse(former))} if former else {key}
-            refused = refused_by_past(journey, user_id, keys, past.get(user_id, ()), at, project_holdout=self.holdout)
+            mine = past.get(user_id, ())
+            refused = refused_by_past(journey, user_id, keys, mine, at, project_holdout=self.holdout) if mine or self.holdout else None
             if refused is None and progress.pace is not None:
                 progress.window = windows.counting(tx, journey.id, progress.counted_at)
                 if progress.is_full():  # another daemon has filled it since we looked
@@ -126,12 +128,26 @@ class Crowds:
             if refused is not None:
                 crowd.refused[refused[0]] += 1
                 continue
-            seen = [Fragment(text) for text in texts]
-            log = entered_log(journey, crowd.fact, seen[0] if segment else None, seen[-1] if where else None, audience)
-            crowd.newcomers.append(Newcomer(user_id, key, held_out(journey, user_id), log))
+            crowd.newcomers.append(Newcomer(user_id, key, held_out(journey, user_id), "".join(_woven(around, texts))))
             progress.took += 1
         if progress.is_full():  # whoever comes after the last to enter is looked at in the next window
             span = replace(span, upto=progress.cursor)
         progress.cursor = span.upto
         if where is not None:
             crowd.refused["where"] = store.counted(tx, span, concerned) - passed
+
+
+_GAP = "\0"  # stands in no JSON text
+
+
+def _log_around(journey: CompiledJourney, fact: Fact, audience: Audience) -> list[str]:
+    """The JSON text of an entry's log around the values then, which alone differ from one person to the next."""
+    entry = entered_log(journey, fact, Fragment(_GAP), Fragment(_GAP), audience)
+    return orjson.dumps([entry.as_list()]).decode().split(_GAP)
+
+
+def _woven(around: list[str], texts: list[str]) -> Iterator[str]:
+    yield around[0]
+    for text, after in zip(texts, around[1:], strict=True):
+        yield text
+        yield after

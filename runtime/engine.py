@@ -405,20 +405,21 @@ class Engine:
         claimed: Sequence[Enrolment] = (), journeys: Sequence[str] = (), windows: Windows | None = None,
     ) -> Work:  # fmt: skip
         tx, catalogue, people = batch.connection, self.catalogue, self.store.people
-        known = {u.id: u for u in users} or people.load_users(tx, user_ids)
+        found = {u.id: u for u in users} or people.load_users(tx, user_ids)
+        known = {user_id: found.get(user_id) or User(user_id, self.zone, is_new=True) for user_id in user_ids}
         open_ = people.open_enrolments(tx, user_ids, now) if not claimed else _by_user(claimed)
         if claimed and self._needs_everything:
             open_ = people.open_enrolments(tx, user_ids, now)
         candidates = list(journeys) or self._candidates(events, timers=bool(claimed))
         past = people.past_entries(tx, user_ids, candidates) if candidates else {}
         reach = Reach(self.rules, {}, self.store.budgets.remaining(tx), self.rehearsal.variants if self.rehearsal else {})
-        reach.people.update(self._people(tx, now, frozenset(user_ids), known))
+        reach.later = partial(self._people, tx, now, frozenset(user_ids), known)
         load = partial(self._people, tx, now)
         windows = windows or self._windows()
         window_of = partial(windows.counting, tx)
         work = Work(reach=reach, windows=windows)
         for user_id in user_ids:
-            user = known.get(user_id) or User(user_id, self.zone, is_new=True)
+            user = known[user_id]
             tracked = [
                 Tracked(e, versioned) for e in open_.get(user_id, ()) if (versioned := catalogue.versions.get(e.version)) is not None
             ]

@@ -86,6 +86,12 @@ class UserFacts:
 
     def trait_change(self, name: str) -> int | None:
         """When the value changes by time alone."""
+        key = ("trait change", name)
+        if key not in self._memo:
+            self._memo[key] = self._trait_change(name)
+        return self._memo[key]  # type: ignore[no-any-return]
+
+    def _trait_change(self, name: str) -> int | None:
         trait = self.audience.traits.get(name)
         if trait is None:
             return None
@@ -102,8 +108,11 @@ class UserFacts:
 
     def segment_change(self, name: str) -> int | None:
         """When a time term of the segment changes."""
-        change = self.audience.segments[name].change
-        return change(self) if change else None
+        key = ("segment change", name)
+        if key not in self._memo:
+            change = self.audience.segments[name].change
+            self._memo[key] = change(self) if change else None
+        return self._memo[key]  # type: ignore[no-any-return]
 
     def has_tag(self, tag: str) -> bool:
         """Whether the user carries the tag."""

@@ -101,17 +101,25 @@ class UnknownReach(LookupError):
 
 @dataclass(slots=True)
 class Reach:
-    """What recipients can be sent, what benefits have left, and the project's rules. `variants` pins splits in rehearsals."""
+    """What recipients can be sent, what benefits have left, and the project's rules. `variants` pins splits in rehearsals.
+
+    `later` loads the people of a batch when the first of them is asked for: most events move nobody who could be sent anything.
+    """
 
     rules: Rules
     people: dict[str, PersonReach]
     budgets: Mapping[str, int] = field(default_factory=dict)
     variants: Mapping[str, str] = field(default_factory=dict)
+    later: Callable[[], Mapping[str, PersonReach]] | None = None
 
     def of(self, user: User | str) -> PersonReach:
         """The reach of a user; UnknownReach when it was not loaded."""
         user_id = user if isinstance(user, str) else user.id
         person = self.people.get(user_id)
+        if person is None and self.later is not None:
+            load, self.later = self.later, None
+            self.people = {**load(), **self.people}
+            person = self.people.get(user_id)
         if person is None:
             raise UnknownReach(user_id)
         return person

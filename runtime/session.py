@@ -11,6 +11,7 @@ from typing import Any
 from journeys.compiled import WaitSpec
 from journeys.duration import DAY, MINUTE
 from journeys.localtime import zone_named
+from journeys.rule import Rule
 from journeys.values import typed_again
 from runtime.catalogue import Catalogue, Versioned
 from runtime.decide import decide, watched_users
@@ -99,6 +100,7 @@ class Session:
         self.tallies: Counter[tuple[str, int, str, str]] = Counter()
         self.user_changed = False
         self._rebuilt = False
+        self._unsure = False  # nothing was evaluated yet under these definitions
         self.system: list[Event] = []
         self.consents: list[Consent] = []
         self.identified: dict[str, str | None] = {}  # kinds that changed, with their values now
@@ -123,7 +125,7 @@ class Session:
         self._arrived(event, now)
         for versioned in self.catalogue.by_event.get(event.type, ()):
             self._enter_by_event(versioned, event, now)
-        self.evaluate(at, now)
+        self.evaluate(at, now, event.type)
         self._system_events(now)
 
     def _typed(self, event: Event) -> Event:
@@ -480,7 +482,7 @@ class Session:
         else:
             self._take_unknown(max(user.evaluated_at, min(at, self.catalogue.applied_at)))
         user.audience = self.catalogue.audience_digest
-        self.user_changed = True
+        self.user_changed = self._unsure = True
 
     def _take_unknown(self, at: int) -> None:
         """Segments with another meaning are taken as they are at `at`; the stage, and all of a profile made anew, as they were when
@@ -522,15 +524,20 @@ class Session:
             self.evaluate(max(at, self.user.evaluated_at), now)
             self._system_events(now)
 
-    def evaluate(self, at: int, now: int) -> None:
-        """Evaluate segments, stage and dates at an instant: edges enrol, the next breakpoint is noted."""
+    def evaluate(self, at: int, now: int, event: str = "") -> None:
+        """Evaluate segments, stage and dates at an instant: edges enrol, the next breakpoint is noted.
+
+        After an `event` only what reads events of its type, while nothing else is due by time: the breakpoint noted before then
+        holds for the rest (it may be too early, never too late).
+        """
         user, audience = self.user, self.catalogue.audience
         quietly, self._behind = self._behind, False
         facts = UserFacts(audience, user, at, reach=self.reach)
         previous = user.evaluated_at
         entered: list[str] = []
         changes: list[int | None] = []
-        for name, rule in audience.segments.items():
+        segments, dates, stage = self._concerned(event if not quietly else "", at, changes)
+        for name, rule in segments:
             inside = facts.segment(name)
             known = user.segments.get(name)
             if quietly or known is None or known[1] != inside:
@@ -540,9 +547,10 @@ class Session:
                 if inside:
                     entered.append(name)
             changes.append(rule.change(facts) if rule.change else None)
-        self._stage(facts, at, changes, quietly=quietly)
+        if stage:
+            self._stage(facts, at, changes, quietly=quietly)
         fires: list[tuple[Versioned, int]] = []
-        for versioned in self.catalogue.by_date:
+        for versioned in dates:
             fire = next_date(versioned.journey, facts, previous)
             if fire is not None and fire <= at:
                 fires.append((versioned, fire))
@@ -557,6 +565,20 @@ class Session:
                 self.enter(versioned, Fact("segment", f"{name}@{at}", at), now)
         for versioned, fire in fires:
             self.enter(versioned, Fact("date", f"date@{fire}", fire), now)
+
+    def _concerned(
+        self, event: str, at: int, changes: list[int | None]
+    ) -> tuple[Iterable[tuple[str, Rule]], Iterable[Versioned], bool]:  # fmt: skip
+        """The segments and date entries to look at, and whether the stage is: all of them, or what reads events of one type."""
+        user, audience, dates = self.user, self.catalogue.audience, self.catalogue.by_date
+        sure = not self._unsure and user.audience != HISTORY
+        self._unsure = False
+        if not event or not sure or (user.recheck_at is not None and at >= user.recheck_at):
+            return audience.segments.items(), dates, True
+        moved = audience.moved_by(event)
+        changes.append(user.recheck_at)
+        read = [v for v in dates if v.journey.entry.date is not None and event in audience.events_read(v.journey.entry.date)]
+        return moved.segments, read, moved.stage
 
     def _segment_event(self, name: str, at: int, *, inside: bool) -> None:
         kind = "segment_entered" if inside else "segment_left"

@@ -155,7 +155,7 @@ class Reader:
         user_id = _identifier(item.get("user_id")) if item.get("user_id") not in (None, "") else ""
         if user_id is None:
             return "user_id: expected a text of 1 to 256 characters"
-        given = item.get("identities") or {}
+        given = {} if item.get("identities") is None else item["identities"]
         if not isinstance(given, dict):
             return "identities: expected an object"
         if any(not isinstance(v, str | None) for v in given.values()):

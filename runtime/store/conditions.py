@@ -162,7 +162,7 @@ class Reader:
         return self.trait(node.attribute)
 
     def _event_field(self, event: aggregates.Occurrence, node: Name) -> Sql:
-        envelope: dict[str, Sql] = {"id": event.tie, "type": literal(event.type, Text()), "time": event.time, "user_id": users.c.user_id}
+        envelope: dict[str, Sql] = {"type": literal(event.type, Text()), "time": event.time, "user_id": users.c.user_id}
         found = envelope.get(node.attribute)
         return self.json.typed(event.data.at(node.attribute), node.kind) if found is None else found
 

@@ -100,7 +100,12 @@ class Sqlite:
         made = func.json_each(spot.document, self._path(spot)).table_valued("key", "value", "id")
         return Row(made, Spot(made.c.value), made.c.id, made.c.key)
 
-    members = rows
+    def members(self, spot: Spot) -> Row:
+        """What an object holds; nothing where there is none."""
+        path = self._path(spot)
+        found = case((func.json_type(spot.document, path) == "object", func.json_extract(spot.document, path)))
+        made = func.json_each(found).table_valued("key", "value", "id")
+        return Row(made, Spot(made.c.value), made.c.id, made.c.key)
 
     def length(self, spot: Spot) -> Sql:
         """How long an array is; NULL when it is none."""

@@ -97,7 +97,7 @@ class Identity:
             elif owner is not None and kind in UNIQUE and kind in person.attach:
                 # more than one when two daemons made them at the same time
                 for other in {known.survivor(one) for one in known.owners[kind, value]} - {user_id}:
-                    self._join(tx, known, user_id, other, person, source, f"{kind} {value}", now)
+                    self._join(tx, known, user_id, other, source, f"{kind} {value}", now)
         for kind, value in person.unbound:
             if kind in person.attach:
                 self._forget(tx, known, user_id, kind, value)
@@ -116,7 +116,8 @@ class Identity:
                 self._attach(tx, known, user_id, kind, value)
             elif owner != user_id:
                 self._make(tx, known, owner, now, anonymous=True)  # nobody yet: what still comes under that id is hers
-                self._join(tx, known, user_id, owner, person, source, f"{'user' if kind == 'user_id' else kind} {value}", now)
+                by = f"{'user' if kind == 'user_id' else kind} {value}"
+                self._join(tx, known, user_id, owner, source, by, now, may_merge=person.may_merge)
 
     def _make(self, tx: Connection, known: "_Known", user_id: str, now: int, *, anonymous: bool) -> None:
         """The user's row, where there is none yet; one who was anonymous becomes known by her own id."""
@@ -140,10 +141,15 @@ class Identity:
         tx.execute(delete(identities).where(mine))
         known.owners[kind, value] = [owner for owner in known.owners.get((kind, value), ()) if owner != user_id]
 
-    def _join(self, tx: Connection, known: "_Known", user_id: str, other: str, person: Person, source: str, by: str, now: int) -> None:
-        """Another user has an identity of this one: merged when she is anonymous (or may be), else shown as a conflict, once."""
-        if known.is_anonymous(other) or person.may_merge:
-            self.note_merge(tx, user_id, other, source, by, now, may_merge=person.may_merge)
+    def _join(
+        self, tx: Connection, known: "_Known", user_id: str, other: str, source: str, by: str, now: int, *, may_merge: bool = False
+    ) -> None:
+        """Two users are said to be one: merged when the other is anonymous, or where a source asked for it and may; else a conflict.
+
+        That two accounts were seen on one phone is no wish to merge them, whatever the source may do.
+        """
+        if known.is_anonymous(other) or may_merge:
+            self.note_merge(tx, user_id, other, source, by, now, may_merge=may_merge)
         else:
             self.show_conflict(tx, user_id, other, source, by, now)
 

@@ -207,7 +207,7 @@ class Inbox:
                    events.c.source)
             .select_from(joined).where(inbox.c.user_id.in_(user_ids)).order_by(inbox.c.id).limit(limit)
         )  # fmt: skip
-        return [self._read(row) for row in rows]
+        return [self._read(*row) for row in rows]
 
     def rehome(self, tx: Connection, moved: Mapping[str, str]) -> None:
         """What came for former ids goes to the users that they lead to."""
@@ -216,12 +216,10 @@ class Inbox:
             tx.execute(update(events).where(events.c.id.in_(rows)).values(user_id=survivor))
             tx.execute(update(inbox).where(inbox.c.user_id == former).values(user_id=survivor))
 
-    def _read(self, row: Any) -> Note:
-        event = None
-        if row.event_id is not None:
-            event = event_of((row.event_id, row.type, row.event_user, row.time, row.event_received, row.data, row.source), self._codec)
-        payload = None if row.payload is None else self._codec.decode_object("inbox.payload", row.user_id, row.payload)
-        return Note(row.id, row.user_id, row.kind, row.received_at, event, payload)
+    def _read(self, id_: int, user_id: str, kind: str, received_at: int, payload: str | None, *event: Any) -> Note:
+        found = event_of(event, self._codec) if event[0] is not None else None
+        value = None if payload is None else self._codec.decode_object("inbox.payload", user_id, payload)
+        return Note(id_, user_id, kind, received_at, found, value)
 
     def finish(self, tx: Connection, note_ids: Sequence[int]) -> None:
         """Delete notes whose consequences are written in this transaction."""

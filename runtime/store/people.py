@@ -48,6 +48,9 @@ class People:
         self._upsert: Any = sqlite_insert if is_sqlite else postgres_insert
         changes: dict[str, Any] = {name: bindparam(name) for name in _CHANGES}
         self._update = Many(update(enrolments).where(enrolments.c.id == bindparam("row_id")).values(changes), dialect)
+        user = self._upsert(users).values({name: bindparam(name) for name in USER_COLUMNS})
+        written = {name: user.excluded[name] for name in USER_COLUMNS if name != "user_id"}
+        self._save_user = Many(user.on_conflict_do_update(index_elements=["user_id"], set_=written), dialect)
         columns = ("user_id", "enrolment_id", "recorded_at", "entries")
         self._log = Many(insert(log).values({name: bindparam(name) for name in columns}), dialect)
 
@@ -67,9 +70,7 @@ class People:
         if not changed:
             return
         rows = sorted((user_changes_of(u, self._zone, self._codec) for u in changed), key=lambda row: row["user_id"])
-        statement = self._upsert(users)
-        written = {name: statement.excluded[name] for name in USER_COLUMNS if name != "user_id"}
-        tx.execute(statement.on_conflict_do_update(index_elements=["user_id"], set_=written), rows)
+        self._save_user.run(tx, rows)
 
     def due_rechecks(self, tx: Connection, now: int, limit: int) -> list[User]:
         """Users whose segments may change by time alone at or before `now`, but for those with work in the inbox."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from orjson import Fragment
 from sqlalchemy import (
     ARRAY,
     BigInteger,
@@ -13,21 +14,25 @@ from sqlalchemy import (
     Connection,
     Dialect,
     Text,
+    and_,
     bindparam,
     case,
     cast,
     column,
+    false,
     func,
     insert,
     literal,
     literal_column,
+    or_,
     select,
+    true,
 )
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import DataError, OperationalError
 
-from runtime.state import HELD_OUT, LIVE, Enrolment, LogEntry
+from runtime.state import HELD_OUT, LIVE, Enrolment
 from runtime.store.codec import Codec
 from runtime.store.conditions import Uncompilable
 from runtime.store.rows import Many, new_row_of
@@ -61,12 +66,12 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Newcomer:
-    """Somebody who enters: the row's key, whether she is held out, and the first entry of her log."""
+    """Somebody who enters: the row's key, whether she is held out, and the first entries of her log (JSON text)."""
 
     user_id: str
     key: str
     held: bool
-    entered: LogEntry
+    entered: str
 
 
 class Populations:
@@ -91,7 +96,7 @@ class Populations:
 
     def span(self, tx: Connection, after: str, limit: int, *, zones: bool) -> Span | None:
         """The next users by id, at most `limit`; None when there is nobody left. Their zones only where they are wanted."""
-        ids = select(users.c.user_id).where(users.c.user_id > after, _PEOPLE).order_by(users.c.user_id).limit(limit).subquery()
+        ids = select(users.c.user_id).where(users.c.user_id > after).order_by(users.c.user_id).limit(limit).subquery()
         count, upto = tx.execute(select(func.count(), func.max(ids.c.user_id))).one()
         if not count:
             return None
@@ -100,22 +105,21 @@ class Populations:
         )
         return Span(after, upto, count, frozenset(found))
 
-    def refuse_any(self, tx: Connection, span: Span, condition: ColumnElement[bool]) -> None:
-        """CannotSay when the condition holds for somebody of the span."""
-        query = select(users.c.user_id).where(_between(users.c.user_id, span.after, span.upto), _PEOPLE, condition).limit(1)
-        found = tx.execute(query).scalar_one_or_none()
-        if found is not None:
-            raise CannotSay(found)
-
-    def passing(self, tx: Connection, span: Span, conditions: Sequence[ColumnElement[bool]], values: Sequence[Any]) -> list[Any]:
+    def passing(
+        self, tx: Connection, span: Span, conditions: Sequence[ColumnElement[bool]], unsure: ColumnElement[bool], values: Sequence[Any]
+    ) -> list[Any]:
         """Those of the span whom every condition lets through, by id, with these values (JSON texts).
 
-        On PostgreSQL nobody else works on them until the transaction ends: a turn's row lock and this one exclude each other.
+        CannotSay when `unsure` holds for somebody whom the conditions had to be asked of. On PostgreSQL nobody else works on
+        those who pass until the transaction ends: a turn's row lock and this one exclude each other.
         """
-        query = (
-            select(users.c.user_id, *values).where(_between(users.c.user_id, span.after, span.upto), *conditions).order_by(users.c.user_id)
-        )
-        return list(tx.execute(query if self._is_sqlite else query.with_for_update(read=True, key_share=True)))
+        here = (_between(users.c.user_id, span.after, span.upto), _PEOPLE)
+        asked = or_(and_(*conditions), unsure) if conditions else true()
+        query = select(users.c.user_id, unsure if conditions else false(), *values).where(*here, asked).order_by(users.c.user_id)
+        rows = list(tx.execute(query if self._is_sqlite else query.with_for_update(read=True, key_share=True)))
+        if any(row[1] for row in rows):
+            raise CannotSay(next(row[0] for row in rows if row[1]))
+        return rows
 
     def counted(self, tx: Connection, span: Span, conditions: Sequence[ColumnElement[bool]]) -> int:
         """How many of the span the conditions let through."""
@@ -142,7 +146,7 @@ class Populations:
         """
         if not newcomers:
             return {False: 0, True: 0}
-        entries = [self._codec.encode("log.entries", n.user_id, [n.entered.as_list()]) for n in newcomers]
+        entries = [self._codec.encode("log.entries", n.user_id, Fragment(n.entered)) for n in newcomers]
         rows = {held: new_row_of(pattern, "", self._codec) for held, pattern in patterns.items()}
         write = self._enter_sqlite if self._is_sqlite else self._enter_postgres
         return write(tx, newcomers, entries, rows, now, parallel=parallel)
@@ -158,14 +162,10 @@ class Populations:
             fixed = {name: literal(value, enrolments.c[name].type) for name, value in row.items() if name not in varying}
             statement = (
                 sqlite_insert(enrolments)
-                .values({**fixed, **{name: literal_column(f":{name}") for name in varying}})
+                .values({**fixed, **{name: literal_column(f"?{place}") for place, name in enumerate(varying, 1)}})
                 .on_conflict_do_nothing()
             )
-            made = [
-                {"id": first + place, "key": n.key, "user_id": n.user_id, "slot": n.key if parallel else ""}
-                for place, n in enumerate(newcomers)
-                if n.held is held
-            ]
+            made = [(first + place, n.key, n.user_id, n.key if parallel else "") for place, n in enumerate(newcomers) if n.held is held]
             if made:
                 text = str(statement.compile(dialect=self._dialect, compile_kwargs={"literal_binds": True}))
                 tx.exec_driver_sql(text, made)
@@ -182,7 +182,12 @@ class Populations:
         *, parallel: bool,
     ) -> Mapping[bool, int]:  # fmt: skip
         """One statement from arrays."""
-        columns = ([n.user_id for n in newcomers], [n.key for n in newcomers], [n.held for n in newcomers], entries)
+        columns: tuple[Sequence[Any], ...] = (
+            [n.user_id for n in newcomers],
+            [n.key for n in newcomers],
+            [n.held for n in newcomers],
+            entries,
+        )
         types = (Text, Text, Boolean, Text)
         arrays: list[Any] = [cast(literal(list(values), ARRAY(kind)), ARRAY(kind)) for values, kind in zip(columns, types, strict=True)]
         named: list[Any] = [column(name, kind) for name, kind in zip(("user_id", "key", "held", "entries"), types, strict=True)]

@@ -109,7 +109,7 @@ enrolments = Table(
     Column("ended_by", String(80)),
     Column("context", Text, nullable=False),
     Index("enrolments_due", "version_id", "due_at", postgresql_where=text("due_at IS NOT NULL"), sqlite_where=text("due_at IS NOT NULL")),
-    Index("enrolments_of_user", "user_id"),
+    Index("enrolments_of_user", "user_id", "journey"),  # the journey too: entries into one are found without a look at the others
     Index("enrolments_key", "key", unique=True),
     Index("enrolments_one_live", "journey", "user_id", "subject", "slot", unique=True,
           postgresql_where=text("status < 2"), sqlite_where=text("status < 2")),

@@ -355,7 +355,7 @@ def test_simulate_prints_exactly_the_documented_shape(call, folder, tmp_path):
     result, err = simulated(call, folder, "--events", tmp_path / "e.jsonl")
 
     row = {"entered": 3, "sent": {"push": 3}, "suppressed": {}, "converted": 0, "holdout": 0, "completed": 3, "exited": 0}
-    assert result == {"journeys": {"hello": row}, "events": 6, "bad_rows": 0}
+    assert result == {"journeys": {"hello": row}, "stages": {"2026-11": {"buying": 3}}, "events": 6, "bad_rows": 0}
     assert err == ""
     assert not (folder / "data").exists()
 

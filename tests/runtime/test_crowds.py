@@ -28,10 +28,13 @@ WHERES = ["", "user.city == '上海'", "not (user.points > 2)", "segment('buyers
 
 @st.composite
 def cases(draw):
-    kind = draw(st.sampled_from(["existing", "schedule", "at"]))
+    kind = draw(st.sampled_from(["existing", "existing", "schedule", "at"]))
     entry = {"existing": "segment: dormant, existing: enrol", "schedule": "schedule: 0 12 * * *", "at": 'at: "2026-12-01 12:00"'}[kind]
     where, mode = draw(st.sampled_from(WHERES)), draw(st.sampled_from(["single", "single", "parallel", "restart"]))
-    reentry, pace = draw(st.sampled_from(["", "once", "always", "{after: 10d}"])), draw(st.sampled_from(["", "", "2 per 1d", "1 per 12h"]))
+    reentry, pace = (
+        draw(st.sampled_from(["", "once", "always", "{after: 10d}"])),
+        draw(st.sampled_from(["", "2 per 1d", "1 per 12h", "1 per 12h"])),
+    )
     more = (
         [f'where: "{where}"'] * bool(where) + [f"mode: {mode}"] + [f"reentry: {reentry}"] * bool(reentry) + [f"pace: {pace}"] * bool(pace)
     )
@@ -111,7 +114,7 @@ def lived(made: Town, people, past, kind: str, rehearsal: Rehearsal | None, rule
         }  # fmt: skip
 
 
-@settings(phases=[Phase.generate], report_multiple_bugs=False, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(phases=[Phase.generate], report_multiple_bugs=False, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(case=cases())
 def test_a_population_by_ranges_ends_as_one_by_the_sessions(store, case):
     kind, journey, seed, holdout = case
@@ -181,3 +184,42 @@ def test_a_place_that_is_taken_is_left_alone_and_its_log_is_not_written(store, m
     with store.database.reading() as tx:
         assert sorted(tx.execute(text("SELECT user_id FROM log")).scalars()) == ["u0", "u2"]
         assert store.reports.tallies(tx)["j", "entered", "treated"] == 2
+
+
+def test_those_already_inside_are_those_of_the_moment_of_the_release_however_long_the_pace_takes(store):
+    made = Town(store, journey_text(STEPS, entry="{segment: dormant, existing: enrol, pace: 1 per 12h}"))
+    people = [somebody("u1"), somebody("u2")]
+    for user, days in zip(people, (40, 29.6), strict=True):  # u2 falls asleep before her turn comes
+        ordered = NOON - int(days * DAY)
+        user.profile["a"] = {"last_order_at": [ordered, "x", ordered]}
+    made.settle_people(*people)
+    store.database.write(lambda tx: store.releases.add_population(tx, "j", "existing@1", "existing", NOON))
+
+    made.think(NOON)
+    made.think(NOON + DAY // 2)
+
+    assert [made.ends(u.id) for u in people] == [[("j", None)], []]
+
+
+def test_a_former_id_is_nobody_whom_a_schedule_could_let_in(store):
+    made = Town(store, journey_text(STEPS, entry="{schedule: 0 12 * * *}"))
+    made.settle_people(somebody("u1"), somebody("u2"))
+    store.database.write(lambda tx: tx.execute(update(users).where(users.c.user_id == "u2").values(merged_into="u1")))
+
+    made.think(NOON)
+
+    assert (made.ends("u1"), made.ends("u2")) == ([("j", None)], [])
+
+
+def test_a_profile_made_under_other_definitions_is_made_anew_before_it_is_asked(store):
+    made = Town(store, journey_text(STEPS, entry="{schedule: 0 12 * * *, where: user.orders_count == 0}"))
+    stale = somebody("u1")
+    stale.profile["a"] = {"orders_count": 5}  # of which no event tells
+    made.settle_people(stale, somebody("u2"))
+    store.database.write(
+        lambda tx: tx.execute(update(users).where(users.c.user_id == "u1").values(profile='{"a":{"orders_count":5},"d":"old"}'))
+    )
+
+    made.think(NOON)
+
+    assert (made.ends("u1"), made.ends("u2")) == ([("j", None)], [("j", None)])

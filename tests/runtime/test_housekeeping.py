@@ -122,7 +122,7 @@ def test_a_sweep_is_made_of_short_turns_and_rests_for_an_hour(store):
 
 
 def read(*items, keep=KEEP):
-    reader = Reader("shop", ["*"], audience(WATCHING), ZONE, NOON, "r1", keep)
+    reader = Reader("shop", ["*"], audience(WATCHING), ZONE, NOON, "r1", keep=keep)
     parsed = reader.events([{"user_id": "u1", **item} for item in items])
     return [e.id for e in parsed.events], [q.reason for q in parsed.quarantined]
 
@@ -160,7 +160,7 @@ def test_no_event_comes_twice_and_no_window_misses_one_whatever_is_swept_when(st
     counted = {}
     for hour in sorted({*(h for h, _ in opened), *sweeps, 45 * 24}):
         now = begin + hour * HOUR
-        reader = Reader("shop", ["*"], town.engine.catalogue.audience, ZONE, now, "r", keep * DAY)
+        reader = Reader("shop", ["*"], town.engine.catalogue.audience, ZONE, now, "r", keep=keep * DAY)
         for n, (at, late) in enumerate(opened):
             if at <= hour:  # it comes, and comes again with everything that follows
                 item = {"id": f"{who}-{n}", "type": "app_opened", "user_id": who, "time": (begin + (at - late) * HOUR) // 1000}

@@ -80,6 +80,8 @@ def somebody(draw: Random, number: int, now: int) -> User:
     happened = [happening(draw, f"{number}-{k}", user.id, now) for k in range(draw.choice([0, 1, 3, 6, 12]))]
     for event in happened:
         project(TOWN, user, event)
+    if draw.random() < 0.05:  # too many different values, a sum beyond 63 bits
+        user.profile.setdefault("a", {}).update(favourite="many", total=str(10**19))
     if draw.random() < 0.05:  # stored under another declaration: it does not fit any more
         user.profile.setdefault("p", {}).update(city=5, points="five", vip=1, likes="a", ends="2026-01-01")
     return user

@@ -77,6 +77,14 @@ def test_two_known_users_are_not_merged_by_themselves_but_shown_once(find, merge
     assert find(person(openid="o1")) == ["u1"]
 
 
+def test_two_accounts_on_one_phone_are_not_merged_by_a_source_that_may_when_asked(find, merges, store):
+    find(person("u1", openid="o1"))
+
+    find(person("u2", openid="o1", may_merge=True))
+
+    assert (merges(), len(conflicts(store))) == ([], 1)
+
+
 def test_a_source_that_may_merge_has_two_known_users_merged(find, merges):
     find(person("u1"), person("u2"))
 

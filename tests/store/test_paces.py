@@ -66,10 +66,10 @@ def test_what_populations_had_counted_goes_on_as_the_journeys_window_and_back(st
     config = _config()
     with store.database.engine.begin() as connection:
         config.attributes["connection"] = connection
-        command.downgrade(config, "0005")
+        command.downgrade(config, "0006")
         for journey, fact, at, taken, window_at in rows:
             connection.execute(text(f"{old} VALUES ('{journey}', '{fact}', 'schedule', {at}, {at}, 'u5', {taken}, {window_at}, NULL)"))
-        command.upgrade(config, "0006")
+        command.upgrade(config, "0007")
 
     assert newest(store, "a", "b") == {"a": (NOON, 3)}, "the last window in which anybody entered"
     with store.database.batch() as batch:
@@ -78,7 +78,7 @@ def test_what_populations_had_counted_goes_on_as_the_journeys_window_and_back(st
 
     with store.database.engine.begin() as connection:
         config.attributes["connection"] = connection
-        command.downgrade(config, "0005")
+        command.downgrade(config, "0006")
         back = connection.execute(text("SELECT fact_id, taken, window_at FROM populations WHERE journey = 'a' ORDER BY fact_id")).all()
-        command.upgrade(config, "0006")
+        command.upgrade(config, "0007")
     assert [tuple(row) for row in back] == [(f"f{n}", 3, NOON) for n in (1, 2, 3, 4)]

@@ -1,0 +1,109 @@
+"""What devices say of payments, contacts and other people is not believed; what a server's key says is."""
+
+import json
+
+import pytest
+
+from tests.runtime.intake.sdk import OPENED, SDK_CONFIG, SHOW, VISIT, profile, segment, sensors, stored
+from tests.shop import Shop
+from tests.town import NOON
+
+
+@pytest.fixture
+def shop(tmp_path, new_sqlite):
+    opened = Shop(tmp_path / "shop", url=new_sqlite, config=SDK_CONFIG)
+    yield opened
+    opened.close()
+
+
+@pytest.mark.parametrize(
+    "type_",
+    [
+        "order_paid",
+        "coupon_issued",
+        "benefit_granted",
+        "consent_given",
+        "member_upgraded",
+        "complaint_resolved",
+        "subscription",
+        "group_opened",
+        "segment_entered",
+    ],
+)
+def test_a_device_asserts_only_what_it_may(shop, type_):
+    answers = [
+        sensors(shop, {**SHOW, "event": type_}),
+        shop.client.post("/v3/projects/g1/collect", content=json.dumps([{**VISIT, "eventType": "CUSTOM", "eventName": type_}]).encode()),
+        segment(shop, {"batch": [{**OPENED, "event": type_}]}),
+    ]
+
+    assert [answer.json()["quarantined"] for answer in answers] == [1, 1, 1]
+    assert shop.total("events") == 0
+
+
+def test_a_server_side_write_key_is_a_proof(shop):
+    answer = segment(
+        shop,
+        {
+            "batch": [
+                {"type": "track", "event": "Order Completed", "userId": "u1", "messageId": "m1", "properties": {"total": 5}},
+                {"type": "identify", "userId": "u1", "traits": {"phone": "13800138000"}},
+            ]
+        },
+        key="shop",
+    )
+
+    assert answer.json() == {"success": True}
+    shop.settle()
+    assert stored(shop)[0] == ("server", "m1", "order_paid", "u1")
+    assert profile(shop, "u1") == ({}, {"phone": "+8613800138000"})
+
+
+def test_a_device_gives_traits_that_config_takes_and_no_contacts(shop):
+    segment(shop, {"batch": [{"type": "identify", "userId": "u1", "traits": {"city": "上海", "level": "gold", "phone": "13800138000"}}]})
+
+    shop.settle()
+    assert profile(shop, "u1") == ({"city": "上海"}, {})
+    with shop.app.store.database.reading() as tx:
+        assert [(row["source"], row["kind"], row["name"]) for row in shop.app.store.arrivals.unmapped(tx)] == [("site", "trait", "level")]
+
+
+def test_a_device_cannot_take_over_an_openid_that_nobody_logged_in_with(shop):
+    shop.post({"id": "e1", "type": "app_opened", "identities": {"openid": "o1"}})
+
+    sensors(
+        shop,
+        {**SHOW, "distinct_id": "thief", "login_id": "thief", "identities": {"$identity_login_id": "thief", "$identity_mp_openid": "o1"}},
+    )
+    shop.settle()
+    shop.post({"id": "e2", "type": "app_opened", "user_id": "u1", "identities": {"openid": "o1"}})
+    shop.settle()
+
+    assert [(event_id, user) for _, event_id, type_, user in stored(shop) if type_ == "app_opened" and user != "thief"] == [
+        ("e1", "u1"),
+        ("e2", "u1"),
+    ]
+
+
+def test_an_alias_of_a_device_takes_over_nobody_who_is_known_or_will_be(shop):
+    shop.post({"user_id": "u1"}, "/v1/users")
+
+    segment(shop, {"batch": [{"type": "alias", "userId": "thief", "previousId": before, "messageId": before} for before in ("u1", "u2")]})
+    shop.settle()
+    shop.post([{"id": f"e{n}", "type": "app_opened", "user_id": f"u{n}"} for n in (1, 2)])
+
+    assert [(event_id, user) for _, event_id, type_, user in stored(shop) if type_ == "app_opened"] == [("e1", "u1"), ("e2", "u2")]
+    assert [row["kind"] for row in shop.quarantined()] == ["identity"]
+
+
+def test_a_second_login_on_one_phone_merges_nobody_however_soon_it_comes(shop):
+    phone = {"$identity_mp_id": "d1", "$identity_anonymous_id": "d1"}
+    logins = [{"type": "track_signup", "event": "$SignUp", "time": NOON + n, "distinct_id": user, "original_id": "d1", "properties": {},
+               "identities": {**phone, "$identity_login_id": user}} for n, user in enumerate(("u1", "u2"))]  # fmt: skip
+
+    sensors(shop, [SHOW, *logins])
+    shop.settle()
+
+    with shop.app.store.database.reading() as tx:
+        assert shop.app.store.identity.survivors(tx, ["distinct_id:d1", "u1", "u2"]) == {"distinct_id:d1": "u1"}
+    assert [row["kind"] for row in shop.quarantined()] == ["identity"]
