@@ -5,9 +5,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from runtime.pacing import Windows
 from runtime.policy import Reach, addresses_of
 from runtime.session import Session, Tracked
-from runtime.state import ENDED, HISTORY, Event
+from runtime.state import ENDED, HISTORY, Event, Window
 from runtime.store import SqlStore
 from runtime.store.inbox import Quarantined
 from runtime.store.people import Logged
@@ -19,6 +20,7 @@ class Work:
     """A batch in hand."""
 
     reach: Reach
+    windows: Windows
     sessions: dict[str, Session] = field(default_factory=dict)
     quarantined: list[Quarantined] = field(default_factory=list)
     hold_back: list[int] = field(default_factory=list)
@@ -53,6 +55,7 @@ class Writing:
         rows = [t for s in sessions for t in s.tracked if t.changed]
         store.people.save_enrolments(tx, [t.enrolment for t in rows if not t.is_new])  # first: a restart frees the place
         written = [t for t in rows if not t.is_new or self._add(t)]
+        work.windows.save(tx)
         if self.virtual:  # what was planned earlier has gone by now
             self._cancel(written)
         self._log(written, sessions)
@@ -96,6 +99,8 @@ class Writing:
         parallel = tracked.versioned.journey.entry.mode == "parallel"
         id_ = self.store.people.add_enrolment(self.tx, tracked.enrolment, parallel=parallel)
         if id_ is None:
+            if tracked.window is not None:  # who does not enter is not counted
+                tracked.window.taken -= 1
             return False
         tracked.enrolment.id = id_
         return True
@@ -133,19 +138,24 @@ class Writing:
 
 
 class Progress:
-    """How far a population came, and its pace: so many per so long, counted from the window's start."""
+    """How far a population came, and the window that it fills.
 
-    def __init__(self, population: Population, pace: tuple[int, int] | None, now: int) -> None:
+    `at` is the moment of its entries: when it was to go on, or now where that was a whole window ago. `counted_at` is when
+    they count: now, on a virtual clock `at`. `took` are those that are not written yet.
+    """
+
+    def __init__(self, population: Population, pace: tuple[int, int] | None, now: int, *, virtual: bool = False) -> None:
         self.pace, self.cursor, self.took = pace, population.cursor, 0
-        self.taken, self.window_at = population.taken, population.window_at
-        if pace is not None and now >= self.window_at + pace[1]:
-            self.taken, self.window_at = 0, now
+        is_late = pace is not None and not virtual and now >= population.next_at + pace[1]
+        self.at = now if is_late else population.next_at
+        self.counted_at = self.at if virtual else now
+        self.window: Window | None = None
+
+    def is_full(self) -> bool:
+        """Whether the pace is used up for this window."""
+        return self.pace is not None and self.window is not None and self.window.taken + self.took >= self.pace[0]
 
     @property
-    def full(self) -> bool:
-        """Whether the pace is used up for this window."""
-        return self.pace is not None and self.taken + self.took >= self.pace[0]
-
     def next_at(self) -> int:
         """When to go on."""
-        return self.window_at + self.pace[1] if self.pace is not None and self.full else self.window_at
+        return self.window.until if self.window is not None and self.is_full() else self.at

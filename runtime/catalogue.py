@@ -38,6 +38,7 @@ class Catalogue:
     by_segment: dict[str, list[Versioned]] = field(default_factory=dict)
     by_date: list[Versioned] = field(default_factory=list)
     by_schedule: list[Versioned] = field(default_factory=list)
+    paces: dict[str, tuple[int, int]] = field(default_factory=dict)  # of the current versions alone: how many per how long
 
     def version(self, version: Version) -> Versioned | None:
         """An older version, compiled on first use; None (and noted in `broken`) when it does not compile any more."""
@@ -106,5 +107,7 @@ def _index(catalogue: Catalogue, versioned: Versioned) -> None:
         catalogue.by_segment.setdefault(entry.segment, []).append(versioned)
     if entry.form == "date":
         catalogue.by_date.append(versioned)
+    if entry.pace is not None:
+        catalogue.paces[versioned.journey.id] = entry.pace
     if entry.form == "schedule" and versioned.journey.journey.status == "live":
         catalogue.by_schedule.append(versioned)

@@ -21,6 +21,7 @@ from journeys.evaluate import leaves_of
 from runtime.batches import Progress
 from runtime.catalogue import Versioned
 from runtime.enrol import closed_at, deciding, enrolment_of, entered_log, held_out, refused_by_past
+from runtime.pacing import Windows
 from runtime.state import Fact, stable_key
 from runtime.store import SqlStore
 from runtime.store.codec import parse
@@ -47,8 +48,8 @@ class Crowd:
     newcomers: list[Newcomer] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
 
-    def write(self, store: SqlStore, tx: Any, now: int) -> int:
-        """Write those who enter and count everybody; how many entered."""
+    def write(self, store: SqlStore, tx: Any, progress: Progress, now: int) -> int:
+        """Write those who enter and count everybody, those who entered in their window; how many did."""
         journey, fact = self.versioned.journey, self.fact
         kinds = (False, True) if journey.holdout else (False,)
         patterns = {held: enrolment_of(journey, self.versioned.version_id, "", "", "", fact, held=held) for held in kinds}
@@ -57,7 +58,11 @@ class Crowd:
         counts = {(journey.id, day, "refused", reason): n for reason, n in self.refused.items() if reason != "duplicate"}
         counts |= {(journey.id, day, "entered", "holdout" if held else "treated"): n for held, n in written.items()}
         store.people.add_tallies(tx, {key: n for key, n in counts.items() if n})
-        return sum(written.values())
+        entered = sum(written.values())
+        if progress.window is not None:
+            progress.window.taken += entered
+        progress.took = 0
+        return entered
 
 
 @dataclass(frozen=True)
@@ -69,12 +74,11 @@ class Crowds:
     holdout: int
 
     def look(
-        self, tx: Any, audience: Audience, population: Population, versioned: Versioned, progress: Progress, limit: int = CROWD
-    ) -> Crowd | None:
+        self, tx: Any, audience: Audience, population: Population, versioned: Versioned, progress: Progress, windows: Windows,
+        limit: int = CROWD,
+    ) -> Crowd | None:  # fmt: skip
         """The next range of a population; None when it cannot be asked in SQL. `progress` is moved over it."""
-        crowd = Crowd(versioned, Fact(population.kind, population.fact_id, max(population.at, progress.window_at)))
-        if progress.full:
-            return crowd
+        crowd = Crowd(versioned, Fact(population.kind, population.fact_id, progress.at))
         zones = any(t.within and "hour" in (t.of, t.take) for t in audience.traits.values())
         span = self.store.populations.span(tx, progress.cursor, limit, zones=zones)
         if span is None:
@@ -82,14 +86,17 @@ class Crowds:
             return crowd
         try:
             with self.store.populations.asking(tx):
-                self._fill(tx, crowd, audience, population, progress, span)
+                self._fill(tx, crowd, audience, population, progress, windows, span)
         except CannotSay:
             progress.cursor, progress.took = population.cursor, 0
+            windows.forget()
             return None
-        crowd.looked_at, crowd.is_last = span.count, span.count < limit and not progress.full
+        crowd.looked_at, crowd.is_last = span.count, span.count < limit and not progress.is_full()
         return crowd
 
-    def _fill(self, tx: Any, crowd: Crowd, audience: Audience, population: Population, progress: Progress, span: Span) -> None:
+    def _fill(
+        self, tx: Any, crowd: Crowd, audience: Audience, population: Population, progress: Progress, windows: Windows, span: Span
+    ) -> None:
         store, journey, at = self.store.populations, crowd.versioned.journey, crowd.fact.at
         then = Moment(audience, population.at, self.store.database.is_sqlite, self.zone, span.zones)
         here = replace(then, now=at)
@@ -106,21 +113,24 @@ class Crowds:
         around = _log_around(journey, crowd.fact, audience)
         passed = 0
         for user_id, _, former, *texts in rows:
-            if progress.full:
+            if progress.is_full():
                 break
-            passed += 1
-            progress.cursor = user_id
             key = stable_key(journey.id, user_id, "", crowd.fact.id)
             keys = {key, *(stable_key(journey.id, id_, "", crowd.fact.id) for id_ in parse(former))} if former else {key}
             mine = past.get(user_id, ())
-            if mine or self.holdout:
-                refused = refused_by_past(journey, user_id, keys, mine, at, project_holdout=self.holdout)
-                if refused is not None:
-                    crowd.refused[refused[0]] += 1
-                    continue
+            refused = refused_by_past(journey, user_id, keys, mine, at, project_holdout=self.holdout) if mine or self.holdout else None
+            if refused is None and progress.pace is not None:
+                progress.window = windows.counting(tx, journey.id, progress.counted_at)
+                if progress.is_full():  # another daemon has filled it since we looked
+                    break
+            passed += 1
+            progress.cursor = user_id
+            if refused is not None:
+                crowd.refused[refused[0]] += 1
+                continue
             crowd.newcomers.append(Newcomer(user_id, key, held_out(journey, user_id), "".join(_woven(around, texts))))
             progress.took += 1
-        if progress.full:  # whoever comes after the last to enter is looked at in the next window
+        if progress.is_full():  # whoever comes after the last to enter is looked at in the next window
             span = replace(span, upto=progress.cursor)
         progress.cursor = span.upto
         if where is not None:

@@ -17,11 +17,12 @@ from runtime.catalogue import Catalogue, Versioned, catalogue_of
 from runtime.crowds import Crowd, Crowds, takes_crowds
 from runtime.facts import UserFacts
 from runtime.merge import merge
+from runtime.pacing import Windows
 from runtime.policy import PersonReach, Reach, Rules
 from runtime.reaching import Reaching
 from runtime.reprojection import Reprojected, difference_of, is_current, only_zone_differs, reproject
 from runtime.session import Rehearsal, Session, Tracked
-from runtime.state import ENDED, HISTORY, Arrived, Enrolment, Event, Fact, User
+from runtime.state import ENDED, HISTORY, Arrived, Enrolment, Event, Fact, User, Window
 from runtime.store import DatabaseError, SqlStore, Unreadable
 from runtime.store.database import Batch
 from runtime.store.inbox import Note, Quarantined
@@ -68,6 +69,7 @@ class Engine:
         self._shares: dict[int, float] = {}
         self._since: dict[int, int] = {}
         self._rechecked = ""
+        self._windows_of_run: dict[str, list[Window]] = {}  # on a virtual clock
 
     # --- the tick
 
@@ -147,10 +149,10 @@ class Engine:
             user_id = self.store.identity.survivors(batch.connection, [user_id]).get(user_id, user_id)
             work = self._open(batch, [user_id], now, set(), journeys=[journey])
             session = work.sessions[user_id]
-            entered = session.enter(self.catalogue.current[journey], fact, now)
+            refusal = session.enter(self.catalogue.current[journey], fact, now)
             session.finish(now)
             self._write(batch, work, now, Worked())
-        return entered
+        return refusal is None
 
     # --- the kinds of work
 
@@ -322,45 +324,53 @@ class Engine:
             if population is None or self.store.imports.holds_until(batch.connection, now) is not None:  # nobody is enrolled half known
                 return
             versioned = self._still_wanted(population)
-            progress = Progress(population, versioned.journey.entry.pace if versioned else None, now)
+            progress = Progress(population, versioned.journey.entry.pace if versioned else None, now, virtual=self.virtual)
+            windows = self._windows()
+            progress.window = windows.known(batch.connection, population.journey, progress.counted_at)
+            if progress.is_full():  # by others: nobody is looked at
+                worked.populated += 1
+                batch.write(lambda tx: self._save_progress(tx, population, progress, None))
+                return
             if versioned and self.rehearsal is None and takes_crowds(versioned.journey):
-                crowd = self.crowds.look(batch.connection, self.catalogue.audience, population, versioned, progress)
+                crowd = self.crowds.look(batch.connection, self.catalogue.audience, population, versioned, progress, windows)
                 if crowd is not None:
-                    self._enter_crowd(batch, population, crowd, progress, now, worked)
+                    self._enter_crowd(batch, population, crowd, progress, windows, now, worked)
                     return
             users = self.store.people.users_after(batch.connection, population.cursor, limit) if versioned else []
             worked.populated += max(len(users), 1)
-            work = self._open(batch, [u.id for u in users], now, set(), users, journeys=[population.journey])
+            work = self._open(batch, [u.id for u in users], now, set(), users, journeys=[population.journey], windows=windows)
             for user in users:
-                if progress.full:
+                progress.window = windows.known(batch.connection, population.journey, progress.counted_at)
+                if progress.is_full():
                     break
                 assert versioned is not None  # noqa: S101 - there are no users otherwise
                 try:
-                    progress.took += self._enter_of(
-                        population, max(population.at, progress.window_at), versioned, work.sessions[user.id], now
-                    )
+                    if self._must_wait(population, progress, versioned, work.sessions[user.id], now):
+                        break  # another daemon has filled the window since we looked
                 except (DatabaseError, MemoryError):
                     raise
                 except Exception as error:  # noqa: BLE001 - one bad record never stops the batch
                     work.quarantine(user.id, "population", error, f"{population.journey} {population.fact_id}")
                 progress.cursor = user.id
-            done = len(users) < limit and not progress.full
+            progress.window = windows.known(batch.connection, population.journey, progress.counted_at)
+            done = len(users) < limit and not progress.is_full()
             self._look_back(batch, work, now)
             self._write(batch, work, now, worked, population=(population, progress, now if done else None))
 
-    def _enter_crowd(self, batch: Batch, population: Population, crowd: Crowd, progress: Progress, now: int, worked: Worked) -> None:
+    def _enter_crowd(
+        self, batch: Batch, population: Population, crowd: Crowd, progress: Progress, windows: Windows, now: int, worked: Worked
+    ) -> None:
         def unit(tx: Any) -> int:
+            entered = crowd.write(self.store, tx, progress, now)
+            windows.save(tx)
             self._save_progress(tx, population, progress, now if crowd.is_last else None)
-            return crowd.write(self.store, tx, now)
+            return entered
 
         worked.populated += max(crowd.looked_at, 1)
         worked.entered += batch.write(unit)
 
     def _save_progress(self, tx: Any, population: Population, progress: Progress, done_at: int | None) -> None:
-        self.store.releases.save_population(
-            tx, population, cursor=progress.cursor, taken=progress.taken + progress.took, window_at=progress.window_at,
-            next_at=progress.next_at(), done_at=done_at,
-        )  # fmt: skip
+        self.store.releases.save_population(tx, population, cursor=progress.cursor, next_at=progress.next_at, done_at=done_at)
 
     def _still_wanted(self, population: Population) -> Versioned | None:
         """The journey that the population enters; None when it was withdrawn, or enters otherwise or at another time by now."""
@@ -372,14 +382,15 @@ class Engine:
         moved = population.kind == "at" and entry.at != population.at
         return None if entry.form != form or moved else versioned
 
-    def _enter_of(self, population: Population, at: int, versioned: Versioned, session: Session, now: int) -> bool:
+    def _must_wait(self, population: Population, progress: Progress, versioned: Versioned, session: Session, now: int) -> bool:
+        """Let one user of a population in if she qualifies; whether she has to wait for the next window."""
         session._baseline(now)  # noqa: SLF001 - a turn that begins without a stimulus
         if not self._qualifies(session, versioned, population):
             return False
-        moment = at if self.virtual else now
-        entered = session.enter(versioned, Fact(population.kind, population.fact_id, at), moment, quietly=True)
+        moment = progress.counted_at
+        refusal = session.enter(versioned, Fact(population.kind, population.fact_id, progress.at), moment, quietly=True)
         session.finish(moment)
-        return entered
+        return refusal is not None and refusal.reason == "pace"
 
     def _qualifies(self, session: Session, versioned: Versioned, population: Population) -> bool:
         if population.kind != "existing":
@@ -391,7 +402,7 @@ class Engine:
 
     def _open(
         self, batch: Batch, user_ids: list[str], now: int, events: set[str], users: Sequence[User] = (),
-        claimed: Sequence[Enrolment] = (), journeys: Sequence[str] = (),
+        claimed: Sequence[Enrolment] = (), journeys: Sequence[str] = (), windows: Windows | None = None,
     ) -> Work:  # fmt: skip
         tx, catalogue, people = batch.connection, self.catalogue, self.store.people
         found = {u.id: u for u in users} or people.load_users(tx, user_ids)
@@ -404,17 +415,23 @@ class Engine:
         reach = Reach(self.rules, {}, self.store.budgets.remaining(tx), self.rehearsal.variants if self.rehearsal else {})
         reach.later = partial(self._people, tx, now, frozenset(user_ids), known)
         load = partial(self._people, tx, now)
-        work = Work(reach=reach)
+        windows = windows or self._windows()
+        window_of = partial(windows.counting, tx)
+        work = Work(reach=reach, windows=windows)
         for user_id in user_ids:
             user = known[user_id]
             tracked = [
                 Tracked(e, versioned) for e in open_.get(user_id, ()) if (versioned := catalogue.versions.get(e.version)) is not None
             ]
             work.sessions[user_id] = Session(
-                catalogue, user, reach, tracked, past.get(user_id, ()), load, self.rehearsal
+                catalogue, user, reach, tracked, past.get(user_id, ()), load, window_of, self.rehearsal
             )  # fmt: skip
         self._renew(batch, work, now)
         return work
+
+    def _windows(self) -> Windows:
+        """The windows of paced journeys, for one batch; on a virtual clock those of the run."""
+        return Windows(self.store, self.catalogue.paces, self._windows_of_run if self.virtual else {}, virtual=self.virtual)
 
     def _renew(self, batch: Batch, work: Work, now: int) -> None:
         """Profiles made under other definitions are made anew before anything is evaluated."""

@@ -1,4 +1,4 @@
-"""Who may enter a journey: re-entry, mode, subject, hold-out. Pure; every refusal has a reason."""
+"""Who may enter a journey: re-entry, mode, subject, hold-out, pace. Pure; every refusal has a reason."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -6,19 +6,22 @@ from typing import Any
 from journeys.audience import Audience
 from journeys.compiled import HELD_OUT as HELD_OUT_STATE
 from journeys.compiled import CompiledJourney
+from journeys.duration import format_duration
 from journeys.localtime import anniversary_on, local_instant, on_local_day, to_datetime
 from journeys.rule import Rule
 from runtime.facts import UserFacts
-from runtime.state import HELD_OUT, LIVE, Enrolment, Entered, Fact, LogEntry, Refusal, User, bucket, stable_key
+from runtime.state import HELD_OUT, LIVE, Enrolment, Entered, Fact, LogEntry, NeedsWindow, Refusal, User, Window, bucket, stable_key
 
 
 def enrol(
-    journey: CompiledJourney, version: int, facts: UserFacts, fact: Fact, open_: Sequence[Enrolment], *, project_holdout: int
-) -> Entered | Refusal:
+    journey: CompiledJourney, version: int, facts: UserFacts, fact: Fact, open_: Sequence[Enrolment], *, project_holdout: int,
+    window: Window | None = None,
+) -> Entered | Refusal | NeedsWindow:  # fmt: skip
     """Let a user in, or say why not.
 
     `facts` is the user at the fact's moment; `open_` are the user's enrolments of this journey, ended ones too,
-    for as far back as re-entry looks. The new enrolment's timer is due at once.
+    for as far back as re-entry looks. The new enrolment's timer is due at once. The pace is asked last: who is refused
+    anyway does not use it up. Without the `window` of a paced journey the answer is NeedsWindow where it would matter.
     """
     entry, user, at = journey.entry, facts.user, fact.at
     refusal = _refused_by_file(journey, facts, fact)
@@ -31,6 +34,13 @@ def enrol(
     refused = refused_by_past(journey, user.id, keys, mine, at, project_holdout=0 if fact.forced == "in" else project_holdout)
     if refused is not None:
         return _refuse(journey, user, fact, *refused, subject)
+    if entry.pace is not None:
+        if window is None:
+            return NeedsWindow()
+        most, length = entry.pace
+        if window.taken >= most:
+            why = {"pace": f"{most} per {format_duration(length)}", "window_from": window.begun_at, "again_from": window.until}
+            return _refuse(journey, user, fact, "pace", why, subject)
     held = held_out(journey, user.id) if not fact.forced else fact.forced == "out"
     restarted = tuple(e for e in mine if e.status in (LIVE, HELD_OUT)) if entry.mode == "restart" else ()
     return Entered(enrolment_of(journey, version, user.id, subject, key, fact, held=held), restarted, (_entered_log(journey, fact, facts),))

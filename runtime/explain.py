@@ -96,7 +96,8 @@ def grounds(line: Line, zone: ZoneInfo) -> str:
     values = [why[key] for key in ("values", "where_values") if why.get(key)]
     parts += [", ".join(f"{name} = {_value(name, value, zone)}" for name, value in group.items()) for group in values]
     parts += [f"{position['channel']}: {position['reason']}" for position in why.get("positions", ())]
-    parts += [f"{key} {why[key]}" for key in ("cap", "touches", "problem", "fact_id", "key") if key in why]
+    parts += [f"{key} {why[key]}" for key in ("cap", "pace", "touches", "problem", "fact_id", "key") if key in why]
+    parts += [f"{key} {print_instant(why[key], zone)}" for key in ("inside_since", "last_entry", "window_from", "again_from") if key in why]
     return "; ".join(parts)
 
 

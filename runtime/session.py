@@ -33,11 +33,13 @@ from runtime.state import (
     Fact,
     LogEntry,
     NeedsReach,
+    NeedsWindow,
     NewMessage,
     Refusal,
     Settled,
     Stimulus,
     User,
+    Window,
 )
 
 LATE_TYPES = MINUTE  # after a release another daemon may still read events as the one before declared them
@@ -64,6 +66,7 @@ class Tracked:
     messages: list[NewMessage] = field(default_factory=list)
     cancel: str = ""
     watched: set[str] = field(default_factory=set)
+    window: Window | None = None  # of a paced journey: where this new entry is counted
 
 
 @dataclass(slots=True)
@@ -77,6 +80,7 @@ class Forwarded:
 
 
 LoadReach = Callable[[frozenset[str], dict[str, User] | None], dict[str, PersonReach]]
+WindowOf = Callable[[str, int], Window]  # of a journey, at an instant
 
 
 class Session:
@@ -84,12 +88,12 @@ class Session:
 
     def __init__(
         self, catalogue: Catalogue, user: User, reach: Reach, enrolments: Iterable[Tracked], past: Iterable[Enrolment],
-        load_reach: LoadReach, rehearsal: Rehearsal | None = None,
+        load_reach: LoadReach, window_of: WindowOf, rehearsal: Rehearsal | None = None,
     ) -> None:  # fmt: skip
         self.catalogue, self.user, self.reach = catalogue, user, reach
         self.tracked = list(enrolments)
         self.past = list(past)
-        self.load_reach, self.rehearsal = load_reach, rehearsal
+        self.load_reach, self.window_of, self.rehearsal = load_reach, window_of, rehearsal
         self.refusals: list[Refusal] = []
         self.log: list[LogEntry] = []
         self.forwarded: list[Forwarded] = []
@@ -407,8 +411,8 @@ class Session:
             else:
                 self.forwarded.append(Forwarded(target, "enrol", payload))
 
-    def enter(self, versioned: Versioned, fact: Fact, now: int, *, quietly: bool = False) -> bool:
-        """Let the user in if the journey takes her; a refusal is kept (for populations, only counted)."""
+    def enter(self, versioned: Versioned, fact: Fact, now: int, *, quietly: bool = False) -> Refusal | None:
+        """Let the user in, or return why not; a refusal is kept (for populations, only counted; who is beyond the pace waits there)."""
         if self._reach_behind:
             self._refresh_reach()
         if self.rehearsal is not None:
@@ -420,15 +424,21 @@ class Session:
         open_ += [t.enrolment for t in self.tracked if t.enrolment.journey == journey.id and t.is_new]
         live = {t.enrolment.id: t.enrolment for t in self.tracked if t.enrolment.journey == journey.id and not t.is_new}
         open_ = [live.get(e.id, e) if e.id else e for e in open_]
-        result = enrol(journey, versioned.version_id, facts, fact, open_, project_holdout=self.reach.rules.holdout)
+        window, holdout = None, self.reach.rules.holdout
+        while isinstance(
+            result := enrol(journey, versioned.version_id, facts, fact, open_, project_holdout=holdout, window=window), NeedsWindow
+        ):
+            window = self.window_of(journey.id, now)
         if isinstance(result, Refusal):
-            if result.reason != "duplicate":
+            if result.reason != "duplicate" and not (quietly and result.reason == "pace"):
                 self._tally(journey.id, at, "refused", result.reason)
                 if not quietly:
                     self.refusals.append(result)
-            return False
+            return result
+        if window is not None:
+            window.taken += 1
         self._restart(result, now)
-        tracked = Tracked(result.enrolment, versioned, is_new=True, changed=True, log=list(result.log))
+        tracked = Tracked(result.enrolment, versioned, is_new=True, changed=True, log=list(result.log), window=window)
         self.tracked.append(tracked)
         self.user.journeys.add(journey.id)
         self._tally(journey.id, at, "entered", "holdout" if result.enrolment.status != LIVE else "treated")
@@ -436,7 +446,7 @@ class Session:
             self.apply(tracked, Due(), max(now, at))
         elif tracked.versioned.journey.watches_others:
             tracked.watched |= watched_users(journey, self.catalogue.audience, tracked.enrolment, self.user, now)
-        return True
+        return None
 
     def _restart(self, entered: Entered, now: int) -> None:
         keys = {e.key for e in entered.restarted}

@@ -211,6 +211,20 @@ class NeedsReach:
     user_ids: frozenset[str]
 
 
+@dataclass(slots=True)
+class Window:
+    """A window of a paced journey, from `begun_at` until just before `until`: how many have entered in it."""
+
+    begun_at: int
+    until: int
+    taken: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NeedsWindow:
+    """Nothing but the pace can refuse the entry any more: load the window that it falls into, and ask again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """Why an entry was refused."""

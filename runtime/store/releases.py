@@ -40,16 +40,15 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Population:
-    """An entry of everybody who qualifies, worked off in the order of user ids at the journey's pace."""
+    """An entry of everybody who qualifies, worked off in the order of user ids at the journey's pace; `at` is when it began."""
 
     id: int
     journey: str
     fact_id: str
     kind: str
     at: int
+    next_at: int
     cursor: str
-    taken: int
-    window_at: int
 
 
 class Releases:
@@ -132,7 +131,7 @@ class Releases:
         """Start an entry over everybody, once per fact; False when it was started before."""
         made = tx.execute(
             self._insert(populations)
-            .values(journey=journey, fact_id=fact_id, kind=kind, at=at, next_at=at, window_at=at)
+            .values(journey=journey, fact_id=fact_id, kind=kind, at=at, next_at=at)
             .on_conflict_do_nothing(index_elements=["journey", "fact_id"])
             .returning(populations.c.id)
         ).scalar_one_or_none()
@@ -152,22 +151,16 @@ class Releases:
         row = tx.execute(query).one_or_none()
         if row is None:
             return None
-        return Population(row.id, row.journey, row.fact_id, row.kind, row.at, row.cursor, row.taken, row.window_at)
+        return Population(row.id, row.journey, row.fact_id, row.kind, row.at, row.next_at, row.cursor)
 
     def next_population(self, tx: Connection) -> int | None:
         """When the next population has work."""
         query = select(func.min(populations.c.next_at)).where(populations.c.done_at.is_(None))
         return tx.execute(query).scalar_one_or_none()
 
-    def save_population(
-        self, tx: Connection, population: Population, *, cursor: str, taken: int, window_at: int, next_at: int, done_at: int | None
-    ) -> None:
+    def save_population(self, tx: Connection, population: Population, *, cursor: str, next_at: int, done_at: int | None) -> None:
         """Note how far a population came."""
-        tx.execute(
-            update(populations)
-            .where(populations.c.id == population.id)
-            .values(cursor=cursor, taken=taken, window_at=window_at, next_at=next_at, done_at=done_at)
-        )
+        tx.execute(update(populations).where(populations.c.id == population.id).values(cursor=cursor, next_at=next_at, done_at=done_at))
 
 
 def _version(row: Any) -> Version:

@@ -22,6 +22,7 @@ from runtime.store.imports import Imports
 from runtime.store.inbox import Inbox
 from runtime.store.ledger import Ledger
 from runtime.store.merging import Merging
+from runtime.store.paces import Paces
 from runtime.store.people import People
 from runtime.store.populations import Populations
 from runtime.store.quarantine import Quarantine
@@ -44,6 +45,7 @@ class SqlStore:
         self.identity = Identity(self.inbox, is_sqlite=is_sqlite)
         self.arrivals = Arrivals(self.inbox, self.identity, is_sqlite=is_sqlite)
         self.people = People(codec, zone, dialect, is_sqlite=is_sqlite)
+        self.paces = Paces(is_sqlite=is_sqlite)
         self.populations = Populations(codec, dialect, is_sqlite=is_sqlite)
         self.budgets = Budgets(is_sqlite=is_sqlite)
         self.ledger = Ledger(codec, dialect, self.budgets, is_sqlite=is_sqlite)

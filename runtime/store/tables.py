@@ -226,10 +226,14 @@ populations = Table(
     Column("at", BigInteger, nullable=False),
     Column("next_at", BigInteger, nullable=False),
     Column("cursor", Text, nullable=False, server_default=""),
-    Column("taken", Integer, nullable=False, server_default="0"),
-    Column("window_at", BigInteger, nullable=False, server_default="0"),
     Column("done_at", BigInteger),
     UniqueConstraint("journey", "fact_id", name="populations_once"),
+)  # fmt: skip
+paces = Table(
+    "paces", metadata,
+    Column("journey", String(64), primary_key=True),
+    Column("window_at", BigInteger, nullable=False, server_default="0"),
+    Column("taken", Integer, nullable=False, server_default="0"),
 )  # fmt: skip
 unmapped = Table(
     "unmapped", metadata,

@@ -13,7 +13,7 @@ from runtime.policy import Rules
 from runtime.session import Rehearsal
 from runtime.state import ENDED, HELD_OUT, LIVE, User, stable_key
 from runtime.store.releases import Population
-from runtime.store.tables import enrolments, log, populations, quarantine, refusals, tallies, users
+from runtime.store.tables import enrolments, log, paces, populations, quarantine, refusals, tallies, users
 from tests.town import DAY, NOON, WORLD, ZONE, Town, journey_text, somebody
 
 USER_BY_USER = Rehearsal(forced="")  # a rehearsal that forces nothing: every population goes through the sessions
@@ -82,7 +82,7 @@ def lived(made: Town, people, past, kind: str, rehearsal: Rehearsal | None, rule
     """What stands in the database after the population and its pace."""
     store = made.store
     with store.database.engine.begin() as tx:
-        for table in (users, enrolments, log, tallies, populations, refusals, quarantine):
+        for table in (users, enrolments, log, tallies, populations, paces, refusals, quarantine):
             tx.execute(delete(table))
         if past:
             tx.execute(insert(enrolments), past)
@@ -108,6 +108,7 @@ def lived(made: Town, people, past, kind: str, rehearsal: Rehearsal | None, rule
             "told": told,
             "tallies": {tuple(r) for r in tx.execute(select(tallies))},
             "population": [tuple(r)[1:] for r in tx.execute(select(populations))],
+            "pace": [tuple(r) for r in tx.execute(select(paces))],
             "tags": {u: store.people._codec.decode("users.profile", u, p).get("t") for u, p in tx.execute(select(users.c.user_id, users.c.profile))},
             "quarantined": tx.execute(select(func.count()).select_from(quarantine)).scalar_one(),
         }  # fmt: skip
@@ -172,11 +173,11 @@ def test_a_place_that_is_taken_is_left_alone_and_its_log_is_not_written(store, m
     }
 
     def collide(tx):
-        crowd = made.engine.crowds.look(tx, made.engine.catalogue.audience, population, versioned, progress)
+        crowd = made.engine.crowds.look(tx, made.engine.catalogue.audience, population, versioned, progress, made.engine._windows())
         tx.execute(insert(enrolments), [row])  # between the look and the writing
-        return crowd.write(store, tx, NOON)
+        return crowd.write(store, tx, progress, NOON)
 
-    population = Population(1, "j", f"schedule@{NOON}", "schedule", NOON, "", 0, NOON)
+    population = Population(1, "j", f"schedule@{NOON}", "schedule", NOON, NOON, "")
     progress, versioned = Progress(population, None, NOON), made.engine.catalogue.current["j"]
 
     assert store.database.write(collide) == 2

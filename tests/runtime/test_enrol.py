@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from journeys.localtime import to_datetime
 from runtime.enrol import enrol, held_out, next_date
 from runtime.facts import UserFacts
-from runtime.state import ENDED, HELD_OUT, LIVE, Fact, User, stable_key
+from runtime.state import ENDED, HELD_OUT, LIVE, Fact, NeedsWindow, User, Window, stable_key
 from tests.town import DAY, HOUR, NOON, ZONE, at, audience, entered, event, journey, refused, somebody
 
 STEPS = "- {id: a, delay: 1d}"
@@ -27,9 +27,9 @@ def by_event(type_="group_opened", time=NOON, id_="e1", **data):
     return Fact("event", f"{type_}:{id_}", time, found.fields(), found)
 
 
-def enter(made, a_fact, *open_, user=None, project_holdout=0):
+def enter(made, a_fact, *open_, user=None, project_holdout=0, window=None):
     facts = UserFacts(audience(), user or somebody(), a_fact.at, entry=a_fact.data)
-    return enrol(made, 1, facts, a_fact, open_, project_holdout=project_holdout)
+    return enrol(made, 1, facts, a_fact, open_, project_holdout=project_holdout, window=window)
 
 
 def ended(enrolment):
@@ -334,3 +334,44 @@ def test_an_anniversary_fires_once_a_year_never_skipping_one(day, offset, clock,
     wall = to_datetime(fires[0], zone)
     assert abs(wall.hour * 60 + wall.minute - clock) <= 60, "the clock on the wall, or the minute after a gap"
     assert to_datetime(fires[0] + HOUR, zone)
+
+
+# --- pace
+
+PACED = "{segment: buyers, existing: skip, pace: 2 per 36h}"
+EDGE = fact(kind="segment", id_=f"buyers@{NOON}")
+
+
+def test_a_paced_journey_takes_as_many_as_its_window_has_room_for():
+    made = journey(STEPS, entry=PACED)
+
+    assert entered(enter(made, EDGE, window=Window(NOON, NOON + 36 * HOUR, 1))).status == LIVE
+    assert enter(made, EDGE) == NeedsWindow(), "the window is asked for"
+
+
+def test_who_is_beyond_the_pace_is_told_when_the_next_window_begins():
+    refusal = enter(journey(STEPS, entry=PACED), EDGE, window=Window(NOON - HOUR, NOON + 35 * HOUR, 2))
+
+    assert refused(refusal) == "pace"
+    assert refusal.why == {"fact": "segment", "pace": "2 per 1d12h", "window_from": NOON - HOUR, "again_from": NOON + 35 * HOUR}
+
+
+def test_a_pace_that_was_lowered_within_its_window_lets_nobody_in():
+    assert refused(enter(journey(STEPS, entry=PACED), EDGE, window=Window(NOON, NOON + DAY, 7))) == "pace"
+
+
+@pytest.mark.parametrize("window", [None, Window(NOON, NOON + DAY, 2)], ids=["nobody asks for the window", "nor is it the reason"])
+def test_every_other_reason_to_refuse_comes_before_the_pace(window):
+    inside = entered(enter(journey(STEPS), fact(NOON - DAY)))
+    made = journey(STEPS, entry=PACED)
+
+    reasons = [
+        enter(journey(STEPS, entry=PACED, status="closed"), EDGE, window=window),
+        enter(journey(STEPS, entry=PACED.replace("pace", "where: user.city == '上海', pace")), EDGE, window=window),
+        enter(made, EDGE, window=window, project_holdout=10_000),
+        enter(made, EDGE, inside, window=window),
+        enter(made, EDGE, ended(inside), window=window),
+        enter(made, EDGE, replace(ended(inside), key=stable_key("j", "u1", "", EDGE.id)), window=window),
+    ]
+
+    assert [refused(reason) for reason in reasons] == ["closed", "where", "holdout", "mode", "reentry", "duplicate"]

@@ -99,16 +99,12 @@ def test_a_population_is_worked_off_from_where_it_stopped(store):
     assert due(store, NOON - 1) is None
 
     first = due(store, NOON)
-    store.database.write(
-        lambda tx: store.releases.save_population(tx, first, cursor="u5", taken=3, window_at=NOON, next_at=NOON + HOUR, done_at=None)
-    )
+    store.database.write(lambda tx: store.releases.save_population(tx, first, cursor="u5", next_at=NOON + HOUR, done_at=None))
 
     assert due(store, NOON + HOUR - 1) is None
     again = due(store, NOON + HOUR)
-    assert (again.cursor, again.taken, again.at) == ("u5", 3, NOON)
-    store.database.write(
-        lambda tx: store.releases.save_population(tx, again, cursor="z", taken=3, window_at=NOON, next_at=NOON, done_at=NOON + HOUR)
-    )
+    assert (again.cursor, again.next_at, again.at) == ("u5", NOON + HOUR, NOON)
+    store.database.write(lambda tx: store.releases.save_population(tx, again, cursor="z", next_at=NOON, done_at=NOON + HOUR))
     assert due(store, NOON + DAY) is None
 
 
