@@ -23,7 +23,7 @@ MEMORY = "/dev/shm"
 
 
 def pytest_collection_finish() -> None:
-    """What is imported stays: looking through it for garbage, again and again, took a quarter of the tests' time."""
+    """What is imported stays: looking through it for garbage, again and again, costs every test."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)

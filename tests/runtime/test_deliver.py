@@ -218,6 +218,18 @@ def test_a_documented_no_opens_the_next_position(store):
     assert made.vendors["sms"].got[0].vendor_key != made.vendors["push"].got[0].vendor_key
 
 
+def test_a_position_on_a_lane_whose_turn_is_still_to_come_is_sent_in_the_same_round(store):
+    both = journey_text(
+        "- {id: hello, send: [{sms: {template: news}}, {push: {title: T, body: B}}]}", entry="{event: app_opened}", goal=GOAL
+    )
+    made = planned(store, both, sms=FakeVendor("query", Rejected("blocked")))
+    assert list(made.vendors).index("sms") < list(made.vendors).index("push")
+
+    made.deliver(NOON)
+
+    assert tries(made) == [(0, 1, "sms", "REJECTED"), (1, 2, "push", "ACCEPTED")]
+
+
 def test_after_the_last_no_the_message_is_rejected(store):
     made = planned(store, BOTH, push=FakeVendor("query", Rejected("no_token")), sms=FakeVendor("query", Rejected("blocked", "blacklist")))
 
