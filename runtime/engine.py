@@ -243,7 +243,7 @@ class Engine:
                 try:
                     if user.audience == HISTORY:
                         session.settle_history(now)
-                    session._baseline(now)  # noqa: SLF001 - a turn that begins without a stimulus
+                    session.baseline(now)
                     if self.virtual:
                         session.run_until(now, inclusive=True)
                     else:
@@ -384,7 +384,7 @@ class Engine:
 
     def _must_wait(self, population: Population, progress: Progress, versioned: Versioned, session: Session, now: int) -> bool:
         """Let one user of a population in if she qualifies; whether she has to wait for the next window."""
-        session._baseline(now)  # noqa: SLF001 - a turn that begins without a stimulus
+        session.baseline(now)
         if not self._qualifies(session, versioned, population):
             return False
         moment = progress.counted_at

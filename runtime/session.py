@@ -3,7 +3,6 @@
 Works in memory only. What comes out is written by the engine in one transaction.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,11 +10,11 @@ from typing import Any
 from journeys.compiled import WaitSpec
 from journeys.duration import DAY, MINUTE
 from journeys.localtime import zone_named
-from journeys.rule import Rule
 from journeys.values import typed_again
 from runtime.catalogue import Catalogue, Versioned
 from runtime.decide import decide, watched_users
-from runtime.enrol import enrol, next_date
+from runtime.edges import Edges
+from runtime.enrol import enrol
 from runtime.facts import UserFacts
 from runtime.policy import PersonReach, Reach
 from runtime.profile import change_tags, definitions_of, project, take_record
@@ -43,7 +42,6 @@ from runtime.state import (
 )
 
 LATE_TYPES = MINUTE  # after a release another daemon may still read events as the one before declared them
-MOST_FLIPS = 1000  # of one user in one turn: breakpoints passed during a long downtime
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,28 +81,21 @@ LoadReach = Callable[[frozenset[str], dict[str, User] | None], dict[str, PersonR
 WindowOf = Callable[[str, int], Window]  # of a journey, at an instant
 
 
-class Session:
+class Session(Edges):
     """The turn of one user. `tracked` and the lists are what came out of it."""
 
     def __init__(
         self, catalogue: Catalogue, user: User, reach: Reach, enrolments: Iterable[Tracked], past: Iterable[Enrolment],
         load_reach: LoadReach, window_of: WindowOf, rehearsal: Rehearsal | None = None,
     ) -> None:  # fmt: skip
-        self.catalogue, self.user, self.reach = catalogue, user, reach
+        super().__init__(catalogue, user, reach)
         self.tracked = list(enrolments)
         self.past = list(past)
         self.load_reach, self.window_of, self.rehearsal = load_reach, window_of, rehearsal
         self.refusals: list[Refusal] = []
-        self.log: list[LogEntry] = []
         self.forwarded: list[Forwarded] = []
-        self.tallies: Counter[tuple[str, int, str, str]] = Counter()
-        self.user_changed = False
-        self._rebuilt = False
-        self._unsure = False  # nothing was evaluated yet under these definitions
-        self.system: list[Event] = []
         self.consents: list[Consent] = []
         self.identified: dict[str, str | None] = {}  # kinds that changed, with their values now
-        self._behind = user.audience == HISTORY  # whether segments and stage lag behind what is known: no edge of the next look
         self._reach_behind = False
         self._note_journeys()
 
@@ -116,7 +107,7 @@ class Session:
     def event(self, event: Event, now: int) -> None:
         """An accepted event of this user."""
         at = max(event.time, self.user.evaluated_at)
-        self._baseline(at)
+        self.baseline(at)
         self.catch_up(min(event.time, now), now)
         if event.received_at < self.catalogue.applied_at + LATE_TYPES:
             event = self._typed(event)
@@ -126,15 +117,15 @@ class Session:
         for versioned in self.catalogue.by_event.get(event.type, ()):
             self._enter_by_event(versioned, event, now)
         self.evaluate(at, now, event.type)
-        self._system_events(now)
+        self.finish(now)
 
     def _typed(self, event: Event) -> Event:
         """An event that came before this release was applied, with its fields as they are declared now."""
         data = typed_again(event.data, self.catalogue.audience.events.get(event.type), self.catalogue.zone)
         return Event(event.id, event.type, event.user_id, event.time, event.received_at, data, event.source)
 
-    def _system_events(self, now: int) -> None:
-        """Events of the system itself (stages, segments, ends) move people like any other."""
+    def finish(self, now: int) -> None:
+        """Events of the system itself (stages, segments, ends) move people like any other: those of this turn, until there are none."""
         while self.system:
             event = self.system.pop(0)
             if self.catalogue.listens_to(event.type):
@@ -142,18 +133,14 @@ class Session:
                 for versioned in self.catalogue.by_event.get(event.type, ()):
                     self._enter_by_event(versioned, event, now)
 
-    def finish(self, now: int) -> None:
-        """Let the system's own events (stages, segments, ends) of this turn move people, too."""
-        self._system_events(now)
-
     def forwarded_event(self, event: Event, now: int) -> None:
         """An event of somebody else that an enrolment of this user waits for."""
         self._arrived(event, now)
-        self._system_events(now)
+        self.finish(now)
 
     def record(self, payload: Mapping[str, Any], at: int, now: int) -> None:
         """A user record: traits, tags, identities, consents, zone; also what vendors say about addresses and refusals."""
-        self._baseline(at)
+        self.baseline(at)
         self.catch_up(at, now)
         moved = self._take_record(payload, at)
         self._refresh_reach()
@@ -161,7 +148,7 @@ class Session:
         self.evaluate(max(at, self.user.evaluated_at), now)
         if moved:  # the next look makes the profile anew
             self.user.recheck_at = self.user.evaluated_at
-        self._system_events(now)
+        self.finish(now)
 
     def history(self, event: Event | None, payload: Mapping[str, Any] | None, at: int, holds_until: int | None) -> None:
         """An event or user record that is history (`at`: its receipt): the profile knows it, nobody is moved.
@@ -268,7 +255,7 @@ class Session:
         for tracked in list(self.tracked):
             if tracked.enrolment.id == payload["enrolment_id"]:
                 self.apply(tracked, outcome, now)
-        self._system_events(now)
+        self.finish(now)
 
     def enter_by_note(self, payload: Mapping[str, Any], now: int) -> None:
         """An entry that somebody else's event (`user: EXPR`) or the API asked for."""
@@ -284,20 +271,20 @@ class Session:
             payload["data"],
             payload.get("source", ""),
         )
-        self._baseline(event.time)
+        self.baseline(event.time)
         fact = Fact("event", event.fact_id, event.time, event.fields(), event)
         self.enter(versioned, fact, now)
-        self._system_events(now)
+        self.finish(now)
 
     def due(self, tracked: Tracked, now: int) -> None:
         """The enrolment's timer."""
-        self._baseline(now)
+        self.baseline(now)
         self.apply(tracked, Due(), now)
-        self._system_events(now)
+        self.finish(now)
 
     def recheck(self, now: int) -> None:
         """Nothing but time has passed."""
-        self._baseline(now)
+        self.baseline(now)
         self.catch_up(now, now)
 
     @property
@@ -318,7 +305,7 @@ class Session:
             at = timer.enrolment.due_at if timer is not None else None
             if flip is not None and flip <= until and (at is None or flip <= at):
                 self.evaluate(max(flip, self.user.evaluated_at), flip)
-                self._system_events(flip)
+                self.finish(flip)
             elif timer is not None and at is not None and (at < until or (inclusive and at == until)):
                 self.due(timer, at)
                 if not timer.changed:
@@ -459,154 +446,6 @@ class Session:
                 tracked.changed, tracked.cancel = True, "restarted"
                 tracked.log.append(LogEntry(at, "ended", "", {"reason": "restarted"}))
                 self._tally(enrolment.journey, now, "ended", "restarted")
-
-    # --- segments, stages and dates: the edges of the audience
-
-    def take_profile(self, profile: dict[str, Any], now: int, *, quietly: bool) -> None:
-        """Go on with a profile made anew. `quietly`: what it changes is nobody's doing, memberships are taken as they are."""
-        self.user.profile = profile
-        self.user_changed = True
-        self._rebuilt = quietly
-        self._baseline(now)
-
-    def _baseline(self, at: int) -> None:
-        """Before anything changes a user, what is not known of her under this audience is taken as it is: no edge."""
-        user = self.user
-        if user.audience == HISTORY or (user.audience == self.catalogue.audience_digest and not self._rebuilt):
-            return
-        if user.is_new:
-            user.segments = {name: [digest, False] for name, digest in self.catalogue.audience.segment_digests.items()}
-            user.profile["d"] = definitions_of(self.catalogue.audience, user)
-            user.evaluated_at = max(at - 1, 0)
-            user.is_new = False
-        else:
-            self._take_unknown(max(user.evaluated_at, min(at, self.catalogue.applied_at)))
-        user.audience = self.catalogue.audience_digest
-        self.user_changed = self._unsure = True
-
-    def _take_unknown(self, at: int) -> None:
-        """Segments with another meaning are taken as they are at `at`; the stage, and all of a profile made anew, as they were when
-        she was last looked at. What time has changed since then is found at its own time.
-        """
-        user, audience = self.user, self.catalogue.audience
-        earlier, then = UserFacts(audience, user, user.evaluated_at), UserFacts(audience, user, at)
-        known: dict[str, Any] = {}
-        changes = [user.recheck_at]
-        for name, rule in audience.segments.items():
-            digest = audience.segment_digests[name]
-            before = user.segments.get(name)
-            if before is None or before[0] != digest:
-                known[name] = [digest, then.segment(name)]
-            elif self._rebuilt:
-                known[name] = [digest, earlier.segment(name)]
-                changes.append(rule.change(earlier) if rule.change else None)
-            else:
-                known[name] = before
-        user.segments = known
-        if user.stage:
-            self._restage(_stage_of(earlier), user.evaluated_at)
-        user.recheck_at = min((c for c in changes if c is not None), default=None)
-        self._rebuilt = False
-
-    def catch_up(self, until: int, now: int) -> None:
-        """Evaluate at every breakpoint up to an instant: flips happen at their own time, also after a downtime.
-
-        Of somebody half known (her history is coming in) what time has changed is taken as it is.
-        """
-        if self.user.audience == HISTORY:
-            self._behind = True
-            self.evaluate(max(until, self.user.evaluated_at), now)
-            return
-        for _ in range(MOST_FLIPS):
-            at = self.user.recheck_at
-            if at is None or at > until:
-                return
-            self.evaluate(max(at, self.user.evaluated_at), now)
-            self._system_events(now)
-
-    def evaluate(self, at: int, now: int, event: str = "") -> None:
-        """Evaluate segments, stage and dates at an instant: edges enrol, the next breakpoint is noted.
-
-        After an `event` only what reads events of its type, while nothing else is due by time: the breakpoint noted before then
-        holds for the rest (it may be too early, never too late).
-        """
-        user, audience = self.user, self.catalogue.audience
-        quietly, self._behind = self._behind, False
-        facts = UserFacts(audience, user, at, reach=self.reach)
-        previous = user.evaluated_at
-        entered: list[str] = []
-        changes: list[int | None] = []
-        segments, dates, stage = self._concerned(event if not quietly else "", at, changes)
-        for name, rule in segments:
-            inside = facts.segment(name)
-            known = user.segments.get(name)
-            if quietly or known is None or known[1] != inside:
-                user.segments[name] = [audience.segment_digests[name], inside]
-            if not quietly and (known is None or known[1] != inside):
-                self._segment_event(name, at, inside=inside)
-                if inside:
-                    entered.append(name)
-            changes.append(rule.change(facts) if rule.change else None)
-        if stage:
-            self._stage(facts, at, changes, quietly=quietly)
-        fires: list[tuple[Versioned, int]] = []
-        for versioned in dates:
-            fire = next_date(versioned.journey, facts, previous)
-            if fire is not None and fire <= at:
-                fires.append((versioned, fire))
-                fire = next_date(versioned.journey, facts, at)
-            changes.append(fire)
-        user.evaluated_at = at
-        if user.audience != HISTORY:  # she is held
-            user.recheck_at = min((c for c in changes if c is not None), default=None)
-        self.user_changed = True
-        for name in entered:
-            for versioned in self.catalogue.by_segment.get(name, ()):
-                self.enter(versioned, Fact("segment", f"{name}@{at}", at), now)
-        for versioned, fire in fires:
-            self.enter(versioned, Fact("date", f"date@{fire}", fire), now)
-
-    def _concerned(
-        self, event: str, at: int, changes: list[int | None]
-    ) -> tuple[Iterable[tuple[str, Rule]], Iterable[Versioned], bool]:  # fmt: skip
-        """The segments and date entries to look at, and whether the stage is: all of them, or what reads events of one type."""
-        user, audience, dates = self.user, self.catalogue.audience, self.catalogue.by_date
-        sure = not self._unsure and user.audience != HISTORY
-        self._unsure = False
-        if not event or not sure or (user.recheck_at is not None and at >= user.recheck_at):
-            return audience.segments.items(), dates, True
-        moved = audience.moved_by(event)
-        changes.append(user.recheck_at)
-        read = [v for v in dates if v.journey.entry.date is not None and event in audience.events_read(v.journey.entry.date)]
-        return moved.segments, read, moved.stage
-
-    def _segment_event(self, name: str, at: int, *, inside: bool) -> None:
-        kind = "segment_entered" if inside else "segment_left"
-        self.log.append(LogEntry(at, kind, "", {"segment": name}))
-        self.system.append(Event(f"{kind}:{name}@{at}", kind, self.user.id, at, at, {"segment": name}))
-
-    def _stage(self, facts: UserFacts, at: int, changes: list[int | None], *, quietly: bool) -> None:
-        user = self.user
-        changes.extend(rule.change(facts) for _, rule in self.catalogue.audience.stages if rule is not None and rule.change is not None)
-        stage = _stage_of(facts)
-        if stage != user.stage:
-            if user.stage and not quietly:
-                data = {"from": user.stage, "to": stage}
-                self.log.append(LogEntry(at, "stage_changed", "", dict(data)))
-                self.system.append(Event(f"stage:{stage}@{at}", "stage_changed", user.id, at, at, data))
-            self._restage(stage, at)
-
-    def _restage(self, stage: str, at: int) -> None:
-        """Another stage; what these counts add up to by a day is how many stood in the stage then."""
-        before, self.user.stage = self.user.stage, stage
-        if before:
-            self.tallies["", at // DAY, "stage", before] -= 1
-        if stage:
-            self.tallies["", at // DAY, "stage", stage] += 1
-
-
-def _stage_of(facts: UserFacts) -> str:
-    return next((name for name, rule in facts.audience.stages if rule is None or rule.test(facts)), "")
 
 
 def _waits_when(tracked: Tracked) -> bool:

@@ -10,7 +10,7 @@ from runtime.catalogue import Catalogue
 from runtime.facts import UserFacts
 from runtime.policy import Reach, Rules
 from runtime.session import Session
-from runtime.state import User
+from runtime.state import User, Window
 from tests.town import DAY, HOUR, NOON, WORLD, ZONE, audience, event
 
 SHIPPED = audience((Path(__file__).parents[2] / "journeys" / "definitions" / "audience.yaml").read_text(encoding="utf-8"))
@@ -18,7 +18,7 @@ CATALOGUE = Catalogue(1, 0, SHIPPED, "digest", {}, {}, WORLD, ZONE)
 
 
 def session_of(user):
-    return Session(CATALOGUE, user, Reach(Rules(), {}), [], [], lambda *_: {})
+    return Session(CATALOGUE, user, Reach(Rules(), {}), [], [], lambda *_: {}, lambda *_: Window(0, 0))
 
 
 @pytest.mark.parametrize(

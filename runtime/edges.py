@@ -1,0 +1,188 @@
+"""The edges of the audience for one user: segments entered and left, the lifecycle's stage, dates; each at its own time.
+
+What is known of a user under another audience, or from a profile made anew, is nobody's edge: it is taken as it is.
+"""
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from journeys.duration import DAY
+from journeys.rule import Rule
+from runtime.catalogue import Catalogue, Versioned
+from runtime.enrol import next_date
+from runtime.facts import UserFacts
+from runtime.policy import Reach
+from runtime.profile import definitions_of
+from runtime.state import HISTORY, Event, Fact, LogEntry, Refusal, User
+
+MOST_FLIPS = 1000  # of one user in one turn: breakpoints passed during a long downtime
+
+
+class Edges(ABC):
+    """The part of a user's turn (`Session`) that looks at the audience."""
+
+    def __init__(self, catalogue: Catalogue, user: User, reach: Reach) -> None:
+        self.catalogue, self.user, self.reach = catalogue, user, reach
+        self.log: list[LogEntry] = []
+        self.tallies: Counter[tuple[str, int, str, str]] = Counter()
+        self.system: list[Event] = []
+        self.user_changed = False
+        self._rebuilt = False
+        self._unsure = False  # nothing was evaluated yet under these definitions
+        self._behind = user.audience == HISTORY  # whether segments and stage lag behind what is known: no edge of the next look
+
+    @abstractmethod
+    def enter(self, versioned: Versioned, fact: Fact, now: int) -> Refusal | None:
+        """Let the user in, or return why not."""
+
+    @abstractmethod
+    def finish(self, now: int) -> None:
+        """Let the system's own events (stages, segments, ends) of this turn move people, too."""
+
+    def take_profile(self, profile: dict[str, Any], now: int, *, quietly: bool) -> None:
+        """Go on with a profile made anew. `quietly`: what it changes is nobody's doing, memberships are taken as they are."""
+        self.user.profile = profile
+        self.user_changed = True
+        self._rebuilt = quietly
+        self.baseline(now)
+
+    def baseline(self, at: int) -> None:
+        """Before anything changes a user, what is not known of her under this audience is taken as it is: no edge."""
+        user = self.user
+        if user.audience == HISTORY or (user.audience == self.catalogue.audience_digest and not self._rebuilt):
+            return
+        if user.is_new:
+            user.segments = {name: [digest, False] for name, digest in self.catalogue.audience.segment_digests.items()}
+            user.profile["d"] = definitions_of(self.catalogue.audience, user)
+            user.evaluated_at = max(at - 1, 0)
+            user.is_new = False
+        else:
+            self._take_unknown(max(user.evaluated_at, min(at, self.catalogue.applied_at)))
+        user.audience = self.catalogue.audience_digest
+        self.user_changed = self._unsure = True
+
+    def _take_unknown(self, at: int) -> None:
+        """Segments with another meaning are taken as they are at `at`; the stage, and all of a profile made anew, as they were when
+        she was last looked at. What time has changed since then is found at its own time.
+        """
+        user, audience = self.user, self.catalogue.audience
+        earlier, then = UserFacts(audience, user, user.evaluated_at), UserFacts(audience, user, at)
+        known: dict[str, Any] = {}
+        changes = [user.recheck_at]
+        for name, rule in audience.segments.items():
+            digest = audience.segment_digests[name]
+            before = user.segments.get(name)
+            if before is None or before[0] != digest:
+                known[name] = [digest, then.segment(name)]
+            elif self._rebuilt:
+                known[name] = [digest, earlier.segment(name)]
+                changes.append(rule.change(earlier) if rule.change else None)
+            else:
+                known[name] = before
+        user.segments = known
+        if user.stage:
+            self._restage(_stage_of(earlier), user.evaluated_at)
+        user.recheck_at = min((c for c in changes if c is not None), default=None)
+        self._rebuilt = False
+
+    def catch_up(self, until: int, now: int) -> None:
+        """Evaluate at every breakpoint up to an instant: flips happen at their own time, also after a downtime.
+
+        Of somebody half known (her history is coming in) what time has changed is taken as it is.
+        """
+        if self.user.audience == HISTORY:
+            self._behind = True
+            self.evaluate(max(until, self.user.evaluated_at), now)
+            return
+        for _ in range(MOST_FLIPS):
+            at = self.user.recheck_at
+            if at is None or at > until:
+                return
+            self.evaluate(max(at, self.user.evaluated_at), now)
+            self.finish(now)
+
+    def evaluate(self, at: int, now: int, event: str = "") -> None:
+        """Evaluate segments, stage and dates at an instant: edges enrol, the next breakpoint is noted.
+
+        After an `event` only what reads events of its type, while nothing else is due by time: the breakpoint noted before then
+        holds for the rest (it may be too early, never too late).
+        """
+        user, audience = self.user, self.catalogue.audience
+        quietly, self._behind = self._behind, False
+        facts = UserFacts(audience, user, at, reach=self.reach)
+        previous = user.evaluated_at
+        entered: list[str] = []
+        changes: list[int | None] = []
+        segments, dates, stage = self._concerned(event if not quietly else "", at, changes)
+        for name, rule in segments:
+            inside = facts.segment(name)
+            known = user.segments.get(name)
+            if quietly or known is None or known[1] != inside:
+                user.segments[name] = [audience.segment_digests[name], inside]
+            if not quietly and (known is None or known[1] != inside):
+                self._segment_event(name, at, inside=inside)
+                if inside:
+                    entered.append(name)
+            changes.append(rule.change(facts) if rule.change else None)
+        if stage:
+            self._stage(facts, at, changes, quietly=quietly)
+        fires: list[tuple[Versioned, int]] = []
+        for versioned in dates:
+            fire = next_date(versioned.journey, facts, previous)
+            if fire is not None and fire <= at:
+                fires.append((versioned, fire))
+                fire = next_date(versioned.journey, facts, at)
+            changes.append(fire)
+        user.evaluated_at = at
+        if user.audience != HISTORY:  # she is held
+            user.recheck_at = min((c for c in changes if c is not None), default=None)
+        self.user_changed = True
+        for name in entered:
+            for versioned in self.catalogue.by_segment.get(name, ()):
+                self.enter(versioned, Fact("segment", f"{name}@{at}", at), now)
+        for versioned, fire in fires:
+            self.enter(versioned, Fact("date", f"date@{fire}", fire), now)
+
+    def _concerned(
+        self, event: str, at: int, changes: list[int | None]
+    ) -> tuple[Iterable[tuple[str, Rule]], Iterable[Versioned], bool]:  # fmt: skip
+        """The segments and date entries to look at, and whether the stage is: all of them, or what reads events of one type."""
+        user, audience, dates = self.user, self.catalogue.audience, self.catalogue.by_date
+        sure = not self._unsure and user.audience != HISTORY
+        self._unsure = False
+        if not event or not sure or (user.recheck_at is not None and at >= user.recheck_at):
+            return audience.segments.items(), dates, True
+        moved = audience.moved_by(event)
+        changes.append(user.recheck_at)
+        read = [v for v in dates if v.journey.entry.date is not None and event in audience.events_read(v.journey.entry.date)]
+        return moved.segments, read, moved.stage
+
+    def _segment_event(self, name: str, at: int, *, inside: bool) -> None:
+        kind = "segment_entered" if inside else "segment_left"
+        self.log.append(LogEntry(at, kind, "", {"segment": name}))
+        self.system.append(Event(f"{kind}:{name}@{at}", kind, self.user.id, at, at, {"segment": name}))
+
+    def _stage(self, facts: UserFacts, at: int, changes: list[int | None], *, quietly: bool) -> None:
+        user = self.user
+        changes.extend(rule.change(facts) for _, rule in self.catalogue.audience.stages if rule is not None and rule.change is not None)
+        stage = _stage_of(facts)
+        if stage != user.stage:
+            if user.stage and not quietly:
+                data = {"from": user.stage, "to": stage}
+                self.log.append(LogEntry(at, "stage_changed", "", dict(data)))
+                self.system.append(Event(f"stage:{stage}@{at}", "stage_changed", user.id, at, at, data))
+            self._restage(stage, at)
+
+    def _restage(self, stage: str, at: int) -> None:
+        """Another stage; what these counts add up to by a day is how many stood in the stage then."""
+        before, self.user.stage = self.user.stage, stage
+        if before:
+            self.tallies["", at // DAY, "stage", before] -= 1
+        if stage:
+            self.tallies["", at // DAY, "stage", stage] += 1
+
+
+def _stage_of(facts: UserFacts) -> str:
+    return next((name for name, rule in facts.audience.stages if rule is None or rule.test(facts)), "")
