@@ -48,7 +48,7 @@ class Catalogue:
                 self.broken[version.id] = compiled
             else:
                 self.versions[version.id] = compiled
-                self.audience = replace(self.audience, longer=_longest(self.audience.longer, compiled.journey.windows))
+                self.audience = replace(self.audience, longer=longest(self.audience.longer, compiled.journey.windows))
         return self.versions.get(version.id)
 
     def listens_to(self, event_type: str) -> bool:
@@ -86,14 +86,15 @@ def catalogue_of(release: Release | None, world: World, zone: ZoneInfo) -> Catal
         listeners.sort(key=lambda v: -v.journey.journey.priority)  # of what one moment lets in, the more important asks the caps first
     windows = audience.windows
     for compiled in catalogue.versions.values():
-        windows = _longest(windows, compiled.journey.windows)
+        windows = longest(windows, compiled.journey.windows)
     catalogue.audience = replace(audience, windows=windows)
     # what a user's next look depends on
     catalogue.audience_digest = digest_of("\n".join([release.audience_digest, catalogue.audience.profile_digest, *dated]))
     return catalogue
 
 
-def _longest(windows: Mapping[str, int], others: Mapping[str, int]) -> dict[str, int]:
+def longest(windows: Mapping[str, int], others: Mapping[str, int]) -> dict[str, int]:
+    """By event, the longer of two windows."""
     return {event: max(windows.get(event, 0), others.get(event, 0)) for event in {*windows, *others}}
 
 

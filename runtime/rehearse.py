@@ -16,7 +16,7 @@ from journeys.localtime import print_instant
 from journeys.model import Expectation, JourneyTest
 from journeys.values import coerce, parse_time
 from journeys.world import World
-from runtime.catalogue import Catalogue, Versioned
+from runtime.catalogue import Catalogue, Versioned, longest
 from runtime.deliver import Delivery
 from runtime.engine import Engine
 from runtime.policy import ADDRESS_OF, Rules
@@ -292,11 +292,9 @@ def _happened(at: int, action: str, step: str, why: Mapping[str, Any], texts: Ma
 
 
 def _catalogue(journey: CompiledJourney, audience: Audience, world: World, zone: ZoneInfo) -> Catalogue:
-    """A catalogue of one journey, whatever its status in the file."""
-    versioned = Versioned(1, 1, journey)
-    windows = dict(audience.windows)
-    for event, within in journey.windows.items():
-        windows[event] = max(windows.get(event, 0), within)
+    """A catalogue of one journey, whatever its status in the file, and without its pace: a test is about one user."""
+    versioned = Versioned(1, 1, replace(journey, entry=replace(journey.entry, pace=None)))
+    windows = longest(audience.windows, journey.windows)
     catalogue = Catalogue(1, 0, replace(audience, windows=windows), "rehearsal", {journey.id: versioned}, {1: versioned}, world, zone)
     for event in journey.entry.events:
         catalogue.by_event.setdefault(event, []).append(versioned)
