@@ -108,6 +108,8 @@ class Ticks:
         if self._stopping.is_set():
             return
         if at is None:
+            if self._again[name].is_set():  # somebody has asked for the same tick, which has not begun yet
+                return
             self._again[name].set()
         moment = to_datetime(self.app.clock.now() if at is None else at, self.app.project.zone)
         try:
