@@ -1,6 +1,5 @@
 """The command line. Data on stdout, progress and findings' counts on stderr; exit codes 0 ok, 1 findings or failure, 2 usage."""
 
-import getpass
 import os
 import shlex
 import sys
@@ -10,21 +9,18 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import App as CommandLine
 from cyclopts import Parameter
 from rich.console import Console
 
 from channels.message import Accepted
-from journeys.compiled import CompiledJourney
-from journeys.diagram import mermaid
-from journeys.errors import did_you_mean
 from journeys.schema import audience_schema, journey_schema
-from journeys.values import parse_time
 from runtime import show
 from runtime.app import App, build_app
-from runtime.applying import Refused, apply, check_project, outcome_json
+from runtime.applying import Refused, apply, check_project
+from runtime.check_command import check
 from runtime.clock import SystemClock
 from runtime.commandline import (
     FAILED,
@@ -44,16 +40,18 @@ from runtime.commandline import (
 )
 from runtime.control import NoAnswer, ask, socket_path
 from runtime.doctor import Examined, examine_channels, examine_store
-from runtime.eventfile import to_stderr
-from runtime.explain import as_json, lines_of, story_of
+from runtime.explain import story_of
+from runtime.explain_command import explain, story_lines
+from runtime.graph_command import graph
 from runtime.import_command import import_app
 from runtime.newproject import ProjectExists, make_project, packaged_project
 from runtime.quarantine_command import quarantine_app
 from runtime.rebuilding import Ask, Rebuilt, go_through, one_chunk
-from runtime.rehearse import check_tests
+from runtime.release_command import apply_
 from runtime.sendtest import send_one, told
 from runtime.settings import ConfigError, Project, load_project
-from runtime.simulate import CannotSimulate, simulate
+from runtime.simulate import CannotSimulate
+from runtime.simulate_command import simulate_
 from runtime.status import whole_summary
 from runtime.store import StoreError
 
@@ -63,6 +61,10 @@ cli = CommandLine(
     version_flags=["--version"],
     version=lambda: metadata.version("journeyd"),
 )
+for _command in (check, explain, graph):
+    cli.command(_command)
+cli.command(apply_, name="apply")
+cli.command(simulate_, name="simulate")
 cli.command(import_app)
 cli.command(quarantine_app)
 
@@ -122,7 +124,7 @@ def demo(
     app = build_app(project, url=url_of(database))
     try:
         for user_id in lived.stories:
-            show.story(out, story_of(app.store, user_id), _lines(app, user_id), language, project.zone, most=14)
+            show.story(out, story_of(app.store, user_id), story_lines(app, user_id), language, project.zone, most=14)
     finally:
         app.close()
     if vendors:
@@ -140,84 +142,6 @@ def init(folder: Path) -> int:
     language = load_project(folder).language()
     show.paper().print(show.word("made", language, folder=str(made), commands=f"cd {made} && journeyd check && journeyd run"), markup=False)
     return OK
-
-
-@cli.command
-def check(*paths: Path, config: Config = Path(), tests: bool = True, json: Json = False) -> int:
-    """Check journey files, the audience and their tests; every finding of every file in one run.
-
-    PATHS: files or folders to report on (all are read: journeys know each other); default: all.
-    """
-    project = load_project(config)
-    language = project.language()
-    checked = check_project(project)
-    findings = list(checked.findings)
-    count = 0
-    if tests and not checked.errors:
-        total = sum(len(j.journey.tests) for j in checked.journeys.values())
-        with show.progress(err, "tests", total) as advance:
-            found, count = check_tests(checked, project, advance)
-        findings.extend(found)
-    wanted = [path.absolute() for path in paths]
-    missing = [path for path in wanted if not path.exists()]
-    if missing:
-        raise Stop(FAILED, "\n".join(f"{path}: no such file or folder" for path in missing))
-    if wanted:
-        findings = [f for f in findings if any(_is_in(Path(f.place.file).absolute(), w) for w in wanted)]
-    if json:
-        print_json(
-            [
-                {
-                    "code": f.code,
-                    "severity": f.severity,
-                    "file": f.place.file,
-                    "line": f.place.line,
-                    "column": f.place.column,
-                    "text": f.text("en"),
-                }
-                for f in findings
-            ]
-        )
-    else:
-        show.findings(Console(highlight=False, soft_wrap=True), findings, language)
-    errors = sum(f.severity == "error" for f in findings)
-    if not findings:
-        err.print(show.word("checked", language, files=len(checked.journeys), tests=count), markup=False)
-    else:
-        err.print(show.word("findings", language, errors=errors, warnings=len(findings) - errors), markup=False)
-    return FAILED if errors else OK
-
-
-def _is_in(file: Path, wanted: Path) -> bool:
-    return file == wanted or wanted in file.parents
-
-
-@cli.command(name="apply")
-def apply_(*, message: Annotated[str, Parameter(name=["--message", "-m"])] = "", config: Config = Path(), json: Json = False) -> int:
-    """Make the checked files the release that runs: atomically, or not at all."""
-    project = load_project(config)
-    language = project.language()
-    path = socket_path(project.database_url)
-    answer = ask(path, {"command": "apply", "author": getpass.getuser(), "message": message}) if path is not None else None
-    if answer is None:
-        app = build_app(project)
-        try:
-            outcome = apply(app.store, project, check_project(project), app.clock.now(), getpass.getuser(), message)
-        finally:
-            app.close()
-        answer = outcome_json(outcome, language)
-    if "error" in answer:
-        raise Stop(FAILED, f"the running daemon could not apply: {answer['error']}")
-    if json:
-        print_json(answer)
-    elif answer["outcome"] == "refused":
-        for line in answer["findings"]:
-            sys.stdout.write(line + "\n")
-    elif answer["outcome"] == "unchanged":
-        sys.stdout.write(show.word("unchanged", language, id=answer["release"]) + "\n")
-    else:
-        sys.stdout.write(show.word("applied", language, id=answer["release"], changed=len(answer["changed"])) + "\n")
-    return FAILED if answer["outcome"] == "refused" else OK
 
 
 @cli.command(name="run")
@@ -274,36 +198,6 @@ def status(*, config: Config = Path(), database: DatabasePath = None, json: Json
     else:
         show.status(show.paper(), summary, app.project.language(), app.project.zone)
     return OK
-
-
-@cli.command
-def explain(user: str, *, config: Config = Path(), database: DatabasePath = None, json: Json = False) -> int:
-    """One user's whole story: entries, refusals, branches, messages, with the clause and the values then."""
-    app = reading_app(config, database)
-    try:
-        story, lines = story_of(app.store, user), _lines(app, user)
-    finally:
-        app.close()
-    if json:
-        print_json(as_json(story, lines, app.project.zone))
-    elif story.known:
-        show.story(show.paper(), story, lines, app.project.language(), app.project.zone)
-    else:
-        err.print(show.word("unknown_user", app.project.language(), user=user), markup=False)
-    return OK if story.known else FAILED
-
-
-def _lines(app: App, user: str) -> Any:
-    story = story_of(app.store, user)
-    places: dict[tuple[int, str], str] = {}
-    for row_id in {e["version_id"] for e in story.enrolments}:
-        with app.store.database.reading() as tx:
-            version = app.store.releases.version(tx, row_id)
-        versioned = app.engine.catalogue.version(version) if version is not None else None
-        if versioned is not None:
-            for step in versioned.journey.steps.values():
-                places[row_id, step.id] = f"{versioned.journey.id}.yaml:{step.line}"
-    return lines_of(story, places)
 
 
 @cli.command
@@ -400,69 +294,6 @@ def send_test(
     else:
         show.paper().print(told(outcome), markup=False)
     return OK if isinstance(outcome, Accepted) else FAILED
-
-
-@cli.command
-def graph(journey: str, *, config: Config = Path(), json: Json = False) -> int:
-    """A journey as a Mermaid diagram (mermaid.live, or any editor that draws Mermaid)."""
-    project = load_project(config)
-    compiled = _one(project, journey)
-    if json:
-        print_json(
-            {
-                "journey": compiled.id,
-                "mermaid": mermaid(compiled),
-                "steps": [{"id": s.id, "kind": s.kind, "moves": dict(s.moves)} for s in compiled.steps.values()],
-            }
-        )
-    else:
-        sys.stdout.write(mermaid(compiled))
-    return OK
-
-
-def _one(project: Project, journey: str) -> CompiledJourney:
-    checked = check_project(project)
-    compiled = checked.journeys.get(journey)
-    if compiled is None:
-        hint = did_you_mean(journey, checked.journeys)
-        raise Stop(
-            FAILED, f"there is no journey {journey} without errors" + (f", did you mean {hint}?" if hint else "") + "; see `journeyd check`"
-        )
-    return compiled
-
-
-@cli.command(name="simulate")
-def simulate_(
-    *,
-    events: Annotated[Path, Parameter(help="CSV with id,type,user_id,time and further columns as fields, or JSONL of events")],
-    users: Annotated[
-        Path | None, Parameter(help="user records (JSONL, or CSV of traits); without it everybody is reachable and has consented")
-    ] = None,
-    until: Annotated[str | None, Parameter(help="go on to this time; default is the time of the last event")] = None,
-    config: Config = Path(),
-    json: Json = False,
-) -> int:
-    """Run a file of events (CSV or JSONL, in time order) through the journeys on a virtual clock."""
-    project = load_project(config)
-    for path in (events, users):
-        if path is not None and not path.is_file():
-            raise Stop(FAILED, f"{path}: no such file")
-    end = parse_time(until, project.zone) if until is not None else None
-    if until is not None and end is None:
-        raise Stop(USAGE, f"--until: expected a time such as 2026-12-31 or 2026-12-31T18:00+08:00, found {until}")
-    checked = check_project(project)
-    with show.spinner(err, "simulate") as said:
-        result = simulate(project, checked, events, users, end, to_stderr, lambda at: said(show.instant(at, project.zone)))
-    if json:
-        print_json(result.as_json())
-    else:
-        show.stages_by_month(show.paper(), result.stages, project.language())
-        show.journeys_table(show.paper(), result.journeys, project.language())
-        show.stages_by_month(show.paper(), result.stages, project.language())
-        err.print(f"{result.events} events, {result.bad_rows} bad rows, {result.seconds:.1f} s", markup=False)
-        if users is None:
-            err.print("no --users: everybody counted as reachable and consented", markup=False)
-    return OK
 
 
 @cli.command
