@@ -29,7 +29,7 @@ sys.path.insert(0, str(ROOT))  # tests/postgres.py starts the server of the whee
 
 from channels.recording import SilentChannel  # noqa: E402
 from runtime.app import App, build_app  # noqa: E402
-from runtime.applying import Refused, apply, check_project  # noqa: E402
+from runtime.applying import Asked, Refused, apply, check_project  # noqa: E402
 from runtime.clock import VirtualClock  # noqa: E402
 from runtime.intake.items import parse_event  # noqa: E402
 from runtime.intake.signature import sign  # noqa: E402
@@ -174,7 +174,7 @@ def make_folder(folder: Path, url: str, journeys: dict[str, str] | None = None, 
 
 
 def apply_files(app: App, now: int) -> None:
-    outcome = apply(app.store, app.project, check_project(app.project), now, "bench", "")
+    outcome = apply(app.store, app.project, check_project(app.project), now, Asked("bench", ""))
     if isinstance(outcome, Refused):
         sys.exit("\n".join(f.line() for f in outcome.findings))
     app.engine.refresh()

@@ -1,17 +1,32 @@
-"""`apply`: from checked files to a release, atomically; what people inside still need cannot be taken away."""
+"""`apply`: from checked files, or a release of before, to a release, atomically; what people inside still need cannot be taken away."""
 
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from journeys.audience import compile_audience
 from journeys.check import Checked, check
 from journeys.compile import LANGUAGE_VERSION, analyse, digest_of
 from journeys.compiled import CompiledJourney
-from journeys.errors import Finding, Language, Place
-from journeys.loader import load_audience_text, load_definitions, load_journey_text
+from journeys.errors import Finding, Language, Place, did_you_mean
+from journeys.loader import Definitions, load_audience_text, load_definitions, load_journey_text
+from runtime.moving import WAYS, InFlight, Way
 from runtime.settings import Project
 from runtime.store import SqlStore
 from runtime.store.releases import Release
+from runtime.texts import word
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What an apply is asked to do. `in_flight` decides for those inside, by journey; `plan` is the token of the plan that was looked
+    at: nothing is applied when files or release are others by now.
+    """
+
+    author: str
+    message: str
+    in_flight: Mapping[str, InFlight] = field(default_factory=dict)
+    plan: str = ""
 
 
 @dataclass(frozen=True)
@@ -37,10 +52,23 @@ class Refused:
     findings: tuple[Finding, ...]
 
 
-def outcome_json(outcome: Applied | Unchanged | Refused, language: Language) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Declined:
+    """Nothing was applied: `why` is a word of texts.py, `values` fill it."""
+
+    why: str
+    values: Mapping[str, Any]
+
+
+Outcome = Applied | Unchanged | Refused | Declined
+
+
+def outcome_json(outcome: Outcome, language: Language) -> dict[str, Any]:
     """The outcome as data, for `--json` and the daemon's socket."""
     if isinstance(outcome, Refused):
         return {"outcome": "refused", "findings": [f.line(language) for f in outcome.findings]}
+    if isinstance(outcome, Declined):
+        return {"outcome": "declined", "why": outcome.why, "text": word(outcome.why, language, **outcome.values)}
     changed = {"changed": list(outcome.changed), "gone": list(outcome.gone)} if isinstance(outcome, Applied) else {}
     name = "applied" if isinstance(outcome, Applied) else "unchanged"
     return {"outcome": name, "release": outcome.release.id, **changed}
@@ -51,28 +79,90 @@ def check_project(project: Project) -> Checked:
     return check(load_definitions(project.definitions), project.world(), project.zone)
 
 
-def apply(store: SqlStore, project: Project, checked: Checked, now: int, author: str, message: str) -> Applied | Unchanged | Refused:
+def check_release(project: Project, release: Release) -> Checked:
+    """Check what a release holds, against the config of today: it may name what has gone meanwhile."""
+    audience, source = load_audience_text(release.audience)
+    journeys = tuple(load_journey_text(version.source, f"{version.journey}.yaml") for version in release.versions)
+    return check(Definitions(journeys, audience, source), project.world(), project.zone)
+
+
+def applicable(checked: Checked) -> dict[str, CompiledJourney]:
+    """The journeys of a release: drafts are none."""
+    return {i: j for i, j in checked.journeys.items() if j.journey.status != "draft"}
+
+
+def digest_of_all(checked: Checked) -> str:
+    """The digest of a release of these files."""
+    digests = [checked.audience_text, *(f"{i}:{j.digest}" for i, j in sorted(applicable(checked).items()))]
+    return digest_of("\n".join(digests))
+
+
+def token_of(before: Release | None, checked: Checked) -> str:
+    """Twelve hex digits that stand for these files on top of this release."""
+    return digest_of(f"{before.id if before else 0}\n{digest_of_all(checked)}")[:12]
+
+
+def in_flight_of(texts: list[str], journeys: Collection[str], steps_of: Mapping[str, Collection[str]]) -> dict[str, InFlight] | str:
+    """`ID=keep|move|exit` or `ID.STEP=…` as decisions; a sentence where one cannot be read.
+
+    `journeys` are those of the files and those with people inside; `steps_of` names the steps at which these can stand.
+    """
+    ways: dict[str, Way] = {}
+    steps: dict[str, dict[str, Way]] = {}
+    for text in texts:
+        where, _, way = text.partition("=")
+        journey, _, step = where.partition(".")
+        known = next((name for name in WAYS if name == way), None)
+        if known is None:
+            return f"--in-flight: expected JOURNEY=keep|move|exit or JOURNEY.STEP=keep|move|exit, found {text}"
+        if journey not in journeys:
+            hint = did_you_mean(journey, journeys)
+            return f"--in-flight: there is no journey {journey}" + (f", did you mean {hint}?" if hint else "")
+        if step and step not in steps_of.get(journey, ()):
+            hint = did_you_mean(step, steps_of.get(journey, ()))
+            return f"--in-flight: nobody in {journey} stands at a step {step}" + (f", did you mean {hint}?" if hint else "")
+        if step:
+            steps.setdefault(journey, {})[step] = known
+        else:
+            ways[journey] = known
+    return {journey: InFlight(ways.get(journey, "keep"), steps.get(journey, {})) for journey in {*ways, *steps}}
+
+
+def apply(store: SqlStore, project: Project, checked: Checked, now: int, asked: Asked) -> Outcome:
     """Write one release of all journeys and the audience; nothing when a file has an error or nothing changed."""
     if checked.errors:
         return Refused(tuple(f for f in checked.findings if f.severity == "error"))
     with store.database.reading() as tx:
         before = store.releases.current(tx)
-    journeys = {i: j for i, j in checked.journeys.items() if j.journey.status != "draft"}
-    digests = [checked.audience_text, *(f"{i}:{j.digest}" for i, j in sorted(journeys.items()))]
-    digest = digest_of("\n".join(digests))
-    if before is not None and before.digest == digest:
+        under_way = [m for m in store.movements.of_release(tx, before.id) if m.done_at is None] if before else []
+        left = sum(store.movements.left(tx, movement) for movement in under_way)
+    if asked.plan and asked.plan != token_of(before, checked):
+        return Declined("plan_is_old", {"plan": asked.plan, "now": token_of(before, checked), **_who(before)})
+    if left and before:
+        return Declined("moves_under_way", {"n": left, "release": before.id, "journeys": ", ".join(m.journey for m in under_way)})
+    journeys, digest = applicable(checked), digest_of_all(checked)
+    if before is not None and before.digest == digest and not asked.in_flight:
         return Unchanged(before)
-    taken_away = _taken_away(store, project, checked)
+    taken_away = _taken_away(store, project, checked, asked)
     if taken_away:
         return Refused(tuple(taken_away))
-    release = store.database.write(lambda tx: _write(store, tx, before, journeys, checked.audience_text, digest, now, author, message))
+    release = store.database.write(lambda tx: _write(store, tx, before, journeys, checked.audience_text, digest, now, asked))
+    if release is None:
+        with store.database.reading() as tx:
+            return Declined("overtaken", _who(store.releases.current(tx)))
     old = {v.journey: v.digest for v in before.versions} if before else {}
     changed = tuple(sorted(i for i, j in journeys.items() if old.get(i) != j.digest))
     return Applied(release, changed, tuple(sorted(set(old) - set(journeys))))
 
 
-def _taken_away(store: SqlStore, project: Project, checked: Checked) -> list[Finding]:
-    """Versions with people inside that would not compile under the new audience."""
+def _who(release: Release | None) -> dict[str, Any]:
+    if release is None:
+        return {"release": 0, "author": "", "message": ""}
+    return {"release": release.id, "author": release.author, "message": release.message}
+
+
+def _taken_away(store: SqlStore, project: Project, checked: Checked, asked: Asked) -> list[Finding]:
+    """Versions with people inside that would not compile under the new audience; not those that everybody leaves."""
     model, source = load_audience_text(checked.audience_text)
     audience = compile_audience(model, source)
     ids = frozenset(checked.journeys)
@@ -80,6 +170,9 @@ def _taken_away(store: SqlStore, project: Project, checked: Checked) -> list[Fin
     with store.database.reading() as tx:
         versions = [store.releases.version(tx, v) for v in store.releases.live_versions(tx)]
     for version in (v for v in versions if v is not None):
+        in_flight = asked.in_flight.get(version.journey)
+        if in_flight is not None and in_flight.way == "exit" and not in_flight.steps:
+            continue
         who = f"{version.journey}@{version.number}"
         _, findings = analyse(load_journey_text(version.source, who), audience, project.world(), project.zone, ids | {version.journey})
         for finding in findings:
@@ -89,15 +182,19 @@ def _taken_away(store: SqlStore, project: Project, checked: Checked) -> list[Fin
     return found
 
 
-def _write(  # noqa: PLR0913, PLR0917 - what a release holds
+def _write(
     store: SqlStore, tx: Any, before: Release | None, journeys: dict[str, CompiledJourney], audience: str, digest: str,
-    now: int, author: str, message: str,
-) -> Release:  # fmt: skip
+    now: int, asked: Asked,
+) -> Release | None:  # fmt: skip
     sources = [(i, j.digest, j.source) for i, j in sorted(journeys.items())]
     release = store.releases.add(
-        tx, digest=digest, audience=audience, audience_digest=digest_of(audience), author=author, message=message, now=now,
-        journeys=sources, language=LANGUAGE_VERSION,
+        tx, follows=before.id if before else 0, digest=digest, audience=audience, audience_digest=digest_of(audience),
+        author=asked.author, message=asked.message, now=now, journeys=sources, language=LANGUAGE_VERSION,
     )  # fmt: skip
+    if release is None:
+        return None
+    for left, in_flight in sorted(asked.in_flight.items()):
+        store.movements.add(tx, release.id, left, in_flight)
     live_before = {v.journey for v in before.versions} if before else set()
     for identifier, journey in journeys.items():
         if journey.journey.status != "live":

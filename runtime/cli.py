@@ -19,7 +19,7 @@ from channels.message import Accepted
 from journeys.schema import audience_schema, journey_schema
 from runtime import show
 from runtime.app import App, build_app
-from runtime.applying import Refused, apply, check_project
+from runtime.applying import Asked, Declined, Refused, apply, check_project
 from runtime.check_command import check
 from runtime.clock import SystemClock
 from runtime.commandline import (
@@ -45,9 +45,10 @@ from runtime.explain_command import explain, story_lines
 from runtime.graph_command import graph
 from runtime.import_command import import_app
 from runtime.newproject import ProjectExists, make_project, packaged_project
+from runtime.pause_command import pause
 from runtime.quarantine_command import quarantine_app
 from runtime.rebuilding import Ask, Rebuilt, go_through, one_chunk
-from runtime.release_command import apply_
+from runtime.release_command import apply_, plan, releases
 from runtime.sendtest import send_one, told
 from runtime.settings import ConfigError, Project, load_project
 from runtime.simulate import CannotSimulate
@@ -61,7 +62,7 @@ cli = CommandLine(
     version_flags=["--version"],
     version=lambda: metadata.version("journeyd"),
 )
-for _command in (check, explain, graph):
+for _command in (check, explain, graph, pause, plan, releases):
     cli.command(_command)
 cli.command(apply_, name="apply")
 cli.command(simulate_, name="simulate")
@@ -168,10 +169,13 @@ def _first_release(app: App, project: Project) -> None:
     with app.store.database.reading() as tx:
         current = app.store.releases.current(tx)
     if current is None:
-        outcome = apply(app.store, project, checked, app.clock.now(), "run", "first run")
+        outcome = apply(app.store, project, checked, app.clock.now(), Asked("run", "first run"))
         if isinstance(outcome, Refused):
             lines = "\n".join(f.line(project.language()) for f in outcome.findings)
             raise Stop(FAILED, lines + "\nnothing is applied yet, and these files cannot be: mend them and run again")
+        if isinstance(outcome, Declined):  # another daemon was faster
+            app.engine.refresh()
+            return
         err.print(f"nothing was applied yet: applied the files as release {outcome.release.id}", markup=False)
     elif checked.errors:
         err.print(f"the files have {checked.errors} errors (`journeyd check`); release {current.id} stays in force", markup=False)

@@ -54,11 +54,16 @@ def no_database(path: str | Path) -> str:
     return f"{path}: there is no database yet; `journeyd demo` or `journeyd run` makes one"
 
 
+def is_there(project: Project, url: str | None) -> bool:
+    """Whether the database exists; of a server's it is known when it is asked."""
+    path = (url or project.database_url).removeprefix("sqlite:///")
+    return "://" in path or Path(path).exists()
+
+
 def reading_app(config: Path, database: str | None) -> App:
     """The project with its database, to read beside a daemon. Raises Stop when there is none yet."""
     project = project_of(config, database)
     url = url_of(database)
-    path = (url or project.database_url).removeprefix("sqlite:///")
-    if "://" not in path and not Path(path).exists():
-        raise Stop(FAILED, no_database(path))
+    if not is_there(project, url):
+        raise Stop(FAILED, no_database((url or project.database_url).removeprefix("sqlite:///")))
     return build_app(project, "reading", url=url)

@@ -137,6 +137,24 @@ class Crowds:
             crowd.refused["where"] = store.counted(tx, span, concerned) - passed
 
 
+def existing_of(store: SqlStore, audience: Audience, journey: CompiledJourney, zone: ZoneInfo, now: int) -> int | None:
+    """How many are in a journey's segment now and pass its `where`; None where only the rules themselves can say.
+
+    Re-entry, hold-out and pace are left out: it is how many an `existing: enrol` looks at.
+    """
+    here = Moment(audience, now, store.database.is_sqlite, zone, frozenset())
+    with store.database.reading() as tx:
+        everybody = store.populations.span(tx, "", 1 << 40, zones=True)
+        if everybody is None:
+            return 0
+        here = replace(here, zones=everybody.zones)
+        try:
+            rules = [rule for rule in deciding(journey, audience) if rule is not None]
+            return store.populations.counted(tx, everybody, [said(compile_sql(rule.node, here)) for rule in rules])
+        except CannotSay:
+            return None
+
+
 _GAP = "\0"  # stands in no JSON text
 
 

@@ -25,7 +25,6 @@ from starlette.routing import Route
 from journeys.localtime import to_datetime
 from runtime.alarms import Alarms
 from runtime.app import App
-from runtime.applying import apply, check_project, outcome_json
 from runtime.attempt import Delivered
 from runtime.control import listen, socket_path
 from runtime.hearing import Hearing
@@ -34,8 +33,10 @@ from runtime.importing import Chunk, keep
 from runtime.intake.http import Intake
 from runtime.lanes import Lanes
 from runtime.metrics import Metrics
+from runtime.pausing import paused
 from runtime.quarantine import drop_asked, retry_asked
 from runtime.rebuilding import one_chunk
+from runtime.releasing import applied
 from runtime.store import DatabaseError
 from runtime.store.writer import Closed
 
@@ -227,11 +228,6 @@ def web_app(app: App, ticks: Ticks, intake: Intake) -> Starlette:
     return application
 
 
-def _apply(app: App, request: dict[str, Any]) -> dict[str, Any]:
-    author, message = str(request.get("author", "")), str(request.get("message", ""))
-    return outcome_json(apply(app.store, app.project, check_project(app.project), app.clock.now(), author, message), app.project.language())
-
-
 def _imported(app: App, request: dict[str, Any]) -> dict[str, Any]:
     with app.store.database.reading() as tx:
         position, waiting = app.store.imports.position(tx, str(request.get("key", ""))), app.store.inbox.size(tx)
@@ -243,7 +239,8 @@ def _import(app: App, request: dict[str, Any]) -> dict[str, Any]:
 
 
 COMMANDS: dict[str, Callable[[App, dict[str, Any]], dict[str, Any]]] = {
-    "apply": _apply, "imported": _imported, "import": _import, "quarantine_retry": retry_asked, "quarantine_drop": drop_asked,
+    "apply": applied, "pause": paused, "imported": _imported, "import": _import,
+    "quarantine_retry": retry_asked, "quarantine_drop": drop_asked,
 }  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from journeys.errors import Language
 from journeys.localtime import day_start
 from runtime.adapters import silent_channels
 from runtime.app import App, build_app
-from runtime.applying import apply
+from runtime.applying import Asked, apply
 from runtime.attempt import Delivered
 from runtime.clock import VirtualClock
 from runtime.settings import Project
@@ -94,7 +94,7 @@ class _Life:
     def lived(self, now: int, progress: Callable[[int], None], days: int) -> Lived:
         app, run, town = self.app, self.run, self.town
         store, begin = app.store, town.begin
-        apply(store, app.project, self.checked, begin, "demo", "the town opens")
+        apply(store, app.project, self.checked, begin, Asked("demo", "the town opens"))
         app.engine.refresh()
         records = town.records()
 

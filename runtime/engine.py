@@ -27,6 +27,7 @@ from runtime.store import DatabaseError, SqlStore, Unreadable
 from runtime.store.database import Batch
 from runtime.store.inbox import Note, Quarantined
 from runtime.store.releases import Population
+from runtime.underway import Swept, Underway
 
 BATCH = 500
 MOST_FIRES = 50  # of one schedule caught up in one tick
@@ -40,6 +41,7 @@ class Worked:
     rechecked: int = 0
     advanced: int = 0
     populated: int = 0
+    moved: int = 0
     entered: int = 0
     quarantined: int = 0
     lanes: set[str] = field(default_factory=set)  # on which something was planned
@@ -47,7 +49,7 @@ class Worked:
     @property
     def total(self) -> int:
         """How much was there to do; 0 means that nothing is left for now."""
-        return self.notes + self.rechecked + self.advanced + self.populated
+        return self.notes + self.rechecked + self.advanced + self.populated + self.moved
 
 
 class Engine:
@@ -65,6 +67,8 @@ class Engine:
         self.reaching = Reaching(store, rules, zone)
         self.crowds = Crowds(store, zone, rules.holdout)
         self.catalogue = Catalogue(0, 0, catalogue_of(None, world, zone).audience, "", {}, {}, world, zone)
+        self.underway = Underway(store)
+        self.paused: frozenset[str] = frozenset()  # journeys in which nobody takes a step
         self._version_ids: list[int] = []
         self._shares: dict[int, float] = {}
         self._since: dict[int, int] = {}
@@ -89,6 +93,7 @@ class Engine:
                 version = releases.version(tx, version_id)
                 if version is not None:
                     self.catalogue.version(version)
+            self.underway.load(tx, self.catalogue)
             self._since = {v.version_id: releases.live_since(tx, v.version_id) for v in self.catalogue.by_schedule}
         current = {v.version_id for v in self.catalogue.current.values()}
         self.take_versions(sorted(current | older & set(self.catalogue.versions)))
@@ -113,11 +118,13 @@ class Engine:
     def tick(self, now: int, limit: int = BATCH) -> Worked:
         """One round: inbox first, then flips, populations, timers. Call again while `total` is not 0."""
         worked = Worked()
+        self.look_at_pauses()
         self.recheck_stale(now)
         self._project(now, limit, worked)
         if self.virtual and worked.notes:  # what was just forwarded to others comes before their timers
             return worked
         self._recheck(now, limit, worked)  # nobody's timer or flip is taken while an accepted event of hers is not projected
+        self._move(now, limit, worked)
         self._fire_schedules(now)
         if worked.notes < limit:
             self._populate(now, limit, worked)
@@ -127,17 +134,26 @@ class Engine:
     def next_work(self) -> int | None:
         """When the next timer, flip, population or schedule is due."""
         with self.store.database.reading() as tx:
-            candidates = [self.store.people.next_due(tx, self._version_ids), self.store.releases.next_population(tx)]
+            candidates = [self.store.people.next_due(tx, list(self._shares)), self.store.releases.next_population(tx)]
             candidates.extend(self._next_fire(tx, versioned) for versioned in self.catalogue.by_schedule)
         return min((at for at in candidates if at is not None), default=None)
 
     def take_versions(self, version_ids: list[int]) -> None:
         """Work on these versions. Half of each batch is for service and event-entered work, the rest for the others."""
         self._version_ids = version_ids
-        prompt = [v for v in version_ids if self._is_prompt(v)]
-        others = [v for v in version_ids if v not in prompt]
+        moving = [v for v in version_ids if self.catalogue.versions[v].journey.id not in self.paused]
+        prompt = [v for v in moving if self._is_prompt(v)]
+        others = [v for v in moving if v not in prompt]
         self._shares = {v: 1 / (2 * len(prompt) if others else len(prompt)) for v in prompt}
         self._shares |= {v: 1 / (2 * len(others) if prompt else len(others)) for v in others}
+
+    def look_at_pauses(self) -> None:
+        """Leave alone the timers of journeys that are paused; take them up again when a pause has ended."""
+        with self.store.database.reading() as tx:
+            paused = frozenset(pause.journey for pause in self.store.movements.paused(tx))
+        if paused != self.paused:
+            self.paused = paused
+            self.take_versions(self._version_ids)
 
     def _is_prompt(self, version_id: int) -> bool:
         journey = self.catalogue.versions[version_id].journey
@@ -298,6 +314,25 @@ class Engine:
         versioned = self.catalogue.versions.get(enrolment.version)
         return versioned.journey.journey.priority if versioned else 0
 
+    def move_on(self, now: int, limit: int = BATCH) -> int:
+        """One batch of those whom the release moves or ends, where no daemon does it; how many were looked at."""
+        worked = Worked()
+        self._move(now, limit, worked)
+        return worked.moved
+
+    def _move(self, now: int, limit: int, worked: Worked) -> None:
+        """Go on looking for those whom the release moves or ends."""
+        if self.underway.is_over:
+            return
+        with self.store.database.batch() as batch:
+            swept = self.underway.sweep(batch, limit)
+            if swept is None:
+                return
+            worked.moved += len(swept.user_ids) if swept.cursor > swept.movement.cursor else 0
+            work = self._open(batch, swept.user_ids, now, set())
+            self._look_back(batch, work, now)
+            self._write(batch, work, now, worked, swept=swept)
+
     # --- populations: schedules, moments, those already inside
 
     def _next_fire(self, tx: Any, versioned: Versioned) -> int | None:
@@ -412,7 +447,8 @@ class Engine:
             open_ = people.open_enrolments(tx, user_ids, now)
         candidates = list(journeys) or self._candidates(events, timers=bool(claimed))
         past = people.past_entries(tx, user_ids, candidates) if candidates else {}
-        reach = Reach(self.rules, {}, self.store.budgets.remaining(tx), self.rehearsal.variants if self.rehearsal else {})
+        variants = self.rehearsal.variants if self.rehearsal else {}
+        reach = Reach(self.rules, {}, self.store.budgets.remaining(tx), variants, self.paused)
         reach.later = partial(self._people, tx, now, frozenset(user_ids), known)
         load = partial(self._people, tx, now)
         windows = windows or self._windows()
@@ -427,7 +463,22 @@ class Engine:
                 catalogue, user, reach, tracked, past.get(user_id, ()), load, window_of, self.rehearsal
             )  # fmt: skip
         self._renew(batch, work, now)
+        if self.underway.movements:
+            self._settle_moves(work, now)
         return work
+
+    def _settle_moves(self, work: Work, now: int) -> None:
+        """Nobody takes a step of a version that the release has moved her out of."""
+        for session in work.sessions.values():
+            for tracked in list(session.tracked):
+                try:
+                    self.underway.settle(session, tracked, now)
+                except (DatabaseError, MemoryError):
+                    raise
+                except Exception as error:  # noqa: BLE001 - one bad record never stops the batch
+                    session.tracked.remove(tracked)
+                    work.hold_back.append(tracked.enrolment.id)
+                    work.quarantine(session.user.id, "move", error, tracked.enrolment.key)
 
     def _windows(self) -> Windows:
         """The windows of paced journeys, for one batch; on a virtual clock those of the run."""
@@ -551,7 +602,7 @@ class Engine:
 
     def _write(
         self, batch: Batch, work: Work, now: int, worked: Worked, done: Sequence[int] = (),
-        population: tuple[Population, Progress, int | None] | None = None,
+        population: tuple[Population, Progress, int | None] | None = None, swept: Swept | None = None,
     ) -> None:  # fmt: skip
         def unit(tx: Any) -> None:
             if work.holds_until is not None and self.store.imports.holds_until(tx, now) is None:
@@ -562,6 +613,8 @@ class Engine:
             self.store.inbox.finish(tx, done)
             if population is not None:
                 self._save_progress(tx, *population)
+            if swept is not None:
+                self.underway.write(tx, swept, now)
 
         batch.write(unit)
         worked.quarantined += len(work.quarantined)

@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from journeys.compiled import SendSpec
+from journeys.duration import MINUTE
 from runtime.engine import Engine
 from runtime.facts import UserFacts
 from runtime.policy import Drop, Hold, PersonReach, Reach, Rules, Sending, UnknownReach, count_credit, first_stop, may_send, robot_reach
@@ -98,6 +99,8 @@ class LastCheck:
     def _ask(self, tx: Any, row: LedgerRow, people: People, now: int) -> Verdict:
         if row.cancelled:
             return Stop("SUPPRESSED", "cancelled")
+        if row.journey in self.engine.paused:
+            return Wait(now + MINUTE, "paused")
         if isinstance(row.content, Unreadable):
             return Stop("SUPPRESSED", "invalid_content")
         if row.kind == "grant":

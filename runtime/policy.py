@@ -110,6 +110,7 @@ class Reach:
     people: dict[str, PersonReach]
     budgets: Mapping[str, int] = field(default_factory=dict)
     variants: Mapping[str, str] = field(default_factory=dict)
+    paused: frozenset[str] = frozenset()  # journeys in which nobody takes a step
     later: Callable[[], Mapping[str, PersonReach]] | None = None
 
     def of(self, user: User | str) -> PersonReach:

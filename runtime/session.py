@@ -3,11 +3,11 @@
 Works in memory only. What comes out is written by the engine in one transaction.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from journeys.compiled import WaitSpec
+from journeys.compiled import CompiledJourney, WaitSpec
 from journeys.duration import DAY, MINUTE
 from journeys.localtime import zone_named
 from journeys.values import typed_again
@@ -16,7 +16,8 @@ from runtime.decide import decide, watched_users
 from runtime.edges import Edges
 from runtime.enrol import enrol
 from runtime.facts import UserFacts
-from runtime.policy import PersonReach, Reach
+from runtime.moving import Move, move
+from runtime.policy import PersonReach, Reach, UnknownReach
 from runtime.profile import change_tags, definitions_of, project, take_record
 from runtime.state import (
     ENDED,
@@ -25,6 +26,7 @@ from runtime.state import (
     Arrived,
     Changed,
     Consent,
+    Decision,
     Due,
     Enrolment,
     Entered,
@@ -340,8 +342,26 @@ class Session(Edges):
             if not isinstance(decision, NeedsReach):
                 break
             self.reach.people.update(self.load_reach(decision.user_ids, None))
-        if decision is None:
-            return
+        if decision is not None:
+            self._absorb(tracked, decision, now)
+
+    def move(self, tracked: Tracked, way: Sequence[Versioned], to: Move, now: int) -> None:
+        """Do with an enrolment of an older version what the release decided; `way` leads from its version to the current one."""
+        versions = [v.journey for v in way]
+        decision = self._moved(versions, to, tracked, now)
+        if decision.enrolment.version == way[-1].version_id:
+            tracked.versioned = way[-1]
+        self._absorb(tracked, decision, now)
+
+    def _moved(self, versions: Sequence[CompiledJourney], to: Move, tracked: Tracked, now: int) -> Decision:
+        while True:
+            try:
+                return move(versions, to, self.catalogue.audience, tracked.enrolment, self.user, self.reach, now)[0]
+            except UnknownReach as unknown:
+                self.reach.people.update(self.load_reach(frozenset({unknown.user_id}), None))
+
+    def _absorb(self, tracked: Tracked, decision: Decision, now: int) -> None:
+        journey, audience = tracked.versioned.journey, self.catalogue.audience
         before = tracked.enrolment
         tracked.enrolment = decision.enrolment
         tracked.changed = True

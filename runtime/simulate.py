@@ -14,7 +14,7 @@ from journeys.duration import DAY, HOUR
 from journeys.localtime import local_instant, to_datetime
 from runtime.adapters import silent_channels
 from runtime.app import App, build_app
-from runtime.applying import Refused, apply
+from runtime.applying import Asked, Refused, apply
 from runtime.eventfile import BadRows, read_events, read_users
 from runtime.policy import ADDRESS_OF
 from runtime.settings import Project
@@ -158,7 +158,7 @@ class _Simulation:
 
     def _begin(self, first: int) -> None:
         app, self.first = self.app, first
-        applied = apply(app.store, app.project, self.checked, first - 1, "simulate", "")
+        applied = apply(app.store, app.project, self.checked, first - 1, Asked("simulate", ""))
         if isinstance(applied, Refused):
             raise CannotSimulate("\n".join(f.line(app.project.language()) for f in applied.findings))
         app.engine.refresh()

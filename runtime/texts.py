@@ -8,6 +8,8 @@ from journeys.localtime import print_instant
 # action of a log entry: (English, Chinese); {…} are its why
 ACTIONS: dict[str, tuple[str, str]] = {
     "entered": ("entered ({fact})", "进入旅程（{fact}）"),
+    "moved": ("moved to version {version}", "移到第 {version} 版"),
+    "paused": ("the journey is paused: it goes on from here", "旅程暂停，之后从这里继续"),
     "passed_over": ("passed over", "跳过（条件不成立）"),
     "branched": ("took branch {case}", "走分支 {case}"),
     "split": ("drawn into {variant}", "抽到分组 {variant}"),
@@ -45,7 +47,7 @@ REASONS: dict[str, str] = {
     "no_consent": "没有同意", "unreachable": "联系不上", "no_credit": "没有订阅次数", "cap": "超过频次", "suppressed": "营销暂停",
     "expired": "过期", "late": "太迟", "cancelled": "已取消", "invalid_content": "文案缺内容", "budget": "预算用完", "held_out": "对照组",
     "quiet_hours": "勿扰时段", "between": "不在可发时段", "channel_paused": "渠道暂停", "completed": "走完", "converted": "已转化",
-    "ended": "活动结束", "restarted": "重新开始", "merged": "并入另一用户", "closed": "已关闭",
+    "ended": "活动结束", "restarted": "重新开始", "moved": "旅程改版", "merged": "并入另一用户", "closed": "已关闭",
     "where": "不合条件", "reentry": "还不能再进",
     "mode": "已在旅程中",
     "holdout": "项目对照组", "pace": "超过进入速度", "timeout": "超时", "too_late": "太晚",
@@ -102,6 +104,85 @@ WORDS: dict[str, tuple[str, str]] = {
         "{users} 份画像：{differing} 份与事件不符；{renewed} 份还没按当前版本重算",
     ),
     "go_on": ("stopped; go on with: {command}", "停下了；接着做：{command}"),
+    "moving": ("moving those inside", "迁移旅程里的人"),
+    "plan_same": ("nothing to apply: the files are release {release}", "没有要应用的：文件就是 {release} 号版本"),
+    "plan_first": ("nothing is applied yet; this would be the first release", "还没有应用过；这将是第一个版本"),
+    "plan_on": ("on top of release {release}, applied by {author} “{message}”", "在 {release} 号版本之上（{author}：“{message}”）"),
+    "plan_new": ("{journey}: new", "{journey}：新旅程"),
+    "plan_changed": ("{journey}: changed (version {version} runs now)", "{journey}：有变化（现在运行第 {version} 版）"),
+    "plan_gone": ("{journey}: gone; nobody enters any more", "{journey}：文件没有了，不再有人进入"),
+    "plan_left": ("{journey}: unchanged", "{journey}：没有变化"),
+    "plan_enter": ("{n} are in its segment now and would enter (existing: enrol)", "分群里现有 {n} 人，将进入（existing: enrol）"),
+    "plan_enter_unknown": ("those in its segment now would enter (existing: enrol)", "分群里现有的人将进入（existing: enrol）"),
+    "plan_inside": ("inside: {n}", "旅程里：{n} 人"),
+    "plan_nobody": ("nobody is inside", "旅程里没有人"),
+    "in_holdout": ("the hold-out", "对照组"),
+    "plan_step": ("{n} at {step} (version {version})", "{n} 人在 {step}（第 {version} 版）"),
+    "plan_keep": ("stay on version {version}", "留在第 {version} 版"),
+    "plan_exit": ("end (moved), what is planned is cancelled", "结束（moved），未发的取消"),
+    "plan_move": ("move: {fates}", "迁移：{fates}"),
+    "plan_could_move": ("would move with --in-flight {journey}=move: {fates}", "若 --in-flight {journey}=move：{fates}"),
+    "fate_moves": ("{n} go on at {to}", "{n} 人到 {to} 继续"),
+    "fate_overdue": (
+        "{n} would be over {to} at once (what follows is late: {lateness})",
+        "{n} 人在 {to} 立刻到点（后面的步骤算迟：{lateness}）",
+    ),
+    "fate_nowhere": ("{n} have nowhere to go and stay: the step is gone", "{n} 人无处可去，留在原版：步骤没有了"),
+    "fate_effect_open": ("{n} stay: a grant or call is under way", "{n} 人留在原版：有权益或接口还没结果"),
+    "fate_stays": ("{n} stay", "{n} 人留下"),
+    "fate_ends": ("{n} end", "{n} 人结束"),
+    "fate_unknown": ("{n} cannot be foreseen", "{n} 人无法预知"),
+    "late_skip": ("later than {limit} is skipped", "迟过 {limit} 就跳过"),
+    "late_exit": ("later than {limit} ends the journey", "迟过 {limit} 就退出"),
+    "late_any": ("no max_lateness: it is done however late", "没有 max_lateness：多迟都做"),
+    "plan_about": ("about", "约"),
+    "plan_paused": (
+        "paused since {since} by {author} “{reason}”: {due} timers became due, {late} of them later than max_lateness allows",
+        "{since} 起暂停（{author}：“{reason}”）：{due} 个定时到点，其中 {late} 个超过 max_lateness",
+    ),
+    "plan_audience": ("audience.yaml", "audience.yaml"),
+    "plan_apply": ('to apply exactly this: {command} -m "…"', '照此应用：{command} -m "…"'),
+    "change_setting": ("{key}: {before} → {after}", "{key}：{before} → {after}"),
+    "change_step": ("step {step}, {key}: {before} → {after}", "步骤 {step}，{key}：{before} → {after}"),
+    "change_step_added": ("step {step} ({after}) is new", "新步骤 {step}（{after}）"),
+    "change_step_removed": ("step {step} ({before}) is gone", "步骤 {step}（{before}）没有了"),
+    "change_step_renamed": ("step {before} is called {step} now", "步骤 {before} 改名为 {step}"),
+    "change_step_kind": ("step {step} was {before} and is {after}", "步骤 {step} 从 {before} 变为 {after}"),
+    "change_step_moved": ("step {step} stands elsewhere", "步骤 {step} 换了位置"),
+    "change_tests": ("tests: {before} → {after}", "测试：{before} → {after}"),
+    "change_wording_only": ("only comments or layout", "只有注释或排版"),
+    "unwritten": ("(not written)", "（未写）"),
+    "release_line": (
+        "release {id}  {at}  {author}  {journeys} journeys  {message}",
+        "{id} 号版本  {at}  {author}  {journeys} 个旅程  {message}",
+    ),
+    "plan_is_old": (
+        "nothing was applied: files or release are others than plan {plan} was made for; look at `journeyd plan` again (now {now})",
+        "没有应用：文件或版本与计划 {plan} 对应的已不同；请再看 journeyd plan（现在是 {now}）",
+    ),
+    "overtaken": (
+        "nothing was applied: meanwhile {author} applied release {release} “{message}”; look at `journeyd plan` and apply again",
+        "没有应用：{author} 刚刚应用了 {release} 号版本（“{message}”）；请看 journeyd plan 再应用",
+    ),
+    "moves_under_way": (
+        "nothing was applied: release {release} has still {n} people to move ({journeys}); `journeyd run` does it, apply again then",
+        "没有应用：{release} 号版本还有 {n} 人没迁移完（{journeys}）；journeyd run 会迁移，之后再应用",
+    ),
+    "no_release": ("there is no release {number}; `journeyd releases` lists them", "没有 {number} 号版本；journeyd releases 列出全部"),
+    "paused": (
+        "{journey} is paused: no timer fires, nothing is sent; {due} timers are due already",
+        "{journey} 已暂停：不走步骤，不发消息；已有 {due} 个定时到点",
+    ),
+    "paused_already": ("{journey} is paused already", "{journey} 本来就暂停着"),
+    "not_paused": ("{journey} is not paused", "{journey} 没有暂停"),
+    "resumed": (
+        "{journey} goes on: {due} became due meanwhile, {late} of them are later than its max_lateness allows",
+        "{journey} 继续：暂停期间 {due} 个到点，其中 {late} 个已超过 max_lateness",
+    ),
+    "pause_what": (
+        'expected a journey, or --all: journeyd pause win_back_30d -m "wrong coupon"',
+        '请写旅程名或 --all：journeyd pause win_back_30d -m "券发错了"',
+    ),
     "town": ("A town lives 90 days", "小镇的 90 天"),
     "demo_next": ("Look further: {commands}", "接着看：{commands}"),
     "channel_held": ("{what} is held since {since}, next probe {probe}:", "{what} 自 {since} 起暂停，{probe} 再试："),
@@ -149,7 +230,7 @@ WORDS: dict[str, tuple[str, str]] = {
 }
 
 
-def word(key: str, language: Language, **values: Any) -> str:
+def word(key: str, language: Language, /, **values: Any) -> str:
     """A word or sentence of the terminal."""
     return WORDS[key][0 if language == "en" else 1].format(**values)
 

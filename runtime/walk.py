@@ -89,6 +89,9 @@ class Walk:
                     return
                 if self._past_the_end() or self._exits_before_a_step():
                     return
+                if self.journey.id in self.reach.paused:
+                    self._rest_paused(state)
+                    return
                 decision.steps += 1
                 enrolment.state, enrolment.begun_at = state, self.at
                 step = self.journey.steps[state]
@@ -101,6 +104,11 @@ class Walk:
             self._end("completed", cancel=False)
         except _Stop:
             return
+
+    def _rest_paused(self, state: str) -> None:
+        """Stand before the step; its timer is due already, and fires (late, as the step says) when the pause has ended."""
+        self.enrolment.state, self.enrolment.begun_at, self.enrolment.due_at = state, self.at, self.at
+        self._log("paused", state)
 
     def _exits_before_a_step(self) -> bool:
         return bool(self.journey.exits) and self._exit_by_condition()

@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from channels.message import Channel
 from runtime.app import App, build_app
-from runtime.applying import Applied, apply, check_project
+from runtime.applying import Applied, Asked, apply, check_project
 from runtime.clock import VirtualClock
 from runtime.intake.http import Intake
 from runtime.intake.signature import decode_secret, sign
@@ -115,7 +115,7 @@ class Shop:
         """Apply the folder's files."""
         at = self.clock.now() if now is None else now
         checked = check_project(self.project)
-        outcome = apply(self.app.store, self.project, checked, at, "tester", "")
+        outcome = apply(self.app.store, self.project, checked, at, Asked("tester", ""))
         assert isinstance(outcome, Applied), outcome
         self.app.engine.refresh()
         return outcome

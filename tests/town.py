@@ -313,6 +313,7 @@ class Town:
         self.store.database.write(
             lambda tx: self.store.releases.add(
                 tx,
+                follows=self.store.releases.current_id(tx),
                 digest=digest_of("".join(texts)),
                 audience=dedent(audience_text),
                 audience_digest=digest_of(audience_text),

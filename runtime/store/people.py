@@ -28,7 +28,7 @@ _USER = [users.c[name] for name in USER_COLUMNS]
 # Built once: making a statement costs more than running it.
 _USERS = select(*_USER).where(users.c.user_id.in_(bindparam("ids", expanding=True)))
 _LOCKED_USERS = _USERS.order_by(users.c.user_id).with_for_update(skip_locked=True)
-_CHANGES = ("version_id", "state", "status", "due_at", "begun_at", "converted_at", "ended_at", "ended_by", "context")
+_CHANGES = ("version_id", "state", "status", "due_at", "begun_at", "goal_until", "converted_at", "ended_at", "ended_by", "context")
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,13 +60,27 @@ class Releases:
 
     def current(self, tx: Connection) -> Release | None:
         """The newest release, or None before the first."""
-        row = tx.execute(select(releases).order_by(releases.c.id.desc()).limit(1)).one_or_none()
+        latest = self.current_id(tx)
+        return self.release(tx, latest) if latest else None
+
+    def release(self, tx: Connection, release_id: int) -> Release | None:
+        """One release, whole."""
+        row = tx.execute(select(releases).where(releases.c.id == release_id)).one_or_none()
         if row is None:
             return None
         joined = release_versions.join(versions, versions.c.id == release_versions.c.version_id)
         query = select(versions).select_from(joined).where(release_versions.c.release_id == row.id).order_by(versions.c.journey)
         found = tuple(_version(v) for v in tx.execute(query))
         return Release(row.id, row.digest, row.audience, row.audience_digest, row.author, row.message, row.applied_at, found)
+
+    def history(self, tx: Connection, most: int) -> list[Release]:
+        """The newest releases, newest first, each with its versions."""
+        ids = tx.execute(select(releases.c.id).order_by(releases.c.id.desc()).limit(most)).scalars().all()
+        return [found for release_id in ids if (found := self.release(tx, release_id)) is not None]
+
+    def versions_of(self, tx: Connection, journey: str) -> list[Version]:
+        """Every version of a journey, in the order of their numbers."""
+        return [_version(v) for v in tx.execute(select(versions).where(versions.c.journey == journey).order_by(versions.c.number))]
 
     def current_id(self, tx: Connection) -> int:
         """The newest release's number; 0 before the first."""
@@ -99,31 +113,31 @@ class Releases:
         return since
 
     def add(  # noqa: PLR0913 - the columns of a release
-        self, tx: Connection, *, digest: str, audience: str, audience_digest: str, author: str, message: str, now: int,
+        self, tx: Connection, *, follows: int, digest: str, audience: str, audience_digest: str, author: str, message: str, now: int,
         journeys: Sequence[tuple[str, str, str]], language: int,
-    ) -> Release:  # fmt: skip
-        """Write a release. `journeys` are (id, digest, source); an unchanged one keeps its version."""
-        release_id = tx.execute(
-            insert(releases)
-            .values(digest=digest, audience=audience, audience_digest=audience_digest, author=author, message=message, applied_at=now)
-            .returning(releases.c.id)
-        ).scalar_one()
+    ) -> Release | None:  # fmt: skip
+        """Write a release on top of `follows` (0: the first); None when another one was written on top of that meanwhile.
+
+        `journeys` are (id, digest, source); one that was applied before, in whatever release, is that version again.
+        """
+        row = {"follows": follows, "digest": digest, "audience": audience, "audience_digest": audience_digest}
+        statement = self._insert(releases).values(**row, author=author, message=message, applied_at=now)
+        release_id = tx.execute(statement.on_conflict_do_nothing().returning(releases.c.id)).scalar_one_or_none()
+        if release_id is None:
+            return None
         for journey, journey_digest, source in journeys:
-            latest = tx.execute(
-                select(versions).where(versions.c.journey == journey).order_by(versions.c.number.desc()).limit(1)
-            ).one_or_none()
-            version_id = latest.id if latest is not None and latest.digest == journey_digest else None
+            mine = select(versions.c.id, versions.c.number, versions.c.digest).where(versions.c.journey == journey)
+            known = tx.execute(mine.order_by(versions.c.number.desc())).all()
+            version_id = next((v.id for v in known if v.digest == journey_digest), None)
             if version_id is None:
-                number = (latest.number if latest is not None else 0) + 1
+                number = (known[0].number if known else 0) + 1
                 version_id = tx.execute(
                     insert(versions)
                     .values(journey=journey, number=number, digest=journey_digest, language=language, source=source)
                     .returning(versions.c.id)
                 ).scalar_one()
             tx.execute(insert(release_versions).values(release_id=release_id, version_id=version_id))
-        found = self.current(tx)
-        assert found is not None  # noqa: S101 - it was just written
-        return found
+        return self.release(tx, release_id)
 
     # --- populations
 

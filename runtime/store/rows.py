@@ -36,6 +36,7 @@ def changes_of(enrolment: Enrolment, codec: Codec) -> dict[str, Any]:
         "status": enrolment.status,
         "due_at": enrolment.due_at,
         "begun_at": enrolment.begun_at,
+        "goal_until": enrolment.goal_until,
         "converted_at": enrolment.converted_at,
         "ended_at": enrolment.ended_at,
         "ended_by": enrolment.ended_by,
@@ -54,7 +55,6 @@ def new_row_of(enrolment: Enrolment, slot: str, codec: Codec) -> dict[str, Any]:
         "subject": enrolment.subject,
         "slot": slot,
         "entered_at": enrolment.entered_at,
-        "goal_until": enrolment.goal_until,
     }
 
 

@@ -22,6 +22,7 @@ from runtime.store.imports import Imports
 from runtime.store.inbox import Inbox
 from runtime.store.ledger import Ledger
 from runtime.store.merging import Merging
+from runtime.store.movements import Movements
 from runtime.store.paces import Paces
 from runtime.store.people import People
 from runtime.store.populations import Populations
@@ -55,6 +56,7 @@ class SqlStore:
         self.contacts = Contacts(is_sqlite=is_sqlite)
         self.receipts = Receipts(is_sqlite=is_sqlite)
         self.quarantine = Quarantine(codec)
+        self.movements = Movements(codec, is_sqlite=is_sqlite)
         self.releases = Releases(is_sqlite=is_sqlite)
         self.reports = Reports(codec)
 

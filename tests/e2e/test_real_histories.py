@@ -1,14 +1,17 @@
 """`simulate` over real shopping histories enters whom a few lines of pandas find: once per silence of 30 days."""
 
 import json
+import os
 import subprocess
 import sys
 
 import pandas as pd
 import pytest
 
-from tests.e2e.running import journeyd
-from tests.e2e.silences import baskets, counts, make_project, silences, write_events
+from tests.e2e.running import JOURNEYD, journeyd, surroundings
+from tests.e2e.silences import baskets, counts, make_project, orders, silences, stages, write_events
+
+HOUSEHOLDS = int(os.environ.get("HOUSEHOLDS", "200"))  # of the year with all shipped journeys
 
 
 @pytest.fixture
@@ -66,3 +69,27 @@ def test_the_entries_of_the_whole_year_of_all_households_are_their_silences(fold
         f"entered {counts(result)['entered']:,}, silences {expected:,}, {result['seconds']:.1f} s, {memory:.0f} MB at most"
     )
     assert counts(result)["entered"] == expected
+
+
+@pytest.mark.prove
+@pytest.mark.timeout(3600)
+def test_the_shipped_journeys_live_a_year_of_real_orders_and_the_stages_are_those_that_pandas_counts(tmp_path, capsys):
+    made = subprocess.run([*JOURNEYD, "init", "shop"], cwd=tmp_path, env=surroundings({}), capture_output=True, text=True, check=False)
+    assert made.returncode == 0, made.stderr
+    found = orders(HOUSEHOLDS)
+    write_events(found, tmp_path / "shop" / "events.csv")
+
+    command = [*JOURNEYD, "simulate", "--events", "events.csv", "--until", "2017-12-31T23:59:59Z", "--json"]
+    run = subprocess.run(command, cwd=tmp_path / "shop", env=surroundings({}), capture_output=True, text=True, timeout=3500, check=False)
+
+    assert run.returncode == 0, run.stderr
+    result = json.loads(run.stdout)
+    entered = {name: row for name, row in result["journeys"].items() if row["entered"]}
+    with capsys.disabled():
+        print(f"\n{HOUSEHOLDS} households, {result['events']:,} orders, {result['seconds']:.0f} s; users by stage at the ends of months:")
+        for month, counts_ in result["stages"].items():
+            print(f"  {month}  " + "  ".join(f"{stage} {n}" for stage, n in counts_.items()))
+        for name, row in entered.items():
+            print(f"  {name}: entered {row['entered']}, hold-out {row['holdout']}, sent {row['sent']}, converted {row['converted']}")
+    assert result["stages"]["2017-12"] == stages(found, pd.Timestamp("2017-12-31T23:59:59"))
+    assert {"win_back_30d", "churn_warning"} <= set(entered)

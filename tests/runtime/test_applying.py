@@ -2,7 +2,7 @@
 
 import pytest
 
-from runtime.applying import Applied, Refused, Unchanged, apply, check_project, outcome_json
+from runtime.applying import Applied, Asked, Refused, Unchanged, apply, check_project, outcome_json
 from tests.shop import HELLO, Shop, write_journeys
 from tests.town import AUDIENCE, DAY, NOON, journey_text
 
@@ -23,7 +23,7 @@ def shop(tmp_path, database_url):
 
 def attempt(shop, *journeys, audience=AUDIENCE, now=NOON):
     write_journeys(shop.folder, *journeys, audience=audience)
-    return apply(shop.app.store, shop.project, check_project(shop.project), now, "me", "why")
+    return apply(shop.app.store, shop.project, check_project(shop.project), now, Asked("me", "why"))
 
 
 def releases(shop):

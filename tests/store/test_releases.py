@@ -5,10 +5,11 @@ import pytest
 from tests.town import DAY, HOUR, NOON
 
 
-def apply(store, *journeys, now=NOON, audience="a"):
+def apply(store, *journeys, now=NOON, audience="a", follows=None):
     return store.database.write(
         lambda tx: store.releases.add(
             tx,
+            follows=store.releases.current_id(tx) if follows is None else follows,
             digest="d",
             audience=audience,
             audience_digest=f"digest of {audience}",
@@ -58,11 +59,23 @@ def test_a_deleted_journey_is_gone_from_the_release_but_its_version_is_kept(stor
         assert store.releases.version(tx, first.versions[1].id).journey == "b"
 
 
-def test_going_back_to_an_older_text_is_a_new_version(store):
-    apply(store, ("a", "A"))
+def test_going_back_to_an_older_text_is_that_version_again(store):
+    first = apply(store, ("a", "A"))
     apply(store, ("a", "A2"))
 
-    assert apply(store, ("a", "A")).versions[0].number == 3
+    assert apply(store, ("a", "A")).versions == first.versions
+    assert apply(store, ("a", "A3")).versions[0].number == 3
+
+
+def test_of_two_releases_on_top_of_the_same_one_the_second_is_not_written(store):
+    first = apply(store, ("a", "A"))
+    second = apply(store, ("a", "A2"), follows=first.id)
+
+    assert apply(store, ("a", "A3"), follows=first.id) is None
+    with store.database.reading() as tx:
+        assert store.releases.current(tx) == second
+        assert [r.id for r in store.releases.history(tx, 10)] == [second.id, first.id]
+        assert [v.source for v in store.releases.versions_of(tx, "a")] == ["A", "A2"]
 
 
 def test_a_release_that_fails_half_way_leaves_nothing(store):
@@ -70,7 +83,16 @@ def test_a_release_that_fails_half_way_leaves_nothing(store):
 
     def crash(tx):
         store.releases.add(
-            tx, digest="d", audience="", audience_digest="", author="", message="", now=NOON, journeys=[("a", "x", "X")], language=1
+            tx,
+            follows=1,
+            digest="d",
+            audience="",
+            audience_digest="",
+            author="",
+            message="",
+            now=NOON,
+            journeys=[("a", "x", "X")],
+            language=1,
         )
         raise RuntimeError("the process dies")
 

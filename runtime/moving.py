@@ -1,0 +1,167 @@
+"""What a release does to people who are inside an older version: they stay on it, move to the new one, or end. Pure.
+
+A move goes by step id (`was:` names a former one). Whoever rests in a step begins its wait anew from when the step began: a
+shorter delay may be over already, then the next step is late and the file's `max_lateness` decides. Nothing is done here but
+that: what follows is done by the timer.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, Literal
+
+from journeys.audience import Audience
+from journeys.compiled import CompiledJourney, CompiledStep, DelaySpec, WaitSpec
+from runtime.moments import moment_of
+from runtime.policy import Reach
+from runtime.state import ENDED, HELD_OUT, Decision, Enrolment, User
+from runtime.walk import Walk
+
+Way = Literal["keep", "move", "exit"]
+WAYS: tuple[Way, ...] = ("keep", "move", "exit")
+Fate = Literal["moves", "overdue", "stays", "nowhere", "effect_open", "ends"]
+
+
+@dataclass(frozen=True, slots=True)
+class InFlight:
+    """What was decided for those inside a journey: `way` for all, `steps` for those who stand at some steps."""
+
+    way: Way = "keep"
+    steps: Mapping[str, Way] = field(default_factory=dict)
+
+    def of(self, state: str) -> Way:
+        """The way of those who stand here."""
+        return self.steps.get(state, self.way)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A decision with where it leads: the version that is current by the release, and its row."""
+
+    release_id: int
+    version_id: int  # 0 where the journey is gone
+    number: int
+    in_flight: InFlight
+
+
+def carried(state: str, versions: Sequence[CompiledJourney]) -> str | None:
+    """Where somebody at `state` of the first version stands in the last; None when that step is gone.
+
+    `versions` are in the order in which they were current, so that names given up twice are followed; going back to an
+    earlier one, its name for the step is found in what the later one was renamed from.
+    """
+    for before, after in pairwise(versions):
+        if state in after.steps:
+            continue
+        former = {new: old for old, new in before.renamed.items()}
+        state = next((name for name in (after.renamed.get(state), former.get(state)) if name in after.steps), state)  # type: ignore[assignment]
+    return state if state in versions[-1].steps else None
+
+
+def fate_of(before: Enrolment, decision: Decision | None, now: int, kept: str) -> Fate:
+    """What a move made of somebody, for the plan's counts."""
+    if decision is None or decision.enrolment.version == before.version:
+        ended = decision is not None and decision.enrolment.status == ENDED
+        return "ends" if ended else kept  # type: ignore[return-value]
+    due_at = decision.enrolment.due_at
+    return "overdue" if due_at is not None and due_at <= now < (before.due_at or now + 1) else "moves"
+
+
+def move(
+    versions: Sequence[CompiledJourney], to: Move, audience: Audience, enrolment: Enrolment, user: User, reach: Reach, now: int
+) -> tuple[Decision, str]:
+    """What the release makes of one enrolment, and why it stays where it stays: `stays`, `nowhere`, `effect_open`, or nothing.
+
+    `versions` begin with the enrolment's own and end with the one that is current (its own alone where the journey is gone).
+    The enrolment given is left as it is; whoever stays is marked, so that she is not asked again at her next step.
+    """
+    walk = _Move(versions[-1], audience, enrolment.copied(), user, reach, now)
+    way = to.in_flight.of(enrolment.state)
+    if way == "exit":
+        walk.leave()
+        return walk.decision, ""
+    target = enrolment.state if enrolment.status == HELD_OUT else carried(enrolment.state, versions)
+    why = "stays"
+    if way == "move" and to.version_id:
+        why = "nowhere" if target is None else "effect_open" if _is_open(enrolment, target, versions) else ""
+    if why or target is None:
+        walk.enrolment.context["kept"] = to.release_id
+        return walk.decision, why
+    walk.take(target, to, versions)
+    return walk.decision, ""
+
+
+def _is_open(enrolment: Enrolment, target: str, versions: Sequence[CompiledJourney]) -> bool:
+    """Whether a grant or call is under way that the new version could not take the outcome of."""
+    if "open" not in enrolment.context:
+        return False
+    return target != enrolment.state or versions[-1].steps[target].kind != versions[0].steps[enrolment.state].kind
+
+
+class _Move(Walk):
+    """The enrolment as it will be in the other version."""
+
+    def leave(self) -> None:
+        """End, and take back what is planned."""
+        self.at = max(self.now, self.enrolment.begun_at)
+        self._end("moved", cancel=True)
+
+    def take(self, target: str, to: Move, versions: Sequence[CompiledJourney]) -> None:
+        """Stand at `target` of this version."""
+        enrolment, old = self.enrolment, versions[0]
+        why: dict[str, Any] = {"version": to.number} | ({"from": enrolment.state} if target != enrolment.state else {})
+        was_due, kind = enrolment.due_at, old.steps[enrolment.state].kind if enrolment.state in old.steps else ""
+        enrolment.version, enrolment.state = to.version_id, target
+        self._rename(versions)
+        goal = self.journey.goal
+        enrolment.goal_until = enrolment.entered_at + goal.within if goal is not None else None
+        if enrolment.status == HELD_OUT:
+            ends = [at for at in (enrolment.goal_until, self.journey.ends_at) if at is not None]
+            enrolment.due_at = min(ends, default=enrolment.due_at)
+        elif "open" not in enrolment.context:
+            self._rest_anew(self.journey.steps[target], kind)
+        if enrolment.due_at != was_due:
+            why |= {"until": enrolment.due_at, "was_until": was_due}
+        self.at = max(self.now, enrolment.begun_at)
+        self._log("moved", target, why)
+
+    def _rename(self, versions: Sequence[CompiledJourney]) -> None:
+        """Results, visits and marks go by the names of this version."""
+        context = self.enrolment.context
+        for key in ("steps", "visits", "missed"):
+            named: dict[str, Any] = context.get(key, {})
+            renamed = {carried(name, versions) or name: value for name, value in named.items()}
+            if renamed != named:
+                named.clear()  # in place: the facts read these very results
+                named.update(renamed)
+        if "held" in context:
+            context["held"] = carried(context["held"], versions) or context["held"]
+
+    def _rest_anew(self, step: CompiledStep, kind: str) -> None:
+        """The timer as this version's step sets it, from when the step began; another kind of step begins then, too."""
+        enrolment, began = self.enrolment, self.enrolment.begun_at
+        if step.kind != kind:
+            for key in ("until", "held"):
+                enrolment.context.pop(key, None)
+            enrolment.due_at = self._not_past_the_end(began)
+        elif "until" in enrolment.context and isinstance(step.spec, DelaySpec):
+            self._delay_anew(step.spec, began)
+        elif "until" in enrolment.context and isinstance(step.spec, WaitSpec):
+            enrolment.context["until"] = until = self._wait_until(step.spec, began)
+            held = step.spec.when is not None and step.spec.when.test(self.facts)
+            enrolment.due_at = self._not_past_the_end(min(self.now, until) if held else self._next_look(step.spec, self.now, until))
+
+    def _delay_anew(self, spec: DelaySpec, began: int) -> None:
+        moment = began + spec.duration if spec.duration is not None else moment_of(spec.until, self.facts, began)  # type: ignore[arg-type]
+        if isinstance(moment, str):  # the timer takes the step anew, as of when it began: the file says what is missing or past
+            del self.enrolment.context["until"]
+            self.enrolment.due_at = began
+        else:
+            self.enrolment.context["until"] = moment
+            self.enrolment.due_at = self._not_past_the_end(moment)
+
+    def _wait_until(self, spec: WaitSpec, began: int) -> int:
+        if isinstance(spec.timeout, int):
+            return began + spec.timeout
+        moment = moment_of(spec.timeout, self.facts, began)
+        return began if isinstance(moment, str) else moment

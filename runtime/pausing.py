@@ -1,0 +1,46 @@
+"""Pausing journeys and ending a pause, here or in the daemon that holds the database."""
+
+from typing import Any
+
+from journeys.errors import did_you_mean
+from runtime.app import App
+from runtime.store.movements import Pause
+
+
+def paused(app: App, request: dict[str, Any]) -> dict[str, Any]:
+    """Pause or resume, here or in the daemon; what came of it, by journey."""
+    store, now, author = app.store, app.clock.now(), str(request["author"])
+    with store.database.reading() as tx:
+        current = store.releases.current(tx)
+        known = {v.journey for v in current.versions} if current is not None else set()
+        known |= {standing.journey for standing in store.movements.standing(tx, now)}
+        known |= {pause.journey for pause in store.movements.paused(tx)}
+    names = list(request["journeys"]) or sorted(known)
+    for name in names:
+        if name not in known:
+            hint = did_you_mean(name, known)
+            return {"error": f"there is no journey {name}" + (f", did you mean {hint}?" if hint else "")}
+    rows = []
+    for name in names:
+        due, late = became_due(app, name, now)
+        if request["resume"]:
+            changed = store.database.write(lambda tx, name=name: store.movements.resume(tx, name, now, author))  # type: ignore[misc]
+            outcome = "resumed" if changed else "not_paused"
+        else:
+            pause_ = Pause(name, now, author, str(request["reason"]))
+            changed = store.database.write(lambda tx, pause_=pause_: store.movements.pause(tx, pause_))  # type: ignore[misc]
+            outcome = "paused" if changed else "paused_already"
+        rows.append({"journey": name, "outcome": outcome, "due": due, "late": late})
+    return {"journeys": rows}
+
+
+def became_due(app: App, journey: str, now: int) -> tuple[int, int]:
+    """How many of a journey's timers are due, and how many of these are too late by their version's max_lateness."""
+    due = late = 0
+    with app.store.database.reading() as tx:
+        for version in app.store.releases.versions_of(tx, journey):
+            versioned = app.engine.catalogue.versions.get(version.id)
+            due += app.store.movements.due_of(tx, version.id, now + 1)
+            limit = versioned.journey.max_lateness if versioned is not None else None
+            late += app.store.movements.due_of(tx, version.id, now - limit) if limit is not None else 0
+    return due, late

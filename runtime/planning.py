@@ -1,0 +1,233 @@
+"""`plan`: what an apply would change, and what it would make of everybody inside, before anything happens. Reads only."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from journeys.audience import AudienceModel, compile_audience
+from journeys.check import Checked
+from journeys.compiled import CompiledJourney, CompiledStep, DelaySpec, WaitSpec
+from journeys.difference import Change, audience_differences, differences
+from journeys.loader import load_audience_text
+from runtime.app import App
+from runtime.applying import applicable, digest_of_all, token_of
+from runtime.catalogue import Versioned
+from runtime.crowds import existing_of
+from runtime.moving import InFlight, Move, fate_of, move
+from runtime.pausing import became_due
+from runtime.policy import Reach
+from runtime.state import HELD_OUT, STATUS_NAMES
+from runtime.store.movements import Pause, Standing
+from runtime.store.releases import Release
+from runtime.underway import between, stands_at
+
+LOOKED_AT = 500  # of those at one step whose moment depends on each of them
+EFFECTS = ("grant", "call")
+
+
+@dataclass(slots=True)
+class AtStep:
+    """Those who stand at one step of one version, and what each way would make of them.
+
+    `fates` counts what a move would do: `moves`, `overdue` (the step would be over already: what follows is late), `nowhere`
+    (the step is gone: they stay on their version), `effect_open` (a grant or call is under way: they stay). `about` says that
+    the counts were taken from LOOKED_AT of them.
+    """
+
+    version: int
+    step: str
+    to: str | None
+    status: str
+    n: int
+    way: str
+    fates: dict[str, int] = field(default_factory=dict)
+    about: bool = False
+    due: int = 0
+
+
+@dataclass(slots=True)
+class JourneyPlan:
+    """What happens to one journey. `enter_now` is how many of those already in the segment an `existing: enrol` lets in."""
+
+    journey: str
+    what: Literal["new", "changed", "gone", "same"]
+    version: int | None
+    changes: list[Change] = field(default_factory=list)
+    inside: list[AtStep] = field(default_factory=list)
+    paused: Pause | None = None
+    due_in_pause: int = 0
+    late_in_pause: int = 0
+    enter_now: int | None = None
+    max_lateness: int | None = None
+    late_exits: bool = False
+
+
+@dataclass(slots=True)
+class Plan:
+    """Everything. `token` names it: `apply --plan TOKEN` applies this and nothing else. Empty lists: nothing to apply."""
+
+    token: str
+    base: Release | None
+    journeys: list[JourneyPlan] = field(default_factory=list)
+    audience: list[Change] = field(default_factory=list)
+    is_same: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """The documented shape."""
+        base = None
+        if self.base is not None:
+            base = {key: getattr(self.base, key) for key in ("id", "author", "message", "applied_at")}
+        return {
+            "plan": self.token, "base": base, "changes": not self.is_same,
+            "journeys": [asdict(j) for j in self.journeys], "audience": [asdict(c) for c in self.audience],
+        }  # fmt: skip
+
+
+def plan_of(app: App, checked: Checked, in_flight: Mapping[str, InFlight], now: int) -> Plan:
+    """What applying these checked files would do. They must be without errors."""
+    with app.store.database.reading() as tx:
+        base = app.store.releases.current(tx)
+        paused = {pause.journey: pause for pause in app.store.movements.paused(tx)}
+    same = base is not None and base.digest == digest_of_all(checked) and not in_flight
+    plan = Plan(token_of(base, checked), base, is_same=same)
+    planning = _Planning(app, checked, in_flight, now)
+    for journey in sorted({*planning.wanted, *planning.applied, *planning.inside, *paused}):
+        found = planning.journey(journey, paused.get(journey))
+        if found is not None:
+            plan.journeys.append(found)
+    if base is not None and base.audience != checked.audience_text:
+        plan.audience = audience_differences(load_audience_text(base.audience)[0], _model(checked))
+    return plan
+
+
+def _model(checked: Checked) -> AudienceModel:
+    return load_audience_text(checked.audience_text)[0]
+
+
+class _Planning:
+    def __init__(self, app: App, checked: Checked, in_flight: Mapping[str, InFlight], now: int) -> None:
+        self.app, self.checked, self.in_flight, self.now = app, checked, in_flight, now
+        self.wanted = applicable(checked)
+        self.audience = compile_audience(*load_audience_text(checked.audience_text))
+        catalogue = app.engine.catalogue
+        self.applied = {v.journey.id: v for v in catalogue.current.values()}
+        self.known = {v.version_id: v for v in catalogue.versions.values()}
+        with app.store.database.reading() as tx:
+            shifts = self._shifts()
+            self.inside: dict[str, list[Standing]] = {}
+            for standing in app.store.movements.standing(tx, now, shifts):
+                self.inside.setdefault(standing.journey, []).append(standing)
+
+    def journey(self, journey: str, paused: Pause | None) -> JourneyPlan | None:
+        """One journey's part of the plan; None when nothing about it is worth a line."""
+        applied, wanted = self.applied.get(journey), self.wanted.get(journey)
+        if wanted is None:
+            what: Any = "gone" if applied is not None else "same"
+        else:
+            what = "new" if applied is None else "changed" if applied.journey.digest != wanted.digest else "same"
+        plan = JourneyPlan(journey, what, applied.number if applied is not None else None, paused=paused)
+        if wanted is not None:
+            plan.max_lateness, plan.late_exits = wanted.max_lateness, wanted.late_exits
+        if what == "changed" and applied is not None and wanted is not None:
+            plan.changes = differences(applied.journey, wanted)
+        elsewhere = [s for s in self.inside.get(journey, ()) if what != "same" or applied is None or s.version_id != applied.version_id]
+        plan.inside = [self._at_step(s, wanted) for s in elsewhere]
+        if what == "new" and wanted is not None and wanted.entry.form == "segment" and wanted.entry.existing == "enrol":
+            plan.enter_now = existing_of(self.app.store, self.audience, wanted, self.app.project.zone, self.now)
+        if paused is not None:
+            plan.due_in_pause, plan.late_in_pause = became_due(self.app, journey, self.now)
+        return plan if what != "same" or plan.inside or paused is not None else None
+
+    # --- those inside
+
+    def _way(self, version_id: int, wanted: CompiledJourney | None) -> tuple[Versioned, ...]:
+        """The versions from this one to the one that would be current."""
+        first = self.known.get(version_id)
+        if first is None:
+            return ()
+        if wanted is None:
+            return (first,)
+        versions = [v for v in self.known.values() if v.journey.id == wanted.id]
+        same = next((v for v in versions if v.journey.digest == wanted.digest), None)
+        last = same or Versioned(0, max((v.number for v in versions), default=0) + 1, wanted)
+        return between(sorted({v.number: v for v in (*versions, last)}.values(), key=lambda v: v.number), first, last)
+
+    def _shifts(self) -> dict[tuple[int, str], int]:
+        """By version and step: how long the step will last in the new version, where that is the same for everybody."""
+        found: dict[tuple[int, str], int] = {}
+        for versioned in self.known.values():
+            way = self._way(versioned.version_id, self.wanted.get(versioned.journey.id))
+            for step in versioned.journey.steps.values():
+                target = self._target(way, step.id)
+                length = _length(target) if target is not None and target.kind == step.kind else None
+                if length is not None:
+                    found[versioned.version_id, step.id] = length
+        return found
+
+    @staticmethod
+    def _target(way: tuple[Versioned, ...], state: str) -> CompiledStep | None:
+        name = stands_at(way, state) if len(way) > 1 else None
+        return way[-1].journey.steps[name] if name is not None else None
+
+    def _at_step(self, standing: Standing, wanted: CompiledJourney | None) -> AtStep:
+        way = self._way(standing.version_id, wanted)
+        number = way[0].number if way else 0
+        decided = self.in_flight.get(standing.journey, InFlight()).of(standing.state)
+        target = self._target(way, standing.state)
+        name = standing.state if standing.status == STATUS_NAMES[HELD_OUT] else (target.id if target is not None else None)
+        found = AtStep(number, standing.state, name, standing.status, standing.n, decided, due=standing.due)
+        if len(way) > 1:
+            self._foresee(found, standing, way, target)
+        return found
+
+    def _foresee(self, at: AtStep, standing: Standing, way: tuple[Versioned, ...], target: CompiledStep | None) -> None:
+        """What a move would make of those at one step."""
+        here = way[0].journey.steps.get(standing.state)
+        if here is None:  # the held-out: they take no step anywhere
+            at.fates = {"moves": standing.n}
+        elif target is None:
+            at.fates = {"nowhere": standing.n}
+        elif here.kind in EFFECTS and (target.id != here.id or target.kind != here.kind):
+            at.fates = {"effect_open": standing.n}
+        elif target.kind != here.kind:
+            at.fates = {"overdue": standing.n}
+        elif _length(target) is not None:
+            at.fates = {"overdue": standing.over, "moves": standing.n - standing.over}
+        elif isinstance(target.spec, DelaySpec | WaitSpec):
+            self._look_at_some(at, standing, way)
+        else:
+            at.fates = {"moves": standing.n}
+        at.fates = {fate: n for fate, n in at.fates.items() if n}
+
+    def _look_at_some(self, at: AtStep, standing: Standing, way: tuple[Versioned, ...]) -> None:
+        """The moment depends on the user: some are asked, by the very rule that would move them."""
+        store, to = self.app.store, Move(0, way[-1].version_id or -1, way[-1].number, InFlight("move"))
+        counts: dict[str, int] = {}
+        with store.database.reading() as tx:
+            some = store.movements.some_at(tx, standing.version_id, standing.state, LOOKED_AT)
+            people = store.people.load_users(tx, sorted({e.user_id for e in some}))
+        versions = [v.journey for v in way]
+        for enrolment in some:
+            user = people.get(enrolment.user_id)
+            if user is None:
+                continue
+            try:
+                decision, kept = move(versions, to, self.audience, enrolment, user, Reach(self.app.engine.rules, {}), self.now)
+            except (LookupError, ValueError, TypeError):  # what cannot be foreseen is said to be unknown
+                fate: str = "unknown"
+            else:
+                fate = fate_of(enrolment, decision, self.now, kept)
+            counts[fate] = counts.get(fate, 0) + 1
+        looked_at = sum(counts.values())
+        if looked_at:
+            at.about = looked_at < standing.n
+            at.fates = {fate: round(n * standing.n / looked_at) for fate, n in sorted(counts.items())}
+
+
+def _length(step: CompiledStep) -> int | None:
+    """How long a step lasts, where that is the same for everybody."""
+    if isinstance(step.spec, DelaySpec):
+        return step.spec.duration
+    if isinstance(step.spec, WaitSpec) and step.spec.when is None and isinstance(step.spec.timeout, int):
+        return step.spec.timeout
+    return None

@@ -1,0 +1,115 @@
+"""`plan` and `releases` for people."""
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from rich.console import Console
+from rich.markup import escape
+
+from journeys.difference import Change
+from journeys.duration import format_duration
+from journeys.errors import Language
+from journeys.localtime import print_instant
+from runtime.planning import AtStep, JourneyPlan, Plan
+from runtime.store.releases import Release
+from runtime.texts import word
+
+MARKS = {"new": "[green]+[/green]", "changed": "[yellow]~[/yellow]", "gone": "[red]-[/red]", "same": " "}
+LONGEST = 60  # of a value in a line
+
+
+def show_plan(console: Console, plan: Plan, command: str, language: Language, zone: ZoneInfo) -> None:
+    """The whole plan, and the command that applies it."""
+    if plan.base is None:
+        console.print(word("plan_first", language))
+    else:
+        told = {"release": plan.base.id, "author": plan.base.author, "message": plan.base.message}
+        console.print(escape(word("plan_same" if plan.is_same else "plan_on", language, **told)))
+    for journey in plan.journeys:
+        _journey(console, journey, language, zone)
+    if plan.audience:
+        console.print(f"{MARKS['changed']} {word('plan_audience', language)}")
+        _changes(console, plan.audience, language)
+    if not plan.is_same:
+        console.print(escape(word("plan_apply", language, command=command)))
+
+
+def _journey(console: Console, plan: JourneyPlan, language: Language, zone: ZoneInfo) -> None:
+    title = word(f"plan_{'left' if plan.what == 'same' else plan.what}", language, journey=plan.journey, version=plan.version)
+    console.print(f"{MARKS[plan.what]} {escape(title)}")
+    _changes(console, plan.changes, language)
+    if plan.paused is not None:
+        paused = plan.paused
+        told = {"since": print_instant(paused.paused_at, zone), "author": paused.paused_by, "reason": paused.reason}
+        console.print("    " + escape(word("plan_paused", language, **told, due=f"{plan.due_in_pause:,}", late=f"{plan.late_in_pause:,}")))
+    if plan.enter_now is not None:
+        console.print("    " + word("plan_enter", language, n=f"{plan.enter_now:,}"))
+    if plan.what == "changed" and not plan.inside:
+        console.print("    " + word("plan_nobody", language), style="dim")
+    for at in plan.inside:
+        console.print("    " + escape(_at_step(at, plan, language)))
+
+
+def _at_step(at: AtStep, plan: JourneyPlan, language: Language) -> str:
+    where = word("plan_step", language, n=f"{at.n:,}", step=_place(at.step, at, language), version=at.version)
+    fates = ", ".join(_fate(fate, n, at, plan, language) for fate, n in at.fates.items())
+    if at.way == "exit":
+        return f"{where}: {word('plan_exit', language)}"
+    if at.way == "move" and fates:
+        return f"{where}: {word('plan_move', language, fates=fates)}"
+    stays = f"{where}: {word('plan_keep', language, version=at.version)}"
+    return f"{stays}; {word('plan_could_move', language, journey=plan.journey, fates=fates)}" if fates else stays
+
+
+def _fate(fate: str, n: int, at: AtStep, plan: JourneyPlan, language: Language) -> str:
+    number = f"{word('plan_about', language)} {n:,}" if at.about else f"{n:,}"
+    return word(f"fate_{fate}", language, n=number, to=_place(at.to or "", at, language), lateness=_lateness(plan, language))
+
+
+def _place(step: str, at: AtStep, language: Language) -> str:
+    return word("in_holdout", language) if at.status == "held_out" else step
+
+
+def _lateness(plan: JourneyPlan, language: Language) -> str:
+    if plan.max_lateness is None:
+        return word("late_any", language)
+    return word("late_exit" if plan.late_exits else "late_skip", language, limit=format_duration(plan.max_lateness))
+
+
+def _changes(console: Console, changes: Sequence[Change], language: Language) -> None:
+    for change in changes:
+        values = {name: _value(getattr(change, name), language) for name in ("before", "after")}
+        console.print("    " + escape(word(f"change_{change.kind}", language, step=change.step, key=change.key, **values)))
+
+
+def _value(value: Any, language: Language) -> str:
+    if value is None:
+        return word("unwritten", language)
+    text = " ".join(str(value).split())
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+def show_releases(
+    console: Console, found: Sequence[Release], language: Language, zone: ZoneInfo, *, whole: bool
+) -> None:  # fmt: skip
+    """A line per release; `whole`: its files, too."""
+    for release in found:
+        told = {"id": release.id, "at": print_instant(release.applied_at, zone), "author": release.author, "message": release.message}
+        console.print(escape(word("release_line", language, **told, journeys=len(release.versions))))
+        if whole:
+            for name, text in (("audience.yaml", release.audience), *((f"{v.journey}.yaml", v.source) for v in release.versions)):
+                sys.stdout.write(f"# --- {name}\n{text}")
+
+
+def releases_json(found: Sequence[Release], zone: ZoneInfo, *, whole: bool) -> list[dict[str, Any]]:
+    """The documented shape: versions by journey; `whole`: with the files."""
+    return [
+        {
+            "id": r.id, "at": print_instant(r.applied_at, zone), "applied_at": r.applied_at, "author": r.author, "message": r.message,
+            "versions": {v.journey: v.number for v in r.versions},
+            **({"audience": r.audience, "journeys": {v.journey: v.source for v in r.versions}} if whole else {}),
+        }
+        for r in found
+    ]  # fmt: skip

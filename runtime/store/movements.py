@@ -1,0 +1,137 @@
+"""Those inside when a release changes their journey: who stands where, which moves are under way; and pauses of journeys."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, and_, func, insert, literal, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from runtime.moving import InFlight
+from runtime.state import ENDED, STATUS_NAMES, Enrolment
+from runtime.store.codec import Codec, compact, parse
+from runtime.store.rows import ENROLMENT_COLUMNS, enrolment_of
+from runtime.store.tables import enrolments, moves, pauses, release_versions
+
+_ENROLMENT = [enrolments.c[name] for name in ENROLMENT_COLUMNS]
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """What a release decided for those inside one journey; `cursor` is the number of the enrolment that was looked at last."""
+
+    release_id: int
+    journey: str
+    in_flight: InFlight
+    cursor: int
+    done_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How many stand at one step of one version, how many of their timers are due already, and how many have been there for as
+    long as was asked about, with a timer that is still to come.
+    """
+
+    version_id: int
+    journey: str
+    state: str
+    status: str
+    n: int
+    due: int
+    over: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A journey in which nobody takes a step."""
+
+    journey: str
+    paused_at: int
+    paused_by: str
+    reason: str
+
+
+class Movements:
+    """Statements of moves and pauses."""
+
+    def __init__(self, codec: Codec, *, is_sqlite: bool) -> None:
+        self._codec = codec
+        self._insert: Any = sqlite_insert if is_sqlite else postgres_insert
+
+    # --- who stands where
+
+    def standing(self, tx: Connection, now: int, lengths: Mapping[tuple[int, str], int] | None = None) -> list[Standing]:
+        """Everybody inside, counted by version and step in one pass; `lengths` are how long some steps would last."""
+        due = func.count().filter(enrolments.c.due_at <= now)
+        cases = [
+            and_(enrolments.c.version_id == version_id, enrolments.c.state == state, enrolments.c.begun_at <= now - length)
+            for (version_id, state), length in (lengths or {}).items()
+        ]
+        over = func.count().filter(and_(enrolments.c.due_at > now, or_(*cases))) if cases else literal(0)
+        place = (enrolments.c.version_id, enrolments.c.journey, enrolments.c.state, enrolments.c.status)
+        query = select(*place, func.count(), due, over).where(enrolments.c.status < ENDED).group_by(*place).order_by(*place)
+        return [Standing(v, j, state, STATUS_NAMES[status], *counts) for v, j, state, status, *counts in tx.execute(query)]
+
+    def some_at(self, tx: Connection, version_id: int, state: str, most: int) -> list[Enrolment]:
+        """Some of those who stand at a step, spread by nothing but their numbers."""
+        query = select(*_ENROLMENT).where(enrolments.c.version_id == version_id, enrolments.c.state == state, enrolments.c.status < ENDED)
+        return [enrolment_of(row, self._codec) for row in tx.execute(query.limit(most))]
+
+    def due_of(self, tx: Connection, version_id: int, before: int) -> int:
+        """How many timers of a version were due before an instant."""
+        mine = and_(enrolments.c.version_id == version_id, enrolments.c.due_at < before)
+        return int(tx.execute(select(func.count()).select_from(enrolments).where(mine)).scalar_one())
+
+    # --- moves
+
+    def add(self, tx: Connection, release_id: int, journey: str, in_flight: InFlight) -> None:
+        """Note what a release decided for those inside."""
+        steps = compact(dict(in_flight.steps))
+        tx.execute(insert(moves).values(release_id=release_id, journey=journey, way=in_flight.way, steps=steps))
+
+    def of_release(self, tx: Connection, release_id: int) -> list[Movement]:
+        """What a release decided, done or not."""
+        rows = tx.execute(select(moves).where(moves.c.release_id == release_id).order_by(moves.c.journey))
+        return [Movement(r.release_id, r.journey, InFlight(r.way, parse(r.steps)), r.cursor, r.done_at) for r in rows]
+
+    def left(self, tx: Connection, movement: Movement) -> int:
+        """How many of the journey's enrolments are still to be looked at."""
+        query = select(func.count()).select_from(enrolments).where(*self._concerned(movement))
+        return int(tx.execute(query).scalar_one())
+
+    @staticmethod
+    def _concerned(movement: Movement) -> tuple[Any, ...]:
+        current = select(release_versions.c.version_id).where(release_versions.c.release_id == movement.release_id)
+        return (enrolments.c.journey == movement.journey, enrolments.c.status < ENDED, enrolments.c.id > movement.cursor,
+                enrolments.c.version_id.not_in(current))  # fmt: skip
+
+    def next_of(self, tx: Connection, movement: Movement, limit: int) -> list[tuple[int, str]]:
+        """The numbers and users of the next enrolments that a move concerns."""
+        query = select(enrolments.c.id, enrolments.c.user_id).where(*self._concerned(movement)).order_by(enrolments.c.id).limit(limit)
+        return [(row[0], row[1]) for row in tx.execute(query)]
+
+    def save(self, tx: Connection, movement: Movement, cursor: int, done_at: int | None) -> None:
+        """Note how far a move came."""
+        mine = and_(moves.c.release_id == movement.release_id, moves.c.journey == movement.journey)
+        tx.execute(update(moves).where(mine).values(cursor=cursor, done_at=done_at))
+
+    # --- pauses
+
+    def paused(self, tx: Connection) -> list[Pause]:
+        """The journeys that are paused now."""
+        query = select(pauses.c.journey, pauses.c.paused_at, pauses.c.paused_by, pauses.c.reason)
+        return [Pause(*row) for row in tx.execute(query.where(pauses.c.resumed_at.is_(None)).order_by(pauses.c.journey))]
+
+    def pause(self, tx: Connection, pause: Pause) -> bool:
+        """Pause a journey; False when it is paused already."""
+        statement = self._insert(pauses).values(
+            journey=pause.journey, paused_at=pause.paused_at, paused_by=pause.paused_by, reason=pause.reason
+        )  # fmt: skip
+        return tx.execute(statement.on_conflict_do_nothing().returning(pauses.c.id)).scalar_one_or_none() is not None
+
+    def resume(self, tx: Connection, journey: str, now: int, author: str) -> bool:
+        """End a pause; False when there is none."""
+        mine = and_(pauses.c.journey == journey, pauses.c.resumed_at.is_(None))
+        return tx.execute(update(pauses).where(mine).values(resumed_at=now, resumed_by=author)).rowcount == 1

@@ -1,0 +1,96 @@
+"""The moves of the release in force: whoever is met in an older version is moved, ended or left there before anything else happens.
+
+The rest are looked for in the order of their enrolments' numbers, a batch at a time, until everybody was.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from runtime.catalogue import Catalogue, Versioned
+from runtime.moving import Move, carried
+from runtime.session import Session, Tracked
+from runtime.state import ENDED
+from runtime.store import SqlStore
+from runtime.store.database import Batch
+from runtime.store.movements import Movement
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """A batch of the rest: whom it looks at, and up to which number everybody has been looked at when it is written."""
+
+    movement: Movement
+    user_ids: list[str]
+    cursor: int
+    is_last: bool
+
+
+class Underway:
+    """What the release in force decided for those inside older versions."""
+
+    def __init__(self, store: SqlStore) -> None:
+        self.store = store
+        self.movements: dict[str, Movement] = {}
+        self._ways: dict[int, tuple[Versioned, ...]] = {}  # by version: it, those between, and the one that is current
+
+    def load(self, tx: Any, catalogue: Catalogue) -> None:
+        """Take the decisions of a release, and compile what leads from the older versions to the current ones."""
+        self.movements = {m.journey: m for m in self.store.movements.of_release(tx, catalogue.release_id)}
+        self._ways = {}
+        for journey in self.movements:
+            known = self.store.releases.versions_of(tx, journey)
+            compiled = [v for version in known if (v := catalogue.version(version)) is not None]
+            current = catalogue.current.get(journey)
+            for versioned in compiled:
+                if current is None:
+                    self._ways[versioned.version_id] = (versioned,)
+                elif versioned.version_id != current.version_id:
+                    self._ways[versioned.version_id] = between(compiled, versioned, current)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether everybody was looked at."""
+        return all(m.done_at is not None for m in self.movements.values())
+
+    def settle(self, session: Session, tracked: Tracked, now: int) -> None:
+        """Decide for one enrolment that was met, once."""
+        enrolment = tracked.enrolment
+        movement, way = self.movements.get(enrolment.journey), self._ways.get(enrolment.version)
+        if movement is None or way is None or enrolment.status == ENDED or enrolment.context.get("kept") == movement.release_id:
+            return
+        gone = len(way) == 1
+        move = Move(movement.release_id, 0 if gone else way[-1].version_id, 0 if gone else way[-1].number, movement.in_flight)
+        session.move(tracked, way, move, now)
+
+    def sweep(self, batch: Batch, limit: int) -> Swept | None:
+        """The next of those whom nothing else has met; None when there is nothing to do, or they are all in other hands now."""
+        tx = batch.connection
+        movement = next((m for m in self.movements.values() if m.done_at is None), None)
+        if movement is None:
+            return None
+        found = self.store.movements.next_of(tx, movement, limit)
+        user_ids = sorted({user_id for _, user_id in found})
+        free = self.store.people.load_users(tx, user_ids, lock=True).keys() if found else set()
+        taken = self.store.people.existing(tx, [u for u in user_ids if u not in free])  # by another daemon, for a moment
+        passed = [number for number, user_id in found if user_id not in taken]
+        first_taken = min((number for number, user_id in found if user_id in taken), default=None)
+        cursor = max((n for n in passed if first_taken is None or n < first_taken), default=movement.cursor)
+        return Swept(movement, [u for u in user_ids if u in free], cursor, is_last=len(found) < limit and not taken)
+
+    def write(self, tx: Any, swept: Swept, now: int) -> None:
+        """Note how far the sweep came."""
+        done_at = now if swept.is_last else None
+        self.store.movements.save(tx, swept.movement, swept.cursor, done_at)
+        self.movements[swept.movement.journey] = replace(swept.movement, cursor=swept.cursor, done_at=done_at)
+
+
+def between(known: list[Versioned], first: Versioned, last: Versioned) -> tuple[Versioned, ...]:
+    """From one version to another by way of those between, whose names of steps lead on; back, too."""
+    low, high = sorted((first.number, last.number))
+    way = [v for v in known if low <= v.number <= high]
+    return tuple(way if first.number <= last.number else reversed(way))
+
+
+def stands_at(way: tuple[Versioned, ...], state: str) -> str | None:
+    """Where somebody at this step of the first version stands in the last."""
+    return carried(state, [v.journey for v in way])
