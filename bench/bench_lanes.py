@@ -120,7 +120,8 @@ def lane(url: str, connections: int, n: int) -> tuple[float, float]:
         text = journey_text("- {id: hello, send: [{push: {title: T, body: B}}]}")
         store.database.write(
             lambda tx: store.releases.add(
-                tx, follows=0, digest="d", audience=AUDIENCE, audience_digest="a", author="", message="", now=now - 1, language=LANGUAGE_VERSION,
+                tx, follows=0, digest="d", audience=AUDIENCE, audience_digest="a", author="", message="", now=now - 1,
+                language=LANGUAGE_VERSION,
                 journeys=[("j", digest_of(text), text)],
             )
         )  # fmt: skip

@@ -20,6 +20,7 @@ from runtime.deliver import Delivered, Delivery
 from runtime.engine import Engine, Worked
 from runtime.enrol import enrol
 from runtime.facts import UserFacts
+from runtime.moving import InFlight
 from runtime.policy import ADDRESS_OF, PersonReach, Reach, Rules, person_reach
 from runtime.profile import definitions_of, project
 from runtime.session import Rehearsal
@@ -305,13 +306,14 @@ class Town:
         self.budget(gift=None, bonus=None)
         self.apply(*texts, audience_text=audience_text, now=applied_at)
 
-    def apply(self, *texts: str, audience_text: str = AUDIENCE, now: int) -> None:
-        """Apply a release of these journeys."""
+    def apply(self, *texts: str, audience_text: str = AUDIENCE, now: int, in_flight: Mapping[str, InFlight] | None = None) -> None:
+        """Apply a release of these journeys; `in_flight` decides for those inside."""
         found = [(load_journey_text(text, "j").journey, text) for text in texts]
         journeys = [(model.id, digest_of(text), text) for model, text in found if model is not None]
         assert len(journeys) == len(texts)
-        self.store.database.write(
-            lambda tx: self.store.releases.add(
+
+        def unit(tx: Any) -> None:
+            release = self.store.releases.add(
                 tx,
                 follows=self.store.releases.current_id(tx),
                 digest=digest_of("".join(texts)),
@@ -323,7 +325,11 @@ class Town:
                 journeys=journeys,
                 language=LANGUAGE_VERSION,
             )
-        )
+            assert release is not None
+            for journey_id, decided in (in_flight or {}).items():
+                self.store.movements.add(tx, release.id, journey_id, decided)
+
+        self.store.database.write(unit)
         catalogue = self.engine.refresh()
         assert not catalogue.broken, catalogue.broken
 

@@ -1,0 +1,172 @@
+"""A paused journey: nobody takes a step, nothing is sent, goals and exits still count; its end is no flood."""
+
+import pytest
+
+from runtime.pausing import became_due, paused
+from runtime.store.movements import Pause
+from tests.shop import Shop
+from tests.town import DAY, HOUR, MINUTE, NOON, PUSH, Town, event, journey_text, somebody
+
+SEND = f"- {{id: gift, send: {PUSH}}}"
+NUDGE = journey_text(
+    f"- {{id: rest, delay: 1d}}\n{SEND}", entry="{event: app_opened}", goal="{event: order_paid, within: 14d}", max_lateness="6h"
+)
+
+
+def town(store, *texts, people=("u1",)):
+    made = Town(store, *texts)
+    made.settle_people(*(somebody(user) for user in people))
+    return made
+
+
+def pause(made, now, journey="j"):
+    made.store.database.write(lambda tx: made.store.movements.pause(tx, Pause(journey, now, "me", "wrong coupon")))
+
+
+def resume(made, now, journey="j"):
+    made.store.database.write(lambda tx: made.store.movements.resume(tx, journey, now, "me"))
+
+
+def test_no_timer_fires_while_a_journey_is_paused(store):
+    made = town(store, NUDGE)
+    made.post(event("app_opened", NOON, id="o"))
+    made.settle(NOON)
+    pause(made, NOON + HOUR)
+
+    made.settle(NOON + 2 * DAY)
+
+    assert made.states() == []
+    assert made.ends() == [("j", None)]
+    assert made.engine.next_work() is None or made.engine.next_work() > NOON + 2 * DAY
+
+
+def test_after_a_short_pause_what_became_due_is_done(store):
+    made = town(store, NUDGE)
+    made.post(event("app_opened", NOON, id="o"))
+    made.settle(NOON)
+    pause(made, NOON + HOUR)
+    made.settle(NOON + DAY + HOUR)
+
+    resume(made, NOON + DAY + HOUR)
+    made.settle(NOON + DAY + HOUR)
+
+    assert made.states() == [("gift", "ACCEPTED")]
+
+
+def test_after_a_long_pause_what_is_later_than_max_lateness_is_skipped(store):
+    made = town(store, NUDGE)
+    made.post(event("app_opened", NOON, id="o"))
+    made.settle(NOON)
+    pause(made, NOON + HOUR)
+    made.settle(NOON + 2 * DAY)
+
+    resume(made, NOON + 2 * DAY)
+    made.settle(NOON + 2 * DAY)
+
+    assert made.states() == []
+    assert made.actions()[-2:] == [("late", "gift"), ("ended", "")]
+
+
+def test_goals_still_end_and_people_still_enter(store):
+    made = town(store, NUDGE, people=("u1", "u2"))
+    made.post(event("app_opened", NOON, id="o"))
+    made.settle(NOON)
+    pause(made, NOON + HOUR)
+
+    made.post(event("order_paid", NOON + 2 * HOUR, amount=1), event("app_opened", NOON + 2 * HOUR, user="u2", id="o2"))
+    made.settle(NOON + 2 * HOUR)
+
+    assert made.ends("u1") == [("j", "converted")]
+    assert made.actions("u2") == [("entered", ""), ("paused", "rest")]
+
+    resume(made, NOON + 3 * HOUR)
+    made.settle(NOON + 3 * HOUR)
+    assert ("waits", "rest") in made.actions("u2")
+
+
+def test_an_event_that_was_waited_for_counts_and_what_follows_waits_for_the_end_of_the_pause(store):
+    wait = journey_text(f"- {{id: opened, wait_for: {{event: order_paid, timeout: 3d}}}}\n{SEND}", entry="{event: app_opened}")
+    made = town(store, wait)
+    made.post(event("app_opened", NOON, id="o"))
+    made.settle(NOON)
+    pause(made, NOON + HOUR)
+
+    made.post(event("order_paid", NOON + 2 * HOUR, amount=1))
+    made.settle(NOON + 2 * HOUR)
+    assert [action for action in made.actions() if action[1]] == [("waits", "opened"), ("matched", "opened"), ("paused", "gift")]
+    assert made.states() == []
+
+    resume(made, NOON + 3 * HOUR)
+    made.settle(NOON + 3 * HOUR)
+    assert made.states() == [("gift", "ACCEPTED")]
+
+
+def test_what_was_planned_before_the_pause_does_not_go_out_in_it(store):
+    made = town(store, journey_text(f"{SEND}\n- {{id: rest, delay: 9d}}", entry="{event: app_opened}"))
+    made.post(event("app_opened", NOON, id="o"))
+    made.think(NOON)
+    pause(made, NOON)
+    made.think(NOON + 1)
+
+    made.settle(NOON + HOUR)
+    assert (made.states(), made.vendors["push"].got) == ([("gift", "PENDING")], [])
+
+    resume(made, NOON + HOUR)
+    made.think(NOON + HOUR)
+    made.settle(NOON + HOUR + 2 * MINUTE)
+    assert made.states() == [("gift", "ACCEPTED")]
+
+
+def test_other_journeys_go_on(store):
+    made = town(store, NUDGE, journey_text(SEND, id="other", entry="{event: app_opened}"))
+    pause(made, NOON)
+    made.post(event("app_opened", NOON, id="o"))
+
+    made.settle(NOON)
+
+    assert made.states() == [("gift", "ACCEPTED")]
+    assert sorted(made.ends()) == [("j", None), ("other", "completed")]
+
+
+def test_a_release_leaves_a_pause_alone(store):
+    made = town(store, NUDGE)
+    pause(made, NOON)
+    made.apply(NUDGE.replace("1d", "2d"), now=NOON + 1)
+    made.think(NOON + 1)
+
+    assert made.engine.paused == {"j"}
+
+
+# --- as the command and the daemon ask for it
+
+
+@pytest.fixture
+def shop(tmp_path, database_url):
+    opened = Shop(tmp_path / "shop", NUDGE, url=database_url)
+    yield opened
+    opened.close()
+
+
+def ask(shop, *journeys, resume=False):
+    return paused(shop.app, {"journeys": list(journeys), "resume": resume, "reason": "why", "author": "me"})
+
+
+def test_pausing_twice_and_resuming_twice_are_said(shop):
+    outcomes = [row["outcome"] for answer in (ask(shop, "j"), ask(shop), ask(shop, resume=True), ask(shop, "j", resume=True))
+                for row in answer["journeys"]]  # fmt: skip
+
+    assert outcomes == ["paused", "paused_already", "resumed", "not_paused"]
+
+
+def test_a_journey_that_is_not_there_is_named_with_what_was_meant(shop):
+    assert ask(shop, "jj")["error"] == "there is no journey jj, did you mean j?"
+
+
+def test_how_many_became_due_and_how_many_are_too_late_is_known_before_the_end(shop):
+    shop.post({"id": "o", "type": "app_opened", "user_id": "u1"})
+    shop.settle()
+    ask(shop, "j")
+
+    counts = [became_due(shop.app, "j", NOON + at) for at in (HOUR, DAY + HOUR, 2 * DAY)]
+
+    assert counts == [(0, 0), (1, 0), (1, 1)]

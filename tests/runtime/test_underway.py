@@ -1,0 +1,199 @@
+"""Moves on a real database: whoever is met is moved first, the rest are looked for, and nobody is stranded."""
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from runtime.moving import InFlight
+from runtime.state import ENDED
+from runtime.store import open_store
+from runtime.store.movements import Pause
+from tests.town import DAY, HOUR, NOON, PUSH, ZONE, Town, event, journey_text, somebody
+
+ENTRY = "{event: app_opened, reentry: always}"
+SEND = f"- {{id: gift, send: {PUSH}}}"
+THREE_DAYS = journey_text(f"- {{id: pause, delay: 3d}}\n{SEND}", entry=ENTRY)
+ONE_DAY = journey_text(f"- {{id: pause, delay: 1d}}\n{SEND}", entry=ENTRY)
+USERS = 7
+
+
+def town(store, *texts, users=USERS):
+    made = Town(store, *texts)
+    made.settle_people(*(somebody(f"u{n}") for n in range(users)))
+    made.post(*(event("app_opened", NOON, user=f"u{n}", id=f"o{n}") for n in range(users)))
+    made.settle(NOON)
+    return made
+
+
+def inside(made):
+    """Everybody inside: (user, version, state, due_at)."""
+    with made.store.database.reading() as tx:
+        found = made.store.people.open_enrolments(tx, [f"u{n}" for n in range(USERS)], NOON)
+    return [(e.user_id, e.version, e.state, e.due_at) for mine in found.values() for e in mine if e.status != ENDED]
+
+
+def test_everybody_is_found_and_moved_a_batch_at_a_time(store):
+    made = town(store, THREE_DAYS)
+    made.apply(ONE_DAY, now=NOON + HOUR, in_flight={"j": InFlight("move")})
+
+    looked_at = [made.engine.move_on(NOON + HOUR, limit=3) for _ in range(4)]
+
+    assert looked_at == [3, 3, 1, 0]
+    assert {(version, state, due) for _, version, state, due in inside(made)} == {(2, "pause", NOON + DAY)}
+    assert made.engine.underway.is_over
+
+
+def test_who_is_met_before_the_search_has_come_to_her_takes_no_step_of_the_old_version(store):
+    made = town(store, THREE_DAYS)
+    made.apply(THREE_DAYS.replace("{title: T", "{title: U"), now=NOON + 4 * DAY, in_flight={"j": InFlight("move")})
+
+    made.settle(NOON + 4 * DAY)
+
+    assert {m.content["title"] for m in made.vendors["push"].got} == {"U"}
+
+
+def test_without_a_decision_everybody_stays_on_her_version(store):
+    made = town(store, THREE_DAYS)
+    made.apply(ONE_DAY, now=NOON + HOUR)
+
+    made.settle(NOON + 2 * DAY)
+
+    assert {(version, due) for _, version, _, due in inside(made)} == {(1, NOON + 3 * DAY)}
+
+
+def test_exit_ends_everybody_and_cancels_what_is_pending(store):
+    made = town(store, journey_text(f"{SEND}\n- {{id: rest, delay: 1d}}", entry=ENTRY))
+    made.settle_people(somebody("late"))
+    made.post(event("app_opened", NOON + 1, user="late", id="late"))
+    made.think(NOON + 1)  # planned, not sent
+    made.apply(ONE_DAY, now=NOON + HOUR, in_flight={"j": InFlight("exit")})
+
+    made.settle(NOON + HOUR)
+
+    assert {made.ends(f"u{n}")[0] for n in range(USERS)} == {("j", "moved")}
+    assert made.states("late") == [("gift", "SUPPRESSED")]
+
+
+def test_who_stays_is_not_asked_again_at_her_next_step(store):
+    old = journey_text(f"- {{id: pause, delay: 3d}}\n- {{id: more, delay: 1d}}\n{SEND}", entry=ENTRY)
+    new = journey_text(f"- {{id: more, delay: 9d}}\n{SEND}", entry=ENTRY)
+    made = town(store, old)
+    made.apply(new, now=NOON + HOUR, in_flight={"j": InFlight("move")})
+    made.settle(NOON + HOUR)
+
+    made.settle(NOON + 3 * DAY)
+
+    assert {(version, state, due) for _, version, state, due in inside(made)} == {(1, "more", NOON + 4 * DAY)}
+
+
+def test_a_deleted_journey_is_finished_by_those_inside(store):
+    made = town(store, THREE_DAYS)
+    made.apply(journey_text(SEND, id="other"), now=NOON + HOUR)
+
+    made.settle(NOON + 3 * DAY)
+
+    assert {made.ends(f"u{n}")[0] for n in range(USERS)} == {("j", "completed")}
+
+
+def test_of_a_deleted_journey_those_inside_can_be_ended(store):
+    made = town(store, THREE_DAYS)
+    made.apply(journey_text(SEND, id="other"), now=NOON + HOUR, in_flight={"j": InFlight("exit")})
+
+    made.settle(NOON + HOUR)
+
+    assert {made.ends(f"u{n}")[0] for n in range(USERS)} == {("j", "moved")}
+
+
+def test_an_event_that_the_new_version_waits_for_and_that_has_come_already_is_not_missed(store):
+    made = town(store, THREE_DAYS)
+    waits = journey_text(f"- {{id: pause, wait_for: {{event: order_paid, timeout: 9d}}}}\n{SEND}", entry=ENTRY)
+    made.post(event("order_paid", NOON + HOUR, user="u0", amount=1))
+    made.settle(NOON + HOUR)
+
+    made.apply(waits, now=NOON + DAY, in_flight={"j": InFlight("move")})
+    made.settle(NOON + DAY)
+
+    assert made.states("u0") == [("gift", "ACCEPTED")]
+    assert made.states("u1") == []
+
+
+def test_a_process_that_dies_in_the_middle_of_the_search_leaves_the_rest_to_the_next(store):
+    made = town(store, THREE_DAYS)
+    made.apply(ONE_DAY, now=NOON + HOUR, in_flight={"j": InFlight("move")})
+    made.engine.move_on(NOON + HOUR, limit=3)
+
+    made.engine.catalogue.release_id = -1  # another process reads everything anew
+    made.engine.refresh()
+    made.settle(NOON + HOUR)
+
+    assert {version for _, version, _, _ in inside(made)} == {2}
+
+
+# --- whatever is edited, planned and moved, nobody is stranded
+
+_KINDS = st.sampled_from([
+    "delay: 1d", "delay: 3h", 'delay: {until: "18:30"}', "delay: {until: user.booked_at, if_missing: exit}",
+    "wait_for: {event: order_paid, timeout: 2d}", "wait_for: {when: has_tag('vip'), timeout: 1d}", f"send: {PUSH}",
+    "grant: {benefit: gift, expires: 7d}", "update: {add_tags: [seen]}", "exit: enough",
+])  # fmt: skip
+_IDS = ("a", "b", "c", "d")
+
+
+@st.composite
+def versions(draw):
+    """A journey of some of four steps, in any order, some of them renamed."""
+    ids = draw(st.lists(st.sampled_from(_IDS), min_size=1, max_size=4, unique=True))
+    lines = []
+    for identifier in ids:
+        kind = draw(_KINDS)
+        gone = [i for i in _IDS if i not in ids]
+        was = f"was: {draw(st.sampled_from(gone))}, " if gone and draw(st.booleans()) else ""
+        lines.append(f"- {{id: {identifier}, {was}{kind}}}")
+        if kind.startswith("exit"):
+            break
+    return journey_text("\n".join(lines), entry=ENTRY, max_lateness="6h")
+
+
+_WAYS = st.sampled_from(["keep", "move", "exit"])
+_ACTS = st.one_of(
+    st.tuples(st.just("apply"), versions(), st.none() | st.builds(InFlight, _WAYS, st.dictionaries(st.sampled_from(_IDS), _WAYS))),
+    st.tuples(st.just("pass"), st.sampled_from([HOUR, 7 * HOUR, DAY, 3 * DAY])),
+    st.tuples(st.just("enter"), st.integers(0, USERS - 1)),
+    st.tuples(st.just("order"), st.integers(0, USERS - 1)),
+    st.tuples(st.just("pause")),
+    st.tuples(st.just("resume")),
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(acts=st.lists(_ACTS, min_size=3, max_size=14))
+def test_after_any_edits_plans_and_moves_everybody_inside_has_a_timer_or_an_open_effect_or_an_end(acts):
+    store = open_store("sqlite:///:memory:", ZONE, scratch=True)
+    made = Town(store, THREE_DAYS)
+    made.settle_people(*(somebody(f"u{n}") for n in range(USERS)))
+    now, paused = NOON, False
+    for number, act in enumerate(acts):
+        now += 1
+        if act[0] == "apply":
+            made.settle(now)
+            made.apply(act[1], now=now, in_flight={"j": act[2]} if act[2] else None)
+        elif act[0] == "pass":
+            now += act[1]
+        elif act[0] in ("enter", "order"):
+            made.post(event("app_opened" if act[0] == "enter" else "order_paid", now, user=f"u{act[1]}", id=f"e{number}", amount=1))
+        elif act[0] == "pause":
+            store.database.write(lambda tx, now=now: store.movements.pause(tx, Pause("j", now, "t", "")))
+            paused = True
+        else:
+            store.database.write(lambda tx, now=now: store.movements.resume(tx, "j", now, "t"))
+            paused = False
+        made.settle(now)
+
+        with store.database.reading() as tx:
+            known = {v.id: made.engine.version_of(v.id) for v in store.releases.versions_of(tx, "j")}
+        for user_id, version, state, due_at in inside(made):
+            assert known[version] is not None
+            assert state in known[version].journey.steps, (user_id, state)
+            assert due_at is not None
+            assert due_at > now or paused
+        assert made.quarantined() == []
+    store.close()
