@@ -84,7 +84,7 @@ def apply_(
         app = build_app(project, channels={})
         try:
             answer = applied(app, request)
-            if answer["outcome"] == "applied":
+            if answer.get("outcome") == "applied":
                 _sweep(app)
         finally:
             app.close()

@@ -1,0 +1,246 @@
+"""`plan`: what an apply would do to those inside is what it then does."""
+
+import pytest
+
+from runtime.applying import Applied, Asked, Declined, Unchanged, apply, check_project, check_release, in_flight_of, token_of
+from runtime.moving import InFlight
+from runtime.planning import plan_of
+from runtime.store.movements import Pause
+from tests.shop import HELLO, Shop, write_journeys
+from tests.town import AUDIENCE, DAY, HOUR, NOON, PUSH, journey_text, somebody
+
+ENTRY = "{event: app_opened}"
+SEND = f"- {{id: gift, send: {PUSH}}}"
+OLD = journey_text(f"- {{id: pause, delay: 3d}}\n{SEND}", entry=ENTRY, max_lateness="6h")
+
+
+@pytest.fixture
+def shop(tmp_path, database_url):
+    opened = Shop(tmp_path / "shop", OLD, HELLO, url=database_url)
+    yield opened
+    opened.close()
+
+
+def enter(shop, *users):
+    for user in users:
+        shop.post({"id": f"o-{user}", "type": "app_opened", "user_id": user})
+    shop.settle()
+
+
+def plan(shop, *journeys, now=NOON + DAY, in_flight=None, audience=AUDIENCE):
+    write_journeys(shop.folder, *journeys, audience=audience)
+    checked = check_project(shop.project)
+    assert checked.errors == 0, [f.line() for f in checked.findings]
+    return plan_of(shop.app, checked, in_flight or {}, now)
+
+
+def do(shop, now=NOON + DAY, **asked):
+    outcome = apply(shop.app.store, shop.project, check_project(shop.project), now, Asked("me", "why", **asked))
+    shop.app.engine.refresh()
+    return outcome
+
+
+def of(found, journey="j"):
+    return next(j for j in found.journeys if j.journey == journey)
+
+
+def at(found, step, journey="j"):
+    return next(s for s in of(found, journey).inside if s.step == step)
+
+
+def test_the_files_that_run_already_are_no_change(shop):
+    found = plan(shop, OLD, HELLO)
+
+    assert (found.is_same, found.journeys, found.audience) == (True, [], [])
+
+
+def test_new_changed_and_gone_journeys_are_told_apart(shop):
+    found = plan(shop, OLD.replace("3d", "2d"), journey_text(SEND, id="fresh"))
+
+    assert {j.journey: j.what for j in found.journeys} == {"j": "changed", "hello": "gone", "fresh": "new"}
+    assert [(c.step, c.key, c.before, c.after) for c in of(found).changes] == [("pause", "delay", "3d", "2d")]
+
+
+def test_nobody_moves_unless_it_is_asked_for_but_what_a_move_would_do_is_said(shop):
+    enter(shop, "u1", "u2")
+
+    found = at(plan(shop, OLD.replace("3d", "12h"), HELLO), "pause")
+
+    assert (found.way, found.n, found.version, found.fates, found.about) == ("keep", 2, 1, {"overdue": 2}, False)
+
+
+@pytest.mark.parametrize(
+    ("edit", "fates"),
+    [
+        (("delay: 3d", "delay: 2d"), {"moves": 2}),
+        (("delay: 3d", "delay: 1h"), {"overdue": 2}),
+        (("id: pause", "id: rest"), {"nowhere": 2}),
+        (("id: pause", "id: rest, was: pause"), {"moves": 2}),
+        (("delay: 3d", "wait_for: {event: order_paid, timeout: 3d}"), {"overdue": 2}),
+        (("delay: 3d", "delay: {until: '18:30', days: [fri]}"), {"moves": 2}),
+        (("delay: 3d", "delay: {until: '12:30'}"), {"overdue": 2}),
+        (("delay: 3d", "delay: {until: user.booked_at, if_missing: exit}"), {"overdue": 2}),
+    ],
+)
+def test_what_is_foreseen_is_what_happens(shop, edit, fates):
+    enter(shop, "u1", "u2")
+    move, old = {"j": InFlight("move")}, shop.app.engine.catalogue.current["j"].version_id
+
+    found = plan(shop, OLD.replace(*edit), HELLO, in_flight=move)
+    assert at(found, "pause").fates == fates
+
+    assert isinstance(do(shop, in_flight=move, plan=found.token), Applied)
+    while not shop.app.engine.underway.is_over:
+        shop.app.engine.move_on(NOON + DAY)
+    with shop.app.store.database.reading() as tx:
+        found_after = shop.app.store.movements.standing(tx, NOON + DAY)
+    on_old = sum(s.n for s in found_after if s.version_id == old)
+    due = sum(s.due for s in found_after if s.journey == "j" and s.version_id != old)
+    assert (on_old, due) == (fates.get("nowhere", 0), fates.get("overdue", 0))
+
+
+def test_those_on_versions_before_are_shown_as_long_as_they_are_inside(shop):
+    enter(shop, "u1")
+    plan(shop, OLD.replace("3d", "2d"), HELLO)
+    do(shop)
+    enter(shop, "u2")
+
+    found = plan(shop, OLD.replace("3d", "2d"), HELLO)
+
+    assert found.is_same
+    assert [(s.version, s.step, s.n) for s in of(found).inside] == [(1, "pause", 1)]
+
+
+def test_a_pause_says_what_its_end_would_let_loose(shop):
+    enter(shop, "u1", "u2")
+    shop.app.store.database.write(lambda tx: shop.app.store.movements.pause(tx, _pause()))
+
+    early, late = plan(shop, OLD, HELLO, now=NOON + 3 * DAY + HOUR), plan(shop, OLD, HELLO, now=NOON + 4 * DAY)
+
+    assert (of(early).due_in_pause, of(early).late_in_pause) == (2, 0)
+    assert (of(late).due_in_pause, of(late).late_in_pause) == (2, 2)
+
+
+def _pause():
+    return Pause("j", NOON, "me", "")
+
+
+def test_those_already_in_the_segment_of_a_new_journey_are_counted(shop):
+    people = [somebody("v1", tags=("vip",)), somebody("v2", tags=("vip",)), somebody("n")]
+    shop.app.store.database.write(lambda tx: shop.app.store.people.save_users(tx, people))
+
+    found = plan(shop, OLD, HELLO, journey_text(SEND, id="vips", entry="{segment: tagged, existing: enrol}"))
+
+    assert of(found, "vips").enter_now == 2
+
+
+def test_the_audience_is_told_by_name(shop):
+    found = plan(shop, OLD, HELLO, audience=AUDIENCE.replace(">= 30}", ">= 45}", 1))
+
+    assert [c.key for c in found.audience] == ["segments.dormant"]
+
+
+def test_a_plan_of_other_files_or_another_release_applies_nothing(shop):
+    token = plan(shop, OLD.replace("3d", "2d"), HELLO).token
+    write_journeys(shop.folder, OLD.replace("3d", "1d"), HELLO)
+
+    outcome = do(shop, plan=token)
+
+    assert isinstance(outcome, Declined)
+    assert outcome.why == "plan_is_old"
+
+
+def test_of_two_who_apply_the_same_plan_one_does_and_the_other_is_told(shop):
+    token = plan(shop, OLD.replace("3d", "2d"), HELLO).token
+
+    first, second = do(shop, plan=token), do(shop, plan=token)
+
+    assert isinstance(first, Applied)
+    assert isinstance(second, Declined)
+
+
+def test_somebody_who_applies_in_the_middle_of_another_apply_is_told_by_whom(shop):
+    store = shop.app.store
+    write_journeys(shop.folder, OLD.replace("3d", "2d"), HELLO)
+    checked = check_project(shop.project)
+    with store.database.reading() as tx:
+        before = store.releases.current(tx)
+    write = store.database.write
+
+    def meanwhile(unit):
+        store.database.write = write
+        apply(store, shop.project, checked, NOON, Asked("wang", "mine"))
+        return write(unit)
+
+    store.database.write = meanwhile
+    outcome = apply(store, shop.project, checked, NOON, Asked("li", "also mine"))
+
+    assert before is not None
+    assert outcome == Declined("overtaken", {"release": before.id + 1, "author": "wang", "message": "mine"})
+
+
+def test_nothing_is_applied_while_the_moves_of_a_release_are_under_way(shop):
+    enter(shop, "u1")
+    plan(shop, OLD.replace("3d", "2d"), HELLO)
+    do(shop, in_flight={"j": InFlight("move")})
+    write_journeys(shop.folder, OLD.replace("3d", "1d"), HELLO)
+
+    outcome = do(shop)
+
+    assert isinstance(outcome, Declined)
+    assert (outcome.why, outcome.values["n"]) == ("moves_under_way", 1)
+
+
+def test_moving_people_to_what_runs_already_is_a_release_of_its_own(shop):
+    enter(shop, "u1")
+    plan(shop, OLD.replace("3d", "2d"), HELLO)
+    do(shop)
+    assert isinstance(do(shop), Unchanged)
+
+    assert isinstance(do(shop, in_flight={"j": InFlight("move")}), Applied)
+
+
+def test_going_back_to_a_release_runs_its_versions_again_while_users_have_moved_on(shop):
+    enter(shop, "u1")
+    renamed = OLD.replace("id: pause", "id: rest, was: pause")
+    plan(shop, renamed, HELLO)
+    do(shop, in_flight={"j": InFlight("move")})
+    shop.app.engine.move_on(NOON + DAY)
+    with shop.app.store.database.reading() as tx:
+        first = shop.app.store.releases.release(tx, 1)
+    back = check_release(shop.project, first)
+
+    found = plan_of(shop.app, back, {"j": InFlight("move")}, NOON + DAY)
+
+    assert (at(found, "rest").to, at(found, "rest").fates) == ("pause", {"moves": 1})
+    outcome = apply(
+        shop.app.store, shop.project, back, NOON + DAY, Asked("me", "back", {"j": InFlight("move")}, token_of(found.base, back))
+    )
+    assert isinstance(outcome, Applied)
+    assert {v.journey: v.number for v in outcome.release.versions} == {"j": 1, "hello": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("j", "expected JOURNEY=keep|move|exit or JOURNEY.STEP=keep|move|exit, found j"),
+        ("j=stay", "expected JOURNEY=keep|move|exit or JOURNEY.STEP=keep|move|exit, found j=stay"),
+        ("jj=move", "there is no journey jj, did you mean j?"),
+        ("j.paus=exit", "nobody in j stands at a step paus, did you mean pause?"),
+    ],
+)
+def test_a_decision_that_names_what_is_not_there_says_what_was_meant(text, problem):
+    assert in_flight_of([text], {"j"}, {"j": {"pause"}}) == f"--in-flight: {problem}"
+
+
+def test_decisions_for_a_journey_and_its_steps_go_together():
+    assert in_flight_of(["j=move", "j.pause=exit"], {"j"}, {"j": {"pause"}}) == {"j": InFlight("move", {"pause": "exit"})}
+
+
+def test_the_plan_as_data_has_everything(shop):
+    enter(shop, "u1")
+
+    found = plan(shop, OLD.replace("3d", "2d"), HELLO).as_json()
+
+    assert set(found) == {"plan", "base", "changes", "journeys", "audience"}
+    assert found["journeys"][0]["inside"][0]["fates"] == {"moves": 1}

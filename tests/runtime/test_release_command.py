@@ -1,0 +1,136 @@
+"""`plan`, `apply`, `releases` and `pause` on the command line: the loop of an edit with people inside."""
+
+import json
+
+import pytest
+
+from runtime.commandline import USAGE
+from runtime.release_command import CHANGES
+from tests.shop import HELLO, Shop, write_journeys
+from tests.town import NOON, PUSH, journey_text
+
+OLD = journey_text(f"- {{id: pause, delay: 3d}}\n- {{id: gift, send: {PUSH}}}", entry="{event: app_opened}", max_lateness="6h")
+NEW = OLD.replace("3d", "2d")
+
+
+@pytest.fixture
+def shop(tmp_path, database_url):
+    """A project with one user inside `j`, and nobody who holds the database."""
+    opened = Shop(tmp_path / "shop", OLD, HELLO, url=database_url)
+    opened.post({"id": "o", "type": "app_opened", "user_id": "u1"})
+    opened.settle()
+    opened.app.close()
+    return opened
+
+
+@pytest.fixture
+def folder(tmp_path, call):
+    """A project whose own database `apply` has made."""
+    made = tmp_path / "own"
+    Shop(made, OLD, HELLO, url=f"sqlite:///{tmp_path}/other.db").app.close()
+    assert call("apply", "--config", made, "-m", "first")[0] == 0
+    return made
+
+
+def test_a_plan_reads_as_a_marketer_would_say_it(shop, call):
+    write_journeys(shop.folder, NEW, HELLO)
+
+    code, out, _ = call("plan", "--config", shop.folder, "--database", shop.url)
+
+    assert code == 0
+    assert "~ j: changed (version 1 runs now)" in out
+    assert "step pause, delay: 3d → 2d" in out
+    assert "1 at pause (version 1): stay on version 1; would move with --in-flight j=move: 1 " in out
+    assert "to apply exactly this: journeyd apply --plan " in out
+
+
+def test_a_plan_in_chinese(shop, call, monkeypatch):
+    monkeypatch.setenv("JOURNEYD_LANGUAGE", "zh")
+    write_journeys(shop.folder, NEW, HELLO)
+
+    _, out, _ = call("plan", "--config", shop.folder, "--database", shop.url, "--in-flight", "j=exit")
+
+    assert "j：有变化（现在运行第 1 版）" in out
+    assert "1 人在 pause（第 1 版）: 结束（moved），未发的取消" in out
+
+
+def test_the_exit_code_says_whether_there_is_something_to_apply_as_terraform_s_does(shop, call):
+    same = call("plan", "--detailed-exitcode", "--config", shop.folder, "--database", shop.url)[0]
+    write_journeys(shop.folder, NEW, HELLO)
+    changed = call("plan", "--detailed-exitcode", "--config", shop.folder, "--database", shop.url)[0]
+    write_journeys(shop.folder, journey_text("- {id: a, goto: {step: nowhere}}", id="bad"))
+    broken = call("plan", "--detailed-exitcode", "--config", shop.folder, "--database", shop.url)[0]
+
+    assert (same, changed, broken) == (0, CHANGES, 1)
+
+
+def test_before_the_first_release_everything_is_new(tmp_path, call):
+    made = tmp_path / "own"
+    Shop(made, OLD, url=f"sqlite:///{tmp_path}/other.db").app.close()
+
+    code, out, _ = call("plan", "--config", made)
+
+    assert code == 0
+    assert out.splitlines()[:2] == ["nothing is applied yet; this would be the first release", "+ j: new"]
+    assert not (made / "data").exists()
+
+
+def test_a_plan_as_data_has_the_token_that_apply_takes(folder, call):
+    write_journeys(folder, NEW, HELLO)
+    plan = json.loads(call("plan", "--json", "--config", folder)[1])
+
+    write_journeys(folder, OLD.replace("3d", "1d"), HELLO)
+    code, _, err = call("apply", "--plan", plan["plan"], "--config", folder)
+    assert (code, "nothing was applied" in err) == (1, True)
+
+    write_journeys(folder, NEW, HELLO)
+    assert call("apply", "--plan", plan["plan"], "--config", folder)[0] == 0
+
+
+def test_releases_are_listed_shown_and_gone_back_to(folder, call):
+    write_journeys(folder, NEW, HELLO)
+    call("apply", "--config", folder, "-m", "shorter")
+
+    listed = json.loads(call("releases", "--json", "--config", folder)[1])
+    assert [(r["id"], r["message"], r["versions"]["j"]) for r in listed] == [(2, "shorter", 2), (1, "first", 1)]
+    assert "delay: 3d" in call("releases", "1", "--config", folder)[1]
+
+    assert call("apply", "--version", "1", "--config", folder, "-m", "back")[0] == 0
+    listed = json.loads(call("releases", "--json", "--config", folder)[1])
+    assert (listed[0]["id"], listed[0]["versions"]["j"]) == (3, 1)
+
+
+def test_a_release_that_is_not_there_is_said(folder, call):
+    for command in (["releases", "9"], ["apply", "--version", "9"], ["plan", "--version", "9"]):
+        code, _, err = call(*command, "--config", folder)
+
+        assert (code, err.strip()) == (1, "there is no release 9; `journeyd releases` lists them")
+
+
+def test_a_wrong_decision_for_those_inside_is_wrong_usage(folder, call):
+    code, _, err = call("apply", "--in-flight", "jj=move", "--config", folder)
+
+    assert (code, err.strip()) == (USAGE, "--in-flight: there is no journey jj, did you mean j?")
+
+
+def test_without_a_daemon_apply_moves_those_inside_itself(tmp_path, call):
+    made = tmp_path / "own"
+    opened = Shop(made, OLD, HELLO, url=f"sqlite:///{made}/data/journeyd.db", now=NOON)
+    opened.post({"id": "o", "type": "app_opened", "user_id": "u1"})
+    opened.settle()
+    opened.app.close()
+    write_journeys(made, NEW, HELLO)
+
+    assert call("apply", "--in-flight", "j=move", "--config", made)[0] == 0
+
+    told = json.loads(call("explain", "u1", "--json", "--config", made)[1])
+    assert [line["action"] for line in told["story"] if line["journey"] == "j"][-1] == "moved"
+
+
+def test_pausing_and_resuming(folder, call):
+    assert call("pause", "--config", folder)[0] == USAGE
+    assert "j is paused" in call("pause", "j", "-m", "wrong coupon", "--config", folder)[1]
+    assert "“wrong coupon”" in call("plan", "--config", folder)[1]
+    assert "j goes on" in call("pause", "j", "--resume", "--config", folder)[1]
+    code, _, err = call("pause", "jj", "--config", folder)
+    assert (code, err.strip()) == (1, "there is no journey jj, did you mean j?")
