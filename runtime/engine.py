@@ -328,8 +328,8 @@ class Engine:
             swept = self.underway.sweep(batch, limit)
             if swept is None:
                 return
-            worked.moved += len(swept.user_ids) if swept.cursor > swept.movement.cursor else 0
-            work = self._open(batch, swept.user_ids, now, set())
+            worked.moved += len(swept.users) if swept.cursor > swept.movement.cursor else 0
+            work = self._open(batch, [u.id for u in swept.users], now, set(), swept.users)
             self._look_back(batch, work, now)
             self._write(batch, work, now, worked, swept=swept)
 

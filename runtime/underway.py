@@ -9,7 +9,7 @@ from typing import Any
 from runtime.catalogue import Catalogue, Versioned
 from runtime.moving import Move, carried
 from runtime.session import Session, Tracked
-from runtime.state import ENDED
+from runtime.state import ENDED, User
 from runtime.store import SqlStore
 from runtime.store.database import Batch
 from runtime.store.movements import Movement
@@ -20,7 +20,7 @@ class Swept:
     """A batch of the rest: whom it looks at, and up to which number everybody has been looked at when it is written."""
 
     movement: Movement
-    user_ids: list[str]
+    users: list[User]
     cursor: int
     is_last: bool
 
@@ -70,12 +70,12 @@ class Underway:
             return None
         found = self.store.movements.next_of(tx, movement, limit)
         user_ids = sorted({user_id for _, user_id in found})
-        free = self.store.people.load_users(tx, user_ids, lock=True).keys() if found else set()
+        free = self.store.people.load_users(tx, user_ids, lock=True) if found else {}
         taken = self.store.people.existing(tx, [u for u in user_ids if u not in free])  # by another daemon, for a moment
         passed = [number for number, user_id in found if user_id not in taken]
         first_taken = min((number for number, user_id in found if user_id in taken), default=None)
         cursor = max((n for n in passed if first_taken is None or n < first_taken), default=movement.cursor)
-        return Swept(movement, [u for u in user_ids if u in free], cursor, is_last=len(found) < limit and not taken)
+        return Swept(movement, list(free.values()), cursor, is_last=len(found) < limit and not taken)
 
     def write(self, tx: Any, swept: Swept, now: int) -> None:
         """Note how far the sweep came."""

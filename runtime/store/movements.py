@@ -12,7 +12,7 @@ from runtime.moving import InFlight
 from runtime.state import ENDED, STATUS_NAMES, Enrolment
 from runtime.store.codec import Codec, compact, parse
 from runtime.store.rows import ENROLMENT_COLUMNS, enrolment_of
-from runtime.store.tables import enrolments, moves, pauses, release_versions
+from runtime.store.tables import enrolments, moves, pauses, release_versions, versions
 
 _ENROLMENT = [enrolments.c[name] for name in ENROLMENT_COLUMNS]
 
@@ -63,21 +63,30 @@ class Movements:
     # --- who stands where
 
     def standing(self, tx: Connection, now: int, lengths: Mapping[tuple[int, str], int] | None = None) -> list[Standing]:
-        """Everybody inside, counted by version and step in one pass; `lengths` are how long some steps would last."""
+        """Everybody inside, counted by version and step over an index; `lengths` are how long some steps would last."""
         due = func.count().filter(enrolments.c.due_at <= now)
         cases = [
             and_(enrolments.c.version_id == version_id, enrolments.c.state == state, enrolments.c.begun_at <= now - length)
             for (version_id, state), length in (lengths or {}).items()
         ]
         over = func.count().filter(and_(enrolments.c.due_at > now, or_(*cases))) if cases else literal(0)
-        place = (enrolments.c.version_id, enrolments.c.journey, enrolments.c.state, enrolments.c.status)
-        query = select(*place, func.count(), due, over).where(enrolments.c.status < ENDED).group_by(*place).order_by(*place)
-        return [Standing(v, j, state, STATUS_NAMES[status], *counts) for v, j, state, status, *counts in tx.execute(query)]
+        place = (enrolments.c.version_id, enrolments.c.state, enrolments.c.status)
+        waiting = select(*place, func.count(), due, over).where(enrolments.c.due_at.is_not(None)).group_by(*place)
+        stopped = select(*place, func.count(), literal(0), literal(0)).where(enrolments.c.due_at.is_(None), enrolments.c.status < ENDED)
+        journeys = {row.id: row.journey for row in tx.execute(select(versions.c.id, versions.c.journey))}
+        found: dict[tuple[int, str, int], list[int]] = {}
+        for version_id, state, status, *counts in (*tx.execute(waiting), *tx.execute(stopped.group_by(*place))):
+            before = found.get((version_id, state, status), [0, 0, 0])
+            found[version_id, state, status] = [a + b for a, b in zip(before, counts, strict=True)]
+        return [
+            Standing(version_id, journeys.get(version_id, ""), state, STATUS_NAMES[status], *counts)
+            for (version_id, state, status), counts in sorted(found.items())
+        ]
 
     def some_at(self, tx: Connection, version_id: int, state: str, most: int) -> list[Enrolment]:
-        """Some of those who stand at a step, spread by nothing but their numbers."""
-        query = select(*_ENROLMENT).where(enrolments.c.version_id == version_id, enrolments.c.state == state, enrolments.c.status < ENDED)
-        return [enrolment_of(row, self._codec) for row in tx.execute(query.limit(most))]
+        """Some of those who rest at a step, those with the earliest timers."""
+        here = and_(enrolments.c.version_id == version_id, enrolments.c.state == state, enrolments.c.due_at.is_not(None))
+        return [enrolment_of(row, self._codec) for row in tx.execute(select(*_ENROLMENT).where(here).limit(most))]
 
     def due_of(self, tx: Connection, version_id: int, before: int) -> int:
         """How many timers of a version were due before an instant."""
@@ -104,8 +113,10 @@ class Movements:
     @staticmethod
     def _concerned(movement: Movement) -> tuple[Any, ...]:
         current = select(release_versions.c.version_id).where(release_versions.c.release_id == movement.release_id)
-        return (enrolments.c.journey == movement.journey, enrolments.c.status < ENDED, enrolments.c.id > movement.cursor,
-                enrolments.c.version_id.not_in(current))  # fmt: skip
+        # coalesce: by an index of the journey the whole rest would be sorted anew for each batch; by their numbers it is read once
+        journey, version_id = func.coalesce(enrolments.c.journey, ""), func.coalesce(enrolments.c.version_id, 0)
+        inside = func.coalesce(enrolments.c.status, ENDED) < ENDED
+        return (journey == movement.journey, inside, enrolments.c.id > movement.cursor, version_id.not_in(current))
 
     def next_of(self, tx: Connection, movement: Movement, limit: int) -> list[tuple[int, str]]:
         """The numbers and users of the next enrolments that a move concerns."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -93,7 +93,10 @@ class Releases:
 
     def live_versions(self, tx: Connection) -> list[int]:
         """Versions with somebody inside, or with messages that are not settled."""
-        inside = select(enrolments.c.version_id).where(enrolments.c.status < ENDED)
+        mine = enrolments.c.version_id == versions.c.id
+        waiting = select(enrolments.c.id).where(mine, enrolments.c.due_at.is_not(None)).exists()
+        stopped = select(enrolments.c.id).where(mine, enrolments.c.due_at.is_(None), enrolments.c.status < ENDED).exists()
+        inside = select(versions.c.id).where(or_(waiting, stopped))
         unsettled = select(messages.c.version_id).where(messages.c.state.in_(("PENDING", "CLAIMED", "SENDING", "UNKNOWN")))
         return list(tx.execute(inside.union(unsettled)).scalars())
 

@@ -131,7 +131,11 @@ enrolments = Table(
     Column("ended_at", BigInteger),
     Column("ended_by", String(80)),
     Column("context", Text, nullable=False),
-    Index("enrolments_due", "version_id", "due_at", postgresql_where=text("due_at IS NOT NULL"), sqlite_where=text("due_at IS NOT NULL")),
+    # with state, status and begin beside: who stands where is counted without a look at the wide rows
+    Index("enrolments_due", "version_id", "due_at", "state", "status", "begun_at",
+          postgresql_where=text("due_at IS NOT NULL"), sqlite_where=text("due_at IS NOT NULL")),
+    Index("enrolments_without_timer", "version_id", "state",
+          postgresql_where=text("due_at IS NULL AND status < 2"), sqlite_where=text("due_at IS NULL AND status < 2")),
     Index("enrolments_of_user", "user_id", "journey"),  # the journey too: entries into one are found without a look at the others
     Index("enrolments_key", "key", unique=True),
     Index("enrolments_one_live", "journey", "user_id", "subject", "slot", unique=True,

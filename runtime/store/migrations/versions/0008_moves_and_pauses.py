@@ -35,6 +35,11 @@ def upgrade() -> None:
     )
     open_ = sa.text("resumed_at IS NULL")
     op.create_index("pauses_now", "pauses", ["journey"], unique=True, postgresql_where=open_, sqlite_where=open_)
+    op.drop_index("enrolments_due", table_name="enrolments")
+    timer, none = sa.text("due_at IS NOT NULL"), sa.text("due_at IS NULL AND status < 2")
+    columns = ["version_id", "due_at", "state", "status", "begun_at"]
+    op.create_index("enrolments_due", "enrolments", columns, postgresql_where=timer, sqlite_where=timer)
+    op.create_index("enrolments_without_timer", "enrolments", ["version_id", "state"], postgresql_where=none, sqlite_where=none)
     with op.batch_alter_table("releases", schema=None) as batch_op:
         batch_op.add_column(sa.Column("follows", sa.Integer(), nullable=True))
     op.execute("UPDATE releases SET follows = coalesce((SELECT max(b.id) FROM releases b WHERE b.id < releases.id), 0)")
@@ -48,5 +53,9 @@ def downgrade() -> None:
     with op.batch_alter_table("releases", schema=None) as batch_op:
         batch_op.drop_index("releases_follow")
         batch_op.drop_column("follows")
+    op.drop_index("enrolments_without_timer", table_name="enrolments")
+    op.drop_index("enrolments_due", table_name="enrolments")
+    timer = sa.text("due_at IS NOT NULL")
+    op.create_index("enrolments_due", "enrolments", ["version_id", "due_at"], postgresql_where=timer, sqlite_where=timer)
     op.drop_table("pauses")
     op.drop_table("moves")
