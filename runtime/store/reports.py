@@ -49,10 +49,15 @@ class Reports:
         query = select(enrolments.c.journey, enrolments.c.status, func.count()).group_by(enrolments.c.journey, enrolments.c.status)
         return {(journey, STATUS_NAMES[status]): n for journey, status, n in tx.execute(query)}
 
-    def enrolments_by_step(self, tx: Connection, journey: str) -> dict[str, int]:
-        """Where the people inside a journey stand."""
-        query = select(enrolments.c.state, func.count()).where(enrolments.c.journey == journey, enrolments.c.status < ENDED)
-        return {row[0]: row[1] for row in tx.execute(query.group_by(enrolments.c.state))}
+    def inside_by_step(self, tx: Connection, journey: str | None = None) -> dict[str, dict[str, int]]:
+        """Journey → step → how many stand there now, in whatever version; of one journey or of all. The held-out stand in `$held_out`."""
+        query = select(enrolments.c.journey, enrolments.c.state, func.count()).where(enrolments.c.status < ENDED)
+        if journey is not None:
+            query = query.where(enrolments.c.journey == journey)
+        found: dict[str, dict[str, int]] = {}
+        for name, state, n in tx.execute(query.group_by(enrolments.c.journey, enrolments.c.state)):
+            found.setdefault(name, {})[state] = n
+        return found
 
     def messages_by_state(self, tx: Connection) -> dict[tuple[str, str, str], int]:
         """(journey, channel, state) → how many messages."""
