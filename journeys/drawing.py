@@ -67,7 +67,12 @@ def svg(journey: CompiledJourney, counts: Counts | None = None, *, language: Lan
     Text is never cut: boxes are as large as the text on the safe side, long lines are wrapped. Ids and styles are its own, so that
     several stand in one page; it follows the reader's light or dark scheme.
     """
-    return _Sheet(diagram(journey, counts, language), language).draw()
+    return draw(diagram(journey, counts, language), language)
+
+
+def draw(picture: Diagram, language: Language) -> str:
+    """The SVG of a picture that is there already."""
+    return _Sheet(picture, language).draw()
 
 
 class _Sheet:
