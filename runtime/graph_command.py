@@ -38,12 +38,12 @@ STYLES = {
 
 @dataclass(frozen=True)
 class Sources:
-    """The journeys (of the files, or as applied), what is wrong with others, and how many are inside, by journey and step."""
+    """The journeys (of the files, or as applied), what is wrong with others, and how many are inside: each step of the one, or all."""
 
     project: Project
     journeys: Mapping[str, CompiledJourney]
     wrong: Mapping[str, list[Finding]]  # errors by the journey's id, where a file has some
-    inside: Mapping[str, Mapping[str, int]] | None
+    inside: Mapping[str, int] | None
     release: int = 0
     broken: Mapping[str, str] = field(default_factory=dict)  # applied versions that do not compile any more, and why
 
@@ -74,8 +74,8 @@ def graph(
     if json:
         print_json(_as_json(compiled, numbers, sources))
         return OK
-    if form == "tree" and output is None and sys.stdout.isatty():
-        console = show.paper()
+    console = show.paper()
+    if form == "tree" and output is None and console.is_terminal:
         for row in outline(compiled, numbers, language=language, width=console.width):
             console.print(Text.assemble(*((span.text, STYLES.get(span.style, "")) for span in row)), soft_wrap=True)
         return OK
@@ -124,7 +124,7 @@ def _sources(config: Path, database: str | None, journey: str | None, *, applied
         return _of_files(project, None)
     try:
         with app.store.database.reading() as tx:
-            inside = app.store.reports.inside_by_step(tx, journey) if counts else None
+            inside = _inside(app, tx, journey) if counts else None
             release = app.store.releases.current(tx) if applied else None
         catalogue = app.engine.catalogue
     finally:
@@ -138,9 +138,14 @@ def _sources(config: Path, database: str | None, journey: str | None, *, applied
     return Sources(project, journeys, {}, inside, release.id, broken)
 
 
-def _of_files(project: Project, inside: Mapping[str, Mapping[str, int]] | None) -> Sources:
+def _of_files(project: Project, inside: Mapping[str, int] | None) -> Sources:
     checked = check_project(project)
     return Sources(project, checked.journeys, _wrong(checked), inside)
+
+
+def _inside(app: App, tx: Any, journey: str | None) -> dict[str, int]:
+    reports = app.store.reports
+    return reports.inside(tx) if journey is None else reports.inside_by_step(tx, journey)
 
 
 def _wrong(checked: Checked) -> dict[str, list[Finding]]:
@@ -175,7 +180,7 @@ def _one(sources: Sources, journey: str, *, applied: bool) -> CompiledJourney:
 def _by_step(sources: Sources, journey: CompiledJourney) -> dict[str, int]:
     """Who is inside, by the ids of this version's steps: those on a step that was renamed count at its new name."""
     found: dict[str, int] = {}
-    for step, n in (sources.inside or {}).get(journey.id, {}).items():
+    for step, n in (sources.inside or {}).items():
         name = step if step in journey.steps else journey.renamed.get(step, step)
         found[name] = found.get(name, 0) + n
     return found
@@ -203,7 +208,7 @@ def _overview(sources: Sources, language: Language, *, json: bool) -> int:
 
 def _row(sources: Sources, identifier: str) -> dict[str, Any]:
     journey = sources.journeys.get(identifier)
-    inside = sum(sources.inside.get(identifier, {}).values()) if sources.inside is not None else None
+    inside = sources.inside.get(identifier, 0) if sources.inside is not None else None
     row: dict[str, Any] = {"journey": identifier, "name": "", "status": "", "entry": "", "steps": None, "inside": inside}
     if journey is not None:
         row |= {
@@ -227,7 +232,7 @@ def _as_json(journey: CompiledJourney, counts: Counts | None, sources: Sources) 
             for node in picture.nodes.values()
         ],
         "edges": [
-            {"from": edge.source, "to": edge.target, "moves": [{"trigger": move.trigger, "label": move.label} for move in edge.moves]}
+            {"from": edge.source, "to": edge.target, "moves": [{"trigger": m.trigger, "label": m.label.replace("\u00a0", " ")} for m in edge.moves]}
             for edge in picture.edges
         ],
     }  # fmt: skip

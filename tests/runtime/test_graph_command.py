@@ -1,12 +1,17 @@
 """`journeyd graph`: the forms, where they go, whose version is drawn, the numbers, and what is said when nothing can be drawn."""
 
+import contextlib
 import json
+import os
+import re
+import subprocess
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from runtime.app import build_app
 from runtime.settings import load_project
+from tests.e2e.running import JOURNEYD, surroundings
 from tests.shop import HELLO, Shop, make_folder, write_journeys
 from tests.town import journey_text
 
@@ -40,6 +45,34 @@ def test_the_tree_is_the_default(call, folder):
         "J · waits\nentry event app_opened; once for each user\n├─ delay pause  3d\n├─ send  tell   push “T / 你好”\n└─ end completed\n",
         "",
     )
+
+
+def test_a_terminal_gets_colours_and_rows_as_wide_as_it_is(folder):
+    text = WAITS.replace("send:", f"if: {' or '.join(f'user.points == {n}' for n in range(8))}\n    send:")
+    write_journeys(folder, text)
+
+    shown = in_terminal("graph", "waits", folder=folder, columns=60)
+
+    assert "\x1b[" in shown
+    rows = re.sub(r"\x1b\[[\d;]*m", "", shown).splitlines()
+    assert all(len(row) <= 60 for row in rows)
+    assert rows[3].startswith("├─ send  tell   if user.points == 0 or")
+    assert rows[4].startswith("│               user.points ==")
+
+
+def in_terminal(*arguments, folder, columns):
+    """What a command shows on a terminal of this width."""
+    ours, theirs = os.openpty()
+    surrounding = surroundings({"COLUMNS": str(columns), "TERM": "xterm-256color"})
+    with subprocess.Popen([*JOURNEYD, *arguments], cwd=folder, env=surrounding, stdout=theirs, stdin=theirs) as process:
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # Linux says so when the other end is closed
+            while part := os.read(ours, 65536):
+                shown += part
+    os.close(ours)
+    assert process.returncode == 0
+    return shown.decode()
 
 
 def test_mermaid_and_svg_go_to_stdout_for_pipes(call, folder):
