@@ -41,12 +41,11 @@ WORDS: dict[str, tuple[str, str]] = {
     "anew": ("drawn anew for each enrolment", "每次进入重新抽"), "visits": ("at most {what} times", "最多 {what} 次"),
     "answer": ("answer within {what}", "{what}内回应"), "default": ("else {what}", "否则 {what}"),
     "otherwise": ("otherwise", "否则"), "timeout": ("timeout", "超时"), "failed": ("failed", "失败"), "missing": ("missing", "缺失"),
-    "past": ("past", "已过"), "then": ("afterwards", "之后"), "met": ("it holds", "成立"), "inside": ("inside now", "正在这里"),
-    "passed": ("passed", "走过"), "status": ("status {what}", "状态 {what}"),
+    "past": ("past", "已过"), "then": ("afterwards", "之后"), "met": ("it holds", "成立"),
+    "status": ("status {what}", "状态 {what}"),
     "reads_inside": ("numbers: how many are inside now", "数字：现在有多少人在这里"),
     "reads_passed": ("numbers: how many passed", "数字：有多少人走过"), "held_out": ("held out: {n}", "对照组：{n}"),
     "gone": ("on steps that are not here any more: {what}", "停在这里已没有的步骤上：{what}"),
-    "joined": ("goes on below", "往下走"),
 }  # fmt: skip
 
 

@@ -232,7 +232,8 @@ def _as_json(journey: CompiledJourney, counts: Counts | None, sources: Sources) 
             for node in picture.nodes.values()
         ],
         "edges": [
-            {"from": edge.source, "to": edge.target, "moves": [{"trigger": m.trigger, "label": m.label.replace("\u00a0", " ")} for m in edge.moves]}
+            {"from": edge.source, "to": edge.target,
+             "moves": [{"trigger": move.trigger, "label": move.label.replace("\u00a0", " ")} for move in edge.moves]}
             for edge in picture.edges
         ],
     }  # fmt: skip
