@@ -223,6 +223,28 @@ WORDS: dict[str, tuple[str, str]] = {
     "taken": ("taken", "已收下"),
     "vendor_refused": ("refused", "被拒"),
     "vendor_unknown": ("unknown, and what settled it", "结果一度不明，怎样确认"),
+    # graph
+    "graph_name": ("name", "名称"),
+    "graph_entry": ("entry", "进入"),
+    "graph_steps": ("steps", "步数"),
+    "graph_errors": ("{n} errors in its file; see `journeyd check`", "文件里有 {n} 个错误，见 `journeyd check`"),
+    "graph_unknown": ("there is no journey {journey}; `journeyd graph` lists them", "没有旅程 {journey}；`journeyd graph` 列出全部"),
+    "graph_hint": (", did you mean {hint}?", "，是不是 {hint}？"),
+    "graph_not_applied": (
+        "release {release}, which runs, has no journey {journey}; without --applied the file is drawn",
+        "正在运行的 {release} 号版本里没有旅程 {journey}；不写 --applied 就画文件",
+    ),
+    "graph_no_release": (
+        "nothing is applied yet; `journeyd apply` or `journeyd run` makes the first release, without --applied the file is drawn",
+        "还没有发布过；`journeyd apply` 或 `journeyd run` 产生第一个版本，不写 --applied 就画文件",
+    ),
+    "graph_broken": (
+        "{journey} of release {release} does not compile any more, so it cannot be drawn: {why}",
+        "{release} 号版本的 {journey} 已不能编译，画不出来：{why}",
+    ),
+    "graph_wrong": ("{journey} cannot be drawn: its file has errors", "{journey} 的文件有错误，画不出来："),
+    "graph_more_findings": ("and {n} more; `journeyd check` shows all", "还有 {n} 个，`journeyd check` 全部列出"),
+    "graph_no_counts": ("drawn without numbers: {why}", "没有数字：{why}"),
     "audit": (
         "Ledger and vendors, {compared} messages: not at the vendor {missing}, denied by the ledger {contradicted}, taken twice {twice}",
         "账本与服务商核对 {compared} 条：服务商没有的 {missing} 条，账本否认的 {contradicted} 条，重复收下的 {twice} 条",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, case, func, select
+from sqlalchemy import Connection, case, func, literal_column, select
 
 from runtime.state import ENDED, LIVE, STATUS_NAMES, LogEntry
 from runtime.store.codec import Codec
@@ -49,8 +49,13 @@ class Reports:
         query = select(enrolments.c.journey, enrolments.c.status, func.count()).group_by(enrolments.c.journey, enrolments.c.status)
         return {(journey, STATUS_NAMES[status]): n for journey, status, n in tx.execute(query)}
 
-    def enrolments_by_step(self, tx: Connection, journey: str) -> dict[str, int]:
-        """Where the people inside a journey stand."""
+    def inside(self, tx: Connection) -> dict[str, int]:
+        """Journey → how many are inside, the held-out too. The index of those inside has all of it, as long as the bound is a constant."""
+        query = select(enrolments.c.journey, func.count()).where(enrolments.c.status < literal_column(str(ENDED)))
+        return {row[0]: row[1] for row in tx.execute(query.group_by(enrolments.c.journey))}
+
+    def inside_by_step(self, tx: Connection, journey: str) -> dict[str, int]:
+        """Step → how many of a journey stand there, in whatever version; the held-out stand in `$held_out`."""
         query = select(enrolments.c.state, func.count()).where(enrolments.c.journey == journey, enrolments.c.status < ENDED)
         return {row[0]: row[1] for row in tx.execute(query.group_by(enrolments.c.state))}
 

@@ -38,7 +38,7 @@ def lived_in(tmp_path):
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["no_such_command"], ["check", "--no-such-option"], ["explain"], ["init"], ["graph"], ["simulate"], ["demo", "--days", "many"],
+        ["no_such_command"], ["check", "--no-such-option"], ["explain"], ["init"], ["simulate"], ["demo", "--days", "many"],
         ["init", "a", "b"], ["status", "extra"],
     ],
 )  # fmt: skip
@@ -247,7 +247,7 @@ def test_apply_says_what_it_did(call, folder):
     assert call("apply", "--config", folder)[1] == "nothing changed since release 1\n"
 
 
-# ---------------------------------------------------------------------------------------------------- status, explain, graph, schema
+# ---------------------------------------------------------------------------------------------------- status, explain, schema
 
 
 def test_status_tells_what_runs_and_who_is_inside(call, lived_in):
@@ -290,21 +290,6 @@ def test_without_a_database_reading_commands_say_how_to_make_one(call, folder, c
 
     assert (code, "there is no database yet" in err) == (1, True)
     assert not (folder / "data").exists()
-
-
-def test_a_graph_is_mermaid(call, folder):
-    code, out, _ = call("graph", "hello", "--config", folder)
-    as_json = json.loads(call("graph", "hello", "--json", "--config", folder)[1])
-
-    assert (code, out.startswith("stateDiagram-v2")) == (0, True)
-    assert as_json["mermaid"] == out
-    assert [(s["id"], s["kind"]) for s in as_json["steps"]] == [("hello", "send")]
-
-
-def test_a_graph_of_no_journey_suggests_one(call, folder):
-    code, _, err = call("graph", "helo", "--config", folder)
-
-    assert (code, "did you mean hello?" in err) == (1, True)
 
 
 def test_schemas_are_printed(call):
