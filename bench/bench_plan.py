@@ -48,7 +48,8 @@ def plan(folder: Path) -> tuple[float, float, dict[str, object]]:
     """`journeyd plan --json` as its own process: seconds from start to end, most memory in MB, and what it said of the step."""
     began = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-c", "from runtime.cli import main; main()", "plan", "--json", "--config", str(folder)], stdout=subprocess.PIPE, text=True,
+        [sys.executable, "-c", "from runtime.cli import main; main()", "plan", "--json", "--config", str(folder)],
+        stdout=subprocess.PIPE, text=True,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
     )  # fmt: skip
     assert process.stdout is not None
