@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -144,8 +145,13 @@ def _of_files(project: Project, inside: Mapping[str, int] | None) -> Sources:
 
 
 def _inside(app: App, tx: Any, journey: str | None) -> dict[str, int]:
-    reports = app.store.reports
-    return reports.inside(tx) if journey is None else reports.inside_by_step(tx, journey)
+    if journey is None:
+        return app.store.reports.inside(tx)
+    counts: Counter[str] = Counter()
+    for standing in app.store.movements.standing(tx, app.clock.now()):
+        if standing.journey == journey:
+            counts[standing.state] += standing.n
+    return dict(counts)
 
 
 def _wrong(checked: Checked) -> dict[str, list[Finding]]:

@@ -258,6 +258,12 @@ def _flow(console: Console, summary: dict[str, Any], language: Language, zone: Z
         since, probe = print_instant(circuit["opened_at"], zone), print_instant(circuit["probe_at"], zone)
         console.print(f"[red]{escape(word('channel_held', language, what=what, since=since, probe=probe))}[/red]"
                       f" {escape(circuit['code'])} {escape(circuit['reason'])}")  # fmt: skip
+    for journey in summary["journeys_paused"]:
+        told = {"journey": journey["journey"], "author": journey["paused_by"], "reason": journey["reason"]}
+        text = word("journey_pauses", language, since=print_instant(journey["paused_at"], zone), **told)
+        console.print(f"[yellow]{escape(text)}[/yellow]")
+    for journey, left in summary["moves"].items():
+        console.print(word("moves_left", language, journey=journey, n=f"{left:,}"))
     for lane, pause in summary["paused"].items():
         text = word("channel_pauses", language, what=lane, until=print_instant(pause["until"], zone))
         console.print(f"[yellow]{escape(text)}[/yellow] {escape(pause['reason'])}")

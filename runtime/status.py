@@ -80,7 +80,10 @@ def whole_summary(store: SqlStore, now: int) -> dict[str, Any]:
             "held": [asdict(circuit) for circuit in store.flow.circuits(tx)],
             "paused": {lane: {"until": until, "reason": why} for lane, (until, why) in store.flow.pauses(tx, now).items()},
         }
+        body["journeys_paused"] = [asdict(pause) for pause in store.movements.paused(tx)]
         release = store.releases.current(tx)
+        under_way = store.movements.of_release(tx, release.id) if release is not None else []
+        body["moves"] = {m.journey: store.movements.left(tx, m) for m in under_way if m.done_at is None}
     body["release"] = None if release is None else {
         "id": release.id, "applied_at": release.applied_at, "author": release.author, "message": release.message,
         "versions": {v.journey: v.number for v in release.versions},

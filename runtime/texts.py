@@ -104,6 +104,8 @@ WORDS: dict[str, tuple[str, str]] = {
         "{users} 份画像：{differing} 份与事件不符；{renewed} 份还没按当前版本重算",
     ),
     "go_on": ("stopped; go on with: {command}", "停下了；接着做：{command}"),
+    "journey_pauses": ("{journey} is paused since {since} by {author} “{reason}”", "{journey} 自 {since} 起暂停（{author}：“{reason}”）"),
+    "moves_left": ("{journey}: {n} people are still to be moved", "{journey}：还有 {n} 人没迁移"),
     "moving": ("moving those inside", "迁移旅程里的人"),
     "plan_same": ("nothing to apply: the files are release {release}", "没有要应用的：文件就是 {release} 号版本"),
     "plan_first": ("nothing is applied yet; this would be the first release", "还没有应用过；这将是第一个版本"),

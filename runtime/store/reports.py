@@ -54,11 +54,6 @@ class Reports:
         query = select(enrolments.c.journey, func.count()).where(enrolments.c.status < literal_column(str(ENDED)))
         return {row[0]: row[1] for row in tx.execute(query.group_by(enrolments.c.journey))}
 
-    def inside_by_step(self, tx: Connection, journey: str) -> dict[str, int]:
-        """Step → how many of a journey stand there, in whatever version; the held-out stand in `$held_out`."""
-        query = select(enrolments.c.state, func.count()).where(enrolments.c.journey == journey, enrolments.c.status < ENDED)
-        return {row[0]: row[1] for row in tx.execute(query.group_by(enrolments.c.state))}
-
     def messages_by_state(self, tx: Connection) -> dict[tuple[str, str, str], int]:
         """(journey, channel, state) → how many messages."""
         columns = (messages.c.journey, messages.c.channel, messages.c.state)

@@ -229,6 +229,37 @@ def test_run_with_changed_files_warns_and_apply_goes_through_the_running_daemon(
         assert "errors (`journeyd check`); release 2 stays in force" in daemon.errors.read_text()
 
 
+def test_an_edit_with_somebody_inside_is_planned_applied_and_paused_through_the_running_daemon(project):
+    with running(project) as daemon:
+        daemon.post(RECORDS, "/v1/users")
+        daemon.post(
+            {"id": "c1", "type": "complaint_filed", "user_id": "u1", "data": {"ticket_id": "t1", "order_id": "o1", "kind": "quality"}}
+        )
+        until(daemon.outbox, "the first message")
+        until(lambda: _story(project, "u1", "ACCEPTED"), "the receipt")
+        file = project / "journeys" / "complaint_recovery.yaml"
+        file.write_text(file.read_text().replace("timeout: ", "timeout: 1", 1), encoding="utf-8")
+
+        plan = json.loads(journeyd("plan", "--json", "--in-flight", "complaint_recovery=move", folder=project).stdout)
+        [journey] = plan["journeys"]
+        assert (journey["what"], journey["inside"][0]["n"], journey["inside"][0]["fates"]) == ("changed", 1, {"moves": 1})
+
+        paused = journeyd("pause", "complaint_recovery", "-m", "wrong text", folder=project)
+        assert paused.returncode == 0, paused.stderr
+        applied = journeyd("apply", "--plan", plan["plan"], "--in-flight", "complaint_recovery=move", "-m", "longer", folder=project)
+        assert applied.returncode == 0, applied.stderr
+        until(lambda: "moved" in [line["action"] for line in _story(project, "u1", "ACCEPTED")["story"]], "the move")
+
+        status = json.loads(journeyd("status", "--json", folder=project).stdout)
+        assert [(p["journey"], p["reason"]) for p in status["journeys_paused"]] == [("complaint_recovery", "wrong text")]
+        resumed = journeyd("pause", "complaint_recovery", "--resume", "--json", folder=project)
+        assert json.loads(resumed.stdout)["journeys"] == [{"journey": "complaint_recovery", "outcome": "resumed", "due": 0, "late": 0}]
+        wrong = journeyd("apply", "--in-flight", "complaint=move", folder=project)
+        assert (wrong.returncode, wrong.stderr.strip()) == (
+            2, "--in-flight: there is no journey complaint, did you mean complaint_recovery?",
+        )  # fmt: skip
+
+
 def test_run_without_a_release_refuses_files_with_errors(project):
     (project / "journeys" / "welcome.yaml").write_text("id: welcome\n")
 
