@@ -118,7 +118,7 @@ class _Move(Walk):
         if enrolment.status == HELD_OUT:
             ends = [at for at in (enrolment.goal_until, self.journey.ends_at) if at is not None]
             enrolment.due_at = min(ends, default=enrolment.due_at)
-        elif "open" not in enrolment.context:
+        else:  # an open grant or call rests as it did
             self._rest_anew(self.journey.steps[target], kind)
         if enrolment.due_at != was_due:
             why |= {"until": enrolment.due_at, "was_until": was_due}

@@ -14,6 +14,7 @@ SEND = f"- {{id: gift, send: {PUSH}}}"
 THREE_DAYS = journey_text(f"- {{id: pause, delay: 3d}}\n{SEND}", entry=ENTRY)
 ONE_DAY = journey_text(f"- {{id: pause, delay: 1d}}\n{SEND}", entry=ENTRY)
 USERS = 7
+MOVE = {"j": InFlight("move")}
 
 
 def town(store, *texts, users=USERS):
@@ -33,7 +34,7 @@ def inside(made):
 
 def test_everybody_is_found_and_moved_a_batch_at_a_time(store):
     made = town(store, THREE_DAYS)
-    made.apply(ONE_DAY, now=NOON + HOUR, in_flight={"j": InFlight("move")})
+    made.apply(ONE_DAY, now=NOON + HOUR, in_flight=MOVE)
 
     looked_at = [made.engine.move_on(NOON + HOUR, limit=3) for _ in range(4)]
 
@@ -44,7 +45,7 @@ def test_everybody_is_found_and_moved_a_batch_at_a_time(store):
 
 def test_who_is_met_before_the_search_has_come_to_her_takes_no_step_of_the_old_version(store):
     made = town(store, THREE_DAYS)
-    made.apply(THREE_DAYS.replace("{title: T", "{title: U"), now=NOON + 4 * DAY, in_flight={"j": InFlight("move")})
+    made.apply(THREE_DAYS.replace("{title: T", "{title: U"), now=NOON + 4 * DAY, in_flight=MOVE)
 
     made.settle(NOON + 4 * DAY)
 
@@ -77,7 +78,7 @@ def test_who_stays_is_not_asked_again_at_her_next_step(store):
     old = journey_text(f"- {{id: pause, delay: 3d}}\n- {{id: more, delay: 1d}}\n{SEND}", entry=ENTRY)
     new = journey_text(f"- {{id: more, delay: 9d}}\n{SEND}", entry=ENTRY)
     made = town(store, old)
-    made.apply(new, now=NOON + HOUR, in_flight={"j": InFlight("move")})
+    made.apply(new, now=NOON + HOUR, in_flight=MOVE)
     made.settle(NOON + HOUR)
 
     made.settle(NOON + 3 * DAY)
@@ -109,16 +110,54 @@ def test_an_event_that_the_new_version_waits_for_and_that_has_come_already_is_no
     made.post(event("order_paid", NOON + HOUR, user="u0", amount=1))
     made.settle(NOON + HOUR)
 
-    made.apply(waits, now=NOON + DAY, in_flight={"j": InFlight("move")})
+    made.apply(waits, now=NOON + DAY, in_flight=MOVE)
     made.settle(NOON + DAY)
 
     assert made.states("u0") == [("gift", "ACCEPTED")]
     assert made.states("u1") == []
 
 
+def test_an_event_that_only_the_new_version_of_a_wait_waits_for_is_not_missed_either(store):
+    wait = "- {id: heard, wait_for: {event: account_closed, timeout: 9d}}"
+    made = town(store, journey_text(f"{wait}\n{SEND}", entry=ENTRY))
+    made.post(event("order_paid", NOON + HOUR, user="u0", amount=1))
+    made.settle(NOON + HOUR)
+
+    made.apply(journey_text(f"{wait.replace('account_closed', 'order_paid')}\n{SEND}", entry=ENTRY), now=NOON + DAY, in_flight=MOVE)
+    made.settle(NOON + DAY)
+
+    assert made.states("u0") == [("gift", "ACCEPTED")]
+
+
+def test_the_goal_counts_for_as_long_as_the_new_version_says(store):
+    goal = "{event: order_paid, within: 14d}"
+    made = town(store, journey_text(f"- {{id: pause, delay: 3d}}\n{SEND}", entry=ENTRY, goal=goal))
+    made.apply(
+        journey_text(f"- {{id: pause, delay: 3d}}\n{SEND}", entry=ENTRY, goal=goal.replace("14", "20")), now=NOON + 1, in_flight=MOVE
+    )
+    made.settle(NOON + 1)
+
+    assert {e["goal_until"] for n in range(USERS) for e in made.story(f"u{n}").enrolments} == {NOON + 20 * DAY}
+
+
+def test_whom_another_daemon_works_on_is_looked_for_again(store, open_another):
+    made = town(store, THREE_DAYS)
+    made.apply(ONE_DAY, now=NOON + HOUR, in_flight=MOVE)
+    other = open_another()
+    with other.database.batch() as batch:
+        held = other.people.load_users(batch.connection, ["u3"], lock=True)
+        if not store.database.is_sqlite:  # there one process has the whole file
+            made.engine.move_on(NOON + HOUR)
+            assert {user for user, version, _, _ in inside(made) if version == 1} == set(held)
+            assert not made.engine.underway.is_over
+
+    made.engine.move_on(NOON + HOUR)
+    assert {version for _, version, _, _ in inside(made)} == {2}
+
+
 def test_a_process_that_dies_in_the_middle_of_the_search_leaves_the_rest_to_the_next(store):
     made = town(store, THREE_DAYS)
-    made.apply(ONE_DAY, now=NOON + HOUR, in_flight={"j": InFlight("move")})
+    made.apply(ONE_DAY, now=NOON + HOUR, in_flight=MOVE)
     made.engine.move_on(NOON + HOUR, limit=3)
 
     made.engine.catalogue.release_id = -1  # another process reads everything anew
