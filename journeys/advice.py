@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from journeys.compiled import CompiledJourney, CompiledStep, DelaySpec, EventMatch, GrantSpec, Moment, PositionSpec, SendSpec, WaitSpec
-from journeys.duration import MINUTE, SECOND, format_duration
+from journeys.duration import MINUTE, SECOND, format_duration, parse_duration
 from journeys.expression import Name
 from journeys.flow import nodes_of
 from journeys.model import EventCase, Journey, WaitStep
@@ -46,9 +46,11 @@ class _Advice:
 
     def _durations(self) -> None:
         """J135: spans in which nothing can happen."""
-        goal, lateness = self.compiled.goal, self.compiled.max_lateness
-        spans: list[tuple[Path_, int | None, int]] = [(("max_lateness",), lateness, MINUTE)]
-        spans.append((("goal", "within"), goal.within if goal else None, SECOND))
+        within = parse_duration(self.journey.goal.within) if self.journey.goal else None
+        spans: list[tuple[Path_, int | None, int]] = [
+            (("max_lateness",), self.compiled.max_lateness, MINUTE),
+            (("goal", "within"), within, SECOND),
+        ]
         for step in self.steps.values():
             path, spec = self._path(step), step.spec
             if isinstance(spec, WaitSpec) and isinstance(spec.timeout, int):

@@ -82,7 +82,7 @@ class Source:
         spot = self.spots.get(path)
         if spot is not None and not spot.quoted:
             line, column = spot.value
-            self.report_traps(traps_of_text(self.lines[line - 1][column - 1 :], text, line, column))
+            self.report_traps(traps_of_text(self.lines[line - 1][column - 1 : column + len(text) + 80], text, line, column))
 
 
 def read_source(path: Path, shown_as: str | None = None) -> Source:
@@ -219,7 +219,8 @@ class _Builder:
         self.pending[-1] = None
         here = (*path, key)
         if ((value is None and not quoted) or key[:1] in WIDE_SPACES) and (trap := trap_of_key(key, *key_at)):
-            self.source.report_traps([trap])
+            written = self.source.lines[key_at[0] - 1][key_at[1] - 1 :]
+            self.source.report_traps([trap] if written.startswith(key) else [])
         if key not in parent:
             parent[key] = value
             self.source.spots[here] = Spot(key_at, where, quoted)

@@ -14,6 +14,7 @@ _KEY = r"[ ]*(?:- +)*"  # what may stand before a key
 _QUOTED = re.compile(r"""(?<![^\s:,\[{(=-])("(?:[^"\\]|\\.)*"|'(?:[^']|'')*')""")
 _COMMENT = re.compile(r"(?:^|\s)#.*")
 _BRACES = re.compile(rf"(?:^{_KEY}|[:,\[{{-]\s+|[\[{{])(\{{\{{.*?\}}\}}[^,}}\]]*)")
+_BRACES_INSIDE = re.compile(r"(?:^|[:,\[{])\s*([^\s,:'\"{}\[\]](?:(?!:\s)[^,{}\[\]])*?\{\{.*?\}\}[^,}\]]*|\{\{.*?\}\}[^,}\]]*)")
 _NO_SPACE = re.compile(rf"{_KEY}(?:[A-Za-z_]\w*(:)(?=[^\s:/])|(-)(?=[A-Za-z_]\w*:))")
 _WIDE_COLON = re.compile(rf"{_KEY}[A-Za-z_]\w*\s*(：)")
 _WIDE_SPACE = re.compile(rf"{_KEY}[A-Za-z_]\w*:([\u3000\u00a0])|[ ]*([\u3000\u00a0])")
@@ -23,6 +24,7 @@ _HASH = re.compile(r"[^\s,\[{]\s+(#.*)")
 _TRAILING_ZERO = re.compile(r"-?\d+\.\d*0(?=[\s,}\]]|$)")
 _LOST = re.compile(r"\s+(#\S.*)")
 _LONGEST_SHOWN = 40
+_LONGEST_LINE = 2000  # a longer line is no person's: it is not searched
 
 
 class Trap(NamedTuple):
@@ -36,7 +38,7 @@ class Trap(NamedTuple):
 
 def wide(text: str) -> str | None:
     """The first full-width sign of a text, outside ASCII quotes."""
-    bare = _QUOTED.sub(lambda m: "x" * len(m[0]), text)
+    bare = _QUOTED.sub(lambda m: "x" * len(m[0]), text[:_LONGEST_LINE])
     return next((c for c in bare if c in FULL_WIDTH), None)
 
 
@@ -60,9 +62,9 @@ def traps_of_text(raw: str, value: str, line: int, column: int) -> list[Trap]:
     return [Trap("J121", line, column + lost.start(1), {"found": _short(lost[1])})] if lost else []
 
 
-def braces(line: str) -> tuple[int, str] | None:
-    """Where in a line an unquoted value begins with {{ (counted from 1), and that value."""
-    match = _BRACES.search(_bare(line))
+def braces(line: str, *, inside: bool = False) -> tuple[int, str] | None:
+    """Where in a line an unquoted value begins with {{ (counted from 1), and that value. `inside` brackets it may have {{ anywhere."""
+    match = (_BRACES_INSIDE if inside else _BRACES).search(_bare(line)) if len(line) <= _LONGEST_LINE else None
     return (match.start(1) + 1, _short(line[match.start(1) : match.end(1)].rstrip())) if match else None
 
 
@@ -83,10 +85,11 @@ class _Stumble:
         return found if isinstance(found, list) else [found] if found else []
 
     def _row(self, line: int) -> str:
-        return self.lines[line - 1] if 0 < line <= len(self.lines) else ""
+        row = self.lines[line - 1] if 0 < line <= len(self.lines) else ""
+        return row if len(row) <= _LONGEST_LINE else ""
 
     def _sign(self, at: tuple[int, int]) -> str:
-        return self._row(at[0])[at[1] - 1 : at[1]]
+        return self.lines[at[0] - 1][at[1] - 1 : at[1]] if at[0] <= len(self.lines) else ""
 
     def _signs(self) -> Trap | None:
         """A sign that YAML gives a meaning at the beginning of a value."""
@@ -175,8 +178,8 @@ class _Stumble:
                 levels.append(column)
         return levels[:3] or [0]
 
-    def _braces(self, line: int) -> Trap | None:
-        found = braces(self._row(line))
+    def _braces(self, line: int, *, inside: bool = False) -> Trap | None:
+        found = braces(self._row(line), inside=inside)
         return Trap("J120", line, found[0], {"found": found[1]}) if found else None
 
     def _behind_the_end(self) -> Trap | None:
@@ -188,9 +191,10 @@ class _Stumble:
             return None
         if row[self.column - 1 : self.column] in ("}", "]"):
             return Trap("J127", self.line, self.column, {"opened": row[self.column - 1], "line": self.line})
-        if row[start] in "[{":
-            return Trap("J129", self.line, start + 1, {"found": row[start]})
-        return Trap("J127", self.line, start + 1, {"opened": row[start], "line": self.line}) if row[start] in "'\"" else None
+        sign = row[start : start + 1]
+        if sign in ("[", "{"):
+            return Trap("J129", self.line, start + 1, {"found": sign})
+        return Trap("J127", self.line, start + 1, {"opened": sign, "line": self.line}) if sign in ("'", '"') else None
 
     def _no_space_inside(self) -> Trap:
         """`{a:1}`, where the parser looks for a space."""
@@ -203,7 +207,7 @@ class _Stumble:
 
     def _in_brackets(self) -> Trap | list[Trap]:
         for line in range(self.opened[0], self.line + 1):
-            if trap := self._braces(line):
+            if trap := self._braces(line, inside=True):
                 return trap
             if match := _WIDE_COMMA.search(_bare(self._row(line))):
                 return Trap("J123", line, match.start(1) + 1, wide_params("，"))

@@ -50,7 +50,10 @@ CODES: Mapping[str, Code] = {
             "expected a condition (true or false), found {found}; compare it with something",
             "这里要一个条件（真或假），现在是 {found}；请写比较",
         ),
-        why=("A value alone is neither true nor false: is 0 a yes? Is “no”?", "光有一个值不算真假：0 算真吗？“否”算真吗？"),
+        why=(
+            "A value alone is neither true nor false; whether 0 or “no” is a yes is not guessed.",
+            "光有一个值不算真假：0 算不算真、“否”算不算真，我们不猜。",
+        ),
         cure=(
             "Compare it: user.vip == true, user.age > 0, user.city is known.",
             "写成比较：user.vip == true、user.age > 0、user.city is known。",

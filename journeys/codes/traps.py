@@ -22,7 +22,7 @@ CODES: Mapping[str, Code] = {
     ),
     "J120": Code(
         "error",
-        ('{found} begins with {{{{ and has no quotes; write "{found}"', '{found} 以 {{{{ 开头却没加引号；请写 "{found}"'),
+        ('{found} has {{{{ and no quotes; write "{found}"', '{found} 里有 {{{{ 却没加引号；请写 "{found}"'),
         why=("For YAML an opening brace begins a mapping, not a text.", "YAML 里花括号开头表示一组键，不是文字。"),
         cure=("Put double quotes around the whole text, with ASCII single quotes inside.", "整段文字加双引号，里面用半角单引号。"),
     ),
