@@ -15,7 +15,7 @@ _QUOTED = re.compile(r"""(?<![^\s:,\[{(=-])("(?:[^"\\]|\\.)*"|'(?:[^']|'')*')"""
 _COMMENT = re.compile(r"(?:^|\s)#.*")
 _BRACES = re.compile(rf"(?:^{_KEY}|[:,\[{{-]\s+|[\[{{])(\{{\{{.*?\}}\}}[^,}}\]]*)")
 _BRACES_INSIDE = re.compile(r"(?:^|[:,\[{])\s*([^\s,:'\"{}\[\]](?:(?!:\s)[^,{}\[\]])*?\{\{.*?\}\}[^,}\]]*|\{\{.*?\}\}[^,}\]]*)")
-_NO_SPACE = re.compile(rf"{_KEY}(?:[A-Za-z_]\w*(:)(?=[^\s:/])|(-)(?=[A-Za-z_]\w*:))")
+_NO_SPACE = re.compile(rf"{_KEY}(?:[A-Za-z_]\w*(:)(?=[^\s:/])|(-)(?=[A-Za-z_]\w*:|[\[{{\"']))")
 _WIDE_COLON = re.compile(rf"{_KEY}[A-Za-z_]\w*\s*(：)")
 _WIDE_SPACE = re.compile(rf"{_KEY}[A-Za-z_]\w*:([\u3000\u00a0])|[ ]*([\u3000\u00a0])")
 _WIDE_COMMA = re.compile(r"(，)\s*[A-Za-z_]\w*:\s")
@@ -102,6 +102,8 @@ class _Stumble:
         if "alphabetic or numeric" in self.problem or "comment or line break" in self.problem:
             return Trap("J129", *self.opened, {"found": self._sign(self.opened)})
         if "node content" in self.problem:
+            if not sign:
+                return self._not_closed()
             return (
                 Trap("J127", *place, {"opened": sign, "line": self.line}) if sign in ("}", "]") else Trap("J129", *place, {"found": sign})
             )
@@ -115,16 +117,19 @@ class _Stumble:
         if "unexpected end of stream" in self.problem and self._sign(self.opened) in ("'", '"'):
             return self._not_closed()
         if "mapping values are not allowed" in self.problem:
-            return self._spelling(self._above(self.line)) or self._colon_inside() or self._indentation()
+            spelled = self._spelling(self.line) or self._spelling(self._above(self.line))
+            return spelled or self._colon_inside() or self._indentation()
         if "unexpected ':'" in self.problem:
             return self._no_space_inside()
         if "expected ':'" in self.problem:
-            return self._spelling(self.opened[0])
+            return self._spelling(self.opened[0]) or self._item(self.opened[0])
         if "'-' indicator" in self.problem:
             here = len(self._row(self.line)) - len(self._row(self.line).lstrip(" "))
+            if trap := self._spelling(self.line):
+                return trap
             if here == self.opened[1] - 1:
                 return Trap("J126", self.line, self.column, {"found": _short(self._row(self.line).strip())})
-            return self._spelling(self.line) or self._indentation()
+            return self._indentation()
         if "expected key" in self.problem:
             return self._braces(self.line) or self._behind_the_end() or self._indentation()
         if "expected ',' or" in self.problem:
@@ -149,6 +154,12 @@ class _Stumble:
             group = match.lastindex or 0
             return Trap("J018", line, match.start(group) + 1, {"mark": match[group], "found": _short(row.strip())})
         return None
+
+    def _item(self, line: int) -> Trap | None:
+        """An item in brackets that stands below others without their dash."""
+        row = self._row(line).lstrip(" ")
+        column = len(self._row(line)) - len(row) + 1
+        return Trap("J126", line, column, {"found": _short(row.rstrip())}) if row[:1] in ("{", "[") else None
 
     def _colon_inside(self) -> Trap | None:
         """`key: a: b`: the value, when the parser stopped at a second colon of the line."""
@@ -203,6 +214,8 @@ class _Stumble:
         word = re.split(r"[,}\]\s]", row[start:])[0]
         if sign := wide(word):
             return Trap("J123", self.line, start + word.index(sign) + 1, wide_params(sign))
+        if quote := next((c for c in word if c in "'\""), None):
+            return Trap("J127", self.line, start + word.index(quote) + 1, {"opened": quote, "line": self.line})
         return Trap("J018", self.line, self.column, {"mark": ":", "found": _short(word)})
 
     def _in_brackets(self) -> Trap | list[Trap]:
@@ -224,9 +237,15 @@ class _Stumble:
             for line in range(self.opened[0], self.line)
             if (match := _HASH.search(_QUOTED.sub(lambda m: "x" * len(m[0]), self._row(line))))
         ]
-        return [self._not_closed(), *swallowed[:1]]
+        return [trap for trap in (self._not_closed(), *swallowed[:1]) if trap]
 
-    def _not_closed(self) -> Trap:
+    def _not_closed(self) -> Trap | None:
+        """What was opened last; where the parser does not say it, the last bracket of the line or of the one above."""
+        if not self._sign(self.opened):
+            for line in (self.opened[0], self._above(self.opened[0])):
+                if match := re.search(r"[\[{](?=[^\[{]*$)", _bare(self._row(line))):
+                    return Trap("J127", line, match.start() + 1, {"opened": match[0], "line": line})
+            return None
         return Trap("J127", *self.opened, {"opened": self._sign(self.opened), "line": self.opened[0]})
 
 

@@ -62,6 +62,8 @@ def shown(text):
         ("- id: a\n  delay:3d\n", "2:8", "J018", "delay:3d"),
         ("steps:\n  -id: a\n   delay: 3\n", "2:3", "J018", "-id: a"),
         ("d: {a:1, b: 2}\n", "1:6", "J018", "a:1"),
+        ("expect:\n  -{after: 0s, end: x}\n", "2:3", "J018", "-{after: 0s, end: x}"),
+        ("steps:\n  - id: a\n  -id: b\n", "3:3", "J018", "-id: b"),
         # indentation
         ("a: 1\n b: 2\n", "2:2", "J125", 1),
         ("steps:\n  - id: a\n   delay: 1d\n", "3:4", "J125", 3),
@@ -70,6 +72,7 @@ def shown(text):
         ("steps:\n  - id: a\n    delay: 3d\n   send: x\n", "4:4", "J125", 3),
         # lists without dashes
         ("steps:\n  - id: a\n  delay: 1d\n", "3:3", "J126", "delay: 1d"),
+        ("expect:\n  - {after: 0s, end: x}\n  {after: 1d, end: y}\n", "3:3", "J126", "{after: 1d, end: y}"),
         ("send: - wechat\n", "1:7", "J126", "send: - wechat"),
         # quotes and brackets
         ("a: 'open\nb: 1\n", "1:4", "J127", None),
@@ -79,6 +82,8 @@ def shown(text):
         ("d: {a: 1\nb: 2\n", "1:4", "J127", None),
         ("a: [1, 2\nb: 3\n", "1:4", "J127", None),
         ("id: a\nentry: {event: x}}\n", "2:18", "J127", None),
+        ('d: {at: 2026-12-01 12:00", b: 1}\n', "1:25", "J127", None),
+        ("x: [a,\n", "1:4", "J127", None),
         # signs with a meaning of their own
         ("a: @b\n", "1:4", "J129", "@"),
         ("a: `b`\n", "1:4", "J129", "`"),
