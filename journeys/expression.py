@@ -9,6 +9,7 @@ from jinja2.parser import Parser
 
 from journeys.duration import parse_duration, parse_time_of_day
 from journeys.errors import did_you_mean
+from journeys.traps import wide, wide_params
 from journeys.values import LARGEST_NUMBER, ValueType, as_number
 
 Root = Literal["user", "entry", "steps", "event"]
@@ -142,11 +143,17 @@ def parse_expression(text: str, scope: Scope) -> tuple[Node | None, list[Problem
             return None, [Problem("J040", {"problem": f"unexpected {parser.stream.current.value!r}"})]
         return _Reader(scope).read(tree), []
     except TemplateSyntaxError as error:
-        return None, [Problem("J040", {"problem": error.message})]
+        return None, [unreadable("J040", text, error.message)]
     except RecursionError:
         return None, [Problem("J040", {"problem": "nested too deep"})]
     except _Refused as refused:
         return None, [refused.problem]
+
+
+def unreadable(code: str, text: str, message: str | None) -> Problem:
+    """Why an expression cannot be read: its first full-width sign, where it has one outside quotes, else what the parser says."""
+    sign = wide(text)
+    return Problem("J123", wide_params(sign), sign) if sign else Problem(code, {"problem": message})
 
 
 def parse_condition(text: str, scope: Scope) -> tuple[Node | None, list[Problem]]:

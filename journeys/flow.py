@@ -64,7 +64,7 @@ def _check_results(source: Source, placed: Mapping[str, Placed], steps: Mapping[
         step, path = steps[identifier], placed[identifier].path
         sure = _guaranteed(step.only_if.node) if step.only_if else frozenset()
         doubtful = failed[identifier] - sure
-        for node in _nodes_of(step):
+        for node in nodes_of(step.only_if, step.spec):
             if isinstance(node, Name) and node.root == "steps" and node.attribute != "ok" and node.step in doubtful:
                 source.report("J051", path, str(node), name=str(node), step=node.step)
                 break
@@ -105,8 +105,8 @@ def _guaranteed(node: Node) -> frozenset[str]:
     return frozenset()
 
 
-def _nodes_of(step: CompiledStep) -> list[Node]:
-    """Every expression node in a step's own texts and rules (its `if` too)."""
+def nodes_of(*parts: object) -> list[Node]:
+    """Every expression node in the texts and rules of a step's parts: its spec, its `if`."""
     nodes: list[Node] = []
 
     def collect(value: object) -> None:
@@ -122,6 +122,5 @@ def _nodes_of(step: CompiledStep) -> list[Node]:
             for slot in value.__slots__:
                 collect(getattr(value, slot))
 
-    collect(step.only_if)
-    collect(step.spec)
+    collect(parts)
     return nodes

@@ -10,6 +10,7 @@ from journeys.audience import AudienceModel
 from journeys.errors import Finding, Place, did_you_mean
 from journeys.model import KINDS, TAG_PREFIX, Journey
 from journeys.source import Path_, Source, parse_source, read_source
+from journeys.traps import wide, wide_params
 
 AUDIENCE_FILE = "audience.yaml"
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -96,11 +97,14 @@ def _report(source: Source, error: ValidationError) -> None:
         kind = detail["type"]
         if kind == "extra_forbidden":
             key = str(path[-1])
-            source.report("J012", path, key=True, found=key, hint=did_you_mean(key, _known_keys(tag)))
+            if not wide(key):  # that was told when the file was read
+                source.report("J012", path, key=True, found=key, hint=did_you_mean(key, _known_keys(tag)))
         elif kind == "missing":
             source.report("J014", path[:-1] if path and path not in source.spots else path, found=str(detail["loc"][-1]))
         elif kind == "step_kind":
             _report_kind(source, path)
+        elif (trap := _trap(detail, path)) is not None:
+            source.report(trap[0], path, **trap[1])
         else:
             problem = _problem(detail)
             if (path, problem) not in seen:
@@ -173,6 +177,21 @@ def _report_kind(source: Source, path: Path_) -> None:
         source.report("J012", (*path, key), key=True, found=key, hint=did_you_mean(key, [*KINDS, *_ALL_KEYS]))
     if not unknown or found:
         source.report("J015", path, expected=kinds, found=", ".join(found) or "none of them")
+
+
+_YES_AND_NO = ("yes", "no", "on", "off", "y", "n", "true", "false", "是", "否")
+
+
+def _trap(detail: Any, path: Path_) -> tuple[str, dict[str, Any]] | None:
+    """What a person meant who wrote it: yes for true, one item without its dash, a full-width quote or colon."""
+    kind, value = detail["type"], detail["input"]
+    if kind in ("bool_type", "literal_error") and str(value).lower() in _YES_AND_NO and isinstance(value, str):
+        wants_true = kind == "bool_type" or detail["ctx"]["expected"] == "True"
+        return ("J128", {"found": _found(value)}) if wants_true else None
+    if kind == "list_type" and isinstance(value, dict):
+        return "J126", {"found": f"{path[-1]}: {next(iter(value), '')}: …" if path else "…"}
+    sign = wide(value) if kind == "value_error" and isinstance(value, str) else None
+    return ("J123", wide_params(sign)) if sign else None
 
 
 _EXPECTED = {

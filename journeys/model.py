@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 
 from journeys.duration import parse_duration, parse_time_of_day, parse_window
 from journeys.values import print_number
@@ -67,15 +67,36 @@ def _pace(text: str) -> str:
     return text
 
 
-Text = Annotated[str, BeforeValidator(_text)]
+def _shape(pattern: str, wanted: tuple[str, str], *examples: str) -> WithJsonSchema:
+    """A text of a form, for editors: what they complete, and say (English, Chinese) where it does not fit."""
+    message = f"{wanted[1]} / expected {wanted[0]}"
+    return WithJsonSchema({"type": "string", "pattern": pattern, "patternErrorMessage": message, "examples": list(examples)})
+
+
+_SPAN = ("a duration such as 30m, 2h, 3d or 1d12h", "应是时长，如 30m、2h、3d、1d12h")
+_MINUTES = "([01][0-9]|2[0-3]):[0-5][0-9]"
+Text = Annotated[str, BeforeValidator(_text), WithJsonSchema({"type": ["string", "number"]})]
 Identifier = Annotated[str, Field(pattern=ID_PATTERN)]
 StepId = Annotated[str, Field(pattern=ID_PATTERN)]
-Duration = Annotated[str, AfterValidator(_positive), Field(examples=["30m", "2h", "3d", "1d12h"])]
-SignedDuration = Annotated[str, AfterValidator(_duration), Field(examples=["-1d", "2h"])]
-Clock = Annotated[str, AfterValidator(_clock), Field(examples=["18:30"])]
-Window = Annotated[str, AfterValidator(_window), Field(examples=["08:00-21:30"])]
-Percent = Annotated[str, AfterValidator(_percent), Field(examples=["10%"])]
-Pace = Annotated[str, AfterValidator(_pace), Field(examples=["2000 per 1d"])]
+Duration = Annotated[str, AfterValidator(_positive), _shape("^([0-9]{1,12}[wdhms])+$", _SPAN, "30m", "2h", "3d", "1d12h")]
+SignedDuration = Annotated[str, AfterValidator(_duration), _shape("^-?([0-9]{1,12}[wdhms])+$", _SPAN, "-1d", "2h")]
+Clock = Annotated[
+    str, AfterValidator(_clock), _shape(f"^{_MINUTES}$", ('a quoted time of day such as "18:30"', '应是加引号的时刻，如 "18:30"'), "18:30")
+]
+Window = Annotated[
+    str,
+    AfterValidator(_window),
+    _shape(f"^{_MINUTES}-{_MINUTES}$", ('a quoted window such as "08:00-21:30"', '应是加引号的时段，如 "08:00-21:30"'), "08:00-21:30"),
+]
+Percent = Annotated[
+    str, AfterValidator(_percent), _shape(r"^(100|[0-9]{1,2}(\.[0-9]+)?)%$", ("a share such as 10%", "应是比例，如 10%"), "10%")
+]
+Pace = Annotated[
+    str,
+    AfterValidator(_pace),
+    _shape("^[1-9][0-9]{0,8} per ([0-9]{1,12}[wdhms])+$", ("a pace such as 2000 per 1d", "应是速度，如 2000 per 1d"), "2000 per 1d"),
+]
+Missing = Annotated[str, WithJsonSchema({"anyOf": [{"enum": ["go_on", "exit"]}, {"type": "string", "pattern": f"^{_MINUTES}$"}]})]
 Expression = Annotated[str, Field(min_length=1, max_length=2000)]
 Condition = Annotated[str, Field(min_length=1, max_length=2000)]
 Purpose = Literal["marketing", "service"]
@@ -177,6 +198,8 @@ class EmailContent(Strict):
 class Position(Strict):
     """One place of a send's list: exactly one channel with its content."""
 
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+
     wechat: WechatContent | None = None
     sms: SmsContent | None = None
     push: PushContent | None = None
@@ -225,7 +248,7 @@ class Until(Strict):
     offset: SignedDuration | None = None
     at: Clock | None = None
     days: Annotated[list[Weekday], Field(min_length=1)] | None = None
-    if_missing: str | None = None
+    if_missing: Missing | None = None
     if_past: Literal["go_on", "exit"] | None = None
 
 

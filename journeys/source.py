@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ruamel.yaml.events import (
 )
 
 from journeys.errors import Finding, Place
+from journeys.traps import WIDE_SPACES, Trap, braces, trap_of_key, traps, traps_of_text
 
 LARGEST_FILE = 1024 * 1024
 DEEPEST = 60
@@ -47,6 +49,11 @@ class Source:
     spots: dict[Path_, Spot] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
+    @cached_property
+    def lines(self) -> list[str]:
+        """The lines of the text."""
+        return self.text.split("\n")
+
     def place(self, path: Path_, word: str = "", *, key: bool = False) -> Place:
         """The position of a value (or its key), or of a word inside it; of the nearest parent when there is none."""
         while path and path not in self.spots:
@@ -58,14 +65,24 @@ class Source:
             return Place(self.file, *spot.key)
         line, column = spot.value
         if word:
-            lines = self.text.split("\n")
-            offset = lines[line - 1].find(word, column - 1) if line <= len(lines) else -1
+            offset = self.lines[line - 1].find(word, column - 1) if line <= len(self.lines) else -1
             column = offset + 1 if offset >= 0 else column
         return Place(self.file, line, column)
 
     def report(self, code: str, path: Path_, word: str = "", *, key: bool = False, **params: Any) -> None:
         """Add a finding at a path."""
         self.findings.append(Finding(code, self.place(path, word, key=key), params))
+
+    def report_traps(self, found: list[Trap]) -> None:
+        """Add a finding for each trap."""
+        self.findings.extend(Finding(trap.code, Place(self.file, trap.line, trap.column), trap.params) for trap in found)
+
+    def report_lost(self, path: Path_, text: str) -> None:
+        """Findings for what the unquoted text at a path loses: ` #…` behind it, the last zero of a price."""
+        spot = self.spots.get(path)
+        if spot is not None and not spot.quoted:
+            line, column = spot.value
+            self.report_traps(traps_of_text(self.lines[line - 1][column - 1 : column + len(text) + 80], text, line, column))
 
 
 def read_source(path: Path, shown_as: str | None = None) -> Source:
@@ -94,9 +111,7 @@ def parse_source(text: str, file: str) -> Source:
     try:
         _Builder(source).build()
     except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file)
-        source.findings.append(Finding("J005", place, {"problem": error.problem or error.context or "syntax"}))
+        _report_stumble(source, error)
         source.data = None
     except _TooDeep:
         source.data = None
@@ -104,6 +119,20 @@ def parse_source(text: str, file: str) -> Source:
         source.report("J005", (), problem=str(error).splitlines()[0] if str(error) else "syntax")
         source.data = None
     return source
+
+
+def _report_stumble(source: Source, error: MarkedYAMLError) -> None:
+    """The trap behind the parser's complaint, or the complaint itself."""
+    mark = error.problem_mark or error.context_mark
+    problem = error.problem or error.context or "syntax"
+    at = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    opened = (error.context_mark.line + 1, error.context_mark.column + 1) if error.context_mark else None
+    found = traps(source.text, problem, at, opened)
+    known = {(f.code, f.place.line, f.place.column) for f in source.findings}
+    source.report_traps([trap for trap in found if trap[:3] not in known])
+    if not found:
+        begun = opened if opened and problem == "could not find expected ':'" else at
+        source.findings.append(Finding("J005", Place(source.file, *begun), {"problem": problem}))
 
 
 class _TooDeep(Exception):
@@ -177,11 +206,9 @@ class _Builder:
         if waiting is None:
             key = value if isinstance(value, str) else str(value)
             if isinstance(value, dict | list):
-                self.source.findings.append(
-                    Finding(
-                        "J005", Place(self.source.file, *where), {"problem": "a key must be plain text; quote texts that start with {{"}
-                    )
-                )
+                found = braces(self.source.lines[where[0] - 1])
+                trap = Trap("J120", where[0], found[0], {"found": found[1]}) if found else None
+                self.source.report_traps([trap or Trap("J129", *where, {"found": "{" if isinstance(value, dict) else "["})])
                 key = "?"
             if key in parent:
                 first = self.source.spots[(*path, key)].key[0]
@@ -191,6 +218,9 @@ class _Builder:
         key, key_at = waiting
         self.pending[-1] = None
         here = (*path, key)
+        if ((value is None and not quoted) or key[:1] in WIDE_SPACES) and (trap := trap_of_key(key, *key_at)):
+            written = self.source.lines[key_at[0] - 1][key_at[1] - 1 :]
+            self.source.report_traps([trap] if written.startswith(key) else [])
         if key not in parent:
             parent[key] = value
             self.source.spots[here] = Spot(key_at, where, quoted)

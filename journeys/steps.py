@@ -6,6 +6,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from journeys import model
+from journeys.certainty import report_covered, verdict_problems
 from journeys.compiled import (
     ENDED,
     BranchSpec,
@@ -65,7 +66,7 @@ class Rules:
         if text is None:
             return None
         node, problems = parse_condition(text, scope)
-        self.report(problems or drops_of(node, scope), path)
+        self.report(problems or [*drops_of(node, scope), *verdict_problems(text, node, scope.sure)], path)
         return self._kept(rule_of(text, node)) if node is not None else None
 
     def expression(self, text: str | None, scope: Scope, path: Path_, kinds: tuple[ValueType, ...], expected: str) -> Rule | None:
@@ -229,6 +230,7 @@ class StepReader:
             return self._wait(step, path, scope)
         if isinstance(step, model.BranchStep):
             rules = [self.rules.condition(c.when, scope, (*path, "branch", i, "when")) for i, c in enumerate(step.branch)]
+            report_covered(self.source, [((*path, "branch", i, "when"), rule) for i, rule in enumerate(rules)])
             return BranchSpec(tuple(r or _NEVER for r in rules))
         if isinstance(step, model.SplitStep):
             return self._split(step, path)
@@ -270,16 +272,16 @@ class StepReader:
         """Windows that never meet, and hours in which the vendor of short messages takes no marketing."""
         world = self.scopes.world
         quiet = world.quiet_hours if purpose == "marketing" else None
-        allowed = [m for m in range(0, DAY // MINUTE, 5) if not _in(m, quiet) and (window is None or _in(m, window))]
+        allowed = [m for m in range(0, DAY // MINUTE, 5) if not in_window(m, quiet) and (window is None or in_window(m, window))]
         if not allowed and window is not None and quiet is not None:
-            self.source.report("J093", (*path, "between"), between=step.between, quiet=f"{_clock(quiet[0])}-{_clock(quiet[1])}")
+            self.source.report("J093", (*path, "between"), between=step.between, quiet=f"{clock(quiet[0])}-{clock(quiet[1])}")
         rules = world.sms_rules
         if not sms or purpose != "marketing" or rules is None:
             return
         day = (rules.earliest.hour * 60 + rules.earliest.minute, rules.latest.hour * 60 + rules.latest.minute)
-        outside = [minute for minute in allowed if not _in(minute, day)]
+        outside = [minute for minute in allowed if not in_window(minute, day)]
         if outside:
-            self.source.report("J095", (*path, "send"), key=True, at=_clock(outside[0]), earliest=_clock(day[0]), latest=_clock(day[1]))
+            self.source.report("J095", (*path, "send"), key=True, at=clock(outside[0]), earliest=clock(day[0]), latest=clock(day[1]))
 
     def _robot(self, name: str, path: Path_, scope: Scope) -> str | Rule | None:
         if name in self.scopes.world.robots:
@@ -295,9 +297,9 @@ class StepReader:
         return DelaySpec(None, self._moment(step.delay, (*path, "delay"), scope))
 
     def _moment(self, until: model.Until, path: Path_, scope: Scope) -> Moment | None:
-        clock = parse_time_of_day(until.until)
+        at_clock = parse_time_of_day(until.until)
         rule = None
-        if clock is None:
+        if at_clock is None:
             kinds: tuple[ValueType, ...] = ("time", "time_of_day")
             rule = self.rules.expression(until.until, scope, (*path, "until"), kinds, "a time or a time of day")
             if rule is None:
@@ -313,7 +315,7 @@ class StepReader:
                 return None
         offset = parse_duration(until.offset) or 0 if until.offset else 0
         at = parse_time_of_day(until.at) if until.at else None
-        return Moment(clock, rule, offset, at, tuple(until.days or ()), missing, until.if_past or "go_on")
+        return Moment(at_clock, rule, offset, at, tuple(until.days or ()), missing, until.if_past or "go_on")
 
     def _wait(self, step: model.WaitStep, path: Path_, scope: Scope) -> WaitSpec:
         wait, here = step.wait_for, (*path, "wait_for")
@@ -426,7 +428,7 @@ def _may_be_missing(rule: Rule, results: Mapping[str, Mapping[str, ValueType]]) 
     return not (attribute == "expires_at" and step in results)
 
 
-def _in(minute: int, window: tuple[int, int] | None) -> bool:
+def in_window(minute: int, window: tuple[int, int] | None) -> bool:
     """Whether a minute of the day lies in a window, which may pass midnight."""
     if window is None:
         return False
@@ -434,5 +436,6 @@ def _in(minute: int, window: tuple[int, int] | None) -> bool:
     return start <= minute < end if start < end else minute >= start or minute < end
 
 
-def _clock(minute: int) -> str:
+def clock(minute: int) -> str:
+    """18:30 for 1110."""
     return f"{minute // 60:02d}:{minute % 60:02d}"

@@ -11,7 +11,7 @@ from jinja2.parser import Parser
 
 from journeys.errors import did_you_mean
 from journeys.evaluate import Closure, compile_node
-from journeys.expression import _ENVIRONMENT, Node, Problem, Scope, _Reader, _Refused, kind_of
+from journeys.expression import _ENVIRONMENT, Node, Problem, Scope, _Reader, _Refused, kind_of, unreadable
 from journeys.localtime import DIRECTIVES, date_format, print_instant, to_datetime
 from journeys.values import ValueType, as_number, print_number
 
@@ -101,7 +101,8 @@ def _expression(source: str, scope: Scope) -> tuple[Node, Closure] | Problem:
             return Problem("J060", {"problem": f"unexpected {parser.stream.current.value!r}"}, source)
         return _filtered(tree, scope)
     except TemplateSyntaxError as error:
-        return Problem("J060", {"problem": error.message}, source)
+        problem = unreadable("J060", source, error.message)
+        return problem if problem.word else Problem(problem.code, problem.params, source)
     except RecursionError:
         return Problem("J060", {"problem": "nested too deep"})
     except ValueError:  # Python refuses to read that many digits

@@ -51,7 +51,8 @@ class MarketingSms(Protocol):
 class World:
     """The names that config declares, and what vendors ask of contents.
 
-    `field_problem` says what is wrong with a constant text in a vendor's field ("thing1"), or None; `quiet_hours` are the project's.
+    `field_problem` says what is wrong with a constant text in a vendor's field ("thing1"), or None; `field_limit` how many characters
+    of free text it holds; `quiet_hours` are the project's. `caps` are the (channel, purpose, topic) that a cap counts, None for every one.
     """
 
     channels: Mapping[str, Mapping[str, MessageTemplate]] = field(default_factory=dict)
@@ -61,3 +62,5 @@ class World:
     field_problem: Callable[[str, str], str | None] | None = None
     sms_rules: MarketingSms | None = None
     quiet_hours: tuple[int, int] | None = None
+    field_limit: Callable[[str], int | None] | None = None
+    caps: tuple[tuple[str | None, str | None, str | None], ...] = ()

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from channels.sms.rules import RULES
-from channels.wechat.fields import KINDS, check_value, kind_of
+from channels.wechat.fields import KINDS, check_value, kind_of, room
 from journeys.duration import DAY, parse_duration, parse_window
 from journeys.errors import Language
 from journeys.localtime import zone_named
@@ -139,6 +139,11 @@ def field_problem(field: str, text: str) -> str | None:
     return check_value(kind, text) if kind in KINDS else None
 
 
+def field_limit(field: str) -> int | None:
+    """How many characters of free text one of WeChat's fields holds."""
+    return room(kind_of(field))
+
+
 def _secret_keys() -> frozenset[str]:
     """The names of all keys that hold secrets, in every section."""
     sections = [cls for cls in vars(vendor_settings).values() if isinstance(cls, type) and issubclass(cls, Section)]
@@ -220,7 +225,8 @@ class Project:
         quiet = parse_window(settings.policy.quiet_hours) if settings.policy.quiet_hours else None
         return World(
             channels, frozenset(settings.benefits), endpoints, frozenset(settings.robots), field_problem=field_problem,
-            sms_rules=RULES[sms.adapter] if sms is not None else None, quiet_hours=quiet,
+            sms_rules=RULES[sms.adapter] if sms is not None else None, quiet_hours=quiet, field_limit=field_limit,
+            caps=tuple((cap.channel, cap.purpose, cap.topic) for cap in self.settings.policy.caps),
         )  # fmt: skip
 
     def rules(self) -> Rules:

@@ -76,6 +76,11 @@ def check_value(kind: str, text: str, allowed: Collection[str] = ()) -> str | No
     return None
 
 
+def room(kind: str) -> int | None:
+    """How many characters of free text a field of a type holds; None for types that have a form of their own (times, amounts, …)."""
+    return _longest(kind, "中") if kind in {"thing", "name", "phrase", "character_string"} else None
+
+
 def shorten(kind: str, text: str, allowed: Collection[str] = ()) -> str | None:
     """The text as it fits a field of that type, or None where it cannot be made to.
 

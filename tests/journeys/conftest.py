@@ -14,7 +14,7 @@ from journeys.loader import Definitions, load_audience_text, load_definitions, l
 from journeys.rule import condition, expression
 from journeys.template import parse_template, render
 from journeys.world import MessageTemplate, World
-from runtime.settings import field_problem, load_project
+from runtime.settings import field_limit, field_problem, load_project
 
 settings.register_profile("journeys", deadline=None, derandomize=True, database=None)
 settings.load_profile("journeys")
@@ -63,6 +63,7 @@ WORLD = World(
     endpoints={"stock": {"left": "number", "title": "text"}},
     robots=frozenset({"desk"}),
     field_problem=field_problem,
+    field_limit=field_limit,
     sms_rules=RULES["tencent"],
     quiet_hours=(22 * 60 + 30, 6 * 60),
 )
@@ -89,7 +90,8 @@ class Workshop:
 
     def text(self, steps="- exit: done", entry="{event: order_paid}", more="", purpose="service"):
         indented = "\n".join("  " + line for line in steps.strip().splitlines())
-        return f"id: j\nname: 测试\nowner: growth\nstatus: live\npurpose: {purpose}\nentry: {entry}\n{more}\nsteps:\n{indented}\n"
+        tests = "" if "tests:" in more else "tests: [{name: t, expect: []}]\n"  # a live journey has some
+        return f"id: j\nname: 测试\nowner: growth\nstatus: live\npurpose: {purpose}\nentry: {entry}\n{more}\nsteps:\n{indented}\n{tests}"
 
     def findings(self, *args, **kwargs):
         return self.check_texts({"j.yaml": self.text(*args, **kwargs)})

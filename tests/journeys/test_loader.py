@@ -61,7 +61,12 @@ def test_a_wrong_shape_of_a_step_is_reported_where_it_stands(workshop, steps, pl
         ("on_late: skp", "j.yaml:7:10", "J013", "expected one of skip, exit, found “skp”, did you mean skip?"),
         ("goal: {event: x}", "j.yaml:7:7", "J014", "within"),
         ("goal: {event: [], within: 1d}", "j.yaml:7:15", "J013", "at least 1"),
-        ("exit_when: {event: x, reason: y}", "j.yaml:7:12", "J013", "expected a list, found a mapping"),
+        (
+            "exit_when: {event: x, reason: y}",
+            "j.yaml:7:12",
+            "J126",
+            "expected a list here: begin each item with “- ”, found exit_when: event: …",
+        ),
         ("tests: [{name: a, expect: [], givn: {}}]", "j.yaml:7:31", "J012", "did you mean given?"),
     ],
 )

@@ -79,12 +79,8 @@ def test_a_plain_value_is_read_as_it_looks(written, value):
         ("s:\n  - {a: 1, b: 2, a: 3}\n", ["f.yaml:2:18 J008"]),
         ("1: x\n'1': y\n", ["f.yaml:2:1 J008"]),
         ("a: 1\n---\nb: 2\n", ["f.yaml:2:1 J005"]),
-        ("a: {{ user.name }}\n", ["f.yaml:1:5 J005"]),
-        ("a: [1, 2\n", ["f.yaml:2:1 J005"]),
-        ("a: b: c\n", ["f.yaml:1:5 J005"]),
-        ("\tid: a\n", ["f.yaml:1:1 J005"]),
-        ("a: 'open\n", ["f.yaml:2:1 J005"]),
-        ("a: 1\n b: 2\n", ["f.yaml:2:3 J005"]),
+        ('a: "\\d"\n', ["f.yaml:1:5 J005"]),
+        ("a: 1\nb c\nd: 2\n", ["f.yaml:2:1 J005"]),
         ("a: \x01\n", ["f.yaml:1:1 J005"]),
         ("a: " + "[" * 100, [f"f.yaml:1:{DEEPEST + 3} J017"]),
     ],
@@ -98,12 +94,6 @@ def test_a_duplicate_key_is_reported_with_the_line_of_the_first_and_keeps_the_fi
 
     assert source.findings[0].params == {"found": "a", "first": 1}
     assert source.data == {"a": 1, "b": 2}
-
-
-def test_an_unquoted_opening_brace_says_what_to_do():
-    source = parse_source("a: {{ user.name }}\n", "f.yaml")
-
-    assert "quote texts that start with {{" in source.findings[0].text()
 
 
 def test_several_mistakes_of_one_file_are_reported_together():

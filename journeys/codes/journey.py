@@ -1,0 +1,113 @@
+"""Of a journey's own keys, and of its tests."""
+
+from collections.abc import Mapping
+
+from journeys.codes.code import Code
+
+CODES: Mapping[str, Code] = {
+    "J080": Code(
+        "error",
+        (
+            "a live segment entry needs existing: skip or existing: enrol (what happens to those already inside)",
+            "按分群进入的旅程要写 existing: skip 或 enrol（已在分群里的人怎么办）",
+        ),
+        why=(
+            "The first apply may find thousands inside already: enrolling them or not is a decision.",
+            "第一次发布时分群里可能已有几千人，要不要让他们进是个决定。",
+        ),
+        cure=(
+            "Write existing: skip (only who enters from now on) or existing: enrol.",
+            "写 existing: skip（只管以后进来的）或 existing: enrol。",
+        ),
+    ),
+    "J081": Code(
+        "error",
+        ("holdout needs a goal: without one there is nothing to compare", "holdout 需要 goal，否则没有可比的"),
+        why=("A hold-out shows its worth only by comparing who reached the goal.", "对照组的意义就是比谁达成了目标。"),
+        cure=("Add a goal, or delete holdout.", "加上 goal，或删掉 holdout。"),
+    ),
+    "J082": Code(
+        "error",
+        ("holdout is refused with purpose: service: nobody is denied a service message", "purpose: service 不能有 holdout"),
+        why=(
+            "A notice answers something the user did; keeping it from a tenth of them is a fault.",
+            "服务通知是回应用户的，故意不给一成的人发是事故。",
+        ),
+        cure=("Delete holdout, or make it a marketing journey.", "删掉 holdout，或改成营销旅程。"),
+    ),
+    "J083": Code(
+        "error",
+        (
+            "until: {found} may be missing; say if_missing: go_on, exit or a time",
+            "until: {found} 可能缺失，请写 if_missing: go_on、exit 或一个时刻",
+        ),
+        why=(
+            "Where the value is missing there is no moment to wait for, and somebody has to decide.",
+            "值缺失就没有可等的时刻，得有人定下怎么办。",
+        ),
+        cure=('Add if_missing: go_on, exit or a time such as "18:30".', '加上 if_missing: go_on、exit 或一个时刻，如 "18:30"。'),
+    ),
+    "J084": Code(
+        "warning",
+        (
+            "goal {found} asks for a coupon that the hold-out never gets; use order_paid to compare fairly",
+            "目标 {found} 要用券，对照组没有券，比较不公平；建议用 order_paid",
+        ),
+        why=(
+            "The hold-out gets no coupon and cannot use one: the comparison flatters the journey.",
+            "对照组没有券也就用不了券，这样比会高估效果。",
+        ),
+        cure=("Take order_paid (or what the coupon is meant to bring about) as the goal.", "目标用 order_paid（或发券想带来的结果）。"),
+    ),
+    "J085": Code(
+        "error",
+        ("{found} goes with {needs}", "{found} 要和 {needs} 一起用"),
+        why=("Beside this form the key has no meaning.", "和这种写法在一起，这个键没有意义。"),
+        cure=("Delete the key, or use it with the form that is named.", "删掉这个键，或和提示的写法一起用。"),
+    ),
+    "J086": Code(
+        "error",
+        ("on_late needs max_lateness", "on_late 要和 max_lateness 一起用"),
+        why=("Without a limit nothing is ever late.", "没有上限就无所谓迟。"),
+        cure=("Add max_lateness, or delete on_late.", "加上 max_lateness，或删掉 on_late。"),
+    ),
+    "J087": Code(
+        "warning",
+        ("a marketing journey without a goal: nobody can tell whether it worked", "营销旅程没有 goal，无法衡量效果"),
+        why=(
+            "Marketing that is not measured is kept by habit; and who has bought already should leave.",
+            "不衡量的营销只是惯性；已经买了的人也该离开。",
+        ),
+        cure=(
+            "Add goal: {event: order_paid, within: 14d}; it also ends the journey for who reached it.",
+            "加上 goal: {event: order_paid, within: 14d}；达成的人也会就此离开。",
+        ),
+    ),
+    "J088": Code(
+        "error",
+        ("a release that removes {found}, which {who} uses with people inside, is refused", "{who} 里还有人，用着 {found}，不能删除"),
+        why=(
+            "People inside stay on the version they entered; without this name they could not go on.",
+            "里面的人留在进入时的版本，删了这个名字他们就走不下去。",
+        ),
+        cure=("Keep the name until they are through, or close the journey and wait.", "等他们走完再删，或先关闭旅程。"),
+    ),
+    "J089": Code(
+        "error",
+        (
+            "{found} cannot be asked of everybody at once, as the where of this entry is; write it as the if: of the first step",
+            "这里的 where 要一次问遍所有人，不能用 {found}；请写到第一个步骤的 if 里",
+        ),
+        why=(
+            "A population is found by one statement in the database, which knows no reach, consent or budget.",
+            "人群由数据库一次查出，那里不知道能否触达、是否同意、剩多少预算。",
+        ),
+        cure=("Let everybody in and make the first step if: not …, exit: ….", "先让人进来，第一步写 if: not …、exit: …。"),
+    ),
+    "J111": Code(
+        "error",
+        ("test “{test}” failed: {problem}", "测试“{test}”没有通过：{problem}"),
+        why=("A test is the story that the journey promises; it tells another one now.", "测试就是旅程承诺的故事，现在对不上了。"),
+        cure=("Mend the journey where the story is right, the expectation where the journey is.", "故事对就改旅程，旅程对就改预期。"),
+    ),
+}

@@ -1,0 +1,259 @@
+"""YAML's traps: what a person wrote, told from where and how the parser stumbled. Only names them; nothing is mended or guessed."""
+
+import re
+from typing import Any, NamedTuple
+
+FULL_WIDTH = {
+    "：": ":", "，": ",", "“": '"', "”": '"', "‘": "'", "’": "'", "（": "(", "）": ")", "；": ";", "＝": "=",
+    "＞": ">", "＜": "<", "！": "!", "｛": "{", "｝": "}", "［": "[", "］": "]", "｜": "|", "＋": "+", "－": "-", "＊": "*", "／": "/",
+    "\u3000": " ", "\u00a0": " ",
+}  # fmt: skip
+WIDE_SPACES = ("\u3000", "\u00a0")
+_SHOWN = {"\u3000": "U+3000", "\u00a0": "U+00A0", " ": "U+0020"}  # spaces are seen by their names only
+_KEY = r"[ ]*(?:- +)*"  # what may stand before a key
+_QUOTED = re.compile(r"""(?<![^\s:,\[{(=-])("(?:[^"\\]|\\.)*"|'(?:[^']|'')*')""")
+_COMMENT = re.compile(r"(?:^|\s)#.*")
+_BRACES = re.compile(rf"(?:^{_KEY}|[:,\[{{-]\s+|[\[{{])(\{{\{{.*?\}}\}}[^,}}\]]*)")
+_BRACES_INSIDE = re.compile(r"(?:^|[:,\[{])\s*([^\s,:'\"{}\[\]](?:(?!:\s)[^,{}\[\]])*?\{\{.*?\}\}[^,}\]]*|\{\{.*?\}\}[^,}\]]*)")
+_NO_SPACE = re.compile(rf"{_KEY}(?:[A-Za-z_]\w*(:)(?=[^\s:/])|(-)(?=[A-Za-z_]\w*:|[\[{{\"']))")
+_WIDE_COLON = re.compile(rf"{_KEY}[A-Za-z_]\w*\s*(：)")
+_WIDE_SPACE = re.compile(rf"{_KEY}[A-Za-z_]\w*:([\u3000\u00a0])|[ ]*([\u3000\u00a0])")
+_WIDE_COMMA = re.compile(r"(，)\s*[A-Za-z_]\w*:\s")
+_VALUE = re.compile(rf"{_KEY}(?:[^\s:]+:\s+)?(?=\S)")
+_HASH = re.compile(r"[^\s,\[{]\s+(#.*)")
+_TRAILING_ZERO = re.compile(r"-?\d+\.\d*0(?=[\s,}\]]|$)")
+_LOST = re.compile(r"\s+(#\S.*)")
+_LONGEST_SHOWN = 40
+_LONGEST_LINE = 2000  # a longer line is no person's: it is not searched
+
+
+class Trap(NamedTuple):
+    """A trap's code, its place (counted from 1), and the parameters of its text."""
+
+    code: str
+    line: int
+    column: int
+    params: dict[str, Any]
+
+
+def wide(text: str) -> str | None:
+    """The first full-width sign of a text, outside ASCII quotes."""
+    bare = _QUOTED.sub(lambda m: "x" * len(m[0]), text[:_LONGEST_LINE])
+    return next((c for c in bare if c in FULL_WIDTH), None)
+
+
+def wide_params(sign: str) -> dict[str, str]:
+    """What J123 says of a full-width sign."""
+    return {"found": _SHOWN.get(sign, sign), "expected": _SHOWN.get(FULL_WIDTH[sign], FULL_WIDTH[sign])}
+
+
+def trap_of_key(key: str, line: int, column: int) -> Trap | None:
+    """The full-width sign that made an unquoted key: a colon that ends none, a space that indents nothing."""
+    sign = next((c for c in key if c in FULL_WIDTH), None)
+    return Trap("J123", line, column + key.index(sign), wide_params(sign)) if sign else None
+
+
+def traps_of_text(raw: str, value: str, line: int, column: int) -> list[Trap]:
+    """What an unquoted text loses: a price its last zero, the rest of the line behind ` #`. `raw` is the line from the value on."""
+    number = _TRAILING_ZERO.match(raw)
+    if number and number[0] != value:
+        return [Trap("J019", line, column, {"found": number[0], "sent": value})]
+    lost = _LOST.match(raw, len(value)) if value and raw.startswith(value) else None
+    return [Trap("J121", line, column + lost.start(1), {"found": _short(lost[1])})] if lost else []
+
+
+def braces(line: str, *, inside: bool = False) -> tuple[int, str] | None:
+    """Where in a line an unquoted value begins with {{ (counted from 1), and that value. `inside` brackets it may have {{ anywhere."""
+    match = (_BRACES_INSIDE if inside else _BRACES).search(_bare(line)) if len(line) <= _LONGEST_LINE else None
+    return (match.start(1) + 1, _short(line[match.start(1) : match.end(1)].rstrip())) if match else None
+
+
+def traps(text: str, problem: str, at: tuple[int, int], opened: tuple[int, int] | None) -> list[Trap]:
+    """The traps that explain why the parser stopped at a place with that problem; none where it is no known one.
+
+    `opened` is where the thing that it was reading began.
+    """
+    return _Stumble(text.split("\n"), problem, at, opened or at).traps()
+
+
+class _Stumble:
+    def __init__(self, lines: list[str], problem: str, at: tuple[int, int], opened: tuple[int, int]) -> None:
+        self.lines, self.problem, (self.line, self.column), self.opened = lines, problem, at, opened
+
+    def traps(self) -> list[Trap]:
+        found = self._signs() or self._by_problem()
+        return found if isinstance(found, list) else [found] if found else []
+
+    def _row(self, line: int) -> str:
+        row = self.lines[line - 1] if 0 < line <= len(self.lines) else ""
+        return row if len(row) <= _LONGEST_LINE else ""
+
+    def _sign(self, at: tuple[int, int]) -> str:
+        return self.lines[at[0] - 1][at[1] - 1 : at[1]] if at[0] <= len(self.lines) else ""
+
+    def _signs(self) -> Trap | None:
+        """A sign that YAML gives a meaning at the beginning of a value."""
+        indentation = re.match(r"\s*", self._row(self.line))
+        if indentation and "\t" in indentation[0]:
+            return Trap("J122", self.line, indentation[0].index("\t") + 1, {})
+        place, sign = (self.line, self.column), self._sign((self.line, self.column))
+        if "cannot start any token" in self.problem:
+            return Trap("J122", *place, {}) if sign == "\t" else Trap("J129", *place, {"found": sign})
+        if "alphabetic or numeric" in self.problem or "comment or line break" in self.problem:
+            return Trap("J129", *self.opened, {"found": self._sign(self.opened)})
+        if "node content" in self.problem:
+            if not sign:
+                return self._not_closed()
+            return (
+                Trap("J127", *place, {"opened": sign, "line": self.line}) if sign in ("}", "]") else Trap("J129", *place, {"found": sign})
+            )
+        if "mapping keys are not allowed" in self.problem:
+            return Trap("J129", *place, {"found": "?"})
+        if "block sequence entries" in self.problem:
+            return Trap("J126", *place, {"found": _short(self._row(self.line).strip())})
+        return None
+
+    def _by_problem(self) -> Trap | list[Trap] | None:
+        if "unexpected end of stream" in self.problem and self._sign(self.opened) in ("'", '"'):
+            return self._not_closed()
+        if "mapping values are not allowed" in self.problem:
+            spelled = self._spelling(self.line) or self._spelling(self._above(self.line))
+            return spelled or self._colon_inside() or self._indentation()
+        if "unexpected ':'" in self.problem:
+            return self._no_space_inside()
+        if "expected ':'" in self.problem:
+            return self._spelling(self.opened[0]) or self._item(self.opened[0])
+        if "'-' indicator" in self.problem:
+            here = len(self._row(self.line)) - len(self._row(self.line).lstrip(" "))
+            if trap := self._spelling(self.line):
+                return trap
+            if here == self.opened[1] - 1:
+                return Trap("J126", self.line, self.column, {"found": _short(self._row(self.line).strip())})
+            return self._indentation()
+        if "expected key" in self.problem:
+            return self._braces(self.line) or self._behind_the_end() or self._indentation()
+        if "expected ',' or" in self.problem:
+            return self._in_brackets()
+        return None
+
+    def _above(self, line: int) -> int:
+        """The nearest line above that says something."""
+        above = line - 1
+        while above > 1 and not _bare(self._row(above)).strip():
+            above -= 1
+        return above
+
+    def _spelling(self, line: int) -> Trap | None:
+        """A key that is none: a full-width colon or space, or no space after the colon or the dash."""
+        row = self._row(line)
+        for pattern in (_WIDE_COLON, _WIDE_SPACE):
+            if match := pattern.match(row):
+                group = match.lastindex or 0
+                return Trap("J123", line, match.start(group) + 1, wide_params(match[group]))
+        if match := _NO_SPACE.match(row):
+            group = match.lastindex or 0
+            return Trap("J018", line, match.start(group) + 1, {"mark": match[group], "found": _short(row.strip())})
+        return None
+
+    def _item(self, line: int) -> Trap | None:
+        """An item in brackets that stands below others without their dash."""
+        row = self._row(line).lstrip(" ")
+        column = len(self._row(line)) - len(row) + 1
+        return Trap("J126", line, column, {"found": _short(row.rstrip())}) if row[:1] in ("{", "[") else None
+
+    def _colon_inside(self) -> Trap | None:
+        """`key: a: b`: the value, when the parser stopped at a second colon of the line."""
+        row = self._row(self.line)
+        if sign := wide(row[: self.column - 1].split(": ")[0]):
+            return Trap("J123", self.line, row.index(sign) + 1, wide_params(sign))
+        before = re.match(rf"(?:.*[,{{]\s*|{_KEY})[^\s:,{{]+:\s+(?=\S)", row[: self.column - 1])
+        if before is None:
+            return None
+        value = re.split(r"[,}]", row[before.end() :])[0] if "{" in row[: before.end()] else _bare(row[before.end() :])
+        return Trap("J124", self.line, before.end() + 1, {"found": _short(value.rstrip())})
+
+    def _indentation(self) -> Trap:
+        row = self._row(self.line)
+        here = len(row) - len(row.lstrip(" "))
+        return Trap("J125", self.line, here + 1, {"found": here, "expected": " / ".join(map(str, self._levels()))})
+
+    def _levels(self) -> list[int]:
+        """Where the keys above stand that this line could stand below, the nearest first."""
+        levels: list[int] = []
+        for row in reversed(self.lines[: self.line - 1]):
+            if not _bare(row).strip():
+                continue
+            match = re.match(_KEY, row)
+            column = match.end() if match else 0
+            if not levels or column < levels[-1]:
+                levels.append(column)
+        return levels[:3] or [0]
+
+    def _braces(self, line: int, *, inside: bool = False) -> Trap | None:
+        found = braces(self._row(line), inside=inside)
+        return Trap("J120", line, found[0], {"found": found[1]}) if found else None
+
+    def _behind_the_end(self) -> Trap | None:
+        """Text behind a closing quote or bracket."""
+        row = self._row(self.line)
+        value = _VALUE.match(row)
+        start = value.end() if value else 0
+        if start + 1 >= self.column:
+            return None
+        if row[self.column - 1 : self.column] in ("}", "]"):
+            return Trap("J127", self.line, self.column, {"opened": row[self.column - 1], "line": self.line})
+        sign = row[start : start + 1]
+        if sign in ("[", "{"):
+            return Trap("J129", self.line, start + 1, {"found": sign})
+        return Trap("J127", self.line, start + 1, {"opened": sign, "line": self.line}) if sign in ("'", '"') else None
+
+    def _no_space_inside(self) -> Trap:
+        """`{a:1}`, where the parser looks for a space."""
+        row = self._row(self.line)
+        start = max(row.rfind(sign, 0, self.column - 1) for sign in "{,[ ") + 1
+        word = re.split(r"[,}\]\s]", row[start:])[0]
+        if sign := wide(word):
+            return Trap("J123", self.line, start + word.index(sign) + 1, wide_params(sign))
+        if quote := next((c for c in word if c in "'\""), None):
+            return Trap("J127", self.line, start + word.index(quote) + 1, {"opened": quote, "line": self.line})
+        return Trap("J018", self.line, self.column, {"mark": ":", "found": _short(word)})
+
+    def _in_brackets(self) -> Trap | list[Trap]:
+        for line in range(self.opened[0], self.line + 1):
+            if trap := self._braces(line, inside=True):
+                return trap
+            if match := _WIDE_COMMA.search(_bare(self._row(line))):
+                return Trap("J123", line, match.start(1) + 1, wide_params("，"))
+        before = self._row(self.line)[: self.column - 1].rstrip()
+        if self._sign((self.line, self.column)) == ":" and (trap := self._colon_inside()):
+            return trap
+        if self.line == self.opened[0] and before.endswith("]"):
+            return Trap("J129", self.line, before.rindex("[") + 1, {"found": "["})
+        if self.line == self.opened[0] and before[-1:] in ("'", '"'):
+            start = before[:-1].rfind(before[-1])
+            return Trap("J127", self.line, start + 1, {"opened": before[-1], "line": self.line})
+        swallowed = [
+            Trap("J121", line, match.start(1) + 1, {"found": _short(match[1])})
+            for line in range(self.opened[0], self.line)
+            if (match := _HASH.search(_QUOTED.sub(lambda m: "x" * len(m[0]), self._row(line))))
+        ]
+        return [trap for trap in (self._not_closed(), *swallowed[:1]) if trap]
+
+    def _not_closed(self) -> Trap | None:
+        """What was opened last; where the parser does not say it, the last bracket of the line or of the one above."""
+        if not self._sign(self.opened):
+            for line in (self.opened[0], self._above(self.opened[0])):
+                if match := re.search(r"[\[{](?=[^\[{]*$)", _bare(self._row(line))):
+                    return Trap("J127", line, match.start() + 1, {"opened": match[0], "line": line})
+            return None
+        return Trap("J127", *self.opened, {"opened": self._sign(self.opened), "line": self.opened[0]})
+
+
+def _bare(line: str) -> str:
+    """The line with quoted texts filled by x and without its comment; every other character stays in its column."""
+    filled = _QUOTED.sub(lambda m: m[0][0] + "x" * (len(m[0]) - 2) + m[0][0], line)
+    return _COMMENT.sub("", filled)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 1] + "…"
