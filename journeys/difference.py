@@ -11,7 +11,18 @@ from journeys import model
 from journeys.audience import AudienceModel
 from journeys.compiled import CompiledJourney
 
-Kind = Literal["setting", "step_added", "step_removed", "step_renamed", "step_kind", "step_moved", "step", "tests", "wording_only"]
+Kind = Literal[
+    "setting",
+    "step_added",
+    "step_removed",
+    "step_renamed",
+    "step_looks_renamed",
+    "step_kind",
+    "step_moved",
+    "step",
+    "tests",
+    "wording_only",
+]
 _NESTED = ("on_event", "on_timeout", "on_failed", "otherwise")
 _APART = {"id", "steps", "tests"}
 
@@ -53,11 +64,27 @@ def differences(before: CompiledJourney, after: CompiledJourney) -> list[Change]
             found.append(Change("step_kind", step, "", was.kind, placed.kind))
         else:
             found += [Change("step", step, key, a, b) for key, a, b in _unequal(was.values, placed.values)]
+    found += _lookalikes(found, old, new)
     if _plain(before.journey.tests) != _plain(after.journey.tests):
         found.append(Change("tests", "", "tests", len(before.journey.tests), len(after.journey.tests)))
     if not found and before.source != after.source:
         found.append(Change("wording_only"))
     return found
+
+
+def _lookalikes(found: Sequence[Change], old: Mapping[str, _Placed], new: Mapping[str, _Placed]) -> list[Change]:
+    """Steps that are new but say what one that is gone said: probably renamed without `was`, which would leave its people behind."""
+    gone = [change.step for change in found if change.kind == "step_removed"]
+    alike: list[Change] = []
+    for change in found:
+        if change.kind != "step_added":
+            continue
+        placed = new[change.step]
+        was = next((g for g in gone if (old[g].kind, old[g].values) == (placed.kind, placed.values)), None)
+        if was is not None:
+            gone.remove(was)
+            alike.append(Change("step_looks_renamed", change.step, "was", was, change.step))
+    return alike
 
 
 def audience_differences(before: AudienceModel, after: AudienceModel) -> list[Change]:

@@ -149,6 +149,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "change_step_added": ("step {step} ({after}) is new", "新步骤 {step}（{after}）"),
     "change_step_removed": ("step {step} ({before}) is gone", "步骤 {step}（{before}）没有了"),
     "change_step_renamed": ("step {before} is called {step} now", "步骤 {before} 改名为 {step}"),
+    "change_step_looks_renamed": (
+        "step {step} says what {before} said: if it was renamed, write `was: {before}` there, and those inside go along",
+        "步骤 {step} 与原来的 {before} 一样：如果是改名，请在那里写 was: {before}，里面的人才会跟过去",
+    ),
     "change_step_kind": ("step {step} was {before} and is {after}", "步骤 {step} 从 {before} 变为 {after}"),
     "change_step_moved": ("step {step} stands elsewhere", "步骤 {step} 换了位置"),
     "change_tests": ("tests: {before} → {after}", "测试：{before} → {after}"),

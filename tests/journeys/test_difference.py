@@ -47,6 +47,14 @@ def test_a_renamed_step_is_the_same_step_and_its_edits_are_told_under_the_new_na
     ]  # fmt: skip
 
 
+def test_a_step_renamed_without_was_is_recognised_by_what_it_says():
+    found = difference(OLD, OLD.replace("id: rest", "id: pause"))
+
+    assert [c.kind for c in found] == ["step_removed", "step_added", "step_looks_renamed"]
+    assert found[-1] == Change("step_looks_renamed", "pause", "was", "rest", "pause")
+    assert "step_looks_renamed" not in {c.kind for c in difference(OLD, OLD.replace("id: rest, delay: 3d", "id: pause, delay: 2d"))}
+
+
 def test_another_kind_under_the_same_id_is_told_as_that():
     assert difference(OLD, OLD.replace("delay: 3d", "exit: enough").split("\n")[0]) == [
         Change("step_removed", "gift", "", "send", None), Change("step_kind", "rest", "", "delay", "exit"),
