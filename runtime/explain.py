@@ -1,22 +1,28 @@
-"""`explain`: one user's whole story, from the log, the ledger and the refusals, as data and as lines for people."""
+"""`explain`: one user's whole story, from the log, the ledger and the refusals, as data: chapter by chapter, an enrolment each."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from journeys.errors import Language
+from journeys.compiled import CompiledJourney, PositionSpec, SendSpec
+from journeys.evaluate import leaves_of
+from journeys.expression import Name
 from journeys.localtime import print_instant
-from journeys.values import print_number
+from runtime.places import Places
+from runtime.portrait import Portrait
+from runtime.state import Event
 from runtime.store import SqlStore
+from runtime.store.codec import Unreadable
 from runtime.store.reports import Story
-from runtime.texts import action_text
+from runtime.whatnext import Standing, standing_of
 
-EPOCH_MS = 100_000_000_000  # a number of an instant is larger
+RECEIPTS = "$receipts"  # the source of the system's own events: what they tell stands with the message
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a story; `why` holds the clause, the values then, and what else decided."""
+    """One line of a story; `why` holds the clause, the values then, and what else decided. `version` is a row, `enrolment` a key."""
 
     at: int
     journey: str
@@ -25,6 +31,34 @@ class Line:
     action: str
     why: dict[str, Any]
     place: str = ""
+    enrolment: str = ""
+
+
+@dataclass
+class Chapter:
+    """One enrolment: its lines, the fields of its entry that its version reads, and where it stands; `number` is the version's."""
+
+    enrolment: dict[str, Any]
+    name: str
+    number: int
+    is_current: bool
+    lines: list[Line]
+    entry: dict[str, Any] = field(default_factory=dict)
+    standing: Standing | None = None
+    pause: Any = None
+
+
+@dataclass
+class Told:
+    """A whole story: chapters in the order of their entries, and what belongs to none of them."""
+
+    story: Story
+    lines: list[Line]
+    chapters: list[Chapter]
+    loose: list[Line]
+    asked: str = ""
+    by: str = "id"
+    portrait: Portrait | None = None
 
 
 def story_of(store: SqlStore, user_id: str) -> Story:
@@ -34,77 +68,151 @@ def story_of(store: SqlStore, user_id: str) -> Story:
         return store.reports.story(tx, user_id)
 
 
-def lines_of(story: Story, places: dict[tuple[int, str], str]) -> list[Line]:
-    """The log in the order of time. `places` maps (version row, step) to file:line."""
+def lines_of(story: Story, places: Places | None = None) -> list[Line]:
+    """The log in the order of time."""
     enrolments = {e["id"]: e for e in story.enrolments}
     lines: list[Line] = []
     for enrolment_id, _, entry in story.log:
         enrolment = enrolments.get(enrolment_id)
-        journey = enrolment["journey"] if enrolment else ""
         version = enrolment["version_id"] if enrolment else None
-        place = places.get((version, entry.step), "") if version is not None else ""
-        lines.append(Line(entry.at, journey, version, entry.step, entry.action, entry.why, place))
+        place = places.of(version, entry) if places is not None else ""
+        journey, key = (enrolment["journey"], enrolment["key"]) if enrolment else ("", "")
+        lines.append(Line(entry.at, journey, version, entry.step, entry.action, entry.why, place, key))
     lines.sort(key=lambda line: line.at)
     return lines
 
 
-def as_json(story: Story, lines: list[Line], zone: ZoneInfo) -> dict[str, Any]:
-    """The whole story as data; times are ISO-like in the project's zone beside the instants."""
+def told(story: Story, places: Places, now: int, pauses: Mapping[str, Any] | None = None) -> Told:
+    """The story in chapters. `now` decides what still counts; `pauses` are the journeys that are paused."""
+    lines = lines_of(story, places)
+    chapters = [_chapter(e, lines, places, now, pauses or {}) for e in sorted(story.enrolments, key=lambda e: (e["entered_at"], e["id"]))]
+    loose = [line for line in lines if not line.enrolment]
+    loose += [_refused(row, places) for row in story.refusals] + list(_events(story, lines))
+    loose.sort(key=lambda line: line.at)
+    return Told(story, lines, chapters, loose)
+
+
+def only(whole: Told, journey: str = "", since: int | None = None) -> Told:
+    """The part of a story that is about one journey, or that has happened since an instant."""
+    chapters = [c for c in whole.chapters if not journey or c.enrolment["journey"] == journey]
+    loose = [line for line in whole.loose if line.journey == journey] if journey else whole.loose
+    if since is not None:
+        chapters = [replace(c, lines=[line for line in c.lines if line.at >= since]) for c in chapters]
+        chapters = [c for c in chapters if c.lines or c.enrolment["status"] != "ended"]
+        loose = [line for line in loose if line.at >= since]
+    keys = {c.enrolment["key"] for c in chapters}
+    lines = [line for line in whole.lines if (line.enrolment in keys if line.enrolment else not journey) and line.at >= (since or 0)]
+    story = whole.story
+    if journey:
+        messages = [m for m in story.messages if m["journey"] == journey]
+        story = replace(story, messages=messages, refusals=[r for r in story.refusals if r["journey"] == journey])
+    return replace(whole, story=story, chapters=chapters, loose=loose, lines=lines)
+
+
+def _chapter(enrolment: dict[str, Any], lines: Sequence[Line], places: Places, now: int, pauses: Mapping[str, Any]) -> Chapter:
+    versioned, version = places.compiled(enrolment["version_id"]), places.version(enrolment["version_id"])
+    journey = versioned.journey if versioned is not None else None
+    mine = [line for line in lines if line.enrolment == enrolment["key"]]
+    held = next((line.why.get("reason", "") for line in reversed(mine) if line.action == "held"), "")
+    readable = {} if isinstance(enrolment["context"], Unreadable) else enrolment["context"]
+    standing = standing_of(journey, {**enrolment, "context": readable}, now, held)
+    given = readable.get("entry", {})
+    read = fields_read(journey) if journey is not None else frozenset(given)
+    entry = {name: value for name, value in given.items() if name in read or name == "type"}
+    pause = pauses.get(enrolment["journey"]) if enrolment["status"] == "live" else None
+    name = journey.journey.name if journey is not None else enrolment["journey"]
+    number = version.number if version is not None else 0
+    return Chapter(enrolment, name, number, version is not None and places.is_current(version), mine, entry, standing, pause)
+
+
+def fields_read(journey: CompiledJourney) -> frozenset[str]:
+    """The fields of the entry's event that matter to a journey: its subject, and what its `where`, conditions and texts read."""
+    where = journey.entry.where
+    nodes = [where.node] if where is not None else []
+    rules = [journey.entry.user, *(step.only_if for step in journey.steps.values()), *(rule.when for rule in journey.exits)]
+    nodes += [rule.node for rule in rules if rule is not None]
+    for step in journey.steps.values():
+        spec = step.spec
+        nodes += [case.node for case in getattr(spec, "cases", ()) if hasattr(case, "node")]
+        if isinstance(spec, SendSpec):
+            nodes += [node for position in spec.positions for node in _texts(position)]
+    names = {leaf.attribute for node in nodes for leaf in leaves_of(node).values() if isinstance(leaf, Name) and leaf.root in ("entry", "event")}
+    return frozenset({*names, journey.entry.subject} - {""})
+
+
+def _texts(position: PositionSpec) -> Iterable[Any]:
+    return (node for _, _, template in position.parts for node in template.nodes)
+
+
+def _refused(row: dict[str, Any], places: Places) -> Line:
+    current = places.catalogue.current.get(row["journey"])
+    place = places.key(current.version_id, "entry", "where") if current is not None and row["reason"] == "where" else ""
+    return Line(row["last_at"], row["journey"], None, "", "refused", {**row["why"], "reason": row["reason"], "times": row["times"]}, place)
+
+
+def _events(story: Story, lines: Sequence[Line]) -> Iterable[Line]:
+    """What came, but for what the log tells already (it let her in, was waited for, was the goal)."""
+    said = {line.why.get("fact_id") for line in lines} | {line.why.get("event_id") for line in lines}
+    for row in story.events:
+        if row["source"] == RECEIPTS or row["event_id"] in said:
+            continue
+        event = Event(row["event_id"], row["type"], story.user_id, row["time"], row["received_at"], row["data"], row["source"])
+        if event.fact_id not in said:
+            yield Line(row["time"], "", None, "", "event", {"event": row["type"], "data": row["data"], "history": row["history"]})
+
+
+# --- as data
+
+
+def as_json(whole: Told, zone: ZoneInfo) -> dict[str, Any]:
+    """The whole story as data; times are ISO-like in the project's zone, those of lines beside the instants."""
+    story = whole.story
+    chapters = {c.enrolment["key"]: c for c in whole.chapters}
     return {
         "user_id": story.user_id,
+        "asked": whole.asked or story.user_id,
+        "found_by": whole.by,
         "known": story.known,
-        "enrolments": [_dated(e, zone) for e in story.enrolments],
-        "story": [
-            {"at": print_instant(line.at, zone), "at_ms": line.at, "journey": line.journey, "step": line.step, "action": line.action,
-             "why": line.why, "place": line.place}
-            for line in lines
-        ],
-        "messages": [_delivery(m, zone) for m in story.messages],
-        "consents": [_dated(c, zone) for c in story.consents],
-        "refusals": [_dated(r, zone) for r in story.refusals],
-        "events": [_dated(e, zone) for e in story.events],
+        "who": _portrait(whole.portrait, zone),
+        "enrolments": [{**dated(c.enrolment, zone), **_around(c, zone)} for c in whole.chapters],
+        "story": [_line(line, chapters.get(line.enrolment), zone) for line in whole.lines],
+        "messages": [delivery(m, zone) for m in story.messages],
+        "consents": [dated(c, zone) for c in story.consents],
+        "refusals": [dated(r, zone) for r in story.refusals],
+        "events": [dated(e, zone) for e in story.events],
+    }
+
+
+def _line(line: Line, chapter: Chapter | None, zone: ZoneInfo) -> dict[str, Any]:
+    return {
+        "at": print_instant(line.at, zone), "at_ms": line.at, "journey": line.journey, "step": line.step, "action": line.action,
+        "why": line.why, "place": line.place, "enrolment": line.enrolment, "version": chapter.number if chapter is not None else None,
+        "version_is_current": chapter.is_current if chapter is not None else None,
     }  # fmt: skip
 
 
-_INSTANTS = ("entered_at", "ended_at", "converted_at", "due_at", "begun_at", "goal_until", "created_at", "settled_at", "last_at", "time",
-             "received_at", "not_before", "expires_at", "started_at", "deadline", "said_at", "recorded_at", "lease_until")  # fmt: skip
+def _around(chapter: Chapter, zone: ZoneInfo) -> dict[str, Any]:
+    standing = None if chapter.standing is None else dated(asdict(chapter.standing), zone)
+    paused = None if chapter.pause is None else dated(asdict(chapter.pause), zone)
+    return {"name": chapter.name, "version": chapter.number, "version_is_current": chapter.is_current, "entry": chapter.entry,
+            "standing": standing, "paused": paused}  # fmt: skip
 
 
-def _dated(row: dict[str, Any], zone: ZoneInfo) -> dict[str, Any]:
-    return {key: print_instant(value, zone) if key in _INSTANTS and isinstance(value, int) else value for key, value in row.items()}
+def _portrait(portrait: Portrait | None, zone: ZoneInfo) -> dict[str, Any] | None:
+    return None if portrait is None else dated(portrait.as_json(), zone)
 
 
-def _delivery(message: dict[str, Any], zone: ZoneInfo) -> dict[str, Any]:
+INSTANTS = ("entered_at", "ended_at", "converted_at", "due_at", "begun_at", "goal_until", "created_at", "settled_at", "last_at", "time",
+            "received_at", "not_before", "expires_at", "started_at", "deadline", "said_at", "recorded_at", "lease_until", "since", "until",
+            "looked_at", "next_look_at", "frees_at", "paused_at", "changes_at", "at")  # fmt: skip
+
+
+def dated(row: Mapping[str, Any], zone: ZoneInfo) -> dict[str, Any]:
+    """A row with its instants as local times."""
+    return {key: print_instant(value, zone) if key in INSTANTS and isinstance(value, int) else value for key, value in row.items()}
+
+
+def delivery(message: dict[str, Any], zone: ZoneInfo) -> dict[str, Any]:
     """A message with everything that was tried and heard of it."""
     tries, heard = message["attempted"], message["receipts"]
-    return {**_dated(message, zone), "attempted": [_dated(a, zone) for a in tries], "receipts": [_dated(r, zone) for r in heard]}
-
-
-def sentence(line: Line, language: Language, zone: ZoneInfo) -> str:
-    """What happened, for people."""
-    return action_text(line.action, line.why, language, zone)
-
-
-def grounds(line: Line, zone: ZoneInfo) -> str:
-    """Why: the clause and the values then, or what each position of a send met."""
-    why = line.why
-    parts: list[str] = []
-    if "clause" in why:
-        parts.append(str(why["clause"]))
-    if "where" in why:
-        parts.append(str(why["where"]))
-    values = [why[key] for key in ("values", "where_values") if why.get(key)]
-    parts += [", ".join(f"{name} = {_value(name, value, zone)}" for name, value in group.items()) for group in values]
-    parts += [f"{position['channel']}: {position['reason']}" for position in why.get("positions", ())]
-    parts += [f"{key} {why[key]}" for key in ("cap", "pace", "touches", "problem", "fact_id", "key") if key in why]
-    parts += [f"{key} {print_instant(why[key], zone)}" for key in ("inside_since", "last_entry", "window_from", "again_from") if key in why]
-    return "; ".join(parts)
-
-
-def _value(name: str, value: Any, zone: ZoneInfo) -> str:
-    if value is None:
-        return "missing"
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        is_time = isinstance(value, int) and value > EPOCH_MS and name.rsplit(".", 1)[-1].endswith(("_at", "time", "until", "from"))
-        return print_instant(int(value), zone) if is_time else print_number(value)
-    return str(value)
+    return {**dated(message, zone), "attempted": [dated(a, zone) for a in tries], "receipts": [dated(r, zone) for r in heard]}

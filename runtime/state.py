@@ -180,6 +180,7 @@ class NewMessage:
     not_before: int
     expires_at: int | None
     content: Mapping[str, Any]
+    passed: tuple[Mapping[str, Any], ...] = ()  # the positions of the list before it, and why each was no way to her
 
 
 @dataclass(frozen=True, slots=True)

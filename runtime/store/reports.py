@@ -114,23 +114,16 @@ class Reports:
         """One user across all journeys, in the order things were recorded."""
         known = tx.execute(select(users.c.user_id).where(users.c.user_id == user_id)).one_or_none() is not None
         mine = [
-            {**dict(row._mapping), "status": STATUS_NAMES[row.status]}  # noqa: SLF001
-            for row in tx.execute(
-                select(*(c for c in enrolments.c if c.name != "context")).where(enrolments.c.user_id == user_id).order_by(enrolments.c.id)
-            )
+            {**dict(row._mapping), "status": STATUS_NAMES[row.status],  # noqa: SLF001
+             "context": self._codec.decode_object("enrolments.context", user_id, row.context)}
+            for row in tx.execute(select(enrolments).where(enrolments.c.user_id == user_id).order_by(enrolments.c.id))
         ]
         lines = [
             (row.enrolment_id, row.recorded_at, LogEntry(*entry))
             for row in tx.execute(select(log).where(log.c.user_id == user_id).order_by(log.c.id))
             for entry in self._codec.decode("log.entries", user_id, row.entries)
         ]
-        sent = [
-            {**dict(row._mapping), "content": self._codec.decode("messages.content", row.user_id, row.content)}  # noqa: SLF001
-            for row in tx.execute(
-                select(messages).where((messages.c.user_id == user_id) | (messages.c.owner_id == user_id)).order_by(messages.c.created_at)
-            )
-        ]
-        self._with_attempts(tx, sent)
+        sent = self._messages(tx, (messages.c.user_id == user_id) | (messages.c.owner_id == user_id))
         said = [
             dict(row._mapping)  # noqa: SLF001
             for row in tx.execute(select(consents).where(consents.c.user_id == user_id).order_by(consents.c.id))
@@ -147,6 +140,18 @@ class Reports:
         ]
         return Story(user_id, known, mine, lines, sent, refused, happened, said)
 
+    def message(self, tx: Connection, key: str) -> dict[str, Any] | None:
+        """One message or effect with its attempts and receipts; None when there is none of this key."""
+        return next(iter(self._messages(tx, messages.c.key == key)), None)
+
+    def _messages(self, tx: Connection, which: Any) -> list[dict[str, Any]]:
+        found = [
+            {**dict(row._mapping), "content": self._codec.decode("messages.content", row.user_id, row.content)}  # noqa: SLF001
+            for row in tx.execute(select(messages).where(which).order_by(messages.c.created_at, messages.c.key))
+        ]
+        self._with_attempts(tx, found)
+        return found
+
     def _with_attempts(self, tx: Connection, sent: list[dict[str, Any]]) -> None:
         """Give each message its attempts (with what settled those that nobody could tell the end of) and its receipts."""
         users_ = {m["key"]: m["user_id"] for m in sent}
@@ -160,7 +165,8 @@ class Reports:
         heard: dict[str, list[dict[str, Any]]] = {key: [] for key in users_}
         for row in tx.execute(select(receipts).where(receipts.c.message_key.in_(users_)).order_by(receipts.c.id)):
             heard[row.message_key].append(
-                {"delivered": row.delivered, "code": row.code, "reason": row.reason, "received_at": row.received_at}
+                {"delivered": row.delivered, "code": row.code, "reason": row.reason, "received_at": row.received_at,
+                 "reference": row.reference}
             )  # fmt: skip
         for message in sent:
             message["attempted"], message["receipts"] = tries[message["key"]], heard[message["key"]]

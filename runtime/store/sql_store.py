@@ -16,6 +16,7 @@ from runtime.store.budgets import Budgets
 from runtime.store.codec import Codec
 from runtime.store.contacts import Contacts
 from runtime.store.database import Database, StoreError
+from runtime.store.enquiries import Enquiries
 from runtime.store.flow import Flow
 from runtime.store.identity import Identity
 from runtime.store.imports import Imports
@@ -59,6 +60,7 @@ class SqlStore:
         self.movements = Movements(codec, is_sqlite=is_sqlite)
         self.releases = Releases(is_sqlite=is_sqlite)
         self.reports = Reports(codec)
+        self.enquiries = Enquiries(codec)
 
     def close(self) -> None:
         """Finish what is queued and let the database go."""

@@ -1,0 +1,138 @@
+"""Whom and what somebody asks about: users by what is known of them, messages by what a vendor calls them, and what is kept besides."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, func, or_, select
+
+from runtime.state import Event
+from runtime.store.codec import Codec
+from runtime.store.ledger_rows import TOUCHED
+from runtime.store.rows import event_of
+from runtime.store.tables import (
+    attempts,
+    events,
+    identities,
+    inbox,
+    messages,
+    populations,
+    receipts,
+    release_versions,
+    releases,
+    users,
+    versions,
+)
+
+LAST_CHARACTER = "\U0010ffff"
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """An entry of everybody: of those who were in the segment already, or of a schedule's fire. `done_at` is empty while it goes on."""
+
+    kind: str
+    at: int
+    cursor: str
+    done_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Then:
+    """A touch that counted when a message went out; `key` is its message."""
+
+    key: str
+    at: int
+    channel: str
+    purpose: str
+    topic: str | None
+
+
+class Enquiries:
+    """Statements that find. Reads only."""
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+
+    # --- users
+
+    def is_known(self, tx: Connection, user_id: str) -> bool:
+        """Whether there is a row of this id, a former one too."""
+        return tx.execute(select(users.c.user_id).where(users.c.user_id == user_id)).first() is not None
+
+    def with_identity(self, tx: Connection, values: Sequence[str]) -> list[tuple[str, str, str]]:
+        """(kind, value, user) of everybody who has one of these as a phone, openid, unionid or other identity."""
+        kinds = select(identities.c.kind).distinct()
+        known = list(tx.execute(kinds).scalars())  # few; the key begins with the kind
+        query = select(identities.c.kind, identities.c.value, identities.c.user_id)
+        rows = tx.execute(query.where(identities.c.kind.in_(known), identities.c.value.in_(values)).order_by(identities.c.user_id))
+        return [(row.kind, row.value, row.user_id) for row in rows]
+
+    def beginning_with(self, tx: Connection, text: str, most: int) -> list[str]:
+        """The first user ids that begin with a text."""
+        query = select(users.c.user_id).where(users.c.user_id >= text, users.c.user_id < text + LAST_CHARACTER)
+        return [found for found in tx.execute(query.order_by(users.c.user_id).limit(most)).scalars() if found.startswith(text)]
+
+    def created_at(self, tx: Connection, user_id: str) -> int:
+        """When she became known; 0 where that is not kept."""
+        return int(tx.execute(select(users.c.created_at).where(users.c.user_id == user_id)).scalar_one_or_none() or 0)
+
+    def unprojected(self, tx: Connection, user_id: str) -> int:
+        """How many events and records of hers nobody has worked on yet."""
+        return int(tx.execute(select(func.count()).select_from(inbox).where(inbox.c.user_id == user_id)).scalar_one())
+
+    def last_events(self, tx: Connection, user_id: str, types: Sequence[str], most: int) -> list[tuple[Event, bool]]:
+        """Her newest events of these types, newest first, each with whether it is history, which moves nobody."""
+        columns = ("event_id", "type", "user_id", "time", "received_at", "data", "source", "history")
+        mine = (events.c.user_id == user_id) & events.c.type.in_(types)
+        query = select(*(events.c[name] for name in columns)).where(mine).order_by(events.c.time.desc(), events.c.id.desc())
+        return [(event_of(row[:-1], self._codec), bool(row.history)) for row in tx.execute(query.limit(most))]
+
+    # --- messages
+
+    def messages_called(self, tx: Connection, name: str) -> list[str]:
+        """The keys of the messages that are called so: by our key, by the key that the vendor was given, by the vendor's own id."""
+        looks: list[Any] = [
+            select(messages.c.key).where(messages.c.key == name),
+            select(attempts.c.message_key).where(attempts.c.reference == name),
+            select(attempts.c.message_key).where(attempts.c.vendor_key == name),  # no index from here on: asked last
+            select(messages.c.key).where(messages.c.reference == name),
+            select(receipts.c.message_key).where(receipts.c.message_key.is_not(None), or_(receipts.c.key == name, receipts.c.reference == name)),
+        ]  # fmt: skip
+        for look in looks:
+            found = sorted(set(tx.execute(look).scalars()))
+            if found:
+                return found
+        return []
+
+    def touches_then(self, tx: Connection, user_id: str, since: int, until: int, besides: str) -> list[Then]:
+        """What counted for a user's caps in (since, until], as the ledger has it now: without what was refused later."""
+        query = select(messages.c.key, messages.c.begun_at, messages.c.channel, messages.c.purpose, messages.c.topic).where(
+            messages.c.user_id == user_id, messages.c.kind == "message", messages.c.state.in_(TOUCHED), messages.c.key != besides,
+            messages.c.begun_at > since, messages.c.begun_at <= until,
+        )  # fmt: skip
+        return [Then(*row) for row in tx.execute(query.order_by(messages.c.begun_at, messages.c.key))]
+
+    # --- journeys
+
+    def journeys(self, tx: Connection) -> list[str]:
+        """Every journey that was ever applied."""
+        return list(tx.execute(select(versions.c.journey).distinct().order_by(versions.c.journey)).scalars())
+
+    def applied_first(self, tx: Connection, journey: str) -> int | None:
+        """When any version of a journey was applied first."""
+        joined = releases.join(release_versions, release_versions.c.release_id == releases.c.id)
+        joined = joined.join(versions, versions.c.id == release_versions.c.version_id)
+        query = select(func.min(releases.c.applied_at)).select_from(joined).where(versions.c.journey == journey)
+        return tx.execute(query).scalar_one_or_none()
+
+    def entries_of_all(self, tx: Connection, journey: str) -> list[Entered]:
+        """The entries over everybody of a journey, newest first."""
+        columns = (populations.c.kind, populations.c.at, populations.c.cursor, populations.c.done_at)
+        query = select(*columns).where(populations.c.journey == journey).order_by(populations.c.at.desc(), populations.c.id.desc())
+        return [Entered(*row) for row in tx.execute(query)]
+
+    def releases(self, tx: Connection) -> list[tuple[int, int, str]]:
+        """(number, when it was applied, the audience's digest) of every release, oldest first."""
+        query = select(releases.c.id, releases.c.applied_at, releases.c.audience_digest).order_by(releases.c.id)
+        return [(row.id, row.applied_at, row.audience_digest) for row in tx.execute(query)]
