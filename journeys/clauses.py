@@ -9,7 +9,7 @@ from typing import Any
 
 from journeys.duration import format_duration
 from journeys.evaluate import Facts, compile_node, leaves_of, next_change
-from journeys.expression import TIME_FUNCTIONS, Arithmetic, Call, Compare, Const, In, Known, Logic, Name, Node, Not, kind_of
+from journeys.expression import TIME_FUNCTIONS, Call, Compare, Const, In, Known, Logic, Name, Node, Not, kind_of
 from journeys.rule import Rule
 from journeys.values import print_number
 
@@ -192,11 +192,13 @@ class KeptFacts:
     def __init__(self, values: Mapping[str, Any], now: int) -> None:
         self.now = now
         self._values = values
-        self.entry, self.event = self._of("entry."), self._of("event.")
-        self.steps: dict[str, dict[str, Any]] = {}
+        self.entry: Mapping[str, Any] = self._of("entry.")
+        self.event: Mapping[str, Any] = self._of("event.")
+        steps: dict[str, dict[str, Any]] = {}
         for name, value in self._of("steps.").items():
             step, _, attribute = name.rpartition(".")
-            self.steps.setdefault(step, {})[attribute] = value
+            steps.setdefault(step, {})[attribute] = value
+        self.steps: Mapping[str, Mapping[str, Any]] = steps
 
     def _of(self, root: str) -> dict[str, Any]:
         return {name.removeprefix(root): value for name, value in self._values.items() if name.startswith(root)}
@@ -222,9 +224,9 @@ class KeptFacts:
         """Whether she carried it then."""
         return bool(self._called("has_tag", tag))
 
-    def count(self, event: str, within: int) -> Any:
+    def count(self, event: str, within: int) -> int:
         """The count then."""
-        return self._called("count", event, within)
+        return int(self._called("count", event, within) or 0)
 
     def count_change(self, event: str, within: int) -> None:  # noqa: ARG002 - see trait_change
         """Never."""

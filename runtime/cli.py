@@ -40,8 +40,8 @@ from runtime.commandline import (
 )
 from runtime.control import NoAnswer, ask, socket_path
 from runtime.doctor import Examined, examine_channels, examine_store
-from runtime.explain import story_of
-from runtime.explain_command import explain, story_lines
+from runtime.enquiring import whole_story
+from runtime.explain_command import explain, wording_of
 from runtime.graph_command import graph
 from runtime.import_command import import_app
 from runtime.newproject import ProjectExists, make_project, packaged_project
@@ -51,6 +51,7 @@ from runtime.rebuilding import Ask, Rebuilt, go_through, one_chunk
 from runtime.release_command import apply_, plan, releases
 from runtime.sendtest import send_one, told
 from runtime.settings import ConfigError, Project, load_project
+from runtime.show_story import story
 from runtime.simulate import CannotSimulate
 from runtime.simulate_command import simulate_
 from runtime.status import whole_summary
@@ -124,8 +125,9 @@ def demo(
     show.journeys_table(out, lived.journeys, language)
     app = build_app(project, url=url_of(database))
     try:
+        wording = wording_of(app)
         for user_id in lived.stories:
-            show.story(out, story_of(app.store, user_id), story_lines(app, user_id), language, project.zone, most=14)
+            story(out, whole_story(app, user_id, app.clock.now())[0], wording, most=14)
     finally:
         app.close()
     if vendors:

@@ -22,7 +22,10 @@ RECEIPTS = "$receipts"  # the source of the system's own events: what they tell 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a story; `why` holds the clause, the values then, and what else decided. `version` is a row, `enrolment` a key."""
+    """One line of a story; `why` holds the clause, the values then, and what else decided. `version` is a row, `enrolment` a key.
+
+    `rule` is the `if` of the step, as the file has it: it held, and its values then are not kept.
+    """
 
     at: int
     journey: str
@@ -32,6 +35,7 @@ class Line:
     why: dict[str, Any]
     place: str = ""
     enrolment: str = ""
+    rule: str = ""
 
 
 @dataclass
@@ -75,9 +79,9 @@ def lines_of(story: Story, places: Places | None = None) -> list[Line]:
     for enrolment_id, _, entry in story.log:
         enrolment = enrolments.get(enrolment_id)
         version = enrolment["version_id"] if enrolment else None
-        place = places.of(version, entry) if places is not None else ""
+        place, rule = (places.of(version, entry), places.condition(version, entry)) if places is not None else ("", "")
         journey, key = (enrolment["journey"], enrolment["key"]) if enrolment else ("", "")
-        lines.append(Line(entry.at, journey, version, entry.step, entry.action, entry.why, place, key))
+        lines.append(Line(entry.at, journey, version, entry.step, entry.action, entry.why, place, key, rule))
     lines.sort(key=lambda line: line.at)
     return lines
 
@@ -136,7 +140,9 @@ def fields_read(journey: CompiledJourney) -> frozenset[str]:
         nodes += [case.node for case in getattr(spec, "cases", ()) if hasattr(case, "node")]
         if isinstance(spec, SendSpec):
             nodes += [node for position in spec.positions for node in _texts(position)]
-    names = {leaf.attribute for node in nodes for leaf in leaves_of(node).values() if isinstance(leaf, Name) and leaf.root in ("entry", "event")}
+    names = {
+        leaf.attribute for node in nodes for leaf in leaves_of(node).values() if isinstance(leaf, Name) and leaf.root in ("entry", "event")
+    }
     return frozenset({*names, journey.entry.subject} - {""})
 
 
@@ -175,7 +181,7 @@ def as_json(whole: Told, zone: ZoneInfo) -> dict[str, Any]:
         "known": story.known,
         "who": _portrait(whole.portrait, zone),
         "enrolments": [{**dated(c.enrolment, zone), **_around(c, zone)} for c in whole.chapters],
-        "story": [_line(line, chapters.get(line.enrolment), zone) for line in whole.lines],
+        "story": [line_json(line, chapters.get(line.enrolment), zone) for line in whole.lines],
         "messages": [delivery(m, zone) for m in story.messages],
         "consents": [dated(c, zone) for c in story.consents],
         "refusals": [dated(r, zone) for r in story.refusals],
@@ -183,11 +189,12 @@ def as_json(whole: Told, zone: ZoneInfo) -> dict[str, Any]:
     }
 
 
-def _line(line: Line, chapter: Chapter | None, zone: ZoneInfo) -> dict[str, Any]:
+def line_json(line: Line, chapter: Chapter | None, zone: ZoneInfo) -> dict[str, Any]:
+    """A line as data; `version` is the number of the version that decided."""
     return {
         "at": print_instant(line.at, zone), "at_ms": line.at, "journey": line.journey, "step": line.step, "action": line.action,
         "why": line.why, "place": line.place, "enrolment": line.enrolment, "version": chapter.number if chapter is not None else None,
-        "version_is_current": chapter.is_current if chapter is not None else None,
+        "version_is_current": chapter.is_current if chapter is not None else None, "if": line.rule or None,
     }  # fmt: skip
 
 

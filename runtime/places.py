@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from journeys.compiled import BranchSpec, ExitSpec
+from journeys.compiled import BranchSpec, CompiledStep, ExitSpec
 from journeys.loader import load_audience_text, load_journey_text
 from journeys.source import Path_, Source
 from runtime.catalogue import Catalogue, Versioned
@@ -59,6 +59,12 @@ class Places:
         """The line of a lifecycle stage."""
         return self._in_list(at, "lifecycle", "stage", name)
 
+    def stage_names(self, at: int) -> dict[str, str]:
+        """The lifecycle's stages with their names for people."""
+        source = self._audience(at)
+        listed = source.data.get("lifecycle") if source is not None and isinstance(source.data, dict) else None
+        return {str(item["stage"]): str(item.get("name", "")) for item in listed or () if isinstance(item, dict) and "stage" in item}
+
     def stop(self, name: str, at: int) -> str:
         """The line of a marketing stop."""
         return self._in_list(at, "suppress_marketing", "name", name)
@@ -99,12 +105,26 @@ class Places:
                 return self.key(version_id, "exit_when", number)
         return self.key(version_id, "exit_when")
 
+    def condition(self, version_id: int | None, entry: LogEntry) -> str:
+        """The `if` of the step that was taken, where it has one; its values then are kept only where it did not hold."""
+        versioned = self.compiled(version_id) if version_id is not None else None
+        if versioned is None or entry.action not in ("sent", "suppressed", "held", "grant_asked", "call_asked", "updated", "ended"):
+            return ""
+        step = versioned.journey.steps.get(entry.step) if entry.step else self._exit(versioned, str(entry.why.get("reason")))
+        return step.only_if.text if step is not None and step.only_if is not None else ""
+
     def _ended(self, version_id: int, reason: str) -> str:
-        """The exit step, where there is only one of this reason."""
+        """The line of the exit step."""
         versioned = self.compiled(version_id)
-        steps = versioned.journey.steps.values() if versioned is not None else ()
+        step = self._exit(versioned, reason) if versioned is not None else None
+        return self.step(version_id, step.id) if step is not None else ""
+
+    @staticmethod
+    def _exit(versioned: Versioned, reason: str) -> CompiledStep | None:
+        """The exit step of a reason, where there is only one."""
+        steps = versioned.journey.steps.values()
         exits = [step for step in steps if isinstance(step.spec, ExitSpec) and step.spec.reason == reason]
-        return self.step(version_id, exits[0].id) if len(exits) == 1 else ""
+        return exits[0] if len(exits) == 1 else None
 
     def _case(self, version_id: int, step: str, case: int) -> str:
         """The line of a branch's condition; of the step where the version cannot be read."""
@@ -114,7 +134,11 @@ class Places:
             return ""
         text = found.spec.cases[case - 1].text if case <= len(found.spec.cases) else ""
         for path in source.spots:
-            if path[-3:] == ("branch", case - 1, "when") and _at(source.data, path) == text and _at(source.data, (*path[:-3], "id")) == step:
+            if (
+                path[-3:] == ("branch", case - 1, "when")
+                and _at(source.data, path) == text
+                and _at(source.data, (*path[:-3], "id")) == step
+            ):
                 return f"{source.file}:{source.place(path, key=True).line}"
         return self.step(version_id, step)
 

@@ -45,7 +45,8 @@ class Present:
         return self.user.audience == HISTORY
 
     def facts(
-        self, at: int | None = None, *, entry: Mapping[str, Any] = _NOTHING, event: Mapping[str, Any] = _NOTHING, purpose: str = "marketing",
+        self, at: int | None = None, *, entry: Mapping[str, Any] = _NOTHING, event: Mapping[str, Any] = _NOTHING,
+        purpose: str = "marketing",
     ) -> UserFacts:  # fmt: skip
         """Her facts at an instant (now), as she is known now."""
         moment = self.now if at is None else at

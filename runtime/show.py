@@ -22,14 +22,11 @@ from rich.table import Table
 from journeys.errors import Finding, Language
 from journeys.localtime import print_instant
 from runtime.doctor import Examined
-from runtime.explain import Line, grounds, sentence
 from runtime.store.quarantine import SetAside
-from runtime.store.reports import Story
 from runtime.texts import reason, word
 
 __all__ = [
-    "examined", "findings", "instant", "journeys_table", "paper", "progress", "rows_progress", "set_aside", "spinner", "status", "story",
-    "word",
+    "examined", "findings", "instant", "journeys_table", "paper", "progress", "rows_progress", "set_aside", "spinner", "status", "word",
 ]  # fmt: skip
 
 
@@ -114,59 +111,6 @@ def journeys_table(console: Console, journeys: dict[str, dict[str, Any]], langua
             f"{row['converted']:,}", f"{row['holdout']:,}",
         )  # fmt: skip
     console.print(table)
-
-
-def story(console: Console, told: Story, lines: Sequence[Line], language: Language, zone: ZoneInfo, most: int | None = None) -> None:
-    """One user's story, line by line with its grounds, then what was refused."""
-    console.print(f"\n[bold]{escape(word('story_of', language, user=told.user_id))}[/bold]")
-    shown = lines if most is None else lines[-most:]
-    if len(shown) < len(lines):
-        console.print(f"… {len(lines) - len(shown)} more", style="dim")
-    table = Table(box=None, pad_edge=False)
-    for key in ("time", "journey", "step", "what", "why"):
-        table.add_column(word(key, language), overflow="fold", no_wrap=key == "time")
-    contents = {m["key"]: m for m in told.messages}
-    for line in shown:
-        message = contents.get(line.why.get("key", ""))
-        why = grounds(line, zone) if message is None else _message(message, language)
-        step = f"{line.step} ({line.place})" if line.place else line.step
-        table.add_row(print_instant(line.at, zone), line.journey, escape(step), escape(sentence(line, language, zone)), escape(why))
-    console.print(table)
-    if told.refusals:
-        refused = Table(title=word("refused", language), box=None, pad_edge=False, title_justify="left")
-        for key in ("journey", "reason", "times", "last", "why"):
-            refused.add_column(word(key, language), overflow="fold")
-        for row in told.refusals:
-            line = Line(row["last_at"], row["journey"], None, "", "refused", row["why"])
-            refused.add_row(
-                row["journey"],
-                reason(row["reason"], language),
-                str(row["times"]),
-                print_instant(row["last_at"], zone),
-                escape(grounds(line, zone)),
-            )
-        console.print(refused)
-
-
-def _message(message: dict[str, Any], language: Language) -> str:
-    state = message["state"] + (f" ({reason(message['reason'], language)})" if message["reason"] else "")
-    content = message["content"]
-    texts = [str(v) for v in (content.get("data") or content.get("params") or content).values() if isinstance(v, str | int)]
-    return f"{state}: {' / '.join(texts)}{_attempts(message, language)}"
-
-
-def _attempts(message: dict[str, Any], language: Language) -> str:
-    """What was tried, where it was not simply accepted: a doubt and what settled it, a refusal, the receipt."""
-    parts = []
-    for attempt in message["attempted"]:
-        doubt = word(f"settled_{attempt['settled_by']}", language) if attempt["settled_by"] else ""
-        if doubt or attempt["state"] in ("UNKNOWN", "REJECTED", "RETRY"):
-            parts.append(f"{attempt['lane']} {attempt['state']} {attempt['reason'] or ''} {doubt}".strip())
-    parts += [
-        f"{word('receipt_yes' if r['delivered'] else 'receipt_no', language)} {r['code']} {r['reason']}".strip()
-        for r in message["receipts"]
-    ]
-    return f" [{'; '.join(parts)}]" if parts else ""
 
 
 def status(console: Console, summary: dict[str, Any], language: Language, zone: ZoneInfo) -> None:

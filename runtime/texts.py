@@ -3,45 +3,6 @@
 from typing import Any
 
 from journeys.errors import Language
-from journeys.localtime import print_instant
-
-# action of a log entry: (English, Chinese); {…} are its why
-ACTIONS: dict[str, tuple[str, str]] = {
-    "entered": ("entered ({fact})", "进入旅程（{fact}）"),
-    "moved": ("moved to version {version}", "移到第 {version} 版"),
-    "paused": ("the journey is paused: it goes on from here", "旅程暂停，之后从这里继续"),
-    "passed_over": ("passed over", "跳过（条件不成立）"),
-    "branched": ("took branch {case}", "走分支 {case}"),
-    "split": ("drawn into {variant}", "抽到分组 {variant}"),
-    "waits": ("waits until {until}", "等到 {until}"),
-    "matched": ("what it waited for happened", "等到了"),
-    "timed_out": ("waited in vain", "等待超时"),
-    "event_ignored": ("event {event} did not count ({reason})", "事件 {event} 不算（{reason}）"),
-    "held": ("held until {until} ({reason})", "暂缓到 {until}（{reason}）"),
-    "sent": ("planned a message by {channel}", "发出 {channel} 消息"),
-    "suppressed": ("not sent: {reason}", "没有发：{reason}"),
-    "late": ("too late by {late_by}", "迟了 {late_by}，不再做"),
-    "grant_asked": ("asked for benefit {what}", "申请权益 {what}"),
-    "granted": ("benefit {what} was given", "权益 {what} 已发放"),
-    "grant_failed": ("benefit {what} was not given: {reason}", "权益 {what} 没有发成：{reason}"),
-    "call_asked": ("asked endpoint {what}", "请求接口 {what}"),
-    "call_ok": ("endpoint {what} answered", "接口 {what} 已回应"),
-    "call_failed": ("endpoint {what} failed: {reason}", "接口 {what} 失败：{reason}"),
-    "settled_late": ("settled after the journey went on", "结果来迟了，只记下"),
-    "updated": ("profile and tags were changed", "更新了资料和标签"),
-    "goal_reached": ("reached the goal by {event}", "达成目标（{event}）"),
-    "exit_when": ("left: {reason}", "提前离开：{reason}"),
-    "no_moment": ("no moment to wait for ({reason})", "没有可等的时刻（{reason}）"),
-    "ended": ("ended: {reason}", "结束：{reason}"),
-    "failed": ("failed: {reason}", "出错：{reason}"),
-    "consent_given": ("said yes to {channel} {purpose} ({source})", "同意接收 {channel} {purpose}（{source}）"),
-    "consent_withdrawn": ("said no to {channel} {purpose} ({source})", "拒绝接收 {channel} {purpose}（{source}）"),
-    "merged": ("{former} is the same person and was merged into her ({source}: {by})", "{former} 是同一个人，已并入（{source}：{by}）"),
-    "address_dropped": ("the {kind} is dead and was dropped", "{kind} 已失效，不再使用"),
-    "segment_entered": ("entered segment {segment}", "进入分群 {segment}"),
-    "segment_left": ("left segment {segment}", "离开分群 {segment}"),
-    "stage_changed": ("stage {from} → {to}", "阶段 {from} → {to}"),
-}
 
 REASONS: dict[str, str] = {
     "no_consent": "没有同意", "unreachable": "联系不上", "no_credit": "没有订阅次数", "cap": "超过频次", "suppressed": "营销暂停",
@@ -266,25 +227,3 @@ def word(key: str, language: Language, /, **values: Any) -> str:
 def reason(code: str, language: Language) -> str:
     """A reason for people; the file's own reasons stand as they are."""
     return REASONS.get(code, code) if language == "zh" else code
-
-
-def action_text(action: str, why: dict[str, Any], language: Language, zone: Any) -> str:
-    """The sentence of a log entry."""
-    english, chinese = ACTIONS.get(action, (action, action))
-    values = {key: _shown(key, value, language, zone) for key, value in why.items()}
-    return (english if language == "en" else chinese).format_map(_Gaps(values))
-
-
-class _Gaps(dict[str, Any]):
-    def __missing__(self, key: str) -> str:
-        return "?"
-
-
-def _shown(key: str, value: Any, language: Language, zone: Any) -> str:
-    if key in ("until", "due_at") and isinstance(value, int):
-        return print_instant(value, zone)
-    if key == "late_by" and isinstance(value, int):
-        return f"{value // 60_000} min"
-    if key in ("reason", "fact"):
-        return reason(str(value), language)
-    return str(value)

@@ -1,6 +1,7 @@
 """Where an enrolment stands and what comes next: what it waits for, until when, which step follows which end of the wait. Pure."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from journeys.compiled import (
@@ -54,16 +55,16 @@ def standing_of(journey: CompiledJourney | None, enrolment: dict[str, Any], now:
     if enrolment["status"] == "ended":
         return Standing("measuring", "", "", since, goal_until, goal=goal, goal_until=goal_until) if goal else None
     exits = _exits(journey) if journey is not None else ()
-    over = {"goal": goal, "goal_until": goal_until if goal else None, "exits": exits}
+    over = partial(Standing, goal=goal, goal_until=goal_until if goal else None, exits=exits)
     if enrolment["status"] == "held_out":
-        return Standing("held_out", "", "", since, until, **over)
+        return over("held_out", "", "", since, until)
     step = journey.steps.get(enrolment["state"]) if journey is not None else None
     if journey is None or step is None:
         return Standing("gone", enrolment["state"], "", since, until)
     doing, what, follows = _doing(journey, step, enrolment, held)
     if until is None:
         doing = "stuck" if doing != "asked" else doing
-    return Standing(doing, step.id, step.kind, since, until, what, follows, **over)
+    return over(doing, step.id, step.kind, since, until, what, follows)
 
 
 def _doing(journey: CompiledJourney, step: CompiledStep, enrolment: dict[str, Any], held: str) -> tuple[str, str, tuple[Follows, ...]]:

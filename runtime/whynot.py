@@ -108,7 +108,9 @@ class _Asked:
         status = journey.journey.status
         yield Requirement("status", status == "live", {"status": status}, path=("status",))
         if journey.ends_at is not None:
-            yield Requirement("ends_at", status != "live" or closed_at(journey, now) is None, {"ends_at": journey.ends_at}, path=("ends_at",))
+            yield Requirement(
+                "ends_at", status != "live" or closed_at(journey, now) is None, {"ends_at": journey.ends_at}, path=("ends_at",)
+            )
         pause = self.present.pauses.get(journey.id)
         if pause is not None:
             told = {"since": pause.paused_at, "author": pause.paused_by, "reason": pause.reason}
@@ -174,7 +176,9 @@ class _Asked:
         refused = refused_by_past(self.journey_, self.present.user.id, (), mine, now, project_holdout=0)
         if refused is not None:
             reason, why = refused
-            yield Requirement(reason, held=False, told={"subject": subject, **why}, path=("entry", reason), changes_at=why.get("again_from"))
+            yield Requirement(
+                reason, held=False, told={"subject": subject, **why}, path=("entry", reason), changes_at=why.get("again_from")
+            )
         elif mine:
             rule = entry.reentry if isinstance(entry.reentry, str) else format_duration(entry.reentry)
             told = {"subject": subject, "last_entry": max(e.entered_at for e in mine), "reentry": rule}
@@ -189,8 +193,9 @@ class _Asked:
         if journey.entry.pace is not None:
             most, length = journey.entry.pace
             taken = window.taken if window is not None and now < window.until else 0
-            told = {"most": most, "length": format_duration(length), "taken": taken, "until": window.until if taken and window else None}
-            yield Requirement("pace", taken < most, told, path=("entry", "pace"), changes_at=told["until"])
+            until = window.until if window is not None and taken >= most else None
+            told = {"most": most, "length": format_duration(length), "taken": taken, "until": until}
+            yield Requirement("pace", taken < most, told, path=("entry", "pace"), changes_at=until)
         if journey.holdout:
             told = {"share": journey.holdout / 100, "place": bucket(journey.id, user_id) / 100}
             yield Requirement("own_holdout", not held_out(journey, user_id), told, path=("holdout",))
@@ -205,7 +210,9 @@ def ways_of(present: Present, versioned: Versioned) -> list[Way]:
     found: list[Way] = []
     for step in journey.steps.values():
         if isinstance(step.spec, SendSpec) and step.spec.to is None and step.spec.robot is None:
-            found += [Way(step.id, p.channel, p.template, step.spec.purpose, _asked_of(present, step, step.spec, p)) for p in step.spec.positions]
+            found += [
+                Way(step.id, p.channel, p.template, step.spec.purpose, _asked_of(present, step, step.spec, p)) for p in step.spec.positions
+            ]
     return found
 
 
@@ -219,7 +226,11 @@ def _asked_of(present: Present, step: CompiledStep, spec: SendSpec, position: Po
     if spec.purpose == "marketing":
         for name, rule in present.catalogue.audience.stops:
             holds = bool(rule.test(facts))
-            found.append(Requirement("stop", not holds, {"stop": name, "clause": rule.text}, tuple(clauses_of(rule.node, facts, meaning)) if holds else ()))
+            found.append(
+                Requirement(
+                    "stop", not holds, {"stop": name, "clause": rule.text}, tuple(clauses_of(rule.node, facts, meaning)) if holds else ()
+                )
+            )
     person, channel = present.person, position.channel
     no_way = can_reach(person, channel, position.template, spec.purpose)
     how = consents_of(present).get(channel, {}).get(spec.purpose, "")
@@ -233,7 +244,9 @@ def _asked_of(present: Present, step: CompiledStep, spec: SendSpec, position: Po
         found += _caps(present, spec, channel)
     for circuit in present.held:
         if circuit.lane == channel and circuit.template in ("", position.template or ""):
-            found.append(Requirement("channel_held", held=False, told={"channel": channel, "since": circuit.opened_at, "reason": circuit.reason}))
+            found.append(
+                Requirement("channel_held", held=False, told={"channel": channel, "since": circuit.opened_at, "reason": circuit.reason})
+            )
     return tuple(found)
 
 

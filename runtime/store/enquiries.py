@@ -97,7 +97,9 @@ class Enquiries:
             select(attempts.c.message_key).where(attempts.c.reference == name),
             select(attempts.c.message_key).where(attempts.c.vendor_key == name),  # no index from here on: asked last
             select(messages.c.key).where(messages.c.reference == name),
-            select(receipts.c.message_key).where(receipts.c.message_key.is_not(None), or_(receipts.c.key == name, receipts.c.reference == name)),
+            select(receipts.c.message_key).where(
+                receipts.c.message_key.is_not(None), or_(receipts.c.key == name, receipts.c.reference == name)
+            ),
         ]  # fmt: skip
         for look in looks:
             found = sorted(set(tx.execute(look).scalars()))

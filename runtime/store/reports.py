@@ -114,8 +114,11 @@ class Reports:
         """One user across all journeys, in the order things were recorded."""
         known = tx.execute(select(users.c.user_id).where(users.c.user_id == user_id)).one_or_none() is not None
         mine = [
-            {**dict(row._mapping), "status": STATUS_NAMES[row.status],  # noqa: SLF001
-             "context": self._codec.decode_object("enrolments.context", user_id, row.context)}
+            {
+                **dict(row._mapping),  # noqa: SLF001
+                "status": STATUS_NAMES[row.status],
+                "context": self._codec.decode_object("enrolments.context", user_id, row.context),
+            }
             for row in tx.execute(select(enrolments).where(enrolments.c.user_id == user_id).order_by(enrolments.c.id))
         ]
         lines = [

@@ -1,0 +1,306 @@
+"""A user's story in the terminal: who she is, then chapter by chapter what happened and why, and what comes next."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import groupby
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from runtime.explain import Chapter, Line, Told
+from runtime.policy import ADDRESS_OF
+from runtime.portrait import Portrait
+from runtime.present import Present
+from runtime.wording import Wording
+
+MOST_LINES = 60  # of a story without --all: the newest
+MOST_TRAITS = 24
+SHOWN_ENDS = 4  # characters of an address that are shown at its end
+_INDENT = "    "
+
+
+def story(console: Console, whole: Told, wording: Wording, most: int | None = MOST_LINES) -> None:
+    """The whole story; of more than `most` lines the newest."""
+    console.print()
+    name = whole.portrait.traits.get("name", "") if whole.portrait is not None else ""
+    title = said_title(whole, wording)
+    console.print(Text(f"{title} {name}".rstrip(), style="bold"))
+    if whole.portrait is not None:
+        head(console, whole.portrait, wording)
+    cut, left_out = newest(whole, most)
+    if left_out:
+        console.print(Text(wording("earlier", n=left_out), style="dim"))
+    messages = {m["key"]: m for m in whole.story.messages}
+    blocks = _blocks(cut)
+    for block in blocks:
+        if isinstance(block, Chapter):
+            chapter(console, block, messages, wording)
+        else:
+            console.print()
+            console.print(Text(wording("about_her"), style="bold"))
+            _lines(console, block, messages, wording)
+    if not blocks:
+        console.print(Text(wording("nothing_since"), style="dim"))
+
+
+def said_title(whole: Told, wording: Wording) -> str:
+    """Whose story it is; of a former id, who she is now."""
+    user = whole.story.user_id
+    return wording("story_of", user=user) if whole.by != "former" else wording("note_merged", former=whole.asked, user=user)
+
+
+def notes(console: Console, present: Present | None, wording: Wording) -> None:
+    """What of hers is not in the story: not worked on yet, set aside, unreadable."""
+    if present is None:
+        return
+    if present.waiting:
+        console.print(Text(wording("note_waiting", n=present.waiting), style="yellow"))
+    if present.history_comes:
+        console.print(Text(wording("note_history"), style="yellow"))
+    for what in present.unreadable:
+        console.print(Text(wording("note_unreadable", what=what), style="yellow"))
+    for row in present.set_aside:
+        told = {"at": wording.at(row.received_at), "kind": row.kind, "reason": row.reason}
+        console.print(Text(wording("note_aside", **told), style="yellow"))
+
+
+def newest(whole: Told, most: int | None) -> tuple[Told, int]:
+    """The story with its newest lines, and how many were left out. Chapters that go on are always there."""
+    times = sorted(line.at for line in (*whole.lines, *whole.loose) if line.enrolment or line in whole.loose)
+    if most is None or len(times) <= most:
+        return whole, 0
+    since = times[-most]
+    chapters = [replace(c, lines=[line for line in c.lines if line.at >= since]) for c in whole.chapters]
+    kept = [c for c in chapters if c.lines or c.enrolment["status"] != "ended"]
+    loose = [line for line in whole.loose if line.at >= since]
+    shown = sum(len(c.lines) for c in kept) + len(loose)
+    return replace(whole, chapters=kept, loose=loose), sum(len(c.lines) for c in whole.chapters) + len(whole.loose) - shown
+
+
+def _blocks(whole: Told) -> list[Chapter | list[Line]]:
+    """Chapters in the order of their entries; between them what belongs to none, up to the next entry."""
+    blocks: list[Chapter | list[Line]] = []
+    loose = list(whole.loose)
+    for one in whole.chapters:
+        before = [line for line in loose if line.at <= one.enrolment["entered_at"]]
+        loose = loose[len(before) :]
+        blocks += [before, one] if before else [one]
+    return [*blocks, loose] if loose else blocks
+
+
+# --- who she is
+
+
+def head(console: Console, portrait: Portrait, wording: Wording) -> None:
+    """Who she is, a line for each thing that is known."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True, style="dim")
+    table.add_column(overflow="fold")
+    for key, text in _head(portrait, wording):
+        table.add_row(Text(wording(key)), Text(text))
+    console.print(table)
+
+
+def _head(portrait: Portrait, wording: Wording) -> Iterable[tuple[str, str]]:
+    if portrait.stage:
+        yield "who_stage", wording.stage(portrait.stage)
+    if portrait.segments:
+        yield "who_segments", wording.listed([wording.segment(name) for name in portrait.segments])
+    if portrait.tags:
+        yield "who_tags", wording.listed(portrait.tags)
+    every = {name: value for name, value in {**portrait.traits, **portrait.other}.items() if name != "name"}
+    known = {name: value for name, value in every.items() if value != 0 or isinstance(value, bool)}
+    if every:
+        first = dict(list(known.items())[:MOST_TRAITS])
+        more = [wording("and_more", n=len(known) - len(first))] if len(known) > len(first) else []
+        zeros = [wording("zeros", n=len(every) - len(known))] if len(every) > len(known) else []
+        yield "who_traits", wording.joined([wording.values(first), *more, *zeros])
+    for channel, answers in portrait.consents.items():
+        address = portrait.addresses.get(ADDRESS_OF[channel]) or (portrait.user_id if channel == "wecom" else None)
+        if address is None and not {"yes", "no", "stopped"} & set(answers.values()):
+            continue  # nobody ever spoke of this channel
+        said = [f"{wording.channel(purpose)} {wording(f'says_{answer}')}" for purpose, answer in answers.items()]
+        yield "who_reach", f"{wording.channel(channel)} {masked(address) if address else wording('no_address')}: {wording.listed(said)}"
+    if portrait.credits:
+        yield "who_credits", wording.listed([wording("credits", template=name, n=n) for name, n in portrait.credits.items()])
+    if portrait.caps:
+        yield "who_caps", wording.joined([_cap(cap, wording) for cap in portrait.caps])
+    yield from _holdouts(portrait, wording)
+    if portrait.former:
+        yield "who_former", wording.listed(portrait.former)
+
+
+def _cap(cap: Any, wording: Wording) -> str:
+    key = "cap_use" if cap.frees_at is None else "cap_frees"
+    return wording(key, cap=cap.cap, used=cap.used, at=wording.at(cap.frees_at))
+
+
+def _holdouts(portrait: Portrait, wording: Wording) -> Iterable[tuple[str, str]]:
+    names = {name: wording("the_project") if name == "project" else name for name in portrait.holdouts}
+    out = [
+        wording("is_out", name=names[name], place=draw.place / 100, share=draw.share / 100)
+        for name, draw in portrait.holdouts.items() if draw.is_out
+    ]  # fmt: skip
+    others = [names[name] for name, draw in portrait.holdouts.items() if not draw.is_out]
+    if out or others:
+        yield "who_holdouts", wording.joined([*out, *([wording("is_in", names=wording.listed(others))] if others else [])])
+
+
+def masked(address: str) -> str:
+    """An address of which only the ends are shown; --json has it whole."""
+    if len(address) <= 2 * SHOWN_ENDS:
+        return address
+    return f"{address[:SHOWN_ENDS]}…{address[-SHOWN_ENDS:]}"
+
+
+# --- a chapter
+
+
+def chapter(console: Console, one: Chapter, messages: dict[str, dict[str, Any]], wording: Wording) -> None:
+    """One enrolment: its title, its lines, where it stands."""
+    console.print()
+    console.print(Text(" · ".join(title_of(one, wording)), style="bold"))
+    lines = one.lines
+    if lines and lines[0].action == "entered" and one.entry:
+        fields = wording("entry_fields", fields=wording.fields({k: v for k, v in one.entry.items() if k != "type"}))
+        more = [fields] if len(one.entry) > ("type" in one.entry) else []
+        _lines(console, lines[:1], messages, wording, more)
+        lines = lines[1:]
+    _lines(console, lines, messages, wording)
+    for text in standing(one, wording):
+        console.print(Text(_INDENT + text, style="cyan"))
+
+
+def title_of(one: Chapter, wording: Wording) -> list[str]:
+    """Journey, name, version, subject, from when to when."""
+    row = one.enrolment
+    version = "version_gone" if not one.number else "version_now" if one.is_current else "version_then"
+    parts = (
+        [row["journey"], one.name, wording(version, number=one.number)]
+        if one.name != row["journey"]
+        else [row["journey"], wording(version, number=one.number)]
+    )
+    if row["subject"]:
+        parts.append(wording("subject_is", subject=row["subject"]))
+    if row["status"] == "ended":
+        parts.append(f"{wording.at(row['entered_at'])} → {wording.at(row['ended_at'])} {wording.reason(row['ended_by'] or '')}")
+    else:
+        parts.append(f"{wording.at(row['entered_at'])} → {wording('in_hold_out' if row['status'] == 'held_out' else 'is_inside')}")
+    if row["converted_at"] is not None and row["ended_by"] != "converted":
+        parts.append(wording("converted_at", at=wording.at(row["converted_at"])))
+    return parts
+
+
+def standing(one: Chapter, wording: Wording) -> Iterable[str]:
+    """Where she stands and what comes next."""
+    now = one.standing
+    if now is None:
+        return
+    until = wording.at(now.until)
+    goal = wording.listed(list(now.goal))
+    if now.doing == "measuring":
+        yield wording("now_measuring", goal=goal, until=until)
+        return
+    told: dict[str, Any] = {"step": now.step, "until": until, "what": now.what, "reason": wording.reason(now.what)}
+    told["follows"] = wording.follows(now.follows[0]) if now.follows else ""
+    if now.doing == "wait":
+        told["for_"] = (" / " if wording.language == "en" else "或").join(f.on if f.on != "when" else f.where for f in now.follows[:-1])
+    text = wording(f"now_{now.doing}", **told)
+    if now.doing == "wait":
+        text += " " + wording.joined([_end_of_wait(f, wording) for f in now.follows])
+    yield text
+    if now.goal and now.doing != "gone":
+        yield wording("now_goal", goal=goal, until=wording.at(now.goal_until))
+    if now.exits:
+        yield wording("now_exits", exits=wording.listed(list(now.exits)))
+    if one.pause is not None:
+        yield wording("now_paused", since=wording.at(one.pause.paused_at), author=one.pause.paused_by, reason=one.pause.reason)
+
+
+def _end_of_wait(follows: Any, wording: Wording) -> str:
+    if follows.on == "timeout":
+        return wording("now_else", follows=wording.follows(follows))
+    key, on = (
+        ("now_when", follows.where)
+        if follows.on == "when"
+        else ("now_if", f"{follows.on} [{follows.where}]" if follows.where else follows.on)
+    )
+    return wording(key, on=on, follows=wording.follows(follows))
+
+
+def _lines(
+    console: Console, lines: Sequence[Line], messages: dict[str, dict[str, Any]], wording: Wording, more: Sequence[str] = ()
+) -> None:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for run in _runs(lines):
+        line = run[0]
+        text = Text(line_text(line, wording))
+        if len(run) > 1 and line.action != "event":
+            text = Text(wording.listed([text.plain, *(wording.answered(other) for other in run[1:])]))
+        elif len(run) > 1:
+            text.append("  " + wording("several", n=len(run), last="", at=wording.at(run[-1].at)), style="dim")
+        message = messages.get(line.why.get("key", "")) if line.action == "sent" else None
+        parts = [wording.grounds(line), *more, *(message_parts(message, wording) if message is not None else ()), line.place]
+        if why := wording.joined([part for part in parts if part]):
+            text.append("\n" + why, style="dim")
+        table.add_row(Text("  " + wording.at(line.at)), text)
+    if lines:
+        console.print(table)
+
+
+def line_text(line: Line, wording: Wording) -> str:
+    """A line's step and what happened there."""
+    sentence = wording.sentence(line)
+    about = line.step or (line.journey if not line.enrolment else "")
+    return f"{about}: {sentence}" if about and wording.language == "en" else f"{about}：{sentence}" if about else sentence
+
+
+def _runs(lines: Sequence[Line]) -> Iterable[list[Line]]:
+    """Lines one by one; events of one kind that follow each other, and answers of one moment, together."""
+    for _, run in groupby(lines, key=_alike):
+        yield list(run)
+
+
+def _alike(line: Line) -> Any:
+    if line.action == "event":
+        return ("event", line.why["event"], line.why.get("history", False))
+    if line.action in ("consent_given", "consent_withdrawn"):
+        return (line.action, line.at)
+    return id(line)
+
+
+def message_parts(message: dict[str, Any], wording: Wording) -> list[str]:
+    """What was sent and what became of it."""
+    state = wording.state(message["state"])
+    if message["reason"] and message["state"] not in ("ACCEPTED", "DELIVERED"):
+        state = f"{state} ({wording.reason(message['reason'])})"
+    return [content_of(message), state, *_attempts(message, wording), f"key {message['key']}"]
+
+
+def content_of(message: dict[str, Any]) -> str:
+    """The template and the texts of a message."""
+    content = message["content"]
+    if not isinstance(content, dict):
+        return ""
+    shown = (
+        content.get("data") or content.get("params") or {k: v for k, v in content.items() if k not in ("template", "page", "expires_at")}
+    )
+    texts = " / ".join(str(v) for v in shown.values() if isinstance(v, str | int))
+    return f"{message['template']} “{texts}”" if message["template"] and texts else message["template"] or f"“{texts}”"
+
+
+def _attempts(message: dict[str, Any], wording: Wording) -> list[str]:
+    """What was tried, where it was not simply accepted: a doubt and what settled it, a refusal, the receipt."""
+    parts = []
+    for attempt in message["attempted"]:
+        doubt = wording(f"settled_{attempt['settled_by']}") if attempt["settled_by"] else ""
+        if doubt or attempt["state"] in ("UNKNOWN", "REJECTED", "RETRY"):
+            parts.append(f"{attempt['lane']} {wording.state(attempt['state'])} {attempt['reason'] or ''} {doubt}".strip())
+    parts += [
+        f"{wording('receipt_yes' if r['delivered'] else 'receipt_no')} {r['code']} {r['reason']}".strip() for r in message["receipts"]
+    ]
+    return parts
