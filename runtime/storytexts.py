@@ -118,7 +118,7 @@ EXPLAIN: Texts = {
     "shared": ("{asked} ({by}) belongs to several users; say which: {alike}", "{asked}（{by}）属于几个用户，请说明是哪个：{alike}"),
     "ambiguous": ("nobody has the id {asked}; do you mean {alike}?", "没有 id 为 {asked} 的用户；是不是 {alike}？"),
     "unknown": (
-        "nobody is known by {asked}: no user id, former id, phone, openid or other identity, and no message or vendor key is so called",
+        "{asked} is neither a user (id, former id, phone, openid or other identity) nor a message (its key, a vendor's key or id)",
         "找不到 {asked}：不是用户 id、旧 id、手机号、openid 等身份，也不是消息或服务商的编号",
     ),
     "unknown_journey": ("there is no journey {journey}{hint}", "没有旅程 {journey}{hint}"),
@@ -324,7 +324,7 @@ EXPLAIN: Texts = {
     "rq_segment_no": ("she is not in segment {name} ({segment})", "不在分群「{name}」（{segment}）"),
     "rq_edge": ("she came into it while the journey was there", "旅程上线后才进入分群"),
     "rq_existing_skip_no": (
-        "she was in it before the journey was applied ({applied_at}): `existing: skip` leaves those out; she would have to leave and come back",
+        "she was in it before the journey was applied ({applied_at}): `existing: skip` leaves those out; she must leave and come back",
         "旅程上线（{applied_at}）前就在分群里，existing: skip 不含这些人；要先离开再进入",
     ),
     "rq_existing_enrol": (

@@ -273,15 +273,18 @@ def test_explain_tells_why_one_was_written_to_and_another_was_not(call, lived_in
     assert [(r["journey"], r["reason"]) for r in written["refusals"]] == [("hello", "reentry")]
     assert [s["place"] for s in written["story"] if s["action"] == "sent"] == ["hello.yaml:8"]
     assert refused[0] == 0
-    assert "not sent: no_consent" in refused[1]
-    assert "push: no_consent" in refused[1]
-    assert "not let in" in call("explain", "u1", "--config", lived_in)[1]
+    assert "not sent: she has not agreed to such messages on this channel" in refused[1]
+    assert "was not let in: she has been inside before" in call("explain", "u1", "--config", lived_in)[1]
 
 
 def test_an_unknown_user_exits_1(call, lived_in):
     code, out, err = call("explain", "nobody", "--config", lived_in)
 
-    assert (code, out, err) == (1, "", "nobody is known by the id nobody\n")
+    assert (code, out, err) == (
+        1,
+        "",
+        "nobody is neither a user (id, former id, phone, openid or other identity) nor a message (its key, a vendor's key or id)\n",
+    )
 
 
 @pytest.mark.parametrize("command", [["status"], ["explain", "u1"]])

@@ -153,7 +153,7 @@ def test_the_story_shows_the_merge_and_is_found_by_the_former_id(town):
     story = story_of(town.store, "openid:o1")
 
     assert story.user_id == "u1"
-    assert [(line.action, line.why["former"]) for line in lines_of(story, {}) if line.action == "merged"] == [("merged", "openid:o1")]
+    assert [(line.action, line.why["former"]) for line in lines_of(story) if line.action == "merged"] == [("merged", "openid:o1")]
 
 
 def test_a_merge_that_is_asked_for_twice_happens_once(town):
@@ -161,7 +161,7 @@ def test_a_merge_that_is_asked_for_twice_happens_once(town):
     join(town, "u1", "openid:o1", NOON)
     join(town, "u1", "openid:o1", NOON + 1)
 
-    assert [line.action for line in lines_of(story_of(town.store, "u1"), {})].count("merged") == 1
+    assert [line.action for line in lines_of(story_of(town.store, "u1"))].count("merged") == 1
 
 
 def test_a_wish_to_merge_in_a_circle_ends_with_one_user(town):

@@ -12,13 +12,14 @@ from sqlalchemy.exc import OperationalError
 from runtime.batches import Progress
 from runtime.engine import Engine
 from runtime.enrol import held_out
-from runtime.explain import Line, grounds
+from runtime.explain import Line
 from runtime.pacing import Windows
 from runtime.policy import Rules
 from runtime.session import Rehearsal
 from runtime.state import ENDED, Fact, stable_key
 from runtime.store import open_store
 from runtime.store.tables import enrolments, log, paces, populations, refusals, tallies, users
+from runtime.wording import Wording
 from tests.town import DAY, HOUR, NOON, WORLD, ZONE, Town, journey_text, somebody
 
 USER_BY_USER = Rehearsal(forced="")
@@ -97,8 +98,8 @@ def test_a_refused_edge_is_kept_with_its_reason_counted_and_not_retried(store):
     assert refusal["why"] == {"fact": "segment", "pace": "1 per 1d", "window_from": NOON, "again_from": NOON + DAY}
     with store.database.reading() as tx:
         assert store.reports.tallies(tx)["j", "refused", "pace"] == 1
-    shown = grounds(Line(NOON, "j", None, "", "refused", refusal["why"]), ZONE)
-    assert shown == "pace 1 per 1d; window_from 2026-12-01 12:00; again_from 2026-12-02 12:00"
+    shown = Wording("en", ZONE).grounds(Line(NOON, "j", None, "", "refused", refusal["why"]))
+    assert shown == "pace 1 per 1d; the window began 2026-12-01 12:00; again from 2026-12-02 12:00"
 
 
 def test_a_population_that_waits_is_refused_nothing_and_says_when_it_goes_on(store):

@@ -1,0 +1,53 @@
+"""What `explain` says: everything in both languages with the same gaps, every logged action and every reason a sentence."""
+
+import re
+from pathlib import Path
+from string import Formatter
+
+import pytest
+
+import runtime
+from runtime import storytexts
+from runtime.storytexts import ACTIONS, EXPLAIN, REASON_SENTENCES, reason_sentence, said
+from runtime.texts import REASONS, WORDS
+
+TABLES = {name: table for name, table in vars(storytexts).items() if name.isupper()}
+NO_REASONS = {"event", "segment", "schedule", "existing", "date", "at"}  # words of other tables of `status`
+
+
+def gaps(text):
+    return {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_both_languages_say_the_same_things(name):
+    for key, (english, chinese) in TABLES[name].items():
+        assert english, key
+        assert chinese, key
+        assert gaps(chinese) <= gaps(english), key
+
+
+def test_no_text_hides_a_word_of_the_terminal():
+    assert not (set(EXPLAIN) & set(WORDS)) - {"inside", "ended", "missing", "none"}
+
+
+def test_every_action_that_is_logged_has_a_sentence():
+    folder = Path(runtime.__file__).parent
+    spelled = re.compile(r"(?:LogEntry\([^,]+, |_log\()\"([a-z_]+)\"")
+    logged = {name for file in folder.glob("*.py") for name in spelled.findall(file.read_text())}
+
+    assert {"entered", "sent", "waits", "goal_reached", "merged"} <= logged
+    assert logged <= set(ACTIONS)
+
+
+def test_every_reason_of_the_system_has_a_sentence():
+    assert set(REASONS) - NO_REASONS <= set(REASON_SENTENCES)
+
+
+def test_the_files_own_reasons_stand_as_they_are():
+    assert reason_sentence("handed_to_leader", "zh") == "handed_to_leader"
+
+
+def test_a_gap_that_nothing_fills_is_a_question_mark_and_an_unknown_key_itself():
+    assert said(ACTIONS, "sent", "en") == "planned a message by ?"
+    assert said(ACTIONS, "brand_new", "zh") == "brand_new"
