@@ -118,9 +118,9 @@ def _chapter(enrolment: dict[str, Any], lines: Sequence[Line], places: Places, n
     journey = versioned.journey if versioned is not None else None
     mine = [line for line in lines if line.enrolment == enrolment["key"]]
     held = next((line.why.get("reason", "") for line in reversed(mine) if line.action == "held"), "")
-    readable = {} if isinstance(enrolment["context"], Unreadable) else enrolment["context"]
-    standing = standing_of(journey, {**enrolment, "context": readable}, now, held)
-    given = readable.get("entry", {})
+    context = readable(enrolment["context"])
+    standing = standing_of(journey, {**enrolment, "context": context}, now, held)
+    given = context.get("entry", {})
     read = fields_read(journey) if journey is not None else frozenset(given)
     entry = {name: value for name, value in given.items() if name in read or name == "type"}
     pause = pauses.get(enrolment["journey"]) if enrolment["status"] == "live" else None
@@ -153,7 +153,8 @@ def _texts(position: PositionSpec) -> Iterable[Any]:
 def _refused(row: dict[str, Any], places: Places) -> Line:
     current = places.catalogue.current.get(row["journey"])
     place = places.key(current.version_id, "entry", "where") if current is not None and row["reason"] == "where" else ""
-    return Line(row["last_at"], row["journey"], None, "", "refused", {**row["why"], "reason": row["reason"], "times": row["times"]}, place)
+    why = {**readable(row["why"]), "reason": row["reason"], "times": row["times"]}
+    return Line(row["last_at"], row["journey"], None, "", "refused", why, place)
 
 
 def _events(story: Story, lines: Sequence[Line]) -> Iterable[Line]:
@@ -162,9 +163,15 @@ def _events(story: Story, lines: Sequence[Line]) -> Iterable[Line]:
     for row in story.events:
         if row["source"] == RECEIPTS or row["event_id"] in said:
             continue
-        event = Event(row["event_id"], row["type"], story.user_id, row["time"], row["received_at"], row["data"], row["source"])
+        data = readable(row["data"])
+        event = Event(row["event_id"], row["type"], story.user_id, row["time"], row["received_at"], data, row["source"])
         if event.fact_id not in said:
-            yield Line(row["time"], "", None, "", "event", {"event": row["type"], "data": row["data"], "history": row["history"]})
+            yield Line(row["time"], "", None, "", "event", {"event": row["type"], "data": data, "history": row["history"]})
+
+
+def readable(value: Any) -> dict[str, Any]:
+    """A stored mapping; nothing where it cannot be read."""
+    return {} if isinstance(value, Unreadable) else value
 
 
 # --- as data

@@ -54,6 +54,7 @@ class Portrait:
     waiting: int
     history_comes: bool
     unreadable: tuple[str, ...] = ()
+    stops: list[str] = field(default_factory=list)  # names of the marketing stops that hold now
     other: dict[str, Any] = field(default_factory=dict)  # values that audience.yaml does not declare
 
     def as_json(self) -> dict[str, Any]:
@@ -75,7 +76,8 @@ def portrait_of(present: Present) -> Portrait:
         user.id, user.zone.key, user.stage or stage, [name for name in audience.segments if facts.segment(name)],
         list(user.profile.get("t", ())), traits, consents_of(present), dict(user.reach.get("identities", {})), dict(present.person.credits),
         caps_of(present), holdouts, user.former, present.created_at, user.evaluated_at, user.recheck_at, present.waiting,
-        present.history_comes, present.unreadable, {n: v for n, v in user.profile.get("p", {}).items() if n not in audience.traits},
+        present.history_comes, present.unreadable, [name for name, rule in audience.stops if rule.test(facts)],
+        {n: v for n, v in user.profile.get("p", {}).items() if n not in audience.traits},
     )  # fmt: skip
 
 

@@ -106,6 +106,8 @@ def head(console: Console, portrait: Portrait, wording: Wording) -> None:
 def _head(portrait: Portrait, wording: Wording) -> Iterable[tuple[str, str]]:
     if portrait.stage:
         yield "who_stage", wording.stage(portrait.stage)
+    if portrait.stops:
+        yield "who_stops", wording.listed(portrait.stops)
     if portrait.segments:
         yield "who_segments", wording.listed([wording.segment(name) for name in portrait.segments])
     if portrait.tags:
@@ -140,7 +142,7 @@ def _cap(cap: Any, wording: Wording) -> str:
 def _holdouts(portrait: Portrait, wording: Wording) -> Iterable[tuple[str, str]]:
     names = {name: wording("the_project") if name == "project" else name for name in portrait.holdouts}
     out = [
-        wording("is_out", name=names[name], place=draw.place / 100, share=draw.share / 100)
+        wording("is_out", name=names[name], place=wording.value("", draw.place / 100), share=wording.value("", draw.share / 100))
         for name, draw in portrait.holdouts.items() if draw.is_out
     ]  # fmt: skip
     others = [names[name] for name, draw in portrait.holdouts.items() if not draw.is_out]
@@ -236,7 +238,7 @@ def _lines(
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    for run in _runs(lines):
+    for run in _runs(_once(lines)):
         line = run[0]
         text = Text(line_text(line, wording))
         if len(run) > 1 and line.action != "event":
@@ -257,6 +259,13 @@ def line_text(line: Line, wording: Wording) -> str:
     sentence = wording.sentence(line)
     about = line.step or (line.journey if not line.enrolment else "")
     return f"{about}: {sentence}" if about and wording.language == "en" else f"{about}：{sentence}" if about else sentence
+
+
+def _once(lines: Sequence[Line]) -> list[Line]:
+    """Without the ends that the line before has told already."""
+    told = [("exit_when", "goal_reached"), ("ended",)]
+    return [line for before, line in zip([None, *lines], lines, strict=False)
+            if before is None or line.action not in told[1] or before.action not in told[0] or before.at != line.at]  # fmt: skip
 
 
 def _runs(lines: Sequence[Line]) -> Iterable[list[Line]]:

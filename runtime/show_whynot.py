@@ -10,7 +10,7 @@ from rich.text import Text
 
 from journeys.clauses import Clause
 from runtime.enquiring import GOT, WhyNot
-from runtime.explain import Line
+from runtime.explain import Line, readable
 from runtime.show_story import chapter, line_text, notes, standing
 from runtime.whynot import Requirement, Way
 from runtime.wording import Wording
@@ -104,7 +104,7 @@ def _deciding(lines: Sequence[Line]) -> list[Line]:
 
 def _refusals(console: Console, answer: WhyNot, wording: Wording) -> None:
     for row, clauses in answer.refusals:
-        why = {**row["why"], "reason": row["reason"], "times": row["times"]}
+        why = {**readable(row["why"]), "reason": row["reason"], "times": row["times"]}
         if clauses:  # said one by one
             why = {key: value for key, value in why.items() if key not in ("clause", "values")}
         line = Line(row["last_at"], row["journey"], None, "", "refused", why)
@@ -138,6 +138,8 @@ def requirement_text(requirement: Requirement, wording: Wording) -> str:
         text = wording("rq_window_no", until=wording.at(requirement.changes_at), reason=told["reason"])
     else:
         text = wording(code + {True: "", False: "_no", None: "_open"}[requirement.held], **told)
+    if requirement.code == "stop" and requirement.changes_at is not None:
+        text = wording.joined([text, wording("will_end", at=wording.at(requirement.changes_at))])
     if requirement.code == "event" and requirement.told.get("problem") == "none" and requirement.told.get("keeps"):
         text += wording("rq_event_pruned", keeps=told["keeps"])
     return text

@@ -10,6 +10,7 @@ Texts = dict[str, tuple[str, str]]  # by key: (English, Chinese)
 ACTIONS: Texts = {
     "entered": ("entered: {fact}", "进入旅程：{fact}"),
     "refused": ("was not let in: {reason}", "没有让进：{reason}"),
+    "unreadable": ("a record that cannot be read", "一条读不出来的记录"),
     "event": ("{event} {data}", "{event} {data}"),
     "moved": ("moved to version {version}", "移到第 {version} 版"),
     "paused": ("the journey is paused: it goes on from here", "旅程暂停，之后从这里继续"),
@@ -93,7 +94,7 @@ FACTS: Texts = {
     "date": ("her date", "日期到了"), "at": ("the appointed time", "定点"), "api": ("by call", "接口调用"),
 }  # fmt: skip
 CHANNELS: Texts = {
-    "wechat": ("WeChat", "微信订阅消息"), "sms": ("SMS", "短信"), "push": ("push", "App 推送"), "wecom": ("WeCom", "企业微信消息"),
+    "wechat": ("WeChat", "微信订阅消息"), "sms": ("SMS", "短信"), "push": ("push", "推送"), "wecom": ("WeCom", "企业微信消息"),
     "email": ("e-mail", "邮件"), "marketing": ("marketing", "营销"), "service": ("service", "服务"),
 }  # fmt: skip
 STATES: Texts = {
@@ -143,6 +144,7 @@ EXPLAIN: Texts = {
     "nothing_since": ("nothing is kept for that time", "这段时间没有记录"),
     # who she is
     "who_stage": ("stage", "阶段"),
+    "who_stops": ("marketing stopped", "营销暂停"),
     "who_segments": ("segments", "分群"),
     "who_tags": ("tags", "标签"),
     "who_traits": ("traits", "特征"),
@@ -186,7 +188,7 @@ EXPLAIN: Texts = {
     "consent_to": ("{channel} {purpose}", "{channel}{purpose}"),
     "values_then": ("then {values}", "当时 {values}"),
     "entry_fields": ("with {fields}", "带着 {fields}"),
-    "otherwise": ("otherwise", "其余"),
+    "otherwise": ("otherwise (no case held)", "其余（前面的都不成立）"),
     "in_position": ("{channel}: {reason}", "{channel}：{reason}"),
     "passed_positions": ("not before it: {positions}", "前面的渠道不行：{positions}"),
     "cap_then": ("cap {cap}, used {touches}", "频次 {cap}，已用 {touches}"),

@@ -226,11 +226,9 @@ def _asked_of(present: Present, step: CompiledStep, spec: SendSpec, position: Po
     if spec.purpose == "marketing":
         for name, rule in present.catalogue.audience.stops:
             holds = bool(rule.test(facts))
-            found.append(
-                Requirement(
-                    "stop", not holds, {"stop": name, "clause": rule.text}, tuple(clauses_of(rule.node, facts, meaning)) if holds else ()
-                )
-            )
+            clauses = tuple(clauses_of(rule.node, facts, meaning)) if holds else ()
+            over_at = turns_at(rule.node, present.facts, present.now, to=False) if holds else None
+            found.append(Requirement("stop", not holds, {"stop": name, "clause": rule.text}, clauses, changes_at=over_at))
     person, channel = present.person, position.channel
     no_way = can_reach(person, channel, position.template, spec.purpose)
     how = consents_of(present).get(channel, {}).get(spec.purpose, "")
@@ -283,9 +281,9 @@ def _used(cap: Cap, present: Present) -> int:
 def decided_then(refusal: Mapping[str, Any], versions: Iterable[Versioned]) -> tuple[Clause, ...]:
     """The clauses of a kept refusal with the values then; empty where they are not kept, or the version cannot be read any more."""
     why = refusal["why"]
-    text, values = why.get("clause"), why.get("values")
-    if not text or values is None:
+    if not isinstance(why, dict) or not why.get("clause") or why.get("values") is None:
         return ()
+    text, values = why["clause"], why["values"]
     rules = (v.journey.entry.where for v in versions)
     rule = next((r for r in rules if r is not None and r.text == text), None)
     return tuple(clauses_of(rule.node, KeptFacts(values, refusal["last_at"]), Meaning())) if rule is not None else ()

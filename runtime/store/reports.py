@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, case, func, literal_column, select
 
 from runtime.state import ENDED, LIVE, STATUS_NAMES, LogEntry
-from runtime.store.codec import Codec
+from runtime.store.codec import Codec, Unreadable
 from runtime.store.tables import (
     attempts,
     budgets,
@@ -124,7 +124,7 @@ class Reports:
         lines = [
             (row.enrolment_id, row.recorded_at, LogEntry(*entry))
             for row in tx.execute(select(log).where(log.c.user_id == user_id).order_by(log.c.id))
-            for entry in self._codec.decode("log.entries", user_id, row.entries)
+            for entry in self._entries(user_id, row)
         ]
         sent = self._messages(tx, (messages.c.user_id == user_id) | (messages.c.owner_id == user_id))
         said = [
@@ -132,16 +132,28 @@ class Reports:
             for row in tx.execute(select(consents).where(consents.c.user_id == user_id).order_by(consents.c.id))
         ]
         refused = [
-            {**dict(row._mapping), "why": self._codec.decode("refusals.why", user_id, row.why)}  # noqa: SLF001
+            {**dict(row._mapping), "why": self._codec.decode_object("refusals.why", user_id, row.why)}  # noqa: SLF001
             for row in tx.execute(select(refusals).where(refusals.c.user_id == user_id).order_by(refusals.c.last_at))
         ]
         happened = [
-            {**dict(row._mapping), "data": self._codec.decode("events.data", user_id, row.data)}  # noqa: SLF001
+            {**dict(row._mapping), "data": self._codec.decode_object("events.data", user_id, row.data)}  # noqa: SLF001
             for row in tx.execute(
                 select(events).where(events.c.user_id == user_id, events.c.type != "$user").order_by(events.c.time, events.c.id)
             )
         ]
         return Story(user_id, known, mine, lines, sent, refused, happened, said)
+
+    def _entries(self, user_id: str, row: Any) -> list[Any]:
+        """The entries of a row of the log; one that says so where they cannot be read."""
+        entries = self._decoded("log.entries", user_id, row.entries)
+        return entries if isinstance(entries, list) else [[row.recorded_at, "unreadable", "", {}]]
+
+    def _decoded(self, column: str, user_id: str, text: str) -> Any:
+        """A value; Unreadable where it cannot be read: it costs nothing beside it."""
+        try:
+            return self._codec.decode(column, user_id, text)
+        except ValueError:
+            return Unreadable(column, text)
 
     def message(self, tx: Connection, key: str) -> dict[str, Any] | None:
         """One message or effect with its attempts and receipts; None when there is none of this key."""
@@ -149,7 +161,7 @@ class Reports:
 
     def _messages(self, tx: Connection, which: Any) -> list[dict[str, Any]]:
         found = [
-            {**dict(row._mapping), "content": self._codec.decode("messages.content", row.user_id, row.content)}  # noqa: SLF001
+            {**dict(row._mapping), "content": self._codec.decode_object("messages.content", row.user_id, row.content)}  # noqa: SLF001
             for row in tx.execute(select(messages).where(which).order_by(messages.c.created_at, messages.c.key))
         ]
         self._with_attempts(tx, found)
@@ -163,7 +175,7 @@ class Reports:
             attempt = {k: v for k, v in row._mapping.items() if k not in ("id", "message_key")}  # noqa: SLF001
             for name in ("address", "content"):
                 text = attempt[name]
-                attempt[name] = self._codec.decode(f"attempts.{name}", users_[row.message_key], text) if text else None
+                attempt[name] = self._decoded(f"attempts.{name}", users_[row.message_key], text) if text else None
             tries[row.message_key].append(attempt)
         heard: dict[str, list[dict[str, Any]]] = {key: [] for key in users_}
         for row in tx.execute(select(receipts).where(receipts.c.message_key.in_(users_)).order_by(receipts.c.id)):
