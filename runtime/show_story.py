@@ -68,7 +68,8 @@ def notes(console: Console, present: Present | None, wording: Wording) -> None:
 
 def newest(whole: Told, most: int | None) -> tuple[Told, int]:
     """The story with its newest lines, and how many were left out. Chapters that go on are always there."""
-    times = sorted(line.at for line in (*whole.lines, *whole.loose) if line.enrolment or line in whole.loose)
+    every = [*whole.loose, *(line for one in whole.chapters for line in one.lines)]
+    times = sorted(line.at for line in every)
     if most is None or len(times) <= most:
         return whole, 0
     since = times[-most]
@@ -76,7 +77,7 @@ def newest(whole: Told, most: int | None) -> tuple[Told, int]:
     kept = [c for c in chapters if c.lines or c.enrolment["status"] != "ended"]
     loose = [line for line in whole.loose if line.at >= since]
     shown = sum(len(c.lines) for c in kept) + len(loose)
-    return replace(whole, chapters=kept, loose=loose), sum(len(c.lines) for c in whole.chapters) + len(whole.loose) - shown
+    return replace(whole, chapters=kept, loose=loose), len(every) - shown
 
 
 def _blocks(whole: Told) -> list[Chapter | list[Line]]:

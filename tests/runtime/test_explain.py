@@ -1,0 +1,292 @@
+"""A user's story: by enrolments, in the order of time, with the values then and the line of the version that decided then."""
+
+import pytest
+
+from runtime.enquiring import whole_story
+from runtime.explain import as_json
+from runtime.show_story import masked
+from runtime.state import Person
+from tests.shop import CONFIG, HELLO, Shop, write_journeys
+from tests.told import told_story
+from tests.town import DAY, HOUR, MINUTE, NOON, PUSH, ZONE, at, event, journey_text
+
+CARE = journey_text(
+    """
+    - id: gift
+      grant: {benefit: gift, expires: 7d}
+    - id: notice
+      send:
+        - wechat: {template: news, data: {title: "券 {{ steps.gift.code }}"}}
+        - sms: {template: news}
+    - id: look
+      wait_for: {event: order_paid, where: event.amount > 10, timeout: 1d}
+      on_timeout:
+        - id: again
+          send: [{push: {title: T, body: 再看看}}]
+    - id: rest
+      delay: 2d
+    """,
+    id="care", entry="{event: app_opened, where: user.orders_count == 0}", goal="{event: order_paid, within: 7d, then: go_on}",
+)  # fmt: skip
+QUIET = CONFIG + '[policy]\nquiet_hours = "21:00-09:00"\ncaps = [{purpose = "marketing", max = 1, per = "day"}]\n'
+
+
+def opened(shop, name="e1", user="u1", **data):
+    shop.post({"id": name, "type": "app_opened", "user_id": user, "data": data})
+    shop.settle(shop.clock.now() + MINUTE)
+
+
+@pytest.fixture
+def shop(tmp_path):
+    """Somebody who got a coupon, did not look for a day, and then bought."""
+    made = Shop(tmp_path / "shop", CARE)
+    made.welcome("u1")
+    made.settle()
+    opened(made)
+    made.settle(NOON + DAY + 2 * MINUTE)
+    made.post({"id": "e2", "type": "order_paid", "user_id": "u1", "data": {"amount": 26, "order_id": "o1", "item": "苹果"}})
+    opened(made, "e3")
+    made.settle(NOON + DAY + HOUR)
+    yield made
+    made.close()
+
+
+def test_a_story_reads_in_english(shop):
+    lines = told_story(shop)
+
+    assert lines[:5] == [
+        "The story of u1",
+        "stage     buying (在买)",
+        "segments  buyers (买过)",
+        "traits    level = normal, orders_count = 1, orders_7d = 1, last_order_at = 2026-12-02 12:02",
+        "reach     WeChat u1-o…enid: service yes, marketing yes",
+    ]
+    assert lines[lines.index("care · J · version 1 · 2026-12-01 12:00 → inside · converted 2026-12-02 12:02") :] == [
+        "care · J · version 1 · 2026-12-01 12:00 → inside · converted 2026-12-02 12:02",
+        "  2026-12-01 12:00  entered: event app_opened",
+        "                    user.orders_count == 0; then user.orders_count = 0; care.yaml:6",
+        "  2026-12-01 12:00  gift: asked for benefit gift",
+        "                    care.yaml:9",
+        "  2026-12-01 12:01  gift: benefit gift was given",
+        "                    care.yaml:9",
+        "  2026-12-01 12:01  notice: planned a message by WeChat",
+        "                    news “券 CODE”; the vendor has taken it; key KEY; care.yaml:11",
+        "  2026-12-01 12:01  look: waits for order_paid until 2026-12-02 12:01",
+        "                    care.yaml:15",
+        "  2026-12-02 12:01  look: waited in vain",
+        "                    care.yaml:15",
+        "  2026-12-02 12:01  again: planned a message by push",
+        "                    “T / 再看看”; the vendor has taken it; key KEY; care.yaml:18",
+        "  2026-12-02 12:01  rest: waits until 2026-12-04 12:01",
+        "                    care.yaml:20",
+        "  2026-12-02 12:02  reached the goal by order_paid",
+        "                    care.yaml:7",
+        "    Now: waits at rest until 2026-12-04 12:01; then the journey ends.",
+        "About her",
+        "  2026-12-02 12:02  entered segment buyers (买过)",
+        "                    audience.yaml:21",
+        "  2026-12-02 12:02  stage new (新) → buying (在买)",
+        "                    audience.yaml:25",
+        "  2026-12-02 12:02  care: was not let in: the condition of the entry does not hold",
+        "                    user.orders_count == 0; then user.orders_count = 1; care.yaml:6",
+        "  2026-12-02 12:02  app_opened",
+    ]
+
+
+def test_the_same_story_reads_in_chinese(shop):
+    lines = told_story(shop, language="zh", journey="care")
+
+    assert lines[0] == "u1 的经过"
+    assert lines[lines.index("care · J · 第 1 版 · 2026-12-01 12:00 → 进行中 · 2026-12-02 12:02 转化") :] == [
+        "care · J · 第 1 版 · 2026-12-01 12:00 → 进行中 · 2026-12-02 12:02 转化",
+        "  2026-12-01 12:00  进入旅程：事件 app_opened",
+        "                    user.orders_count == 0；当时 user.orders_count = 0；care.yaml:6",
+        "  2026-12-01 12:00  gift：申请权益 gift",
+        "                    care.yaml:9",
+        "  2026-12-01 12:01  gift：权益 gift 已发放",
+        "                    care.yaml:9",
+        "  2026-12-01 12:01  notice：发微信订阅消息",
+        "                    news “券 CODE”；服务商已收下；key KEY；care.yaml:11",
+        "  2026-12-01 12:01  look：等 order_paid，最迟到 2026-12-02 12:01",
+        "                    care.yaml:15",
+        "  2026-12-02 12:01  look：等待超时",
+        "                    care.yaml:15",
+        "  2026-12-02 12:01  again：发推送",
+        "                    “T / 再看看”；服务商已收下；key KEY；care.yaml:18",
+        "  2026-12-02 12:01  rest：等到 2026-12-04 12:01",
+        "                    care.yaml:20",
+        "  2026-12-02 12:02  达成目标（order_paid）",
+        "                    care.yaml:7",
+        "    现在：在 rest 等到 2026-12-04 12:01，然后 旅程结束。",
+        "她自己的事",
+        "  2026-12-02 12:02  care：没有让进：不合进入条件",
+        "                    user.orders_count == 0；当时 user.orders_count = 1；care.yaml:6",
+    ]
+
+
+def test_what_she_waits_for_is_said_with_what_follows_each_end(tmp_path):
+    shop = Shop(tmp_path / "shop", CARE)
+    shop.welcome("u1")
+    opened(shop)
+
+    assert told_story(shop)[-2:] == [
+        (
+            "    Now: at look, waits for order_paid until 2026-12-02 12:01. "
+            "if order_paid [event.amount > 10] comes: rest (delay); else again (send push)"
+        ),
+        "    The goal order_paid counts until 2026-12-08 12:00.",
+    ]
+    assert told_story(shop, language="zh")[-2] == (
+        "    现在：在 look 等 order_paid，最迟到 2026-12-02 12:01。 等到 order_paid [event.amount > 10]：rest（等待）；等不到：again（发送 推送）"
+    )
+    shop.close()
+
+
+def test_a_message_on_another_channel_says_why_not_on_the_one_before(tmp_path):
+    shop = Shop(tmp_path / "shop", CARE)
+    shop.welcome("u1")
+    shop.post({"user_id": "u1", "consents": {"wechat": {"marketing": False}}}, "/v1/users")
+    opened(shop)
+
+    lines = told_story(shop)
+    assert [line for line in lines if "not before it" in line] == [
+        (
+            "                    not before it: WeChat: she has not agreed to such messages on this channel; "
+            "news; the vendor has taken it; key KEY; care.yaml:11"
+        )
+    ]
+    shop.close()
+
+
+def test_a_hold_and_a_cap_are_told_with_their_reasons(tmp_path):
+    first, second = (journey_text(f"- id: say\n  send: {PUSH}", id=name, entry="{event: app_opened}") for name in ("first", "second"))
+    shop = Shop(tmp_path / "shop", first, second, config=QUIET, now=at("2026-12-01 22:00"))
+    shop.welcome("u1")
+    opened(shop)
+    held = told_story(shop, "u1", journey="first")
+    shop.settle(at("2026-12-02 09:00"))
+
+    assert held[-3:] == [
+        "  2026-12-01 22:00  say: held until 2026-12-02 09:00: quiet hours, no marketing now",
+        "                    first.yaml:8",
+        "    Now: holds the message of say until 2026-12-02 09:00: quiet hours, no marketing now; then it is asked again.",
+    ]
+    assert told_story(shop, "u1", "zh", journey="second")[-3:] == [
+        "  2026-12-02 09:00  say：没有发：超过频次上限",
+        "                    频次 marketing 1/day，已用 1；second.yaml:8",
+        "  2026-12-02 09:00  结束：全部步骤走完",
+    ]
+    assert "caps used  marketing 1/day: full (1), free at 2026-12-03 00:00" in told_story(shop)
+    shop.close()
+
+
+def test_lines_are_those_of_the_version_that_ran_then(shop):
+    write_journeys(shop.folder, CARE.replace("steps:", "priority: 60\nmax_lateness: 9d\nsteps:"))
+    shop.apply()
+    shop.settle(NOON + 4 * DAY)
+    lines = told_story(shop)
+
+    assert [line for line in lines if line.startswith("care")] == [
+        "care · J · version 1, which is not the current one · 2026-12-01 12:00 → 2026-12-04 12:01 all steps are done · converted 2026-12-02 12:02"
+    ]
+    assert "                    care.yaml:15" in lines, "look stood there then"
+
+
+def test_a_former_id_leads_to_who_she_is_now_and_the_story_says_so(shop):
+    store = shop.app.store
+    anonymous = Person("", (("openid", "o9"),), frozenset({"openid"}))
+    store.database.write(lambda tx: store.identity.resolve(tx, [("shop", anonymous)], NOON))
+    store.database.write(lambda tx: store.identity.note_merge(tx, "u1", "openid:o9", "shop", "openid o9", NOON))
+    shop.settle()
+
+    whole, _ = whole_story(shop.app, "u1", shop.clock.now())
+    lines = told_story(shop, "u1")
+
+    assert whole.portrait.former == ["openid:o9"]
+    assert "former ids  openid:o9" in lines
+    assert any("openid:o9 is the same person and was merged into her (shop: openid o9)" in line for line in lines)
+
+
+def test_only_what_has_happened_since_a_day_is_told(shop):
+    lines = told_story(shop, since=NOON + DAY + MINUTE)
+
+    assert "  2026-12-01 12:00  entered: event app_opened" not in lines
+    assert "  2026-12-02 12:01  look: waited in vain" in lines
+
+
+def test_of_a_long_story_the_newest_lines_are_told_and_the_others_counted(shop):
+    whole = told_story(shop)
+    short = told_story(shop, most=6)
+    times = [line for line in short if line.startswith("  2026")]
+
+    assert len(times) < len([line for line in whole if line.startswith("  2026")])
+    assert "… 17 earlier lines are left out; --all shows them, --since DAY from a day on" in short
+    assert whole[-1] == short[-1]
+
+
+def test_events_of_one_kind_in_a_row_are_one_line(tmp_path):
+    shop = Shop(tmp_path / "shop", HELLO.replace("app_opened", "group_ended"))
+    shop.welcome("u1")
+    for number in range(3):
+        opened(shop, f"e{number}")
+
+    assert told_story(shop)[-1] == "  2026-12-01 12:00  app_opened  ×3, last 2026-12-01 12:02"
+    shop.close()
+
+
+def test_what_is_not_worked_on_yet_or_set_aside_is_said_below(shop):
+    shop.app.store.database.write(lambda tx: shop.app.store.inbox.add_events(tx, "shop", [event("app_opened", NOON + 2 * DAY, id="e9")]))
+    shop.post([{"id": "bad", "type": "order_paid", "user_id": "u1", "time": "yesterday"}])
+
+    lines = told_story(shop, language="zh")
+    assert "还有 1 条事件或资料没有处理，以下不含这些（journeyd run 在运行吗？）" in lines
+    assert any(line.startswith("2026-12-02 13:00 被隔离，event：") for line in lines)
+
+
+def test_a_row_that_cannot_be_read_costs_only_what_needs_it(shop):
+    def spoil(tx):
+        for table, column, which in (
+            ("users", "profile", "user_id = 'u1'"), ("log", "entries", "id = (SELECT min(id) FROM log)"),
+            ("refusals", "why", "user_id = 'u1'"), ("messages", "content", "user_id = 'u1'"), ("enrolments", "context", "user_id = 'u1'"),
+        ):  # fmt: skip
+            tx.exec_driver_sql(f"UPDATE {table} SET {column} = '[broken' WHERE {which}")
+
+    shop.app.store.database.write(spoil)
+    lines = told_story(shop)
+
+    assert "her profile cannot be read: what needs it is left out" in lines
+    assert "  2026-12-01 12:00  a record that cannot be read" in lines
+    assert "  2026-12-02 12:01  look: waited in vain" in lines
+
+
+def test_the_data_has_everything_and_keeps_its_names(shop):
+    whole, _ = whole_story(shop.app, "u1", shop.clock.now())
+    told = as_json(whole, ZONE)
+
+    assert list(told) == [
+        "user_id",
+        "asked",
+        "found_by",
+        "known",
+        "who",
+        "enrolments",
+        "story",
+        "messages",
+        "consents",
+        "refusals",
+        "events",
+    ]
+    assert told["who"]["addresses"]["openid"] == "u1-openid"
+    assert told["enrolments"][0]["standing"]["doing"] == "delay"
+    line = next(line for line in told["story"] if line["action"] == "sent")
+    assert (line["at"], line["journey"], line["step"], line["place"], line["version"]) == (
+        "2026-12-01 12:01",
+        "care",
+        "notice",
+        "care.yaml:11",
+        1,
+    )
+
+
+def test_of_an_address_only_the_ends_are_shown():
+    assert [masked(text) for text in ("+8613900000191", "u1-phone", "oAbCdEfGh")] == ["+861…0191", "u1-phone", "oAbC…EfGh"]
