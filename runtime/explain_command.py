@@ -110,6 +110,8 @@ class _Explaining:
     def _known_journey(self, journey: str) -> None:
         with self.app.store.database.reading() as tx:
             known = self.app.store.enquiries.journeys(tx)
+        if journey not in known and (self.app.project.definitions / f"{journey}.yaml").is_file():
+            raise Stop(FAILED, self.wording("not_applied", journey=journey))
         if journey not in known:
             near = did_you_mean(journey, known)
             raise Stop(FAILED, self.wording("unknown_journey", journey=journey, hint=self.wording("hint", near=near) if near else ""))

@@ -123,6 +123,10 @@ EXPLAIN: Texts = {
         "找不到 {asked}：不是用户 id、旧 id、手机号、openid 等身份，也不是消息或服务商的编号",
     ),
     "unknown_journey": ("there is no journey {journey}{hint}", "没有旅程 {journey}{hint}"),
+    "not_applied": (
+        "{journey} is a file that was never applied (a draft, or `journeyd apply` is still to come): nobody enters",
+        "{journey} 只有文件，从没应用过（草稿，或还没 journeyd apply），没有人能进入",
+    ),
     "hint": (", did you mean {near}?", "，是不是 {near}？"),
     "one_of": ("expected one journey: {first} and {second} were given", "只能写一个旅程，却写了 {first} 和 {second}"),
     "why_not_what": (

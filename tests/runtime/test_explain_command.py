@@ -1,0 +1,98 @@
+"""`journeyd explain`: whom and what it takes, its exit codes, its data."""
+
+import json
+
+import pytest
+
+from tests.shop import HELLO, Shop
+from tests.town import HOUR, NOON, journey_text
+
+
+@pytest.fixture
+def lived_in(tmp_path):
+    """A project whose database knows one user who was written to, and one who was refused."""
+    shop = Shop(tmp_path / "shop", HELLO, journey_text("- id: rest\n  delay: 1d", id="resting", entry="{api: true}"))
+    shop.welcome("u1", "u2")
+    shop.post({"user_id": "u1", "identities": {"phone": "13900000001"}}, "/v1/users")
+    shop.post({"id": "e1", "type": "app_opened", "user_id": "u1"})
+    shop.settle(NOON + HOUR)
+    (message,) = shop.story().messages
+    shop.close()
+    return shop.folder, message
+
+
+def test_a_phone_finds_its_user_and_says_so_on_stderr(call, lived_in):
+    code, out, err = call("explain", "139 0000 0001", "--config", lived_in[0])
+
+    assert (code, err) == (0, "139 0000 0001 (phone) is u1\n")
+    assert "The story of u1" in out
+
+
+def test_one_journey_is_named_as_an_argument_or_as_an_option(call, lived_in):
+    named = call("explain", "u1", "resting", "--config", lived_in[0])
+    option = call("explain", "u1", "--journey", "hello", "--config", lived_in[0])
+
+    assert "hello" not in named[1]
+    assert "hello · J · version 1" in option[1]
+
+
+@pytest.mark.parametrize("name", ["key", "vendor_key", "reference"])
+def test_a_message_is_explained_by_any_of_its_names(call, lived_in, name):
+    folder, message = lived_in
+    wanted = message["key"] if name == "key" else message["attempted"][0][name]
+
+    code, out, _ = call("explain", wanted, "--json", "--config", folder)
+
+    assert (code, json.loads(out)["message"]["key"]) == (0, message["key"])
+    assert f"Message {message['key']}" in call("explain", wanted, "--config", folder)[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["u"], 1, "nobody has the id u; do you mean u1, u2?\n"),
+        (
+            ["nobody"],
+            1,
+            "nobody is neither a user (id, former id, phone, openid or other identity) nor a message (its key, a vendor's key or id)\n",
+        ),
+        (["u1", "helo"], 1, "there is no journey helo, did you mean hello?\n"),
+        (["u1", "zzz"], 1, "there is no journey zzz\n"),
+        (["u1", "hello", "--journey", "resting"], 2, "expected one journey: hello and resting were given\n"),
+        (["u1", "--why-not"], 2, "--why-not needs a user and a journey: journeyd explain u1 win_back_30d --why-not\n"),
+        (["u1", "--since", "soon"], 2, "--since: expected a day or time such as 2026-12-01 or 2026-12-01T18:00, found soon\n"),
+    ],
+)
+def test_what_cannot_be_answered_is_said_with_what_to_do(call, lived_in, arguments, code, said):
+    assert call("explain", *arguments, "--config", lived_in[0]) == (code, "", said)
+
+
+def test_a_message_is_no_user(call, lived_in):
+    folder, message = lived_in
+
+    code, _, err = call("explain", message["key"], "hello", "--config", folder)
+
+    assert (code, err) == (2, f"{message['key']} is a message; journey, --why-not and --since are for users\n")
+
+
+def test_a_file_that_was_never_applied_lets_nobody_in(call, lived_in):
+    (lived_in[0] / "journeys" / "planned.yaml").write_text(journey_text("- id: rest\n  delay: 1d", id="planned", entry="{api: true}"))
+
+    code, _, err = call("explain", "u1", "planned", "--why-not", "--config", lived_in[0])
+
+    assert (code, "planned is a file that was never applied" in err) == (1, True)
+
+
+def test_why_not_is_told_and_is_data(call, lived_in):
+    shown = call("explain", "u2", "hello", "--why-not", "--config", lived_in[0])
+    told = json.loads(call("explain", "u2", "hello", "--why-not", "--json", "--config", lived_in[0])[1])
+
+    assert (shown[0], "Why did u2 get nothing by hello J?" in shown[1]) == (0, True)
+    assert (told["verdict"], [r["code"] for r in told["now"]["entry"]]) == ("never", ["status", "event"])
+
+
+def test_the_data_of_a_story_says_whom_was_asked_for_and_how_she_was_found(call, lived_in):
+    told = json.loads(call("explain", "+8613900000001", "--json", "--config", lived_in[0])[1])
+
+    assert (told["asked"], told["found_by"], told["user_id"], told["known"]) == ("+8613900000001", "phone", "u1", True)
+    assert told["who"]["consents"]["push"]["marketing"] == "yes"
