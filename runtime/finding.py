@@ -23,7 +23,7 @@ class Meant:
 
 
 def meant_by(store: SqlStore, asked: str) -> Meant:
-    """Look in this order: a user's id, identities, keys of messages, the beginning of an id."""
+    """Look in this order: a user's id, identities, a message's key or its vendor's id, the beginning of an id, a vendor's key."""
     kind, colon, value = asked.partition(":")
     values = dict.fromkeys([asked, *([value] if colon else []), *([number] if (number := mobile_number(asked)) else [])])
     with store.database.reading() as tx:
@@ -45,6 +45,9 @@ def meant_by(store: SqlStore, asked: str) -> Meant:
         alike, text = enquiries.beginning_with(tx, asked, MOST_ALIKE), asked
         if len(alike) == 1 and len(asked) >= SHORTEST:
             return Meant(asked, alike[0], "beginning")
+        messages = enquiries.messages_given(tx, asked) if not alike else []
+        if messages:
+            return Meant(asked, messages=messages)
         while not alike and len(text) > max(SHORTEST, len(asked) // 2):
             text = text[:-1]
             alike = enquiries.beginning_with(tx, text, MOST_ALIKE)

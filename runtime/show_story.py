@@ -42,7 +42,8 @@ def story(console: Console, whole: Told, wording: Wording, most: int | None = MO
             console.print(Text(wording("about_her"), style="bold"))
             _lines(console, block, messages, wording)
     if not blocks:
-        console.print(Text(wording("nothing_since"), style="dim"))
+        is_bare = not (whole.story.log or whole.story.events or whole.story.enrolments or whole.story.messages)
+        console.print(Text(wording("note_bare" if is_bare else "nothing_since"), style="dim"))
 
 
 def said_title(whole: Told, wording: Wording) -> str:

@@ -2,9 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection, func, select
 
 from runtime.state import Event
 from runtime.store.codec import Codec
@@ -17,7 +16,6 @@ from runtime.store.tables import (
     inbox,
     messages,
     populations,
-    receipts,
     release_versions,
     releases,
     users,
@@ -62,8 +60,9 @@ class Enquiries:
 
     def with_identity(self, tx: Connection, values: Sequence[str]) -> list[tuple[str, str, str]]:
         """(kind, value, user) of everybody who has one of these as a phone, openid, unionid or other identity."""
-        kinds = select(identities.c.kind).distinct()
-        known = list(tx.execute(kinds).scalars())  # few; the key begins with the kind
+        known: list[str] = []  # the key begins with the kind, of which there are few
+        while kind := tx.execute(select(func.min(identities.c.kind)).where(identities.c.kind > (known[-1] if known else ""))).scalar_one():
+            known.append(kind)
         query = select(identities.c.kind, identities.c.value, identities.c.user_id)
         rows = tx.execute(query.where(identities.c.kind.in_(known), identities.c.value.in_(values)).order_by(identities.c.user_id))
         return [(row.kind, row.value, row.user_id) for row in rows]
@@ -91,21 +90,13 @@ class Enquiries:
     # --- messages
 
     def messages_called(self, tx: Connection, name: str) -> list[str]:
-        """The keys of the messages that are called so: by our key, by the key that the vendor was given, by the vendor's own id."""
-        looks: list[Any] = [
-            select(messages.c.key).where(messages.c.key == name),
-            select(attempts.c.message_key).where(attempts.c.reference == name),
-            select(attempts.c.message_key).where(attempts.c.vendor_key == name),  # no index from here on: asked last
-            select(messages.c.key).where(messages.c.reference == name),
-            select(receipts.c.message_key).where(
-                receipts.c.message_key.is_not(None), or_(receipts.c.key == name, receipts.c.reference == name)
-            ),
-        ]  # fmt: skip
-        for look in looks:
-            found = sorted(set(tx.execute(look).scalars()))
-            if found:
-                return found
-        return []
+        """The keys of the messages that are called so: by our key, or by the vendor's own id."""
+        mine = tx.execute(select(messages.c.key).where(messages.c.key == name)).scalars().all()
+        return list(mine) or sorted(set(tx.execute(select(attempts.c.message_key).where(attempts.c.reference == name)).scalars()))
+
+    def messages_given(self, tx: Connection, vendor_key: str) -> list[str]:
+        """The keys of the messages that a vendor was given under a key. No index has it: all attempts are looked through."""
+        return sorted(set(tx.execute(select(attempts.c.message_key).where(attempts.c.vendor_key == vendor_key)).scalars()))
 
     def touches_then(self, tx: Connection, user_id: str, since: int, until: int, besides: str) -> list[Then]:
         """What counted for a user's caps in (since, until], as the ledger has it now: without what was refused later."""

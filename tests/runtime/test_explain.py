@@ -288,5 +288,14 @@ def test_the_data_has_everything_and_keeps_its_names(shop):
     )
 
 
+def test_who_is_known_by_nothing_but_an_id_is_told_so(shop):
+    shop.app.store.database.write(lambda tx: tx.exec_driver_sql("INSERT INTO users (user_id) VALUES ('bare')"))
+
+    assert told_story(shop, "bare", "zh")[-1] == "除了这个 id，别的都不知道（可能已删除）"
+    assert told_story(shop, since=NOON + 9 * DAY, journey="care")[-1] != "nothing is kept for that time", "she is inside still"
+    shop.settle(NOON + 9 * DAY)
+    assert told_story(shop, since=NOON + 9 * DAY, journey="care")[-1] == "nothing is kept for that time"
+
+
 def test_of_an_address_only_the_ends_are_shown():
     assert [masked(text) for text in ("+8613900000191", "u1-phone", "oAbCdEfGh")] == ["+861…0191", "u1-phone", "oAbC…EfGh"]

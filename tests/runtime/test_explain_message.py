@@ -93,7 +93,10 @@ def test_what_settled_a_doubt_and_what_the_receipts_said_is_told(shop):
     store.database.write(lambda tx: settling.receipt(tx, "push", receipt, NOON + 2 * HOUR))
 
     lines = told_message(shop, key)
-    print(lines)
+    assert [line[13:].split("; address")[0] for line in lines if ". push" in line] == [
+        "1. push 2026-12-01 12:01 → 2026-12-01 12:02: delivered; timed out; settled by a late answer",
+        "2. push 2026-12-01 12:02 → 2026-12-01 12:02: delivered",
+    ]
     assert lines[-1] == "receipts     2026-12-01 14:00: delivered DELIVRD"
     assert next(line for line in lines if line.startswith("state")).startswith("state        delivered")
 
