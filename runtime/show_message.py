@@ -8,7 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from runtime.enquiring import Traced
-from runtime.show_story import content_of, line_text, masked
+from runtime.show_portrait import masked
+from runtime.show_story import content_of, line_text
 from runtime.wording import Wording
 
 

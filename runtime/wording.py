@@ -10,12 +10,14 @@ from journeys.errors import Language
 from journeys.localtime import print_instant
 from journeys.values import LARGEST_NUMBER, print_number
 from runtime.explain import Line
-from runtime.storytexts import ACTIONS, CHANNELS, EXPLAIN, FACTS, KINDS, STATES, reason_sentence, said
+from runtime.storytexts import ACTIONS, CHANNELS, FACTS, KINDS, STATES, STORY, reason_sentence, said
 from runtime.texts import word
 from runtime.whatnext import Follows
+from runtime.whynottexts import WHY_NOT
 
 LONGEST = 80  # characters of one value
 MOST_ITEMS = 12  # of a list
+_SAID = {**STORY, **WHY_NOT}
 _ORDERED = ("<", "<=", ">", ">=")
 
 
@@ -31,7 +33,7 @@ class Wording:
 
     def __call__(self, key: str, /, **values: Any) -> str:
         """A text of `explain`, or a word of the terminal."""
-        return said(EXPLAIN, key, self.language, **values) if key in EXPLAIN else word(key, self.language, **values)
+        return said(_SAID, key, self.language, **values) if key in _SAID else word(key, self.language, **values)
 
     def at(self, instant: int | None) -> str:
         """An instant on the user's clock."""

@@ -4,7 +4,7 @@ import pytest
 
 from runtime.enquiring import whole_story
 from runtime.explain import as_json
-from runtime.show_story import masked
+from runtime.show_portrait import masked
 from runtime.state import Person
 from tests.shop import CONFIG, HELLO, Shop, write_journeys
 from tests.told import told_story

@@ -8,10 +8,11 @@ import pytest
 
 import runtime
 from runtime import storytexts
-from runtime.storytexts import ACTIONS, EXPLAIN, REASON_SENTENCES, reason_sentence, said
+from runtime.storytexts import ACTIONS, REASON_SENTENCES, STORY, reason_sentence, said
 from runtime.texts import REASONS, WORDS
+from runtime.whynottexts import WHY_NOT
 
-TABLES = {name: table for name, table in vars(storytexts).items() if name.isupper()}
+TABLES = {"WHY_NOT": WHY_NOT, **{name: table for name, table in vars(storytexts).items() if name.isupper()}}
 NO_REASONS = {"event", "segment", "schedule", "existing", "date", "at"}  # words of other tables of `status`
 
 
@@ -28,7 +29,8 @@ def test_both_languages_say_the_same_things(name):
 
 
 def test_no_text_hides_a_word_of_the_terminal():
-    assert not (set(EXPLAIN) & set(WORDS)) - {"inside", "ended", "missing", "none"}
+    assert not set(STORY) & set(WHY_NOT)
+    assert not ({*STORY, *WHY_NOT} & set(WORDS)) - {"inside", "missing", "none"}
 
 
 def test_every_action_that_is_logged_has_a_sentence():
