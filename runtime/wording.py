@@ -161,7 +161,8 @@ class Wording:
         if given:
             parts.append(self("values_then", values=self.values(given)) if parts else self.values(given))
         positions = [self("in_position", channel=self.channel(p["channel"]), reason=self._met(p)) for p in why.get("positions", ())]
-        if positions:
+        told = why.get("positions", ())
+        if positions and not (len(told) == 1 and told[0]["reason"] == why.get("reason") and not {"cap", "problem"} & set(told[0])):
             parts.append(self("passed_positions", positions=self.joined(positions)) if line.action == "sent" else self.joined(positions))
         if "cap" in why:
             parts.append(self("cap_then", cap=why["cap"], touches=why.get("touches", "?")))

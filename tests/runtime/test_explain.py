@@ -7,8 +7,8 @@ from runtime.explain import as_json
 from runtime.show_portrait import masked
 from runtime.state import Person
 from tests.shop import CONFIG, HELLO, Shop, write_journeys
-from tests.told import told_story
-from tests.town import DAY, HOUR, MINUTE, NOON, PUSH, ZONE, at, event, journey_text
+from tests.told import told_message, told_story, told_why_not
+from tests.town import AUDIENCE, DAY, HOUR, MINUTE, NOON, PUSH, ZONE, at, event, journey_text
 
 CARE = journey_text(
     """
@@ -295,6 +295,55 @@ def test_who_is_known_by_nothing_but_an_id_is_told_so(shop):
     assert told_story(shop, since=NOON + 9 * DAY, journey="care")[-1] != "nothing is kept for that time", "she is inside still"
     shop.settle(NOON + 9 * DAY)
     assert told_story(shop, since=NOON + 9 * DAY, journey="care")[-1] == "nothing is kept for that time"
+
+
+def test_traits_are_what_the_release_in_force_says_before_the_daemon_has_made_them_anew(shop):
+    stricter = AUDIENCE.replace("count: order_paid}", "count: order_paid, where: event.amount > 100}")
+    write_journeys(shop.folder, CARE, audience=stricter)
+    shop.apply()
+
+    whole, _ = whole_story(shop.app, "u1", shop.clock.now())
+    assert whole.portrait.traits["orders_count"] == 0
+
+
+def test_an_event_that_came_too_late_is_told_with_its_reason(tmp_path):
+    shop = Shop(tmp_path / "shop", CARE)
+    shop.welcome("u1")
+    opened(shop)
+    shop.settle(NOON + DAY + 2 * HOUR)
+    late = {"id": "e2", "type": "order_paid", "user_id": "u1", "time": "2026-12-01T13:00:00+08:00", "data": {"amount": 26}}
+    shop.post(late)
+    shop.settle()
+
+    assert (
+        "  2026-12-02 12:01  look: event order_paid of 2026-12-01 13:00 did not count: "
+        "it happened in time, and arrived after the wait was over"
+    ) in told_story(shop)
+    shop.close()
+
+
+def test_a_message_to_somebody_else_says_to_whom(tmp_path):
+    to_leader = f"- id: tell\n  send: {PUSH}\n  to: user.leader_id"
+    shop = Shop(tmp_path / "shop", journey_text(to_leader, id="lead", entry="{event: app_opened}"))
+    shop.welcome("u1", "boss")
+    shop.post({"user_id": "u1", "traits": {"leader_id": "boss"}}, "/v1/users")
+    shop.settle()
+    opened(shop)
+
+    assert "                    to boss; “T / B”; the vendor has taken it; key KEY; lead.yaml:8" in told_story(shop)
+    shop.close()
+
+
+def test_story_why_not_and_message_are_told_on_each_database(tmp_path, database_url):
+    shop = Shop(tmp_path / "shop", CARE, url=database_url)
+    shop.welcome("u1")
+    opened(shop)
+    key = next(m["key"] for m in shop.story().messages if m["kind"] == "message")
+
+    assert "  2026-12-01 12:01  gift: benefit gift was given" in told_story(shop)
+    assert told_why_not(shop, "u1", "care")[1].startswith("She did: 1 messages")
+    assert "state        the vendor has taken it; 2026-12-01 12:01" in told_message(shop, key)
+    shop.close()
 
 
 def test_of_an_address_only_the_ends_are_shown():
