@@ -57,6 +57,8 @@ class _Explaining:
         wanted = journey or option or ""
         if why_not and not wanted:
             raise Stop(USAGE, self.wording("why_not_what"))
+        if why_not and since is not None:
+            raise Stop(USAGE, self.wording("since_whole"))
         instant = self._since(since)
         if wanted:
             self._known_journey(wanted)

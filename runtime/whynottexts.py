@@ -3,6 +3,7 @@
 from runtime.storytexts import Texts
 
 WHY_NOT: Texts = {
+    "since_whole": ("--since is for stories: --why-not looks at everything that is kept", "--since 只用于经过；--why-not 看全部记录"),
     # why not
     "wn_title": ("Why did {user} get nothing by {journey}?", "{user} 为什么没有收到 {journey} 的消息？"),
     "wn_got": ("She did: {n} messages, the last {at}. The story has them.", "其实收到过：{n} 条，最近 {at}。见经过。"),

@@ -60,6 +60,7 @@ def test_a_message_is_explained_by_any_of_its_names(call, lived_in, name):
         (["u1", "zzz"], 1, "there is no journey zzz\n"),
         (["u1", "hello", "--journey", "resting"], 2, "expected one journey: hello and resting were given\n"),
         (["u1", "--why-not"], 2, "--why-not needs a user and a journey: journeyd explain u1 win_back_30d --why-not\n"),
+        (["u1", "hello", "--why-not", "--since", "2026-12-01"], 2, "--since is for stories: --why-not looks at everything that is kept\n"),
         (["u1", "--since", "soon"], 2, "--since: expected a day or time such as 2026-12-01 or 2026-12-01T18:00, found soon\n"),
     ],
 )

@@ -307,6 +307,18 @@ def test_quiet_hours_are_a_hold_and_a_full_cap_is_none(make):
     assert ways(shop) == ["  ?  push marketing  held until 2026-12-03 09:00: quiet hours, no marketing now  steps say"]
 
 
+def test_a_subscription_that_is_used_up_and_a_channel_that_is_held_are_said(make):
+    subscribe = '[channels.wechat]\nadapter = "subscribe"\nappid = "wx1"\nsecret = "file:secrets/shop"\n[channels.wechat.templates]'
+    steps = "- id: say\n  send: [{wechat: {template: news, data: {title: T}}}, {push: {title: T, body: B}}]"
+    shop = make(wake(steps=steps), config=CONFIG.replace("[channels.wechat.templates]", subscribe))
+    shop.app.store.database.write(lambda tx: shop.app.store.flow.open_circuit(tx, "push", "", "401", "bad key", NOON, HOUR))
+
+    assert ways(shop) == [
+        "  ✗  WeChat marketing  no subscription left for news  steps say",
+        "  ✗  push marketing    push is held since 2026-12-01 12:00: bad key  steps say",
+    ]
+
+
 def test_a_step_that_is_passed_over_now_says_its_condition(make):
     shop = make(wake(steps=f"- id: say\n  if: user.points > 3\n  send: {PUSH}"))
 
