@@ -108,7 +108,7 @@ def _attempts(row: dict[str, Any], wording: Wording) -> Iterable[str]:
         when = wording.at(attempt["started_at"]) + (f" → {wording.at(attempt['ended_at'])}" if attempt["ended_at"] is not None else "")
         parts = [
             wording("msg_attempt", n=number, lane=attempt["lane"], at=when, state=wording.state(attempt["state"])),
-            attempt["reason"] or "",
+            wording.reason(attempt["reason"] or ""),
         ]
         if attempt["settled_by"]:
             parts.append(wording(f"settled_{attempt['settled_by']}"))

@@ -178,7 +178,8 @@ def _lines(
         elif len(run) > 1:
             text.append("  " + wording("several", n=len(run), last="", at=wording.at(run[-1].at)), style="dim")
         message = messages.get(line.why.get("key", "")) if line.action == "sent" else None
-        parts = [wording.grounds(line), *more, *(message_parts(message, wording) if message is not None else ()), line.place]
+        became, key = (message_parts(message, wording), f"key {message['key']}") if message is not None else ([], "")
+        parts = [*became, wording.grounds(line), *more, key, line.place]
         if why := wording.joined([part for part in parts if part]):
             text.append("\n" + why, style="dim")
         table.add_row(Text("  " + wording.at(line.at)), text)
@@ -220,7 +221,7 @@ def message_parts(message: dict[str, Any], wording: Wording) -> list[str]:
     if message["reason"] and message["state"] not in ("ACCEPTED", "DELIVERED"):
         state = f"{state} ({wording.reason(message['reason'])})"
     to = wording("for_another", to=message["user_id"]) if message["user_id"] != message["owner_id"] else ""
-    return [to, content_of(message), state, *_attempts(message, wording), f"key {message['key']}"]
+    return [to, content_of(message), state, *_attempts(message, wording)]
 
 
 def content_of(message: dict[str, Any]) -> str:
@@ -236,13 +237,15 @@ def content_of(message: dict[str, Any]) -> str:
 
 
 def _attempts(message: dict[str, Any], wording: Wording) -> list[str]:
-    """What was tried, where it was not simply accepted: a doubt and what settled it, a refusal, the receipt."""
-    parts = []
+    """What was tried, where it was not simply accepted: a doubt and what settled it, a refusal; receipts that the state does not tell."""
+    parts, told = [], {"DELIVERED": True, "UNDELIVERED": False}.get(message["state"])
     for attempt in message["attempted"]:
         doubt = wording(f"settled_{attempt['settled_by']}") if attempt["settled_by"] else ""
         if doubt or attempt["state"] in ("UNKNOWN", "REJECTED", "RETRY"):
-            parts.append(f"{attempt['lane']} {wording.state(attempt['state'])} {attempt['reason'] or ''} {doubt}".strip())
+            parts.append(f"{attempt['lane']} {wording.state(attempt['state'])} {wording.reason(attempt['reason'] or '')} {doubt}".strip())
     parts += [
-        f"{wording('receipt_yes' if r['delivered'] else 'receipt_no')} {r['code']} {r['reason']}".strip() for r in message["receipts"]
+        f"{wording('receipt_yes' if r['delivered'] else 'receipt_no')} {r['code']} {r['reason']}".strip()
+        for r in message["receipts"]
+        if bool(r["delivered"]) is not told
     ]
     return parts

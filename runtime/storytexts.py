@@ -86,6 +86,12 @@ REASON_SENTENCES: Texts = {
     "missing": ("the value is missing", "值缺失"),
     "past": ("it has passed", "已经过去"),
     "failed": ("an error", "出错"),
+    # what the delivery keeps with a message, in its own words
+    "nobody can tell whether it arrived": ("nobody can tell whether it arrived", "无法得知是否收到"),
+    "the sender died or was cut off": ("the sender died or was cut off", "发送进程中断"),
+    "the channel is held": ("the channel is held", "渠道暂停中"),
+    "the vendor issues no key": ("the vendor issues no key", "服务商没有给出幂等键"),
+    "the daemon stopped": ("the daemon stopped", "守护进程停下了"),
     "undelivered": ("the vendor reports that it was not delivered", "服务商回执：未送达"),
 }
 FACTS: Texts = {

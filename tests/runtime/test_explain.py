@@ -151,8 +151,8 @@ def test_a_message_on_another_channel_says_why_not_on_the_one_before(tmp_path):
     lines = told_story(shop)
     assert [line for line in lines if "not before it" in line] == [
         (
-            "                    not before it: WeChat: she has not agreed to such messages on this channel; "
-            "news; the vendor has taken it; key KEY; care.yaml:11"
+            "                    news; the vendor has taken it; "
+            "not before it: WeChat: she has not agreed to such messages on this channel; key KEY; care.yaml:11"
         )
     ]
     shop.close()

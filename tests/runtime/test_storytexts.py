@@ -8,6 +8,7 @@ import pytest
 
 import runtime
 from runtime import storytexts
+from runtime.store.ledger_rows import DIED
 from runtime.storytexts import ACTIONS, REASON_SENTENCES, STORY, reason_sentence, said
 from runtime.texts import REASONS, WORDS
 from runtime.whynottexts import WHY_NOT
@@ -44,6 +45,11 @@ def test_every_action_that_is_logged_has_a_sentence():
 
 def test_every_reason_of_the_system_has_a_sentence():
     assert set(REASONS) - NO_REASONS <= set(REASON_SENTENCES)
+
+
+def test_what_the_delivery_keeps_in_its_own_words_has_a_sentence():
+    assert {DIED, "nobody can tell whether it arrived"} <= set(REASON_SENTENCES)
+    assert reason_sentence(DIED, "zh") == "发送进程中断"
 
 
 def test_the_files_own_reasons_stand_as_they_are():
