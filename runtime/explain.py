@@ -96,6 +96,11 @@ def told(story: Story, places: Places, now: int, pauses: Mapping[str, Any] | Non
     return Told(story, lines, chapters, loose)
 
 
+def nothing_of(asked: str) -> Told:
+    """The story of nobody."""
+    return Told(Story(asked, known=False, enrolments=[], log=[], messages=[], refusals=[], events=[]), [], [], [], asked, "")
+
+
 def only(whole: Told, journey: str = "", since: int | None = None) -> Told:
     """The part of a story that is about one journey, or that has happened since an instant."""
     chapters = [c for c in whole.chapters if not journey or c.enrolment["journey"] == journey]

@@ -11,7 +11,7 @@ from journeys.values import parse_time
 from runtime.app import App
 from runtime.commandline import FAILED, OK, USAGE, Config, DatabasePath, Json, Stop, err, print_json, reading_app
 from runtime.enquiring import trace, trace_json, whole_story, why_not, why_not_json
-from runtime.explain import as_json, only
+from runtime.explain import as_json, nothing_of, only
 from runtime.finding import Meant, meant_by
 from runtime.places import Places
 from runtime.show import paper
@@ -68,6 +68,8 @@ class _Explaining:
                 raise Stop(USAGE, self.wording("only_messages", asked=who))
             return self._messages(meant.messages)
         if not meant.user_id:
+            if self.json:
+                print_json({**as_json(nothing_of(who), self.app.project.zone), "found_by": meant.by, "alike": meant.alike})
             raise Stop(FAILED, self._nobody(meant))
         if meant.by not in ("id", "former"):
             by = self.wording(f"by_{meant.by}") if meant.by == "beginning" else meant.by

@@ -62,7 +62,7 @@ def test_from_init_to_a_message_and_its_explanation(tmp_path):
         refused = journeyd("explain", "u2", folder=project)
         assert refused.returncode == 0
         assert "not sent" in refused.stdout
-        assert "wechat: no_consent" in refused.stdout
+        assert "WeChat: she has not agreed to such messages on this channel" in refused.stdout
         assert {m["user_id"] for m in daemon.outbox()} == {"u1"}
         assert daemon.stop()[0] == 0
 

@@ -68,6 +68,14 @@ def test_what_cannot_be_answered_is_said_with_what_to_do(call, lived_in, argumen
     assert call("explain", *arguments, "--config", lived_in[0]) == (code, "", said)
 
 
+def test_as_data_nobody_is_a_story_without_anything(call, lived_in):
+    code, out, err = call("explain", "u", "--json", "--config", lived_in[0])
+
+    told = json.loads(out)
+    assert (code, told["known"], told["alike"], told["messages"], told["who"]) == (1, False, ["u1", "u2"], [], None)
+    assert err == "nobody has the id u; do you mean u1, u2?\n"
+
+
 def test_a_message_is_no_user(call, lived_in):
     folder, message = lived_in
 
