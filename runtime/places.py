@@ -65,10 +65,6 @@ class Places:
         listed = source.data.get("lifecycle") if source is not None and isinstance(source.data, dict) else None
         return {str(item["stage"]): str(item.get("name", "")) for item in listed or () if isinstance(item, dict) and "stage" in item}
 
-    def stop(self, name: str, at: int) -> str:
-        """The line of a marketing stop."""
-        return self._in_list(at, "suppress_marketing", "name", name)
-
     def of(self, version_id: int | None, entry: LogEntry) -> str:
         """The line of the rule that a log entry is about."""
         if entry.action in ("segment_entered", "segment_left"):
@@ -78,7 +74,9 @@ class Places:
         if version_id is None:
             return ""
         if entry.action == "entered":
-            return self.key(version_id, "entry", "where" if "where" in entry.why else str(entry.why.get("fact", "")))
+            here = self.key(version_id, "entry", "where" if "where" in entry.why else str(entry.why.get("fact", "")))
+            there = self.segment(str(entry.why["segment"]), entry.at) if "segment" in entry.why else ""
+            return ", ".join(place for place in (here, there) if place)
         if entry.action == "goal_reached":
             return self.key(version_id, "goal")
         if entry.action == "exit_when":

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from journeys.localtime import next_local
 from runtime.enrol import held_out
-from runtime.policy import ADDRESS_OF, Cap, address, consented
+from runtime.policy import ADDRESS_OF, Cap, consented
 from runtime.present import Present
 from runtime.state import bucket
 
@@ -96,11 +96,6 @@ def _answer(person: Any, channel: str, purpose: str) -> str:
     if answer is None:
         return "assumed" if consented(person, channel, purpose) else "unasked"
     return "yes" if answer else "no"
-
-
-def ways_to(present: Present) -> dict[str, str | None]:
-    """Channel → where it reaches her, of those that config has."""
-    return {channel: address(present.person, channel) for channel in present.catalogue.world.channels if channel in ADDRESS_OF}
 
 
 def caps_of(present: Present) -> list[CapUse]:

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from journeys.localtime import zone_named
 from runtime.app import App
 from runtime.catalogue import Catalogue
 from runtime.facts import UserFacts
@@ -76,8 +75,3 @@ def present_of(app: App, user_id: str, now: int) -> Present | None:
             store.enquiries.created_at(tx, user_id), store.enquiries.unprojected(tx, user_id), unreadable,
             store.quarantine.find(tx, Filters(user=user_id), 20), pauses, list(store.flow.circuits(tx)),
         )  # fmt: skip
-
-
-def zone_of(present: Present | None, project: Any) -> Any:
-    """Her own zone, else the project's."""
-    return present.user.zone if present is not None and zone_named(present.user.zone.key) else project

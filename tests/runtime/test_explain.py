@@ -192,6 +192,20 @@ def test_lines_are_those_of_the_version_that_ran_then(shop):
     assert "                    care.yaml:15" in lines, "look stood there then"
 
 
+def test_an_entry_by_a_segment_names_the_line_of_the_segment_too(tmp_path):
+    shop = Shop(tmp_path / "shop", journey_text("- id: rest\n  delay: 1d", id="buy", entry="{segment: buyers, existing: skip}"))
+    shop.welcome("u1")
+    shop.post({"id": "e1", "type": "order_paid", "user_id": "u1", "data": {"amount": 5}})
+    shop.settle()
+
+    assert told_story(shop, journey="buy", language="zh")[-6:-3] == [
+        "buy · J · 第 1 版 · 2026-12-01 12:00 → 进行中",
+        "  2026-12-01 12:00  进入旅程：进入分群「买过」buyers",
+        "                    user.orders_count > 0；当时 user.orders_count = 1；buy.yaml:6, audience.yaml:21",
+    ]
+    shop.close()
+
+
 def test_a_former_id_leads_to_who_she_is_now_and_the_story_says_so(shop):
     store = shop.app.store
     anonymous = Person("", (("openid", "o9"),), frozenset({"openid"}))
