@@ -111,7 +111,8 @@ def _last(app: App, present: Present, versioned: Versioned, mine: Told) -> Last:
     entry = journey.entry
     with store.database.reading() as tx:
         applied_at = store.enquiries.applied_first(tx, journey.id) or 0
-        newest = store.enquiries.last_events(tx, present.user.id, entry.events, 1) if entry.events else []
+        own = entry.events if entry.user is None else ()  # else it is about events of others
+        newest = store.enquiries.last_events(tx, present.user.id, own, 1) if own else []
         entries = store.enquiries.entries_of_all(tx, journey.id)
         began, taken = store.paces.newest(tx, [journey.id]).get(journey.id, (0, 0)) if entry.pace is not None else (0, 0)
     edges = [e.at for _, _, e in mine.story.log if e.action == "segment_entered" and e.why.get("segment") == entry.segment]

@@ -79,6 +79,16 @@ def test_every_kind_of_entry_says_what_it_needs(make, entry, keys, english):
     assert english in now_lines(shop)
 
 
+def test_her_own_event_is_no_entry_of_hers_where_it_lets_in_somebody_else(make):
+    shop = make(wake("{event: friend_woken, user: entry.friend_id, where: event.friend_id == 'u2'}"))
+    post(shop, "friend_woken", friend_id="u2")
+
+    assert now_lines(shop)[2:] == [
+        "  ✗ the condition of the entry does not hold, as far as it can be told without an event",
+        "      ✗ event.friend_id == 'u2'  it is missing; needed: u2",
+    ]
+
+
 def test_a_date_to_come_is_named(make):
     shop = make(wake('{date: user.birthday, offset: -3d, at: "10:00"}'))
     shop.post({"user_id": "u1", "traits": {"birthday": "12-24"}}, "/v1/users")
