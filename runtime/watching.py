@@ -16,6 +16,7 @@ from runtime.settings import ConfigError
 from runtime.texts import word
 
 CONFIG = "config.toml"
+MOST_NAMED = 6  # files in one line; of more, how many
 
 
 def file_changes(folders: Callable[[], Iterable[Path]]) -> Iterator[object]:
@@ -76,8 +77,8 @@ def _show(now: CheckedProject, before: CheckedProject | None, out: Console, lang
         _mended(now, before, out, language)
     errors = sum(finding.severity == "error" for finding in now.findings)
     counts = {"errors": errors, "warnings": len(now.findings) - errors, "tests": now.tests}
-    files = ", ".join(sorted(Path(file).name for file in now.fresh)) or "–"
-    out.print(word("watched", language, files=files, **counts), markup=False, style="bold")
+    files = ", ".join(sorted(Path(file).name for file in now.fresh)) if len(now.fresh) <= MOST_NAMED else str(len(now.fresh))
+    out.print(word("watched", language, files=files or "–", **counts), markup=False, style="bold")
 
 
 def _mended(now: CheckedProject, before: CheckedProject, out: Console, language: Language) -> None:
