@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from journeys.audience import AudienceModel
 from journeys.errors import Finding, Place, did_you_mean
 from journeys.model import KINDS, TAG_PREFIX, Journey
-from journeys.source import Path_, Source, parse_source, read_source
+from journeys.source import Path_, Source, decode_source, parse_source, read_source
 from journeys.traps import wide, wide_params
 
 AUDIENCE_FILE = "audience.yaml"
@@ -49,6 +49,11 @@ def load_journey(path: Path) -> LoadedJourney:
     return _journey(read_source(path))
 
 
+def load_journey_bytes(raw: bytes, file: str) -> LoadedJourney:
+    """A journey from the bytes of its file."""
+    return _journey(decode_source(raw, file))
+
+
 def load_journey_text(text: str, file: str) -> LoadedJourney:
     """A journey from its text, as releases keep it."""
     return _journey(parse_source(text, file))
@@ -61,6 +66,12 @@ def _journey(source: Source) -> LoadedJourney:
 def load_audience(path: Path) -> tuple[AudienceModel, Source]:
     """The audience file; an empty model when its shape is wrong (see the source's findings)."""
     source = read_source(path)
+    return _audience(source), source
+
+
+def load_audience_bytes(raw: bytes, file: str) -> tuple[AudienceModel, Source]:
+    """The audience from the bytes of its file."""
+    source = decode_source(raw, file)
     return _audience(source), source
 
 

@@ -93,6 +93,12 @@ def read_source(path: Path, shown_as: str | None = None) -> Source:
     except OSError as error:
         source.report("J001", (), problem=error.strerror or str(error))
         return source
+    return decode_source(raw, source.file)
+
+
+def decode_source(raw: bytes, file: str) -> Source:
+    """Like read_source, from the bytes of a file."""
+    source = Source(file, "")
     if len(raw) > LARGEST_FILE:
         source.report("J003", (), limit=LARGEST_FILE, found=len(raw))
         return source

@@ -1,59 +1,154 @@
 """`journeyd check`."""
 
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
+from cyclopts import Parameter
 from rich.console import Console
 
-from runtime import show
-from runtime.applying import check_project
-from runtime.commandline import FAILED, OK, Config, Json, Stop, err, print_json
-from runtime.rehearse import check_tests
-from runtime.settings import load_project
+from journeys.errors import CODES, Finding, did_you_mean, explain_code
+from runtime import show_findings
+from runtime.checking import CheckedProject, Checker
+from runtime.commandline import FAILED, OK, USAGE, Config, DatabasePath, Json, Stop, err, print_json, reading_app
+from runtime.texts import language_of, word
 
 
-def check(*paths: Path, config: Config = Path(), tests: bool = True, json: Json = False) -> int:
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Manner:
+    """How it is checked, and what is told."""
+
+    tests: Annotated[bool, Parameter(help="run the tests in the files")] = True
+    coverage: Annotated[bool, Parameter(negative=(), help="also what no test visits, journey by journey")] = False
+    cache: Annotated[bool, Parameter(help="take over from the last check what has not changed")] = True
+    watch: Annotated[bool, Parameter(negative=(), help="check again whenever a file changes, until Ctrl-C")] = False
+    explain: Annotated[str | None, Parameter(help="say what a code (J051) means, why it matters and what to do; nothing is checked")] = None
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Story:
+    """Which story is written as a test."""
+
+    record: Annotated[str | None, Parameter(help="write a story that happened into its journey's file, as a test of this name")] = None
+    user: Annotated[str | None, Parameter(help="with --record: whose story")] = None
+    journey: Annotated[str | None, Parameter(help="with --record: in which journey, where she was in several")] = None
+    force: Annotated[bool, Parameter(negative=(), help="with --record: also when the test cannot reproduce the story")] = False
+    database: DatabasePath = None
+
+
+PLAIN = Manner()
+NO_STORY = Story()
+
+
+def check(*paths: Path, config: Config = Path(), manner: Manner = PLAIN, story: Story = NO_STORY, json: Json = False) -> int:
     """Check journey files, the audience and their tests; every finding of every file in one run.
 
     PATHS: files or folders to report on (all are read: journeys know each other); default: all.
     """
-    project = load_project(config)
-    language = project.language()
-    checked = check_project(project)
-    findings = list(checked.findings)
-    count = 0
-    if tests and not checked.errors:
-        total = sum(len(j.journey.tests) for j in checked.journeys.values())
-        with show.progress(err, "tests", total) as advance:
-            found, count = check_tests(checked, project, advance)
-        findings.extend(found)
+    if manner.explain is not None:
+        return _explain(manner.explain)
+    if story != NO_STORY:
+        return _record(config, story)
+    checker = Checker(config, tests=manner.tests, keep=manner.cache)
+    if manner.watch:
+        if json or paths or manner.coverage:
+            raise Stop(USAGE, "--watch goes with --config, --no-tests and --no-cache alone: it looks at everything, for people")
+        return _watch(config, checker)
     wanted = [path.absolute() for path in paths]
     missing = [path for path in wanted if not path.exists()]
     if missing:
         raise Stop(FAILED, "\n".join(f"{path}: no such file or folder" for path in missing))
-    if wanted:
-        findings = [f for f in findings if any(_is_in(Path(f.place.file).absolute(), w) for w in wanted)]
+    checked = _with_progress(checker)
+    findings = [f for f in checked.findings if not wanted or any(_is_in(Path(f.place.file).absolute(), w) for w in wanted)]
+    files = [looked for looked in checked.files if not wanted or any(_is_in(Path(looked.file).absolute(), w) for w in wanted)]
+    language, zone = checked.setup.language, checked.setup.zone
     if json:
-        print_json(
-            [
-                {
-                    "code": f.code,
-                    "severity": f.severity,
-                    "file": f.place.file,
-                    "line": f.place.line,
-                    "column": f.place.column,
-                    "text": f.text("en"),
-                }
-                for f in findings
-            ]
-        )
+        told = show_findings.findings_json(findings, files, zone)
+        print_json({"findings": told, "coverage": show_findings.coverage_json(files)} if manner.coverage else told)
     else:
-        show.findings(Console(highlight=False, soft_wrap=True), findings, language)
+        out = Console(highlight=False, soft_wrap=True)
+        failed = show_findings.failed_of(files)
+        for finding in findings:
+            show_findings.finding(out, finding, language)
+            test = show_findings.test_of(finding, failed)
+            if test is not None:
+                show_findings.timeline(out, test, language, zone)
+        if manner.coverage:
+            show_findings.coverage(out, files, language)
+    _sum_up(checked, findings)
+    return FAILED if any(f.severity == "error" for f in findings) else OK
+
+
+def _explain(code: str) -> int:
+    language = language_of(os.environ)
+    told = explain_code(code, language)
+    if told is None:
+        hint = did_you_mean(code.upper(), CODES)
+        raise Stop(FAILED, f"there is no code {code}" + (f", did you mean {hint}?" if hint else "") + "; docs/findings.md has them all")
+    sys.stdout.write(told + "\n")
+    return OK
+
+
+def _watch(config: Path, checker: Checker) -> int:
+    from runtime.watching import file_changes, watch_project
+
+    out = Console(highlight=False, soft_wrap=True)
+    folder = config if config.is_dir() else config.parent
+    err.print(word("watching", checker.setup.language, folder=str(checker.setup.definitions)), markup=False)
+    watch_project(checker.check, file_changes(lambda: (folder, checker.setup.definitions)), out)
+    return OK
+
+
+def _record(config: Path, story: Story) -> int:
+    if not story.record or not story.user:
+        raise Stop(USAGE, "expected --record NAME --user USER: a name for the test, and whose story it tells")
+    from runtime.retelling import CannotRecord, Wanted, retell
+
+    app = reading_app(config, story.database)
+    try:
+        retold = retell(app, app.project, Wanted(story.record, story.user, story.journey), force=story.force)
+    except CannotRecord as error:
+        raise Stop(FAILED, str(error)) from None
+    finally:
+        app.close()
+    language, zone = app.project.language(), app.project.zone
+    good = retold.test.passed
+    if not good:
+        shown = replace(retold.test, rows=retold.differing, passed=False)
+        show_findings.timeline(Console(highlight=False, soft_wrap=True), shown, language, zone)
+    key = "recorded" if good else "recorded_anyway" if retold.written else "not_recorded"
+    err.print(word(key, language, place=f"{retold.file}:{retold.line}", test=story.record), markup=False)
+    return OK if good else FAILED
+
+
+def _with_progress(checker: Checker) -> CheckedProject:
+    if not err.is_terminal:
+        return checker.check()
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True, auto_refresh=False) as bar:  # no thread: the work may fork
+        task = bar.add_task("check", total=None)
+
+        def advance(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total, refresh=True)
+
+        return checker.check(advance)
+
+
+def _sum_up(checked: CheckedProject, findings: Sequence[Finding]) -> None:
+    language = checked.setup.language
     errors = sum(f.severity == "error" for f in findings)
     if not findings:
-        err.print(show.word("checked", language, files=len(checked.journeys), tests=count), markup=False)
+        told = word("checked", language, files=len(checked.files), tests=checked.tests)
     else:
-        err.print(show.word("findings", language, errors=errors, warnings=len(findings) - errors), markup=False)
-    return FAILED if errors else OK
+        told = word("findings", language, errors=errors, warnings=len(findings) - errors)
+    err.print(told, markup=False)
 
 
 def _is_in(file: Path, wanted: Path) -> bool:

@@ -2,15 +2,15 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 from cyclopts import Parameter
 from rich.console import Console
 
-from runtime.app import App, build_app
-from runtime.newproject import packaged_project
-from runtime.settings import Project, load_project
+if TYPE_CHECKING:
+    from runtime.app import App
+    from runtime.settings import Project
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 err = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -34,8 +34,11 @@ def print_json(value: Any) -> None:
     sys.stdout.write(orjson.dumps(value, option=options, default=str).decode() + "\n")
 
 
-def project_of(config: Path, database: str | None = None) -> Project:
+def project_of(config: Path, database: str | None = None) -> "Project":
     """The project of a config; with --database, and no config there, the packaged one."""
+    from runtime.newproject import packaged_project
+    from runtime.settings import load_project
+
     file = config / "config.toml" if config.is_dir() else config
     if database is not None and not file.exists():
         return packaged_project(Path.cwd())
@@ -54,14 +57,16 @@ def no_database(path: str | Path) -> str:
     return f"{path}: there is no database yet; `journeyd demo` or `journeyd run` makes one"
 
 
-def is_there(project: Project, url: str | None) -> bool:
+def is_there(project: "Project", url: str | None) -> bool:
     """Whether the database exists; of a server's it is known when it is asked."""
     path = (url or project.database_url).removeprefix("sqlite:///")
     return "://" in path or Path(path).exists()
 
 
-def reading_app(config: Path, database: str | None) -> App:
+def reading_app(config: Path, database: str | None) -> "App":
     """The project with its database, to read beside a daemon. Raises Stop when there is none yet."""
+    from runtime.app import build_app
+
     project = project_of(config, database)
     url = url_of(database)
     if not is_there(project, url):

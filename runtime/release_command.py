@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from journeys.check import Checked
-from runtime import show
+from runtime import show, show_findings
 from runtime.app import App, build_app
 from runtime.applying import Declined
 from runtime.commandline import (
@@ -56,7 +56,8 @@ def plan(
     try:
         checked = _wanted(app, version)
         if checked.errors:
-            show.findings(Console(highlight=False, soft_wrap=True), [f for f in checked.findings if f.severity == "error"], _language(app))
+            errors = [f for f in checked.findings if f.severity == "error"]
+            show_findings.findings(Console(highlight=False, soft_wrap=True), errors, _language(app))
             return FAILED
         found = plan_of(app, checked, _ways(app, checked, in_flight), app.clock.now())
     finally:

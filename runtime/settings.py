@@ -20,6 +20,7 @@ from journeys.world import MessageTemplate, World
 from runtime import vendor_settings
 from runtime.policy import Cap, Rules
 from runtime.source_settings import Source
+from runtime.texts import language_of
 from runtime.vendor_settings import (
     SECRET_VALIDATOR,
     AdaptersSection,
@@ -246,8 +247,7 @@ class Project:
         """The language of texts for people: config's, else the locale's."""
         if self.settings.language:
             return self.settings.language
-        locale = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or ""
-        return "zh" if locale.lower().startswith("zh") else "en"
+        return language_of(os.environ)
 
 
 def load_project(path: Path) -> Project:

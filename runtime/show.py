@@ -19,14 +19,14 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from journeys.errors import Finding, Language
+from journeys.errors import Language
 from journeys.localtime import print_instant
 from runtime.doctor import Examined
 from runtime.store.quarantine import SetAside
 from runtime.texts import reason, word
 
 __all__ = [
-    "examined", "findings", "instant", "journeys_table", "paper", "progress", "rows_progress", "set_aside", "spinner", "status", "word",
+    "examined", "instant", "journeys_table", "paper", "progress", "rows_progress", "set_aside", "spinner", "status", "word",
 ]  # fmt: skip
 
 
@@ -78,13 +78,6 @@ def spinner(console: Console, title: str) -> Iterator[Callable[[str], None]]:
 def instant(at: int, zone: ZoneInfo) -> str:
     """An instant for people."""
     return print_instant(at, zone)
-
-
-def findings(console: Console, found: Sequence[Finding], language: Language) -> None:
-    """One clickable line per finding."""
-    for finding in found:
-        colour = "red" if finding.severity == "error" else "yellow"
-        console.print(f"{escape(str(finding.place))}: [{colour}]{finding.code}[/{colour}] {escape(finding.text(language))}")
 
 
 def differences(console: Console, found: Sequence[dict[str, Any]], unreadable: Sequence[str], language: Language) -> None:

@@ -1,5 +1,6 @@
 """What people read in the terminal, in Chinese and in English. Identifiers, logs and JSON stay English."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from journeys.errors import Language
@@ -176,6 +177,36 @@ WORDS: dict[str, tuple[str, str]] = {
     "retried": ("{taken} taken, {left} left", "收下 {taken} 条，留下 {left} 条"),
     "dropped": ("{n} dropped", "丢弃 {n} 条"),
     "nothing_aside": ("nothing is set aside", "没有隔离的记录"),
+    # check: tests, coverage, watch, record
+    "test_from": ("test “{test}”, from {start}:", "测试“{test}”，从 {start} 开始："),
+    "test_legend": ("- expected, + got", "- 应有，+ 实有"),
+    "not_entered": ("the user never entered: {reason}", "没有进入旅程：{reason}"),
+    "coverage": (
+        "{journey}: {visited} of {all} steps and outcomes visited by {tests} tests",
+        "{journey}：{tests} 条测试走到 {visited} / {all} 处",
+    ),
+    "coverage_none": ("{journey}: no tests", "{journey}：没有测试"),
+    "never_visited": ("{step} is never reached", "没有走到 {step}"),
+    "outcome_missed": ("{step} never goes {outcome}", "{step} 没有走过 {outcome}"),
+    "test_count": ("tests: {done} of {all} files", "测试：{done} / {all} 个文件"),
+    "watching": ("watching {folder}; Ctrl-C ends", "正在看着 {folder}；按 Ctrl-C 结束"),
+    "watched": (
+        "{errors} errors, {warnings} warnings, {tests} tests; looked at: {files}",
+        "{errors} 个错误，{warnings} 个提醒，{tests} 条测试；重看了：{files}",
+    ),
+    "recorded": ("{place}: wrote the test “{test}”, which passes", "{place}：已写入测试“{test}”，并已通过"),
+    "recorded_anyway": (
+        "{place}: wrote the test “{test}” as the story was; it does not pass yet",
+        "{place}：已按经过写入测试“{test}”，现在还没通过",
+    ),
+    "not_recorded": (
+        (
+            "nothing was written: the test cannot reproduce the story (it knows no other journeys and caps, no vendor's refusals, nobody"
+            " else's events); --force writes it as it was, to be mended by hand"
+        ),
+        "没有写入：测试重现不了这段经过。其他旅程和它们占用的频次、别人的事件、服务商的拒收都不在测试里；加 --force 仍写入，再手工修改",
+    ),
+    "mended": ("mended: {line}", "已修好：{line}"),
     "made": ("made {folder}: next, {commands}", "已建好 {folder}，接着：{commands}"),
     "vendor": ("vendor", "服务商"),
     "requests": ("requests", "请求"),
@@ -209,6 +240,12 @@ WORDS: dict[str, tuple[str, str]] = {
         "账本与服务商核对 {compared} 条：服务商没有的 {missing} 条，账本否认的 {contradicted} 条，重复收下的 {twice} 条",
     ),
 }
+
+
+def language_of(environment: Mapping[str, str]) -> Language:
+    """The language of texts for people, where config does not say it: the locale's."""
+    locale = environment.get("LC_ALL") or environment.get("LC_MESSAGES") or environment.get("LANG") or ""
+    return "zh" if locale.lower().startswith("zh") else "en"
 
 
 def word(key: str, language: Language, /, **values: Any) -> str:

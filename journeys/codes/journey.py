@@ -106,8 +106,38 @@ CODES: Mapping[str, Code] = {
     ),
     "J111": Code(
         "error",
-        ("test “{test}” failed: {problem}", "测试“{test}”没有通过：{problem}"),
+        ("test “{test}” failed: expected {expected}, got {got}", "测试“{test}”没有通过：应是 {expected}，实际 {got}"),
         why=("A test is the story that the journey promises; it tells another one now.", "测试就是旅程承诺的故事，现在对不上了。"),
         cure=("Mend the journey where the story is right, the expectation where the journey is.", "故事对就改旅程，旅程对就改预期。"),
+    ),
+    "J112": Code(
+        "warning",
+        ("no test sends step {found}: its text was never seen with values", "没有测试发出步骤 {found}：它的文案没有代入过数值"),
+        why=(
+            "A text that nobody has seen with values in it may lack one, or read badly, for the first time before a user.",
+            "没代入过数值的文案，缺内容或读不通，要到用户面前才第一次看到。",
+        ),
+        cure=(
+            "Add a test whose story comes to this step: expect: [{… send: …, step: …, contains: …}].",
+            "加一条走到这一步的测试：expect: [{… send: …, step: …, contains: …}]。",
+        ),
+    ),
+    "J113": Code(
+        "error",
+        ("this can never be: {kind} {found}{hint}; here it can be {expected}", "不可能出现 {kind} {found}{hint}；这里只可能是 {expected}"),
+        why=(
+            "A test that expects what no step can give fails whatever the journey does.",
+            "测试写了哪一步都给不出的结果，怎么改旅程都通不过。",
+        ),
+        cure=("Expect one of what is named, or write the step that gives it.", "改成列出的其中之一，或先写出会有这结果的步骤。"),
+    ),
+    "J114": Code(
+        "error",
+        ("out of order: {found} is before {earliest}", "时间顺序不对：{found} 早于 {earliest}"),
+        why=(
+            "What is expected stands in its order in time, and nothing happens before a test starts.",
+            "预期按时间先后写，测试开始之前什么也不会发生。",
+        ),
+        cure=("Put the lines in order, or correct at: and after:.", "按时间排好各行，或改正 at 和 after。"),
     ),
 }

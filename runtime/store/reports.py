@@ -23,6 +23,8 @@ from runtime.store.tables import (
     users,
 )
 
+_INSIDE = select(enrolments.c.id).where(enrolments.c.status < ENDED).limit(1)
+
 
 @dataclass(frozen=True, slots=True)
 class Story:
@@ -53,6 +55,10 @@ class Reports:
         """Journey → how many are inside, the held-out too. The index of those inside has all of it, as long as the bound is a constant."""
         query = select(enrolments.c.journey, func.count()).where(enrolments.c.status < literal_column(str(ENDED)))
         return {row[0]: row[1] for row in tx.execute(query.group_by(enrolments.c.journey))}
+
+    def anybody_inside(self, tx: Connection) -> bool:
+        """Whether any enrolment has not ended yet."""
+        return tx.execute(_INSIDE).one_or_none() is not None
 
     def messages_by_state(self, tx: Connection) -> dict[tuple[str, str, str], int]:
         """(journey, channel, state) → how many messages."""

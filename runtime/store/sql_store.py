@@ -34,6 +34,7 @@ from runtime.store.reports import Reports
 from runtime.store.tables import metadata
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+_EMPTIED = [*(str(table.delete()) for table in reversed(metadata.sorted_tables)), "DELETE FROM sqlite_sequence"]
 
 
 class SqlStore:
@@ -65,6 +66,20 @@ class SqlStore:
     def close(self) -> None:
         """Finish what is queued and let the database go."""
         self.database.close()
+
+    def empty(self) -> None:
+        """Forget everything, so that the next story of a scratch database in memory begins in an empty one, ids included.
+
+        Making the tables anew, and every statement for them, would cost more than the story. Refused for a database that is kept.
+        """
+        if not self.database.in_memory:
+            msg = "only a scratch database in memory is emptied"
+            raise StoreError(msg)
+        raw = self.database.inline.connection.dbapi_connection
+        assert raw is not None  # noqa: S101 - it is connected
+        self.database.inline.rollback()
+        for statement in _EMPTIED:
+            raw.cursor().execute(statement)
 
 
 def open_store(url: str, zone: ZoneInfo, mode: str = "inline", *, scratch: bool = False) -> SqlStore:

@@ -193,7 +193,7 @@ def test_a_comparison_that_silently_drops_users_is_a_warning(workshop, condition
         ("[{name: t, expect: [{end: done}]}]", ["J015"]),
         ("[{name: t, expect: [{after: 0s, at: '2026-12-01', end: done}]}]", ["J015"]),
         ("[{name: t, expect: [{after: 0s, send: sms, step: nope}]}]", ["J031"]),
-        ("[{name: t, given: {variant: {nope: a}}, expect: []}]", ["J034"]),
+        ("[{name: t, given: {variant: {nope: a}}, expect: []}]", ["J031"]),
     ],
 )
 def test_the_names_in_tests_are_checked(workshop, tests, codes):

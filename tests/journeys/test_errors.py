@@ -100,6 +100,8 @@ JOURNEYS = {
     "J098": {"purpose": "marketing", "steps": send("sms: {template: promo, params: {name: x}}")},
     "J099": {"purpose": "marketing", "steps": send("sms: {template: promo, params: {name: x}}")},
     "J094": {"steps": send("wechat: {template: hello, data: {title: 一二三四五六七八九十一二三四五六七八九十一, note: x}}")},
+    "J113": {"more": "tests: [{name: t, expect: [{after: 0s, end: never}]}]"},
+    "J114": {"more": "tests: [{name: t, expect: [{at: '2026-11-30 10:00', end: done}]}]"},
     "J120": {"more": "name: {{ user.name }}"},
     "J121": {"more": "description: 车厘子 #1 特价"},
     "J122": {"more": "goal:\n\tevent: order_paid"},
@@ -145,7 +147,7 @@ ELSEWHERE = {
     "J011": "test_a_file_is_named_after_its_journey",
     "J016": "test_a_folder_without_files_and_no_folder_at_all_are_findings",
 }
-RUNTIME = {"J088", "J111"}  # a release and a rehearsal report these
+RUNTIME = {"J088", "J111", "J112"}  # a release and a rehearsal report these
 
 
 @pytest.mark.parametrize("code", sorted(JOURNEYS))

@@ -30,7 +30,7 @@ import runtime.settling
 from channels.http import Http
 from channels.message import Query
 from channels.sms.aliyun import AliyunSms
-from runtime import cli
+from runtime import cli, run_command
 from runtime.app import App
 from runtime.store.database import Batch
 from tests.prove import journal, planted
@@ -145,7 +145,7 @@ def main(options: argparse.Namespace) -> int:
         Http.longest = property(lambda http: round(http.timeout * 1000))  # connecting to a stand-in takes no time
     if options.look_until:
         AliyunSms.guarantee = Query(lag=options.look_until // 4, until=options.look_until)
-    build = cli.build_app
+    build = run_command.build_app
 
     def build_watched(*args: Any, **kwargs: Any) -> App:
         app = build(*args, **kwargs)
@@ -156,7 +156,7 @@ def main(options: argparse.Namespace) -> int:
         watch(app, Page(Path(options.page)))
         return app
 
-    cli.build_app = build_watched
+    run_command.build_app = build_watched
     return cli.run(["run", "--config", options.folder, "--log-json"])
 
 

@@ -1,0 +1,59 @@
+"""The user of a test as the file gives her: values in such a way that the story's own events still move them. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from journeys.audience import Audience, Trait
+from journeys.model import JourneyTest
+from journeys.stories import value_of
+from runtime.facts import UserFacts
+from runtime.policy import ADDRESS_OF
+from runtime.profile import SCALE, definitions_of
+from runtime.state import User
+
+
+def person_of(test: JourneyTest, audience: Audience, user_id: str, zone: ZoneInfo, start: int, digest: str) -> User:
+    """Somebody reachable and consented everywhere, but for what the test gives; in the segments and the stage that this makes of her.
+
+    `digest` is that of the audience, as the engine knows it.
+    """
+    given = test.given
+    consents: dict[str, Any] = {channel: {"service": True, "marketing": True} for channel in ADDRESS_OF}
+    for channel, said in given.consents.items():
+        consents[channel] = {**consents.get(channel, {}), **said} if isinstance(said, dict) else {"service": said, "marketing": said}
+    identities = {identity: f"{user_id}-{identity}" for identity in ADDRESS_OF.values()}
+    profile: dict[str, Any] = {"p": {}, "a": {}, "pin": {}, "t": sorted(given.tags)}
+    reach = {"consents": consents, "identities": identities}
+    user = User(user_id, zone, profile, reach, recheck_at=start, evaluated_at=start, audience=digest)
+    profile["d"] = definitions_of(audience, user)  # what is given stands for events
+    _give_all(user, audience, test.user, zone, start)
+    facts = UserFacts(audience, user, start)  # what she is in then is nobody's edge
+    user.segments = {name: [meaning, facts.segment(name)] for name, meaning in audience.segment_digests.items()}
+    user.stage = next((name for name, rule in audience.stages if rule is None or rule.test(facts)), "")
+    return user
+
+
+def _give_all(user: User, audience: Audience, values: Mapping[str, Any], zone: ZoneInfo, start: int) -> None:
+    for name, raw in values.items():
+        trait = audience.traits.get(name)
+        value = value_of(raw, trait.kind, zone, start, trait.choices) if trait is not None else None
+        if trait is not None and value is not None:
+            _give(user.profile, trait, value, start - 1)
+
+
+def _give(profile: dict[str, Any], trait: Trait, value: Any, before: int) -> None:
+    if trait.value is not None or trait.within or trait.aggregate in ("distinct", "median_gap"):
+        profile["pin"][trait.name] = value
+    elif not trait.aggregate:
+        profile["p"][trait.name] = value
+    elif trait.aggregate == "count":
+        profile["a"][trait.name] = value
+    elif trait.aggregate == "sum":
+        profile["a"][trait.name] = round(value * SCALE)
+    elif trait.aggregate == "avg":
+        profile["a"][trait.name] = [round(value * SCALE) * trait.at_least, trait.at_least]
+    elif trait.aggregate in ("first", "last"):
+        profile["a"][trait.name] = [min(value, before) if trait.of == "time" else before, "", value]
+    else:
+        profile["a"][trait.name] = {str(value): [trait.at_least, before, "", value]}

@@ -1,0 +1,186 @@
+"""`journeyd check` as it is called: texts in two languages, data, coverage, watch, record."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.shop import CONFIG, HELLO, make_folder, write_journeys
+
+SAID = HELLO + "tests:\n  - {name: 问候, expect: [{after: 0s, send: push, step: hello, contains: 再见}, {after: 0s, end: completed}]}\n"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return make_folder(tmp_path / "shop", SAID)
+
+
+def chinese(folder):
+    (folder / "config.toml").write_text(CONFIG.replace('language = "en"', 'language = "zh"'), encoding="utf-8")
+
+
+def test_a_failed_test_is_one_line_with_both_timelines_below_it(call, folder):
+    code, out, _ = call("check", "--config", folder)
+
+    lines = out.splitlines()
+    at = next(n for n, line in enumerate(lines) if "J111" in line)
+    assert code == 1
+    assert lines[at].split(": ")[0].endswith("hello.yaml:11:25")  # the expectation, not the test
+    assert (
+        "test “问候” failed: expected 2026-12-01 10:00 (+0s) send push (hello) “再见”, got 2026-12-01 10:00 (+0s) send push (hello) “T / 你好”"
+        in lines[at]
+    )
+    assert [line.strip() for line in lines[at + 1 : at + 5]] == [
+        "test “问候”, from 2026-12-01 10:00:  - expected, + got",
+        "- 2026-12-01 10:00  +0s  send push      hello  “再见”",
+        "+ 2026-12-01 10:00  +0s  send push      hello  T / 你好",
+        "2026-12-01 10:00  +0s  end completed",
+    ]
+
+
+def test_it_says_so_in_chinese(call, folder):
+    chinese(folder)
+
+    _, out, err = call("check", "--config", folder)
+
+    assert "J111 测试“问候”没有通过：应是 2026-12-01 10:00 (+0s) send push (hello) “再见”，实际 " in out
+    assert "测试“问候”，从 2026-12-01 10:00 开始：  - 应有，+ 实有" in out
+    assert "1 个错误" in err
+
+
+def test_why_is_told_below_what_came(call, folder):
+    held = (
+        HELLO
+        + "tests:\n  - {name: 不要, given: {consents: {push: false}}, expect: [{after: 0s, send: push}, {after: 0s, end: completed}]}\n"
+    )
+    write_journeys(folder, held)
+
+    _, out, _ = call("check", "--config", folder)
+
+    assert "+ 2026-12-01 10:00  +0s  suppressed no_consent  hello" in out
+    assert "2026-12-01 10:00 hello: not sent: no_consent; push: no_consent" in out
+
+
+def test_who_never_entered_is_told_with_the_clause(call, folder):
+    refusing = SAID.replace("{event: app_opened}", "{event: order_paid, where: event.amount > 9}").replace(
+        "expect:", "entry: {amount: 3}, expect:"
+    )
+    write_journeys(folder, refusing)
+
+    _, out, _ = call("check", "--config", folder)
+
+    assert "got refused: where: event.amount > 9; event.amount = 3" in out
+    assert "the user never entered: where: event.amount > 9; event.amount = 3" in out
+
+
+def test_as_data_both_timelines_stand_beside_the_finding(call, folder):
+    code, out, _ = call("check", "--json", "--config", folder)
+
+    finding = next(f for f in json.loads(out) if f["code"] == "J111")
+    assert code == 1
+    assert (finding["test"]["name"], finding["test"]["start"], finding["test"]["refusal"]) == ("问候", "2026-12-01 10:00", None)
+    assert finding["test"]["timeline"][0] == {
+        "side": "expected", "at": "2026-12-01 10:00", "after": "+0s", "send": "push", "step": "hello", "text": "再见", "why": [],
+    }  # fmt: skip
+    assert [row["side"] for row in finding["test"]["timeline"]] == ["expected", "got", "same"]
+
+
+TWO = HELLO.replace("steps:\n", "steps:\n  - id: first\n    if: user.city == '上海'\n    send: [{push: {title: T, body: 上海}}]\n")
+TESTED = TWO + "tests:\n  - {name: 问候, expect: [{after: 0s, send: push, step: hello}, {after: 0s, end: completed}]}\n"
+
+
+def test_a_text_that_no_test_sent_is_a_warning_at_its_step(call, folder):
+    write_journeys(folder, TESTED)
+
+    code, out, _ = call("check", "--config", folder)
+
+    line = next(line for line in out.splitlines() if "J112" in line)
+    assert code == 0
+    assert line.split(": ")[0].endswith("hello.yaml:8:9")
+    assert "no test sends step first" in line
+
+
+def test_a_journey_without_tests_is_not_asked_to_send_everything(call, folder):
+    write_journeys(folder, TWO)
+
+    assert "J112" not in call("check", "--config", folder)[1]
+
+
+def test_coverage_tells_per_journey_what_no_test_visits(call, folder):
+    steps = "steps:\n  - id: which\n    branch: [{when: user.city == '上海', steps: [{exit: local}]}]\n"
+    write_journeys(folder, HELLO.replace("steps:\n", steps) + TESTED[TESTED.index("tests:") :])
+
+    _, out, _ = call("check", "--coverage", "--config", folder)
+    _, data, _ = call("check", "--coverage", "--json", "--config", folder)
+
+    assert "hello: 3 of 5 steps and outcomes visited by 1 tests" in out
+    assert "which never goes case_1" in out
+    assert "exit local is never reached" in out
+    assert json.loads(data)["coverage"] == [{
+        "journey": "hello", "tests": 1, "places": 5, "visited": 3,
+        "missed": [{"line": 8, "step": "which", "outcome": "case_1"}, {"line": 9, "step": "exit local", "outcome": None}],
+    }]  # fmt: skip
+
+
+def test_a_second_check_says_the_same_and_no_cache_leaves_nothing(call, folder):
+    first = call("check", "--config", folder)
+    kept = (folder / ".journeyd" / "cache" / "check.json").exists()
+    second = call("check", "--config", folder)
+
+    assert (kept, second) == (True, first)
+    assert call("check", "--no-cache", "--config", folder) == first
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--watch", "--json"], "--watch goes with"),
+        (["--watch", "--coverage"], "--watch goes with"),
+        (["--record", "x"], "--record NAME --user USER"),
+        (["--user", "u1"], "--record NAME --user USER"),
+        (["--force"], "--record NAME --user USER"),
+    ],
+)
+def test_options_that_do_not_go_together_are_a_usage_error(call, folder, options, said):
+    code, _, err = call("check", *options, "--config", folder)
+
+    assert (code, said in err) == (2, True)
+
+
+def test_a_code_is_explained_without_a_project(call, tmp_path):
+    code, out, _ = call("check", "--explain", "j113", "--config", tmp_path)
+    wrong, _, err = call("check", "--explain", "J11", "--config", tmp_path)
+
+    assert (code, out.split()[0]) == (0, "J113")
+    assert (wrong, "there is no code J11" in err) == (1, True)
+
+
+def test_without_a_database_there_is_no_story_to_record(call, folder):
+    code, _, err = call("check", "--record", "x", "--user", "u1", "--config", folder)
+
+    assert (code, "there is no database yet" in err) == (1, True)
+
+
+def test_watching_ends_with_ctrl_c(folder):
+    command = [
+        sys.executable,
+        "-c",
+        "import sys; from runtime.cli import run; sys.exit(run(sys.argv[1:]))",
+        "check",
+        "--watch",
+        "--config",
+        str(folder),
+    ]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
+    try:
+        shown = [running.stdout.readline() for _ in range(2)]  # it has looked, and waits
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=60)
+    finally:
+        running.kill()
+
+    assert "J0" in shown[0] + shown[1] or "J1" in shown[0] + shown[1]
+    assert (running.returncode, "Traceback" in out + err) == (130, False)
