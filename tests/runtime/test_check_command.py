@@ -61,7 +61,7 @@ def test_why_is_told_below_what_came(call, folder):
     _, out, _ = call("check", "--config", folder)
 
     assert "+ 2026-12-01 10:00  +0s  suppressed no_consent  hello" in out
-    assert "2026-12-01 10:00 hello: not sent: no_consent; push: no_consent" in out
+    assert "2026-12-01 10:00 hello: not sent: she has not agreed to such messages on this channel; push: no_consent" in out
 
 
 def test_who_never_entered_is_told_with_the_clause(call, folder):
