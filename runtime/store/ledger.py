@@ -49,6 +49,9 @@ from runtime.store.ledger_rows import (
 from runtime.store.rows import Many
 from runtime.store.tables import attempts, heard, messages
 
+_EARLIEST = select(func.min(messages.c.not_before))
+_EARLIEST_OF_ALL = tuple(_EARLIEST.where(state) for state in (IS_PENDING, IS_UNKNOWN))
+
 
 class Ledger:
     """Statements of messages and attempts."""
@@ -371,8 +374,7 @@ class Ledger:
 
     def next_work(self, tx: Connection, lane: str | None = None) -> int | None:
         """When the next message wants to be sent (of one lane), or, over all lanes, sent or settled."""
-        earliest = select(func.min(messages.c.not_before))
         if lane is not None:
-            return tx.execute(earliest.where(IS_PENDING, messages.c.lane == lane)).scalar_one_or_none()
-        found = [tx.execute(earliest.where(state)).scalar_one_or_none() for state in (IS_PENDING, IS_UNKNOWN)]
+            return tx.execute(_EARLIEST.where(IS_PENDING, messages.c.lane == lane)).scalar_one_or_none()
+        found = [tx.execute(query).scalar_one_or_none() for query in _EARLIEST_OF_ALL]
         return min((at for at in found if at is not None), default=None)

@@ -1,5 +1,6 @@
 """Users and enrolments: claim, load, save. One row per user, one per enrolment; writes are sorted by id."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +29,50 @@ _USER = [users.c[name] for name in USER_COLUMNS]
 # Built once: making a statement costs more than running it.
 _USERS = select(*_USER).where(users.c.user_id.in_(bindparam("ids", expanding=True)))
 _LOCKED_USERS = _USERS.order_by(users.c.user_id).with_for_update(skip_locked=True)
+_BUSY = select(inbox.c.user_id).where(inbox.c.user_id == users.c.user_id).exists()
+_RECHECKS = (
+    select(*_USER).where(users.c.recheck_at <= bindparam("at"), ~_BUSY).order_by(users.c.recheck_at).limit(bindparam("most"))
+)  # fmt: skip
+_DUE_OF_USERS = (
+    select(*_ENROLMENT, *_USER)
+    .join_from(enrolments, users, users.c.user_id == enrolments.c.user_id)
+    .where(
+        enrolments.c.id.in_(bindparam("ids", expanding=True)),
+        enrolments.c.due_at <= bindparam("at"),
+        ~select(literal(1)).select_from(inbox).where(inbox.c.user_id == enrolments.c.user_id).exists(),
+    )
+)
+_MEASURING = (enrolments.c.goal_until >= bindparam("at")) & enrolments.c.converted_at.is_(None)
+_OPEN = (
+    select(*_ENROLMENT)
+    .where(enrolments.c.user_id.in_(bindparam("ids", expanding=True)), or_(enrolments.c.status < ENDED, _MEASURING))
+    .order_by(enrolments.c.id)
+)
+_PAST = select(
+    enrolments.c.user_id, enrolments.c.journey, enrolments.c.subject, enrolments.c.key, enrolments.c.status, enrolments.c.entered_at,
+    enrolments.c.id,
+).where(enrolments.c.user_id.in_(bindparam("ids", expanding=True)), enrolments.c.journey.in_(bindparam("journeys", expanding=True)))  # fmt: skip
+_NEXT_RECHECK = select(func.min(users.c.recheck_at)).where(users.c.recheck_at.is_not(None))
+_NEXT_TIMER = (
+    select(enrolments.c.due_at).where(enrolments.c.version_id == bindparam("version"), enrolments.c.due_at.is_not(None))
+    .order_by(enrolments.c.due_at).limit(1)
+)  # fmt: skip
 _CHANGES = ("version_id", "state", "status", "due_at", "begun_at", "goal_until", "converted_at", "ended_at", "ended_by", "context")
+
+
+@functools.lru_cache(64)
+def _earliest(versions: int) -> Any:
+    """The query for the earliest due enrolments of so many versions, `most_N` of each `version_N`, due by `at`."""
+    picks = [
+        select(enrolments.c.id, enrolments.c.due_at)
+        .where(enrolments.c.version_id == bindparam(f"version_{n}"), enrolments.c.due_at <= bindparam("at"))
+        .order_by(enrolments.c.due_at)
+        .limit(bindparam(f"most_{n}"))
+        .subquery()
+        for n in range(versions)
+    ]
+    parts = [select(p.c.id, p.c.due_at) for p in picks]
+    return union_all(*parts) if len(parts) > 1 else parts[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +118,8 @@ class People:
 
     def due_rechecks(self, tx: Connection, now: int, limit: int) -> list[User]:
         """Users whose segments may change by time alone at or before `now`, but for those with work in the inbox."""
-        busy = select(inbox.c.user_id).where(inbox.c.user_id == users.c.user_id).exists()
-        query = select(*_USER).where(users.c.recheck_at <= now, ~busy).order_by(users.c.recheck_at).limit(limit)
-        if not self._is_sqlite:
-            query = query.with_for_update(skip_locked=True)
-        return [user_of(row, self._codec, self._zone) for row in tx.execute(query)]
+        query = _RECHECKS if self._is_sqlite else _RECHECKS.with_for_update(skip_locked=True)
+        return [user_of(row, self._codec, self._zone) for row in tx.execute(query, {"at": now, "most": limit})]
 
     def recheck_stale(self, tx: Connection, audience_digest: str, at: int) -> None:
         """A new audience: everybody who was not evaluated under it is, at an instant."""
@@ -106,30 +147,19 @@ class People:
         """
         if not shares:
             return []
-        picks = [
-            select(enrolments.c.id, enrolments.c.due_at)
-            .where(enrolments.c.version_id == version, enrolments.c.due_at <= now)
-            .order_by(enrolments.c.due_at)
-            .limit(max(int(limit * share), 1))
-            .subquery()
-            for version, share in shares.items()
-        ]
-        chosen = union_all(*(select(p.c.id, p.c.due_at) for p in picks)) if len(picks) > 1 else select(picks[0].c.id, picks[0].c.due_at)
-        ids = [row[0] for row in sorted(tx.execute(chosen), key=lambda row: (row[1], row[0]))]
+        shared = {f"version_{n}": version for n, version in enumerate(shares)}
+        shared |= {f"most_{n}": max(int(limit * share), 1) for n, share in enumerate(shares.values())}
+        found = tx.execute(_earliest(len(shares)), {"at": now, **shared})
+        ids = [row[0] for row in sorted(found, key=lambda row: (row[1], row[0]))]
         if not ids:
             return []
-        busy = select(literal(1)).select_from(inbox).where(inbox.c.user_id == enrolments.c.user_id).exists()
-        query = (
-            select(*_ENROLMENT, *_USER)
-            .join_from(enrolments, users, users.c.user_id == enrolments.c.user_id)
-            .where(enrolments.c.id.in_(ids), enrolments.c.due_at <= now, ~busy)
-        )
+        query = _DUE_OF_USERS
         if not self._is_sqlite:
             query = query.order_by(enrolments.c.user_id).with_for_update(skip_locked=True)
         width = len(ENROLMENT_COLUMNS)
         known: dict[str, User] = {}
         claimed = []
-        for row in tx.execute(query).all():
+        for row in tx.execute(query, {"ids": ids, "at": now}).all():
             enrolment = enrolment_of(row[:width], self._codec)
             user = known.get(enrolment.user_id)
             if user is None:
@@ -140,25 +170,16 @@ class People:
 
     def open_enrolments(self, tx: Connection, user_ids: Sequence[str], now: int) -> dict[str, list[Enrolment]]:
         """Per user: those inside a journey, and those whose goal still counts."""
-        measuring = (enrolments.c.goal_until >= now) & enrolments.c.converted_at.is_(None)
-        query = (
-            select(*_ENROLMENT)
-            .where(enrolments.c.user_id.in_(user_ids), or_(enrolments.c.status < ENDED, measuring))
-            .order_by(enrolments.c.id)
-        )
         found: dict[str, list[Enrolment]] = {}
-        for row in tx.execute(query):
+        for row in tx.execute(_OPEN, {"ids": list(user_ids), "at": now}):
             enrolment = enrolment_of(row, self._codec)
             found.setdefault(enrolment.user_id, []).append(enrolment)
         return found
 
     def past_entries(self, tx: Connection, user_ids: Sequence[str], journeys: Sequence[str]) -> dict[str, list[Enrolment]]:
         """Per user: all entries into these journeys, ended ones too, without their contexts (for re-entry)."""
-        columns = (enrolments.c.user_id, enrolments.c.journey, enrolments.c.subject, enrolments.c.key, enrolments.c.status,
-                   enrolments.c.entered_at, enrolments.c.id)  # fmt: skip
-        query = select(*columns).where(enrolments.c.user_id.in_(user_ids), enrolments.c.journey.in_(journeys))
         found: dict[str, list[Enrolment]] = {}
-        for user_id, journey, subject, key, status, entered_at, id_ in tx.execute(query):
+        for user_id, journey, subject, key, status, entered_at, id_ in tx.execute(_PAST, {"ids": list(user_ids), "journeys": list(journeys)}):
             slim = Enrolment(key, journey, 0, user_id, subject, "", status, None, entered_at, entered_at, id=id_)
             found.setdefault(user_id, []).append(slim)
         return found
@@ -197,14 +218,8 @@ class People:
 
     def next_due(self, tx: Connection, version_ids: Sequence[int]) -> int | None:
         """The earliest timer of an enrolment or of a user's recheck, or None."""
-        earliest = [
-            tx.execute(
-                select(enrolments.c.due_at).where(enrolments.c.version_id == v, enrolments.c.due_at.is_not(None))
-                .order_by(enrolments.c.due_at).limit(1)
-            ).scalar_one_or_none()
-            for v in version_ids
-        ]  # fmt: skip
-        earliest.append(tx.execute(select(func.min(users.c.recheck_at)).where(users.c.recheck_at.is_not(None))).scalar_one_or_none())
+        earliest = [tx.execute(_NEXT_TIMER, {"version": v}).scalar_one_or_none() for v in version_ids]
+        earliest.append(tx.execute(_NEXT_RECHECK).scalar_one_or_none())
         return min((at for at in earliest if at is not None), default=None)
 
     # --- what is kept about them
