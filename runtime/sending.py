@@ -72,7 +72,7 @@ def compose(  # noqa: PLR0913, PLR0917 - a step at a moment
             NewMessage(
                 stable_key("message", enrolment.key, step.id, str(visit), *suffix), "message", step.id, visit, recipient.user_id,
                 position.channel, position.template, spec.purpose, spec.topic, journey.journey.priority, index, not_before, expires_at,
-                content,
+                content, _told(met),
             )
         )  # fmt: skip
         if not spec.every:
@@ -83,7 +83,12 @@ def compose(  # noqa: PLR0913, PLR0917 - a step at a moment
             return Held(held, messages[0].channel)
         return messages
     reason = met[0][1] if met else "unreachable"
-    return Nothing(reason, {"positions": [{"channel": c, "reason": r, **dict(w)} for c, r, w in met]})
+    return Nothing(reason, {"positions": list(_told(met))})
+
+
+def _told(met: list[tuple[str, str, Mapping[str, Any]]]) -> tuple[Mapping[str, Any], ...]:
+    """The places that were passed over, for the log."""
+    return tuple({"channel": channel, "reason": reason, **dict(why)} for channel, reason, why in met)
 
 
 def _recipient(spec: SendSpec, enrolment: Enrolment, facts: UserFacts, reach: Reach) -> PersonReach | None:

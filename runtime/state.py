@@ -180,6 +180,7 @@ class NewMessage:
     not_before: int
     expires_at: int | None
     content: Mapping[str, Any]
+    passed: tuple[Mapping[str, Any], ...] = ()  # the places of the list before this one, with why they could not be used
 
 
 @dataclass(frozen=True, slots=True)

@@ -184,7 +184,8 @@ class Walk:
         self.decision.messages.extend(composed)
         self.results[step.id] = {"sent": True, "channel": composed[0].channel}
         for message in composed:
-            self._log("sent", step.id, {"channel": message.channel, "to": message.user_id, "key": message.key})
+            passed = {"positions": list(message.passed)} if message.passed else {}
+            self._log("sent", step.id, {"channel": message.channel, "to": message.user_id, "key": message.key, **passed})
         return "done"
 
     def _delay(self, step: CompiledStep, spec: DelaySpec) -> str:

@@ -8,7 +8,6 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from runtime.store.tables import budgets
 
-
 _LIMITED = select(budgets).where(budgets.c.total.is_not(None))  # built once: making a statement costs more than running it
 
 

@@ -179,7 +179,9 @@ class People:
     def past_entries(self, tx: Connection, user_ids: Sequence[str], journeys: Sequence[str]) -> dict[str, list[Enrolment]]:
         """Per user: all entries into these journeys, ended ones too, without their contexts (for re-entry)."""
         found: dict[str, list[Enrolment]] = {}
-        for user_id, journey, subject, key, status, entered_at, id_ in tx.execute(_PAST, {"ids": list(user_ids), "journeys": list(journeys)}):
+        for user_id, journey, subject, key, status, entered_at, id_ in tx.execute(
+            _PAST, {"ids": list(user_ids), "journeys": list(journeys)}
+        ):
             slim = Enrolment(key, journey, 0, user_id, subject, "", status, None, entered_at, entered_at, id=id_)
             found.setdefault(user_id, []).append(slim)
         return found
