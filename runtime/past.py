@@ -2,7 +2,7 @@
 
 import heapq
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
@@ -64,13 +64,16 @@ class Past(Protocol):
 class FilePast:
     """A file of events, which need not be in the order of time. Without a file of users everybody can be reached and has consented."""
 
-    def __init__(self, path: Path, zone: ZoneInfo, bad: BadRows) -> None:
-        self.path, self.zone, self.bad = path, zone, bad
+    def __init__(self, path: Path, zone: ZoneInfo, show: Callable[[str], None]) -> None:
+        self.path, self.zone, self._show = path, zone, show
+        self.bad = BadRows(path.name, show)  # of the latest reading
         self._size = max(path.stat().st_size, 1)
         self._file: RowFile | None = None
 
     def events(self, audience: Audience, sample: Sample, until: int | None) -> Iterator[Event]:
-        """See Past. Bad rows are counted in `bad` each time: give it a new one before a second reading."""
+        """See Past. Bad rows are shown by the first reading."""
+        if self._file is not None:
+            self.bad = BadRows(self.path.name, lambda _: None)
         self._file = RowFile(self.path)
         wanted = (e for e in read_events(self._file, audience, self.zone, self.bad) if sample.takes(e.user_id))
         return by_time(e for e in wanted if until is None or e.time <= until)
@@ -135,9 +138,17 @@ def _reachable(user_id: str, zone: ZoneInfo) -> User:
     return User(user_id, zone, {}, reach, is_new=True)
 
 
-def records_of(path: Path, zone: ZoneInfo, bad: BadRows, audience: Audience, sample: Sample) -> Records:
-    """The user records of a file, of those in the sample."""
-    return [(user_id, payload) for user_id, payload in read_users(path, audience, zone, bad) if sample.takes(user_id)]
+class RecordFile:
+    """A file of user records."""
+
+    def __init__(self, path: Path, zone: ZoneInfo, show: Callable[[str], None]) -> None:
+        self.path, self.zone, self._show = path, zone, show
+        self.bad: BadRows | None = None  # of the latest reading
+
+    def __call__(self, audience: Audience, sample: Sample) -> Records:
+        """Those of the sample. Bad rows are shown by the first reading."""
+        self.bad = BadRows(self.path.name, self._show if self.bad is None else lambda _: None)
+        return [(user_id, payload) for user_id, payload in read_users(self.path, audience, self.zone, self.bad) if sample.takes(user_id)]
 
 
 def by_time(events: Iterable[Event], most: int = MOST_IN_MEMORY) -> Iterator[Event]:

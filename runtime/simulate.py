@@ -8,12 +8,13 @@ from typing import Any
 from journeys.audience import Audience
 from journeys.check import Checked
 from journeys.compiled import CompiledJourney
-from journeys.duration import DAY, HOUR
+from journeys.duration import HOUR
 from journeys.schedule import next_fire
 from runtime.adapters import silent_channels
 from runtime.app import App, build_app
 from runtime.applying import Refused, apply
 from runtime.catalogue import Catalogue, Versioned
+from runtime.engine import LONGEST_WINDOW
 from runtime.foreseen import Foreseen
 from runtime.past import EVERYBODY, Past, Records, Sample
 from runtime.reckoning import reckon
@@ -50,47 +51,68 @@ def simulate(project: Project, checked: Checked, asked: Asked, progress: Callabl
     The same inputs give the same result, whatever the process. Raises CannotSimulate where the definitions have errors.
     """
     with tempfile.TemporaryDirectory(prefix="journeyd-simulate-") as folder:
-        app = build_app(project, url=f"sqlite:///{folder}/scratch.db", channels=silent_channels(project), virtual=True, scratch=True)
-        try:
-            return _Simulation(app, checked, asked, progress).run()
-        finally:
-            app.close()
+        meets_from: int | None = None
+        while True:
+            url = f"sqlite:///{folder}/scratch-{meets_from}.db"
+            app = build_app(project, url=url, channels=silent_channels(project), virtual=True, scratch=True)
+            try:
+                return _Simulation(app, checked, asked, progress, meets_from).run()
+            except _TooCoarse as met:
+                meets_from = met.at
+            finally:
+                app.close()
 
 
 class Crossings:
     """Whether users meet: one enters by another's event, waits for it, or a rule reads how much of a benefit is left.
 
     One user's time is exact in any window; between users things are as fine as the window of virtual time that is worked on at
-    once: a day, but an hour while anybody is where users meet.
+    once: a day, but an hour while anybody is where users meet. Who gets there by an event is seen coming. Who gets there by time (a
+    segment, a date) is not: then everything is done once more, with fine windows from there (`meets_from`) on.
     """
 
-    def __init__(self, app: App, versions: Sequence[Versioned]) -> None:
-        self._app = app
+    def __init__(self, app: App, versions: Sequence[Versioned], meets_from: int | None) -> None:
+        self._app, self._meets_from = app, meets_from
         met = [v for v in versions if _meets(v.journey)]
         self._inside = [v.version_id for v in met]
         self._measuring = [v.version_id for v in met if v.journey.goal is not None and v.journey.goal.match.of is not None]
         self.events = frozenset(event for v in met for event in v.journey.entry.events)  # that let somebody in there
-        self._always = any(v.journey.entry.form in ("segment", "date") for v in met)
+        self._by_time = [v.version_id for v in met if v.journey.entry.form in ("segment", "date")]
 
     def window(self, now: int) -> int:
         """How much time may be worked on at once from here on."""
         if not self._inside:
-            return DAY
-        if not self._always:
-            store = self._app.store
-            with store.database.reading() as tx:
-                if not store.outcomes.somebody_inside(tx, self._inside, self._measuring, now):
-                    return DAY
-        return HOUR
+            return LONGEST_WINDOW
+        fine = self._meets_from is not None and now >= self._meets_from
+        return HOUR if fine or self._somebody(self._inside, now) else LONGEST_WINDOW
+
+    def was_too_coarse(self, window: int, now: int) -> bool:
+        """Whether somebody has got where users meet in a window that nobody had seen as one."""
+        return window > HOUR and self._meets_from is None and bool(self._by_time) and self._somebody(self._by_time, now)
+
+    def _somebody(self, versions: Sequence[int], now: int) -> bool:
+        store = self._app.store
+        with store.database.reading() as tx:
+            return store.outcomes.somebody_inside(tx, versions, self._measuring, now)
 
 
 def _meets(journey: CompiledJourney) -> bool:
     return journey.entry.user is not None or journey.watches_others or "remaining(" in journey.source
 
 
+class _TooCoarse(Exception):
+    """From `at` on users meet, and the windows were too long for it."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__(at)
+        self.at = at
+
+
 class _Simulation:
-    def __init__(self, app: App, checked: Checked, asked: Asked, progress: Callable[[int], None]) -> None:
-        self.app, self.checked, self.asked, self.progress = app, checked, asked, progress
+    def __init__(  # noqa: PLR0913, PLR0917 - what was asked, and from when on users meet
+        self, app: App, checked: Checked, asked: Asked, progress: Callable[[int], None], meets_from: int | None
+    ) -> None:
+        self.app, self.checked, self.asked, self.progress, self.meets_from = app, checked, asked, progress, meets_from
         self.known: set[str] = set()
         self.posted = 0
         self.first = 0
@@ -116,7 +138,7 @@ class _Simulation:
         catalogue = app.engine.refresh()
         if self.asked.sample.share < 1:
             self._shrink(catalogue)
-        self.crossings = Crossings(app, list(catalogue.current.values()))
+        self.crossings = Crossings(app, list(catalogue.current.values()), self.meets_from)
         self.run_ = VirtualRun(app.store, app.engine, app.delivery, at)
         if self.asked.records is not None:
             self._records(self.asked.records(self.checked.audience, self.asked.sample), at)
@@ -181,10 +203,12 @@ class _Simulation:
     def _window(self, event: Event, events: Iterator[Event]) -> Event | None:
         """Work on the events of one window. Returns the first after it."""
         meeting = event.type in self.crossings.events
-        fire = self._next_fire(self.run_.now)
-        if (fire is not None and fire < event.time) or self.crossings.window(self.run_.now) < event.time - self.run_.now:
+        fire, window = self._next_fire(self.run_.now), self.crossings.window(self.run_.now)
+        if (fire is not None and fire < event.time) or window < event.time - self.run_.now:
             self._advance(event.time - 1)
-        edge = event.time + (HOUR if meeting else self.crossings.window(self.run_.now))
+            window = self.crossings.window(self.run_.now)
+        window = HOUR if meeting else window
+        edge = event.time + window
         fire = self._next_fire(event.time - 1)
         waiting: list[Event] = []
         following: Event | None = event
@@ -200,9 +224,15 @@ class _Simulation:
         self._meet(waiting)
         received = self.run_.now
         self.posted += self.run_.post("past", [replace(e, received_at=max(e.time, received)) for e in waiting])
-        self.run_.settle(max(received, waiting[-1].time))
-        self.progress(self.run_.now)
+        self._settle(max(received, waiting[-1].time), window)
         return following
+
+    def _settle(self, until: int, window: int) -> None:
+        before = self.run_.now
+        self.run_.settle(until)
+        if self.crossings.was_too_coarse(window, until):
+            raise _TooCoarse(before)
+        self.progress(until)
 
     def _meet(self, events: Sequence[Event]) -> None:
         """Whoever is met for the first time is known as the past knows her."""
@@ -218,11 +248,10 @@ class _Simulation:
             fire = self._next_fire(self.run_.now)
             edge = until if fire is None else min(fire, until)
             window = self.crossings.window(self.run_.now)
-            if window < DAY and edge - self.run_.now > window:
+            if edge - self.run_.now > window:
                 work = self.run_.next_work()
                 edge = edge if work is None else min(edge, max(work, self.run_.now) + window)
-            self.run_.settle(edge)
-            self.progress(edge)
+            self._settle(edge, window)
 
     def _next_fire(self, after: int) -> int | None:
         """When the next schedule or moment lets a population in."""

@@ -1,8 +1,6 @@
 """`journeyd simulate`."""
 
 import re
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -18,9 +16,9 @@ from runtime.applying import check_project
 from runtime.caveats import caveats_of
 from runtime.commandline import FAILED, OK, USAGE, Config, DatabasePath, Json, Stop, err, print_json, project_of, reading_app
 from runtime.comparing import Comparison, compare
-from runtime.eventfile import BadRows, to_stderr, wrong_columns
+from runtime.eventfile import to_stderr, wrong_columns
 from runtime.foreseen import Foreseen
-from runtime.past import WHOLE, DatabasePast, FilePast, Past, Sample, records_of
+from runtime.past import WHOLE, DatabasePast, FilePast, Past, RecordFile, Sample
 from runtime.report import report
 from runtime.rowfile import KINDS, RowFile
 from runtime.settings import Project
@@ -87,7 +85,9 @@ def simulate_(  # noqa: PLR0913 - each is an option of its own
         chosen = _Chosen(project, app)
         after = chosen.release(release) if applied or release is not None else check_project(project)
         before = chosen.other(against) if against is not None else None
-        runs = _Runs(project, app, events, users, partial(Asked, sample=part, begins=begins, until=end))
+        past = FilePast(events, project.zone, to_stderr) if events is not None else DatabasePast(_opened(app).store, project.zone)
+        records = RecordFile(users, project.zone, to_stderr) if users is not None else None
+        runs = _Runs(project, past, records, Asked(past, part, begins, end, records))
         found = runs.run(after, "simulate")
         compared = compare(runs.run(before, f"--against {against}"), found) if before is not None else None
     finally:
@@ -96,7 +96,7 @@ def simulate_(  # noqa: PLR0913 - each is an option of its own
     caveats = caveats_of(
         found, project.language(), from_database=from_database, has_users=users is not None, has_history=begins is not None
     )
-    _print(project.language(), found, compared, caveats, runs.bad, as_json=json)
+    _print(project.language(), found, compared, caveats, runs.bad_rows, as_json=json)
     if report_ is not None:
         report_.write_text(report(found, compared, after, caveats, project.language()), encoding="utf-8")
         err.print(word("written", project.language(), file=report_), markup=False)
@@ -104,34 +104,23 @@ def simulate_(  # noqa: PLR0913 - each is an option of its own
 
 
 class _Runs:
-    """Runs of one past; its bad rows are counted and shown by the first."""
+    """Runs of one past. Its bad rows are shown by the first."""
 
-    def __init__(self, project: Project, app: App | None, events: Path | None, users: Path | None, asked: Callable[..., Asked]) -> None:
-        self.project, self.app, self.events, self.users, self.asked = project, app, events, users, asked
-        self.bad = 0
-        self._shows: Callable[[str], None] = to_stderr
+    def __init__(self, project: Project, past: Past, records: RecordFile | None, asked: Asked) -> None:
+        self.project, self.past, self.records, self.asked = project, past, records, asked
 
     def run(self, checked: Checked, title: str) -> Foreseen:
         """One version over the past."""
-        zone = self.project.zone
-        bad = BadRows(self.events.name if self.events is not None else "", self._shows)
-        past: Past = FilePast(self.events, zone, bad) if self.events is not None else self._database()
-        bad_users = BadRows(self.users.name if self.users is not None else "", self._shows)
-        records = partial(records_of, self.users, zone, bad_users) if self.users is not None else None
-        asked = self.asked(past, records=records)
         with show.spinner(err, title) as said:
-            found = simulate(self.project, checked, asked, lambda at: said(f"{past.done:.0%} {show.instant(at, zone)}"))
-        if self._shows is not _silent:
-            self.bad, self._shows = bad.count + bad_users.count, _silent
-        return found
+            return simulate(
+                self.project, checked, self.asked, lambda at: said(f"{self.past.done:.0%} {show.instant(at, self.project.zone)}")
+            )
 
-    def _database(self) -> Past:
-        assert self.app is not None  # noqa: S101 - opened when the database was asked for
-        return DatabasePast(self.app.store, self.project.zone)
-
-
-def _silent(_: str) -> None:
-    pass
+    @property
+    def bad_rows(self) -> int:
+        """How many rows were passed over."""
+        read = [self.past.bad if isinstance(self.past, FilePast) else None, self.records.bad if self.records is not None else None]
+        return sum(bad.count for bad in read if bad is not None)
 
 
 class _Chosen:
@@ -155,8 +144,7 @@ class _Chosen:
 
     def release(self, number: int | None) -> Checked:
         """Those of a release (None: the newest), under this project's config."""
-        assert self.app is not None  # noqa: S101 - opened when a release was asked for
-        store = self.app.store
+        store = _opened(self.app).store
         with store.database.reading() as tx:
             found = store.releases.current(tx) if number is None else store.releases.release(tx, number)
             newest = store.releases.current_id(tx)
@@ -164,6 +152,11 @@ class _Chosen:
             there = f"the newest is {newest}" if newest else "nothing is applied yet; `journeyd apply` makes the first"
             raise Stop(FAILED, f"there is no release {number}; {there}" if number is not None else there)
         return check(_definitions(found), self.project.world(), self.project.zone)
+
+
+def _opened(app: App | None) -> App:
+    assert app is not None  # noqa: S101 - opened where a release or the database's events are asked for
+    return app
 
 
 def _definitions(release: Release) -> Definitions:
