@@ -196,7 +196,7 @@ class Engine:
             done: list[int] = []
             for user_id, mine in by_user.items():
                 session = work.sessions[user_id]
-                for note in sorted(mine, key=_note_time) if self.virtual else mine:
+                for note in sorted(mine, key=_virtual_order) if self.virtual else mine:
                     if self.virtual and not session.run_until(_note_time(note), inclusive=False) and note.kind != "settled":
                         break
                     self._take(work, session, note, watchers.get(user_id, ()), _note_time(note) if self.virtual else now)
@@ -640,6 +640,11 @@ def _note_time(note: Note) -> int:
     if note.kind == "settled":
         return int(note.payload["at"])
     return note.event.time if note.event is not None and note.kind != "history" else note.received_at
+
+
+def _virtual_order(note: Note) -> tuple[bool, int]:
+    """By time; but first what a user's standing time waits for: what came later in the meantime would wait for it for ever."""
+    return note.kind != "settled", _note_time(note)
 
 
 def _by_user(enrolments: Sequence[Enrolment]) -> dict[str, list[Enrolment]]:

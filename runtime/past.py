@@ -58,46 +58,61 @@ class Past(Protocol):
 
     @property
     def done(self) -> float:
-        """The share that was read so far."""
+        """The share of the events that was given so far."""
 
 
-class FilePast:
+class _Counted:
+    """Events in the order of time, counted while they are read and while they are given."""
+
+    def __init__(self) -> None:
+        self._read = self._given = 0
+
+    def _ordered(self, events: Iterable[Event]) -> Iterator[Event]:
+        self._read = self._given = 0
+        for event in by_time(self._reading(events)):
+            self._given += 1
+            yield event
+
+    def _reading(self, events: Iterable[Event]) -> Iterator[Event]:
+        for event in events:
+            self._read += 1
+            yield event
+
+    @property
+    def done(self) -> float:
+        """The share of the events that was given so far."""
+        return self._given / self._read if self._read else 0.0
+
+
+class FilePast(_Counted):
     """A file of events, which need not be in the order of time. Without a file of users everybody can be reached and has consented."""
 
     def __init__(self, path: Path, zone: ZoneInfo, show: Callable[[str], None]) -> None:
+        super().__init__()
         self.path, self.zone, self._show = path, zone, show
-        self.bad = BadRows(path.name, show)  # of the latest reading
-        self._size = max(path.stat().st_size, 1)
-        self._file: RowFile | None = None
+        self.bad: BadRows | None = None  # of the latest reading
 
     def events(self, audience: Audience, sample: Sample, until: int | None) -> Iterator[Event]:
         """See Past. Bad rows are shown by the first reading."""
-        if self._file is not None:
-            self.bad = BadRows(self.path.name, lambda _: None)
-        self._file = RowFile(self.path)
-        wanted = (e for e in read_events(self._file, audience, self.zone, self.bad) if sample.takes(e.user_id))
-        return by_time(e for e in wanted if until is None or e.time <= until)
+        self.bad = BadRows(self.path.name, self._show if self.bad is None else lambda _: None)
+        read = read_events(RowFile(self.path), audience, self.zone, self.bad)
+        return self._ordered(e for e in read if sample.takes(e.user_id) and (until is None or e.time <= until))
 
     def people(self, user_ids: Sequence[str]) -> list[User]:
         """Everybody can be reached on every channel."""
         return [_reachable(user_id, self.zone) for user_id in user_ids]
 
-    @property
-    def done(self) -> float:
-        """The share that was read so far."""
-        return min(self._file.read_so_far / self._size, 1.0) if self._file is not None else 0.0
 
-
-class DatabasePast:
+class DatabasePast(_Counted):
     """The events that a project's database has, and its users as they are now: traits from outside, tags, addresses, consents."""
 
     def __init__(self, store: SqlStore, zone: ZoneInfo) -> None:
+        super().__init__()
         self.store, self.zone = store, zone
-        self._number = self._read = 0
 
     def events(self, audience: Audience, sample: Sample, until: int | None) -> Iterator[Event]:
         """See Past."""
-        return by_time(
+        return self._ordered(
             Event(e.id, e.type, e.user_id, e.time, e.time, typed_again(e.data, audience.events.get(e.type), self.zone), e.source)
             for e in self._all()
             if sample.takes(e.user_id) and (until is None or e.time <= until)
@@ -105,16 +120,13 @@ class DatabasePast:
 
     def _all(self) -> Iterator[Event]:
         """Page by page, each in a transaction of its own: a daemon beside us is not held up, however long the simulation takes."""
-        after, self._read = 0, 0
-        with self.store.database.reading() as tx:
-            self._number = self.store.outcomes.number_past(tx)
+        after = 0
         while True:
             with self.store.database.reading() as tx:
                 page = self.store.outcomes.past(tx, after, PAGE)
             if not page:
                 return
             for after, event in page:  # noqa: B007 - the last one's number
-                self._read += 1
                 if event is not None:
                     yield event
 
@@ -126,11 +138,6 @@ class DatabasePast:
             User(i, zone_named(zone) or self.zone, {name: profile[name] for name in ("p", "t") if name in profile}, reach, is_new=True)
             for i, zone, profile, reach in rows
         ]
-
-    @property
-    def done(self) -> float:
-        """The share that was read so far."""
-        return self._read / self._number if self._number else 0.0
 
 
 def _reachable(user_id: str, zone: ZoneInfo) -> User:

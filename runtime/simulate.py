@@ -109,9 +109,7 @@ class _TooCoarse(Exception):
 
 
 class _Simulation:
-    def __init__(  # noqa: PLR0913, PLR0917 - what was asked, and from when on users meet
-        self, app: App, checked: Checked, asked: Asked, progress: Callable[[int], None], meets_from: int | None
-    ) -> None:
+    def __init__(self, app: App, checked: Checked, asked: Asked, progress: Callable[[int], None], meets_from: int | None) -> None:
         self.app, self.checked, self.asked, self.progress, self.meets_from = app, checked, asked, progress, meets_from
         self.known: set[str] = set()
         self.posted = 0
@@ -132,7 +130,8 @@ class _Simulation:
 
     def _begin(self) -> None:
         app, at = self.app, self.first - 1
-        applied = apply(app.store, app.project, self.checked, at, "simulate", "")
+        live_from = at if self.asked.begins is None else self.first  # then those already inside enter at the chosen day's begin
+        applied = apply(app.store, app.project, self.checked, live_from, "simulate", "")
         if isinstance(applied, Refused):
             raise CannotSimulate("\n".join(f.line(app.project.language()) for f in applied.findings))
         catalogue = app.engine.refresh()
@@ -176,8 +175,8 @@ class _Simulation:
         if self.asked.begins is None:
             return event
         store, at = self.app.store, self.first - 1
-        self.run_.settle(at)  # the records
         store.database.write(lambda tx: store.imports.save(tx, HISTORY, at))  # so that nobody is taken for complete before she is
+        self.run_.settle(at)  # the records
         while event is not None and event.time < self.asked.begins:
             waiting: list[Event] = []
             while event is not None and event.time < self.asked.begins and len(waiting) < MOST_EVENTS:

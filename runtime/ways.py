@@ -31,7 +31,8 @@ class Ways:
         if enrolment != self._enrolment:
             self._enrolment, self._here, self._trigger = enrolment, "", ""
             self.steps[ENTRY] += 1
-            self.steps[HELD_OUT] += held_out(self.journey, user_id)
+            if held_out(self.journey, user_id):
+                self.steps[HELD_OUT] += 1
         if line.action == "ended":
             reason = line.why["reason"]
             self.steps[f"{ENDED}:{reason}"] += 1

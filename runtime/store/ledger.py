@@ -209,15 +209,15 @@ class Ledger:
 
     def accepted(self, tx: Connection, row: LedgerRow, reference: str, now: int, *, by: str = "answer") -> bool:
         """SENDING → ACCEPTED; proof that comes late (T8: an answer, a lookup) also from UNKNOWN, PENDING, CLAIMED and ABANDONED."""
-        return self._accept(tx, [(row, reference)], now, by) == 1
+        return self._accept(tx, [(row, reference, now)], by) == 1
 
-    def accepted_together(self, tx: Connection, rows: Sequence[tuple[LedgerRow, str]], now: int) -> None:
-        """T4 for many messages at once."""
+    def accepted_together(self, tx: Connection, rows: Sequence[tuple[LedgerRow, str, int]]) -> None:
+        """T4 for many messages at once, each with its reference and its instant."""
         if rows:
-            self._accept(tx, rows, now, "answer")
+            self._accept(tx, rows, "answer")
 
-    def _accept(self, tx: Connection, rows: Sequence[tuple[LedgerRow, str]], now: int, by: str) -> int:
-        values = [{"its_key": row.key, "its_position": row.position, "its_reference": ref, "at": now} for row, ref in rows]
+    def _accept(self, tx: Connection, rows: Sequence[tuple[LedgerRow, str, int]], by: str) -> int:
+        values = [{"its_key": row.key, "its_position": row.position, "its_reference": ref, "at": at} for row, ref, at in rows]
         self._prove.run(tx, [{**row, "by": by} for row in values])
         return self._accepted.run(tx, values)
 

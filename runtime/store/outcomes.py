@@ -63,10 +63,6 @@ class Outcomes:
         event = event_of(row[:-1], self._codec) if row.type not in _OURS else None
         return None if event is None or isinstance(event.data, Unreadable) else event
 
-    def number_past(self, tx: Connection) -> int:
-        """How many these are, about."""
-        return int(tx.execute(select(func.count()).select_from(events)).scalar_one())
-
     def known(self, tx: Connection, user_ids: Sequence[str]) -> Iterator[tuple[str, str, dict[str, Any], dict[str, Any]]]:
         """(id, zone, profile, reach) of these users as they are now; who cannot be read is left out."""
         query = select(users.c.user_id, users.c.zone, users.c.profile, users.c.reach).where(users.c.user_id.in_(user_ids))
@@ -108,7 +104,8 @@ class Outcomes:
 
     def budget_totals(self, tx: Connection) -> dict[str, int | None]:
         """Benefit → its budget; None where there is no limit."""
-        return dict(tx.execute(select(budgets.c.benefit, budgets.c.total).order_by(budgets.c.benefit)).tuples().all())
+        rows = tx.execute(select(budgets.c.benefit, budgets.c.total).order_by(budgets.c.benefit))
+        return {row.benefit: row.total for row in rows}
 
     def somebody_inside(self, tx: Connection, version_ids: Sequence[int], measuring: Sequence[int], now: int) -> bool:
         """Whether anybody waits in these versions, or is still measured by the goals of `measuring`."""

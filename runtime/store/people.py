@@ -49,9 +49,10 @@ _OPEN = (
     .order_by(enrolments.c.id)
 )
 _PAST = select(
-    enrolments.c.user_id, enrolments.c.journey, enrolments.c.subject, enrolments.c.key, enrolments.c.status, enrolments.c.entered_at,
-    enrolments.c.id,
-).where(enrolments.c.user_id.in_(bindparam("ids", expanding=True)), enrolments.c.journey.in_(bindparam("journeys", expanding=True)))  # fmt: skip
+    *(enrolments.c[name] for name in ("user_id", "journey", "subject", "key", "status", "entered_at", "id"))
+).where(
+    enrolments.c.user_id.in_(bindparam("ids", expanding=True)), enrolments.c.journey.in_(bindparam("journeys", expanding=True))
+)  # fmt: skip
 _NEXT_RECHECK = select(func.min(users.c.recheck_at)).where(users.c.recheck_at.is_not(None))
 _NEXT_TIMER = (
     select(enrolments.c.due_at).where(enrolments.c.version_id == bindparam("version"), enrolments.c.due_at.is_not(None))
@@ -96,6 +97,13 @@ class People:
         written = {name: user.excluded[name] for name in USER_COLUMNS if name != "user_id"}
         self._save_user = Many(user.on_conflict_do_update(index_elements=["user_id"], set_=written), dialect)
         columns = ("user_id", "enrolment_id", "recorded_at", "entries")
+        self._enrol = self._upsert(enrolments).on_conflict_do_nothing().returning(enrolments.c.id)
+        refused = self._upsert(refusals).values({c.name: bindparam(c.name) for c in refusals.c})
+        again = {"times": refusals.c.times + 1, "last_at": refused.excluded.last_at, "why": refused.excluded.why}
+        self._refuse = Many(refused.on_conflict_do_update(index_elements=["user_id", "journey", "reason"], set_=again), dialect)
+        tally = self._upsert(tallies).values({c.name: bindparam(c.name) for c in tallies.c})
+        total = {"n": tallies.c.n + tally.excluded.n}
+        self._count = Many(tally.on_conflict_do_update(index_elements=["journey", "day", "what", "detail"], set_=total), dialect)
         self._log = Many(insert(log).values({name: bindparam(name) for name in columns}), dialect)
 
     # --- users
@@ -194,8 +202,8 @@ class People:
     def add_enrolment(self, tx: Connection, enrolment: Enrolment, *, parallel: bool) -> int | None:
         """Write a new enrolment; None when its key, or a live one in its place, is there already."""
         slot = enrolment.key if parallel else ""
-        row = new_row_of(enrolment, slot, self._codec)
-        return tx.execute(self._upsert(enrolments).values(row).on_conflict_do_nothing().returning(enrolments.c.id)).scalar_one_or_none()
+        found: int | None = tx.execute(self._enrol, new_row_of(enrolment, slot, self._codec)).scalar_one_or_none()
+        return found
 
     def save_enrolments(self, tx: Connection, changed: Sequence[Enrolment]) -> None:
         """Write what decisions changed."""
@@ -244,26 +252,20 @@ class People:
 
     def write_refusals(self, tx: Connection, refused: Sequence[Refusal]) -> None:
         """Keep the latest refusal per user, journey and reason, and how often it happened."""
-        for refusal in refused:
-            statement = self._upsert(refusals).values(
-                user_id=refusal.user_id, journey=refusal.journey, reason=refusal.reason, times=1, last_at=refusal.at,
-                why=self._codec.encode("refusals.why", refusal.user_id, dict(refusal.why)),
-            )  # fmt: skip
-            tx.execute(
-                statement.on_conflict_do_update(
-                    index_elements=["user_id", "journey", "reason"],
-                    set_={"times": refusals.c.times + 1, "last_at": statement.excluded.last_at, "why": statement.excluded.why},
-                )
-            )
+        rows = [
+            {"user_id": r.user_id, "journey": r.journey, "reason": r.reason, "times": 1, "last_at": r.at,
+             "why": self._codec.encode("refusals.why", r.user_id, dict(r.why))}
+            for r in sorted(refused, key=lambda r: (r.user_id, r.journey, r.reason))  # of equal ones the latest stays the last
+        ]  # fmt: skip
+        if rows:
+            self._refuse.run(tx, rows)
 
     def add_tallies(self, tx: Connection, counts: dict[tuple[str, int, str, str], int]) -> None:
         """Count what happened: (journey, day since 1970, what, detail) → n."""
         if not counts:
             return
         rows = [{"journey": j, "day": d, "what": w, "detail": t, "n": n} for (j, d, w, t), n in sorted(counts.items())]
-        statement = self._upsert(tallies)
-        total = {"n": tallies.c.n + statement.excluded.n}
-        tx.execute(statement.on_conflict_do_update(index_elements=["journey", "day", "what", "detail"], set_=total), rows)
+        self._count.run(tx, rows)
 
     def watch(self, tx: Connection, enrolment: Enrolment, watched: set[str]) -> None:
         """Have the events of these users shown to the enrolment's user."""
