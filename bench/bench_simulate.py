@@ -16,7 +16,7 @@ import runtime.session as session_module
 from runtime.applying import check_project
 from runtime.foreseen import Foreseen
 from runtime.past import EVERYBODY, FilePast, Sample
-from runtime.simulate import Asked, simulate
+from runtime.simulate import Replay, simulate
 
 CONFIG = """\
 timezone = "UTC"
@@ -201,7 +201,7 @@ def simulated(folder: Path, sample: Sample = EVERYBODY) -> tuple[Foreseen, int, 
     assert not checked.errors, [f.line() for f in checked.findings]
     decisions, began = Decisions(), time.perf_counter()
     past = FilePast(folder / "orders.csv", project.zone, print)
-    found = simulate(project, checked, Asked(past, sample))
+    found = simulate(project, checked, Replay(past, sample))
     return found, decisions.stop(), time.perf_counter() - began
 
 
@@ -242,7 +242,7 @@ def main() -> None:
             sent, held = found.totals("sent").total(), found.totals("held").total()
             if number == 1:
                 out(
-                    f"{found.users:,} users, {found.events:,} orders of a year, {len(found.journeys)} journeys, quiet hours, 2 caps, a budget"
+                    f"{found.users:,} users, {found.events:,} orders of a year, {len(found.journeys)} journeys, quiet hours, caps, a budget"
                 )
                 out(f"entered {sum(r.entered for r in found.journeys.values()):,}, sent {sent:,}, held {held:,}, "
                     f"not sent {found.totals('suppressed').total():,}, granted {found.totals('granted').total():,}")  # fmt: skip

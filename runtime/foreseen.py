@@ -2,7 +2,6 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -12,21 +11,13 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
+from journeys.diagram import Counts
 from journeys.localtime import print_instant
 from runtime.past import Sample
 
 TWO_SIDED_95 = 1.96
 CODE = re.compile(r"\b[0-9A-F]{12}\b")  # as SilentChannel makes them
-ENTRY = "$entry"
 LAST_CHECK = "last check"  # in place of a cap's name: asked again right before the first byte
-
-
-@dataclass(frozen=True)
-class Counts:
-    """How many came by: `steps` by step id (also ENTRY, `$held_out`, and `$ended:REASON`), `moves` by (step id, its move's trigger)."""
-
-    steps: Mapping[str, int] = field(default_factory=dict)
-    moves: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 
 class Given(NamedTuple):

@@ -10,6 +10,7 @@ from journeys.check import Checked
 from journeys.duration import DAY, MINUTE
 from journeys.localtime import local_instant, to_datetime
 from runtime.app import App
+from runtime.applying import applicable
 from runtime.foreseen import LAST_CHECK, Day, Figure, Foreseen, Given, Row
 from runtime.past import Sample
 from runtime.state import LogEntry
@@ -30,7 +31,7 @@ class _Reckoning:
     def __init__(self, app: App, checked: Checked, sample: Sample, first: int, last: int) -> None:
         self.app, self.checked, self.sample, self.first, self.last = app, checked, sample, first, last
         self.zone = app.project.zone
-        self.running = {i: j for i, j in sorted(checked.journeys.items()) if j.journey.status != "draft"}
+        self.running = dict(sorted(applicable(checked).items()))
         self.ways = {i: Ways(journey) for i, journey in self.running.items()}
         self.day_of = lru_cache(4096)(lambda quarter: to_datetime(quarter * QUARTER, self.zone).date())
         start, end = self._day(first), self._day(max(last, first))
@@ -64,7 +65,7 @@ class _Reckoning:
             budgets, totals = outcomes.budget_totals(tx), store.reports.totals(tx)
         for journey, row in self.rows.items():
             row.counts = self.ways[journey].counts()
-        drafts = sorted(i for i, j in self.checked.journeys.items() if j.journey.status == "draft")
+        drafts = sorted(set(self.checked.journeys) - set(self.running))
         return Foreseen(
             self.zone, self.first, self.last, self.sample, events, totals["users"], self.rows, dict(sorted(self.days.items())),
             self._stages(), priced, {b: n for b, n in budgets.items() if b in self._benefits() or n is not None}, self.deliveries,

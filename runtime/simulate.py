@@ -12,7 +12,7 @@ from journeys.duration import HOUR
 from journeys.schedule import next_fire
 from runtime.adapters import silent_channels
 from runtime.app import App, build_app
-from runtime.applying import Refused, apply
+from runtime.applying import Asked, Refused, apply
 from runtime.catalogue import Catalogue, Versioned
 from runtime.engine import LONGEST_WINDOW
 from runtime.foreseen import Foreseen
@@ -28,7 +28,7 @@ HISTORY = Position("simulate", "events", "past", "simulate", history=True)
 
 
 @dataclass(frozen=True)
-class Asked:
+class Replay:
     """What of the past is simulated. `begins`: what happened before it is history, which moves nobody; `until`: the last instant
     (default: the last event's). `records`: reads the user records of the sample, typed as an audience declares;
     who has none is unknown.
@@ -45,7 +45,7 @@ class CannotSimulate(Exception):
     """The files or the events cannot be simulated; the message says why."""
 
 
-def simulate(project: Project, checked: Checked, asked: Asked, progress: Callable[[int], None] = lambda _: None) -> Foreseen:
+def simulate(project: Project, checked: Checked, asked: Replay, progress: Callable[[int], None] = lambda _: None) -> Foreseen:
     """Run the past through these definitions; `progress` is called with the virtual time reached.
 
     The same inputs give the same result, whatever the process. Raises CannotSimulate where the definitions have errors.
@@ -109,7 +109,7 @@ class _TooCoarse(Exception):
 
 
 class _Simulation:
-    def __init__(self, app: App, checked: Checked, asked: Asked, progress: Callable[[int], None], meets_from: int | None) -> None:
+    def __init__(self, app: App, checked: Checked, asked: Replay, progress: Callable[[int], None], meets_from: int | None) -> None:
         self.app, self.checked, self.asked, self.progress, self.meets_from = app, checked, asked, progress, meets_from
         self.known: set[str] = set()
         self.posted = 0
@@ -131,7 +131,7 @@ class _Simulation:
     def _begin(self) -> None:
         app, at = self.app, self.first - 1
         live_from = at if self.asked.begins is None else self.first  # then those already inside enter at the chosen day's begin
-        applied = apply(app.store, app.project, self.checked, live_from, "simulate", "")
+        applied = apply(app.store, app.project, self.checked, live_from, Asked("simulate", ""))
         if isinstance(applied, Refused):
             raise CannotSimulate("\n".join(f.line(app.project.language()) for f in applied.findings))
         catalogue = app.engine.refresh()
@@ -262,8 +262,3 @@ class _Simulation:
     def _go_on(self, until: int) -> None:
         self._advance(until)
         self.run_.settle(until)
-
-
-def drafts_of(checked: Checked) -> list[str]:
-    """The journeys that no release has, and no simulation runs."""
-    return sorted(i for i, journey in checked.journeys.items() if journey.journey.status == "draft")

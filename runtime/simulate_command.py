@@ -8,11 +8,11 @@ from cyclopts import Parameter
 
 from journeys.check import Checked, check
 from journeys.errors import Language
-from journeys.loader import Definitions, load_audience_text, load_definitions, load_journey_text
+from journeys.loader import load_definitions
 from journeys.values import parse_time
 from runtime import show
 from runtime.app import App
-from runtime.applying import check_project
+from runtime.applying import check_project, check_release
 from runtime.caveats import caveats_of
 from runtime.commandline import FAILED, OK, USAGE, Config, DatabasePath, Json, Stop, err, print_json, project_of, reading_app
 from runtime.comparing import Comparison, compare
@@ -23,8 +23,7 @@ from runtime.report import report
 from runtime.rowfile import KINDS, RowFile
 from runtime.settings import Project
 from runtime.show_foreseen import compared_table, foreseen_table
-from runtime.simulate import Asked, simulate
-from runtime.store.releases import Release
+from runtime.simulate import Replay, simulate
 from runtime.texts import word
 
 _RELEASE = re.compile(r"(?:release[ :]?)?([0-9]+)")
@@ -87,7 +86,7 @@ def simulate_(  # noqa: PLR0913 - each is an option of its own
         before = chosen.other(against) if against is not None else None
         past = FilePast(events, project.zone, to_stderr) if events is not None else DatabasePast(_opened(app).store, project.zone)
         records = RecordFile(users, project.zone, to_stderr) if users is not None else None
-        runs = _Runs(project, past, records, Asked(past, part, begins, end, records))
+        runs = _Runs(project, past, records, Replay(past, part, begins, end, records))
         found = runs.run(after, "simulate")
         compared = compare(runs.run(before, f"--against {against}"), found) if before is not None else None
     finally:
@@ -106,7 +105,7 @@ def simulate_(  # noqa: PLR0913 - each is an option of its own
 class _Runs:
     """Runs of one past. Its bad rows are shown by the first."""
 
-    def __init__(self, project: Project, past: Past, records: RecordFile | None, asked: Asked) -> None:
+    def __init__(self, project: Project, past: Past, records: RecordFile | None, asked: Replay) -> None:
         self.project, self.past, self.records, self.asked = project, past, records, asked
 
     def run(self, checked: Checked, title: str) -> Foreseen:
@@ -151,17 +150,12 @@ class _Chosen:
         if found is None:
             there = f"the newest is {newest}" if newest else "nothing is applied yet; `journeyd apply` makes the first"
             raise Stop(FAILED, f"there is no release {number}; {there}" if number is not None else there)
-        return check(_definitions(found), self.project.world(), self.project.zone)
+        return check_release(self.project, found)
 
 
 def _opened(app: App | None) -> App:
     assert app is not None  # noqa: S101 - opened where a release or the database's events are asked for
     return app
-
-
-def _definitions(release: Release) -> Definitions:
-    journeys = tuple(load_journey_text(version.source, f"{version.journey}.yaml") for version in release.versions)
-    return Definitions(journeys, *load_audience_text(release.audience))
 
 
 def _is_release(text: str) -> bool:

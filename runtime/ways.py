@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Callable
 
 from journeys.compiled import ENDED, HELD_OUT, CompiledJourney, DelaySpec, ExitSpec, GotoSpec, WaitSpec
+from journeys.diagram import ENTRY, Counts, end_id
 from runtime.enrol import held_out
-from runtime.foreseen import ENTRY, Counts
 from runtime.state import LogEntry
 
 _NOWHERE = ("event_ignored", "settled_late", "goal_reached", "exit_when")  # about a step, and no step towards anything
@@ -35,8 +35,8 @@ class Ways:
                 self.steps[HELD_OUT] += 1
         if line.action == "ended":
             reason = line.why["reason"]
-            self.steps[f"{ENDED}:{reason}"] += 1
-            self._go(f"{ENDED}:{reason}")
+            self.steps[end_id(reason)] += 1
+            self._go(end_id(reason))
         elif line.action not in _NOWHERE and line.step in self.journey.steps:
             if line.step != self._here:
                 self._go(line.step)

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from journeys.check import Checked
+from journeys.drawing import svg
 from journeys.duration import format_duration
 from journeys.errors import Language
 from journeys.localtime import print_instant
@@ -18,7 +19,6 @@ from runtime.caveats import percent
 from runtime.comparing import KINDS, MOST_SHOWN, Comparison, Difference, StepDifferences, text_of
 from runtime.foreseen import LAST_CHECK, Day, Foreseen, Given, money
 from runtime.report.charts import bars, falling, summed, unit_for
-from runtime.report.flow import svg
 from runtime.texts import reason, word
 
 LONGEST_TEXT = 120
