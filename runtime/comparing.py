@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import zip_longest
 from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -129,7 +128,27 @@ def _pairs(before: Sequence[Given], after: Sequence[Given]) -> Iterator[tuple[Gi
     theirs = {one.key: one for one in after}
     mine = {one.key for one in before}
     yield from ((one, theirs[one.key]) for one in before if one.key in theirs)
-    yield from zip_longest((one for one in before if one.key not in theirs), (one for one in after if one.key not in mine))
+    yield from _nearest([one for one in before if one.key not in theirs], [one for one in after if one.key not in mine])
+
+
+def _nearest(before: Sequence[Given], after: Sequence[Given]) -> Iterator[tuple[Given | None, Given | None]]:
+    """Pairs in the order of time, as near to each other as they can be together; who is left over has no counterpart."""
+    swapped = len(before) > len(after)
+    few, many = (after, before) if swapped else (before, after)
+    # best[n]: the pairs of the first few with the first n of the many, and how far they are apart
+    best: list[tuple[int, tuple[int, ...]]] = [(0, ())] * (len(many) + 1)
+    for taken, one in enumerate(few, 1):
+        row: list[tuple[int, tuple[int, ...]]] = []
+        for n in range(taken, len(many) - len(few) + taken + 1):
+            apart, pairs = best[n - 1]
+            found = (apart + abs(many[n - 1].at - one.at), (*pairs, n - 1))
+            row.append(min(row[-1], found) if row else found)
+        best = [(0, ())] * taken + row
+    pairs = best[-1][1] if few else ()
+    partner = dict(zip(pairs, few, strict=True))
+    for n, one in enumerate(many):
+        other = partner.get(n)
+        yield (one, other) if swapped else (other, one)
 
 
 def _how(before: Given | None, after: Given | None) -> How | None:
