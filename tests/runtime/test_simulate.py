@@ -269,9 +269,9 @@ def test_a_schedule_sees_what_had_happened_by_its_time_and_no_more(call, folder)
 def test_a_goal_counts_to_its_last_hour_whatever_is_worked_on_at_once(call, folder):
     """Events that come later on the same day must not hide from a goal that it still counted."""
     write_journeys(
-        folder, journey_text(f"- id: hello\n  {PUSH}", id="aiming", entry="{event: app_opened}", goal="{event: order_paid, within: 1d}")
+        folder, journey_text(f"- id: hello\n  {PUSH}", id="aiming", entry="{event: app_opened}", goal="{event: order_paid, within: 30h}")
     )
-    events = [*opened(NOON), *opened(NOON + 24 * HOUR - 1, type_="order_paid"), *opened(NOON + 30 * HOUR, user="u2")]
+    events = [*opened(NOON), *opened(NOON + 29 * HOUR, type_="order_paid"), *opened(NOON + 35 * HOUR, user="u2")]
 
     assert over(call, folder, events)["journeys"]["aiming"]["converted"] == 1
 
