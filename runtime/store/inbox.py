@@ -214,7 +214,7 @@ class Inbox:
         return self._notes_of(tx, sorted(prompt.intersection(user_ids)), limit) + self._notes_of(tx, others, limit)
 
     def _notes_of(self, tx: Connection, user_ids: Sequence[str], limit: int) -> list[Note]:
-        return [self._read(*row) for row in tx.execute(_NOTES, {"ids": list(user_ids), "most": limit})]
+        return [self._read(*row) for row in tx.execute(_NOTES, {"ids": list(user_ids), "most": limit}).all()]
 
     def rehome(self, tx: Connection, moved: Mapping[str, str]) -> None:
         """What came for former ids goes to the users that they lead to."""

@@ -353,7 +353,7 @@ class Ledger:
         A touch is of the time of its first intent; before that, of the time it is meant for.
         """
         values = {"ids": list(user_ids), "since": since, "held_since": since - LONGEST_HOLD, "besides": besides}
-        counted = tx.execute(TOUCHES_BEGUN if started_only else TOUCHES_PLANNED, values)
+        counted = tx.execute(TOUCHES_BEGUN if started_only else TOUCHES_PLANNED, values).all()
         found: dict[str, list[Touch]] = {}
         for user_id, begun_at, not_before, channel, purpose, topic in counted:
             at = begun_at if begun_at is not None else not_before

@@ -111,7 +111,7 @@ class People:
     def load_users(self, tx: Connection, user_ids: Sequence[str], *, lock: bool = False) -> dict[str, User]:
         """The users that exist among these; with `lock`, those whom nobody else works on right now."""
         query = _LOCKED_USERS if lock and not self._is_sqlite else _USERS
-        return {row[0]: user_of(row, self._codec, self._zone) for row in tx.execute(query, {"ids": list(user_ids)})}
+        return {row[0]: user_of(row, self._codec, self._zone) for row in tx.execute(query, {"ids": list(user_ids)}).all()}
 
     def existing(self, tx: Connection, user_ids: Sequence[str]) -> set[str]:
         """Those of the users who are known."""
@@ -127,7 +127,7 @@ class People:
     def due_rechecks(self, tx: Connection, now: int, limit: int) -> list[User]:
         """Users whose segments may change by time alone at or before `now`, but for those with work in the inbox."""
         query = _RECHECKS if self._is_sqlite else _RECHECKS.with_for_update(skip_locked=True)
-        return [user_of(row, self._codec, self._zone) for row in tx.execute(query, {"at": now, "most": limit})]
+        return [user_of(row, self._codec, self._zone) for row in tx.execute(query, {"at": now, "most": limit}).all()]
 
     def recheck_stale(self, tx: Connection, audience_digest: str, at: int) -> None:
         """A new audience: everybody who was not evaluated under it is, at an instant."""
@@ -179,7 +179,7 @@ class People:
     def open_enrolments(self, tx: Connection, user_ids: Sequence[str], now: int) -> dict[str, list[Enrolment]]:
         """Per user: those inside a journey, and those whose goal still counts."""
         found: dict[str, list[Enrolment]] = {}
-        for row in tx.execute(_OPEN, {"ids": list(user_ids), "at": now}):
+        for row in tx.execute(_OPEN, {"ids": list(user_ids), "at": now}).all():
             enrolment = enrolment_of(row, self._codec)
             found.setdefault(enrolment.user_id, []).append(enrolment)
         return found
@@ -187,9 +187,8 @@ class People:
     def past_entries(self, tx: Connection, user_ids: Sequence[str], journeys: Sequence[str]) -> dict[str, list[Enrolment]]:
         """Per user: all entries into these journeys, ended ones too, without their contexts (for re-entry)."""
         found: dict[str, list[Enrolment]] = {}
-        for user_id, journey, subject, key, status, entered_at, id_ in tx.execute(
-            _PAST, {"ids": list(user_ids), "journeys": list(journeys)}
-        ):
+        rows = tx.execute(_PAST, {"ids": list(user_ids), "journeys": list(journeys)}).all()
+        for user_id, journey, subject, key, status, entered_at, id_ in rows:
             slim = Enrolment(key, journey, 0, user_id, subject, "", status, None, entered_at, entered_at, id=id_)
             found.setdefault(user_id, []).append(slim)
         return found
