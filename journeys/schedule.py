@@ -1,5 +1,6 @@
 """Cron schedules as people know them: five fields, 0 or 7 is Sunday. Fires are computed by APScheduler's trigger."""
 
+import functools
 import re
 from datetime import timedelta
 from zoneinfo import ZoneInfo
@@ -44,6 +45,7 @@ def _weekday(name: str) -> int:
     return int(name) % 7 if name.isdigit() else _DAYS.index(name)
 
 
+@functools.lru_cache(1024)  # asked at every tick, with the same answer until it has fired
 def next_fire(text: str, zone: ZoneInfo, after: int) -> int | None:
     """The first fire strictly after an instant, or None when there is none. Summer time: as local_instant has it."""
     trigger = trigger_of(text, _WALL)

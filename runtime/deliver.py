@@ -341,12 +341,12 @@ class Delivery:
 
     def finish(self, tx: Any, outcomes: Sequence[tuple[Attempt, Outcome]], now: int, done: Delivered) -> None:
         """Write what came of attempts."""
-        plain: list[tuple[LedgerRow, str]] = []
+        plain: list[tuple[LedgerRow, str, int]] = []
         for attempt, outcome in outcomes:
             row = attempt.row
             at = self._at(row, now)
-            if isinstance(outcome, Accepted) and row.kind == "message" and not self.engine.virtual:
-                plain.append((row, outcome.reference))
+            if isinstance(outcome, Accepted) and row.kind == "message" and not issubclass(type(self._channel(row)), TellsAtOnce):
+                plain.append((row, outcome.reference, at))
                 done.add("accepted")
             else:
                 done.add(self._finish_safely(tx, attempt, outcome, at, done))
@@ -354,13 +354,13 @@ class Delivery:
                 self._works_again(tx, row, row.template or "", done)
             elif attempt.probe and isinstance(outcome, Fault) and outcome.scope == "template":  # the vendor listens again
                 self._works_again(tx, row, "", done)
-        self.store.ledger.accepted_together(tx, plain, now)
+        self.store.ledger.accepted_together(tx, plain)
         self._parked(tx, plain, now)
 
-    def _parked(self, tx: Any, accepted: Sequence[tuple[LedgerRow, str]], now: int) -> None:
+    def _parked(self, tx: Any, accepted: Sequence[tuple[LedgerRow, str, int]], now: int) -> None:
         """Receipts that were faster than the answer."""
         by_lane: dict[str, list[str]] = {}
-        for row, reference in accepted:
+        for row, reference, _ in accepted:
             if issubclass(type(self.channels.get(row.lane)), HearsBack):
                 by_lane.setdefault(row.lane, []).append(reference)
         for lane, references in by_lane.items():

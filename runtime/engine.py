@@ -10,6 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from journeys.compiled import WaitSpec
+from journeys.duration import DAY
 from journeys.schedule import next_fire
 from journeys.world import World
 from runtime.batches import Progress, Work, Writing
@@ -30,6 +31,7 @@ from runtime.store.releases import Population
 from runtime.underway import Swept, Underway
 
 BATCH = 500
+LONGEST_WINDOW = DAY  # of time that a virtual clock works on at once
 MOST_FIRES = 50  # of one schedule caught up in one tick
 
 
@@ -194,7 +196,7 @@ class Engine:
             done: list[int] = []
             for user_id, mine in by_user.items():
                 session = work.sessions[user_id]
-                for note in sorted(mine, key=_note_time) if self.virtual else mine:
+                for note in sorted(mine, key=_virtual_order) if self.virtual else mine:
                     if self.virtual and not session.run_until(_note_time(note), inclusive=False) and note.kind != "settled":
                         break
                     self._take(work, session, note, watchers.get(user_id, ()), _note_time(note) if self.virtual else now)
@@ -442,9 +444,10 @@ class Engine:
         tx, catalogue, people = batch.connection, self.catalogue, self.store.people
         found = {u.id: u for u in users} or people.load_users(tx, user_ids)
         known = {user_id: found.get(user_id) or User(user_id, self.zone, is_new=True) for user_id in user_ids}
-        open_ = people.open_enrolments(tx, user_ids, now) if not claimed else _by_user(claimed)
+        measured_at = now - LONGEST_WINDOW if self.virtual else now  # a goal may still count at the time of the earliest event in hand
+        open_ = people.open_enrolments(tx, user_ids, measured_at) if not claimed else _by_user(claimed)
         if claimed and self._needs_everything:
-            open_ = people.open_enrolments(tx, user_ids, now)
+            open_ = people.open_enrolments(tx, user_ids, measured_at)
         candidates = list(journeys) or self._candidates(events, timers=bool(claimed))
         past = people.past_entries(tx, user_ids, candidates) if candidates else {}
         variants = self.rehearsal.variants if self.rehearsal else {}
@@ -637,6 +640,11 @@ def _note_time(note: Note) -> int:
     if note.kind == "settled":
         return int(note.payload["at"])
     return note.event.time if note.event is not None and note.kind != "history" else note.received_at
+
+
+def _virtual_order(note: Note) -> tuple[bool, int]:
+    """By time; but first what a user's standing time waits for: what came later in the meantime would wait for it for ever."""
+    return note.kind != "settled", _note_time(note)
 
 
 def _by_user(enrolments: Sequence[Enrolment]) -> dict[str, list[Enrolment]]:

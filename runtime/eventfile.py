@@ -186,9 +186,9 @@ def undated(item: dict[str, Any]) -> dict[str, Any]:
     return item
 
 
-def read_events(path: Path, audience: Audience, zone: ZoneInfo, bad: BadRows) -> Iterator[Event]:
+def read_events(file: RowFile, audience: Audience, zone: ZoneInfo, bad: BadRows) -> Iterator[Event]:
     """The events of a file in its order; an event without an id is known by its line."""
-    file, shape = RowFile(path), Shape()
+    path, shape = file.path, Shape()
     for row in file:
         if row.problem:
             bad.add(row.line, row.problem)
@@ -196,13 +196,35 @@ def read_events(path: Path, audience: Audience, zone: ZoneInfo, bad: BadRows) ->
         item = event_item(row, shape, audience, is_csv=file.is_csv)
         event = parse_event(item, audience, zone, FAR, f"{path.name}:{row.line}")
         if isinstance(event, str):
-            bad.add(row.line, event)
+            bad.add(row.line, event + _meant(event.split(":", 1)[0], row.value))
         elif item.get("time") is None:
             bad.add(row.line, "time: expected a time, found none")
         else:
             for about, remark in remarks(event, item.get("data") or {}, audience):
                 bad.remark(row.line, about, remark)
             yield Event(event.id, event.type, event.user_id, event.time, event.time, event.data)
+
+
+def _meant(key: str, given: Mapping[str, Any]) -> str:
+    """A key of the row that may be the one that was looked for."""
+    others = [name for name in given if name and name not in ENVELOPE]
+    hint = did_you_mean(key, others) if key in ENVELOPE and key not in given else ""
+    return f"; did you mean {hint}?" if hint else ""
+
+
+def wrong_columns(path: Path) -> str:
+    """What is wrong with the columns of a CSV of events: which are missing, which stand there; nothing where all is well."""
+    columns = RowFile(path).columns()
+    missing = [name for name in ("type", "user_id", "time") if name not in (columns or ())]
+    if not columns or not missing:
+        return ""
+    others = [name for name in columns if name not in ENVELOPE]
+    guesses = [f"{guess} → {name}" for name in missing if (guess := did_you_mean(name, others))]
+    meant = f"; did you mean {', '.join(guesses)}?" if guesses else ""
+    return (
+        f"{path.name}: there is no column {', '.join(missing)}; found {', '.join(columns)[:400]}; expected type, user_id, time"
+        f" (id too, where the events have one; every further column is a field){meant}"
+    )
 
 
 def read_users(path: Path, audience: Audience, zone: ZoneInfo, bad: BadRows) -> Iterator[tuple[str, dict[str, Any]]]:

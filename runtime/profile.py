@@ -22,6 +22,7 @@ from journeys.audience import Audience, Trait
 from journeys.duration import DAY
 from journeys.localtime import to_datetime
 from journeys.projection import COMPUTED, Projection, median_bound
+from journeys.rule import Rule
 from journeys.values import LARGEST_NUMBER, as_number, coerce
 from runtime.state import Event, User, stable_key
 
@@ -189,23 +190,22 @@ def read_trait(trait: Trait, user: User, now: int) -> Any:
     if not trait.within:
         return _read_state(trait, user.profile.get("a", _NONE).get(trait.name))
     entries = history_within(user, trait.event, trait.within, now)
-    if trait.aggregate == "count" and trait.where is None:
+    if trait.where is not None:
+        entries = [entry for entry in entries if _entry_counts(trait.where, trait, entry, user)]
+    if trait.aggregate == "count":
         return len(entries)
     if trait.aggregate == "median_gap":  # of all of them
-        return _read_state(trait, [entry[0] for entry in entries if _entry_counts(trait, entry, user)])
+        return _read_state(trait, [entry[0] for entry in entries])
     state: Any = None
     for entry in entries:
-        if _entry_counts(trait, entry, user):
-            state = _fold(trait, state, entry[0], entry[1], entry[2], user)
+        state = _fold(trait, state, entry[0], entry[1], entry[2], user)
     return _read_state(trait, state)
 
 
-def _entry_counts(trait: Trait, entry: list[Any], user: User) -> bool:
-    if trait.where is None:
-        return True
+def _entry_counts(where: Rule, trait: Trait, entry: list[Any], user: User) -> bool:
     time, _, data = entry
     fields = {**data, "type": trait.event, "time": time, "user_id": user.id}
-    return bool(trait.where.test(_EventFacts(fields, time)))
+    return bool(where.test(_EventFacts(fields, time)))
 
 
 def _read_state(trait: Trait, state: Any) -> Any:
@@ -242,9 +242,8 @@ def history_within(user: User, event: str, within: int, now: int) -> list[list[A
     if not history:
         return []
     start = bisect_right(history, now - within, key=_time_of)
-    if history[-1][0] <= now:
-        return list(history[start:])
-    return list(history[start : bisect_right(history, now, key=_time_of)])
+    found: list[list[Any]] = history[start:] if history[-1][0] <= now else history[start : bisect_right(history, now, key=_time_of)]
+    return found
 
 
 def window_change(user: User, event: str, within: int, now: int) -> int | None:

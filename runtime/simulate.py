@@ -1,176 +1,167 @@
-"""`simulate`: a file of events through the journeys on a virtual clock, by the same engine, into a scratch database."""
+"""`simulate`: the past through the journeys on a virtual clock, by the same engine and delivery, into a scratch database."""
 
 import tempfile
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from datetime import timedelta
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
-from zoneinfo import ZoneInfo
 
+from journeys.audience import Audience
 from journeys.check import Checked
-from journeys.duration import DAY, HOUR
-from journeys.localtime import local_instant, to_datetime
+from journeys.compiled import CompiledJourney
+from journeys.duration import HOUR
+from journeys.schedule import next_fire
 from runtime.adapters import silent_channels
 from runtime.app import App, build_app
 from runtime.applying import Asked, Refused, apply
-from runtime.eventfile import BadRows, read_events, read_users
-from runtime.policy import ADDRESS_OF
+from runtime.catalogue import Catalogue, Versioned
+from runtime.engine import LONGEST_WINDOW
+from runtime.foreseen import Foreseen
+from runtime.past import EVERYBODY, Past, Records, Sample
+from runtime.reckoning import reckon
 from runtime.settings import Project
 from runtime.state import Event
-from runtime.status import journeys_summary
+from runtime.store.imports import Position
 from runtime.virtual import VirtualRun
 
-UTC = ZoneInfo("UTC")
 MOST_EVENTS = 1000  # of one window
-SHOWN = ("entered", "sent", "suppressed", "converted", "holdout", "completed", "exited")
-EVERYBODY: dict[str, Any] = {"consents": {channel: {"service": True, "marketing": True} for channel in ADDRESS_OF}}
+HISTORY = Position("simulate", "events", "past", "simulate", history=True)
 
 
-@dataclass
-class Simulated:
-    """The result; `journeys` has the keys of SHOWN."""
+@dataclass(frozen=True)
+class Replay:
+    """What of the past is simulated. `begins`: what happened before it is history, which moves nobody; `until`: the last instant
+    (default: the last event's). `records`: reads the user records of the sample, typed as an audience declares;
+    who has none is unknown.
+    """
 
-    journeys: dict[str, dict[str, Any]] = field(default_factory=dict)
-    stages: dict[str, dict[str, int]] = field(default_factory=dict)  # users by stage at the end of each month (`2017-03`)
-    events: int = 0
-    bad_rows: int = 0
-    seconds: float = 0.0
-
-    def as_json(self) -> dict[str, Any]:
-        """The documented shape."""
-        counts = {"events": self.events, "bad_rows": self.bad_rows, "seconds": round(self.seconds, 3)}
-        return {"journeys": self.journeys, "stages": self.stages, **counts}
+    past: Past
+    sample: Sample = EVERYBODY
+    begins: int | None = None
+    until: int | None = None
+    records: Callable[[Audience, Sample], Records] | None = None
 
 
 class CannotSimulate(Exception):
     """The files or the events cannot be simulated; the message says why."""
 
 
-def simulate(
-    project: Project,
-    checked: Checked,
-    events: Path,
-    users: Path | None,
-    until: int | None,
-    show: Callable[[str], None],
-    progress: Callable[[int], None] = lambda _: None,
-) -> Simulated:
-    """Run every event of the file, then time on to `until` (an instant; default: the last event's time).
+def simulate(project: Project, checked: Checked, asked: Replay, progress: Callable[[int], None] = lambda _: None) -> Foreseen:
+    """Run the past through these definitions; `progress` is called with the virtual time reached.
 
-    Without a file of users everybody counts as reachable and consented.
+    The same inputs give the same result, whatever the process. Raises CannotSimulate where the definitions have errors.
     """
-    began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="journeyd-simulate-") as folder:
-        app = build_app(project, url=f"sqlite:///{folder}/scratch.db", channels=silent_channels(project), virtual=True, scratch=True)
-        try:
-            result = _Simulation(app, checked, events, users, until, show, progress).run()
-        finally:
-            app.close()
-    result.seconds = time.perf_counter() - began
-    return result
+        meets_from: int | None = None
+        while True:
+            url = f"sqlite:///{folder}/scratch-{meets_from}.db"
+            app = build_app(project, url=url, channels=silent_channels(project), virtual=True, scratch=True)
+            try:
+                return _Simulation(app, checked, asked, progress, meets_from).run()
+            except _TooCoarse as met:
+                meets_from = met.at
+            finally:
+                app.close()
 
 
-def window_of(checked: Checked) -> int:
-    """How much virtual time is worked on at once: a day; an hour where users can wait for each other or share budgets.
+class Crossings:
+    """Whether users meet: one enters by another's event, waits for it, or a rule reads how much of a benefit is left.
 
-    One user's time is exact in any window; between users things are as fine as the window.
+    One user's time is exact in any window; between users things are as fine as the window of virtual time that is worked on at
+    once: a day, but an hour while anybody is where users meet. Who gets there by an event is seen coming. Who gets there by time (a
+    segment, a date) is not: then everything is done once more, with fine windows from there (`meets_from`) on.
     """
-    for journey in checked.journeys.values():
-        crossing = journey.entry.user is not None or any(rule.text.startswith("remaining(") for rule in _rules(journey))
-        crossing |= any(match.of is not None for match in _matches(journey))
-        if crossing:
-            return HOUR
-    return DAY
+
+    def __init__(self, app: App, versions: Sequence[Versioned], meets_from: int | None) -> None:
+        self._app, self._meets_from = app, meets_from
+        met = [v for v in versions if _meets(v.journey)]
+        self._inside = [v.version_id for v in met]
+        self._measuring = [v.version_id for v in met if v.journey.goal is not None and v.journey.goal.match.of is not None]
+        self.events = frozenset(event for v in met for event in v.journey.entry.events)  # that let somebody in there
+        self._by_time = [v.version_id for v in met if v.journey.entry.form in ("segment", "date")]
+
+    def window(self, now: int) -> int:
+        """How much time may be worked on at once from here on."""
+        if not self._inside:
+            return LONGEST_WINDOW
+        fine = self._meets_from is not None and now >= self._meets_from
+        return HOUR if fine or self._somebody(self._inside, now) else LONGEST_WINDOW
+
+    def was_too_coarse(self, window: int, now: int) -> bool:
+        """Whether somebody has got where users meet in a window that nobody had seen as one."""
+        return window > HOUR and self._meets_from is None and bool(self._by_time) and self._somebody(self._by_time, now)
+
+    def _somebody(self, versions: Sequence[int], now: int) -> bool:
+        store = self._app.store
+        with store.database.reading() as tx:
+            return store.outcomes.somebody_inside(tx, versions, self._measuring, now)
 
 
-def _rules(journey: Any) -> Iterator[Any]:
-    for step in journey.steps.values():
-        if step.only_if is not None:
-            yield step.only_if
-        yield from getattr(step.spec, "cases", ()) if step.kind == "branch" else ()
+def _meets(journey: CompiledJourney) -> bool:
+    return journey.entry.user is not None or journey.watches_others or "remaining(" in journey.source
 
 
-def _matches(journey: Any) -> Iterator[Any]:
-    if journey.goal is not None:
-        yield journey.goal.match
-    for step in journey.steps.values():
-        if step.kind == "wait_for":
-            yield from step.spec.cases
+class _TooCoarse(Exception):
+    """From `at` on users meet, and the windows were too long for it."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__(at)
+        self.at = at
 
 
 class _Simulation:
-    def __init__(
-        self, app: App, checked: Checked, events: Path, users: Path | None, until: int | None, show: Callable[[str], None],
-        progress: Callable[[int], None],
-    ) -> None:  # fmt: skip
-        self.app, self.checked, self.until, self.progress = app, checked, until, progress
-        self.users = users
-        self.bad = BadRows(events.name, show)
-        self.rows = read_events(events, checked.audience, app.project.zone, self.bad)
-        self.run_: VirtualRun | None = None
-        self.window = window_of(checked)
+    def __init__(self, app: App, checked: Checked, asked: Replay, progress: Callable[[int], None], meets_from: int | None) -> None:
+        self.app, self.checked, self.asked, self.progress, self.meets_from = app, checked, asked, progress, meets_from
         self.known: set[str] = set()
+        self.posted = 0
         self.first = 0
-        self.result = Simulated()
 
-    def run(self) -> Simulated:
-        waiting: list[Event] = []
-        edge = 0
-        for event in self.rows:
-            if self.until is not None and event.time > self.until:
-                break
-            if self.run_ is None:
-                self._begin(event.time)
-                edge = event.time + self.window
-            if waiting and (event.time > edge or len(waiting) >= MOST_EVENTS):
-                self._work(waiting)
-                waiting = []
-                edge = event.time + self.window
-            waiting.append(event)
-        if self.run_ is None:
-            self._begin(self.until or 0)
-        assert self.run_ is not None  # noqa: S101 - just made
-        if waiting:
-            self._work(waiting)
-        self._go_on(self.until if self.until is not None else self.run_.now)
-        summary = journeys_summary(self.app.store)
-        self.result.journeys = {
-            journey: {key: summary.get(journey, {}).get(key, {} if key in ("sent", "suppressed") else 0) for key in SHOWN}
-            for journey in sorted(self.checked.journeys)
-        }
-        self.result.stages = self._stages()
-        self.result.bad_rows = self.bad.count
-        return self.result
+    def run(self) -> Foreseen:
+        events = self.asked.past.events(self.checked.audience, self.asked.sample, self.asked.until)
+        first = next(events, None)
+        self.first = self.asked.begins if self.asked.begins is not None else first.time if first is not None else self.asked.until or 0
+        self._begin()
+        event = self._history(first, events)
+        while event is not None:
+            event = self._window(event, events)
+        self._go_on(self.asked.until if self.asked.until is not None else self.run_.now)
+        return reckon(self.app, self.checked, self.asked.sample, self.first, self.run_.now, self.posted)
 
-    def _stages(self) -> dict[str, dict[str, int]]:
-        """By the ends of the months (UTC, as they are counted), the last one by the end of the run."""
-        assert self.run_ is not None  # noqa: S101 - it has run
-        month, found = to_datetime(self.first, UTC).date().replace(day=1), {}
-        with self.app.store.database.reading() as tx:
-            while local_instant(month, 0, UTC) <= self.run_.now:
-                after = (month + timedelta(days=32)).replace(day=1)
-                end = min(local_instant(after, 0, UTC) - 1, self.run_.now)
-                found[f"{month:%Y-%m}"] = self.app.store.reports.stages_then(tx, end // DAY)
-                month = after
-        return found
+    # --- before the first event
 
-    def _begin(self, first: int) -> None:
-        app, self.first = self.app, first
-        applied = apply(app.store, app.project, self.checked, first - 1, Asked("simulate", ""))
+    def _begin(self) -> None:
+        app, at = self.app, self.first - 1
+        live_from = at if self.asked.begins is None else self.first  # then those already inside enter at the chosen day's begin
+        applied = apply(app.store, app.project, self.checked, live_from, Asked("simulate", ""))
         if isinstance(applied, Refused):
             raise CannotSimulate("\n".join(f.line(app.project.language()) for f in applied.findings))
-        app.engine.refresh()
-        self.run_ = VirtualRun(app.store, app.engine, app.delivery, first - 1)
-        if self.users is not None:
-            bad = BadRows(self.users.name, self.bad.show)
-            records = list(read_users(self.users, self.checked.audience, app.project.zone, bad))
-            self.bad.count += bad.count
-            self._records(records, first - 1)
-        self.run_.settle(first - 1)
+        catalogue = app.engine.refresh()
+        if self.asked.sample.share < 1:
+            self._shrink(catalogue)
+        self.crossings = Crossings(app, list(catalogue.current.values()), self.meets_from)
+        self.run_ = VirtualRun(app.store, app.engine, app.delivery, at)
+        if self.asked.records is not None:
+            self._records(self.asked.records(self.checked.audience, self.asked.sample), at)
+        if self.asked.begins is None:
+            self.run_.settle(at)
 
-    def _records(self, records: list[tuple[str, dict[str, Any]]], at: int) -> None:
+    def _shrink(self, catalogue: Catalogue) -> None:
+        """A part of the users has that part of what all share: budgets and paces."""
+        share = self.asked.sample.share
+        budgets = {name: section.budget for name, section in self.app.project.settings.benefits.items()}
+        totals = {name: round(n * share) for name, n in budgets.items() if n is not None}
+        self.app.store.database.write(lambda tx: self.app.store.budgets.set_totals(tx, {**budgets, **totals}))
+        for number, versioned in list(catalogue.versions.items()):
+            entry = versioned.journey.entry
+            if entry.pace is None:
+                continue
+            pace = (max(round(entry.pace[0] * share), 1), entry.pace[1])
+            slower = replace(versioned, journey=replace(versioned.journey, entry=replace(entry, pace=pace)))
+            catalogue.versions[number] = catalogue.current[slower.journey.id] = slower
+            catalogue.paces[slower.journey.id] = pace
+            for listeners in (*catalogue.by_event.values(), *catalogue.by_segment.values(), catalogue.by_date, catalogue.by_schedule):
+                listeners[:] = [slower if other is versioned else other for other in listeners]
+
+    def _records(self, records: Records, at: int) -> None:
         inbox = self.app.store.inbox
 
         def unit(tx: Any) -> None:
@@ -179,28 +170,95 @@ class _Simulation:
 
         self.app.store.database.write(unit)
 
-    def _work(self, events: list[Event]) -> None:
-        assert self.run_ is not None  # noqa: S101 - begun before
-        now = max(self.run_.now, *(e.time for e in events))
-        if self.users is None:
-            new = list(dict.fromkeys(e.user_id for e in events if e.user_id not in self.known))
-            self.known.update(new)
-            everybody = [(u, {**EVERYBODY, "identities": dict.fromkeys(ADDRESS_OF.values(), u)}) for u in new]
-            self._records(everybody, min(e.time for e in events) - 1)
+    def _history(self, event: Event | None, events: Iterator[Event]) -> Event | None:
+        """What happened before the chosen day makes the profiles, and moves nobody. Returns the first event after it."""
+        if self.asked.begins is None:
+            return event
+        store, at = self.app.store, self.first - 1
+        store.database.write(lambda tx: store.imports.save(tx, HISTORY, at))  # so that nobody is taken for complete before she is
+        self.run_.settle(at)  # the records
+        while event is not None and event.time < self.asked.begins:
+            waiting: list[Event] = []
+            while event is not None and event.time < self.asked.begins and len(waiting) < MOST_EVENTS:
+                waiting.append(replace(event, received_at=at))
+                event = next(events, None)
+            self._meet(waiting)
+            store.database.write(lambda tx, some=waiting: store.inbox.add_events(tx, "past", some, history=True))  # type: ignore[misc]
+            self.posted += len(waiting)
+            self.progress(waiting[-1].time)
+            while self.app.engine.tick(at).total:
+                pass
+
+        def complete(tx: Any) -> None:
+            store.imports.save(tx, replace(HISTORY, done_at=at), at)
+            store.imports.release(tx, at)
+
+        store.database.write(complete)
+        self.run_.settle(at)
+        return event
+
+    # --- window by window
+
+    def _window(self, event: Event, events: Iterator[Event]) -> Event | None:
+        """Work on the events of one window. Returns the first after it."""
+        meeting = event.type in self.crossings.events
+        fire, window = self._next_fire(self.run_.now), self.crossings.window(self.run_.now)
+        if (fire is not None and fire < event.time) or window < event.time - self.run_.now:
+            self._advance(event.time - 1)
+            window = self.crossings.window(self.run_.now)
+        window = HOUR if meeting else window
+        edge = event.time + window
+        fire = self._next_fire(event.time - 1)
+        waiting: list[Event] = []
+        following: Event | None = event
+        while (
+            following is not None
+            and following.time <= edge
+            and len(waiting) < MOST_EVENTS
+            and (fire is None or following.time <= fire)  # a schedule sees what had happened by its time, and no more
+            and (meeting or following.type not in self.crossings.events)
+        ):
+            waiting.append(following)
+            following = next(events, None)
+        self._meet(waiting)
         received = self.run_.now
-        self.result.events += self.run_.post(
-            "file", [Event(e.id, e.type, e.user_id, e.time, max(e.time, received), e.data) for e in events]
-        )
-        self.run_.settle(now)
-        self.progress(now)
+        self.posted += self.run_.post("past", [replace(e, received_at=max(e.time, received)) for e in waiting])
+        self._settle(max(received, waiting[-1].time), window)
+        return following
+
+    def _settle(self, until: int, window: int) -> None:
+        before = self.run_.now
+        self.run_.settle(until)
+        if self.crossings.was_too_coarse(window, until):
+            raise _TooCoarse(before)
+        self.progress(until)
+
+    def _meet(self, events: Sequence[Event]) -> None:
+        """Whoever is met for the first time is known as the past knows her."""
+        new = list(dict.fromkeys(e.user_id for e in events if e.user_id not in self.known))
+        self.known.update(new)
+        if self.asked.records is None and new:
+            people = self.asked.past.people(new)
+            self.app.store.database.write(lambda tx: self.app.store.people.save_users(tx, people))
+
+    def _advance(self, until: int) -> None:
+        """Let time go on without events, from one schedule to the next, and no further at once than users who meet allow."""
+        while self.run_.now < until:
+            fire = self._next_fire(self.run_.now)
+            edge = until if fire is None else min(fire, until)
+            window = self.crossings.window(self.run_.now)
+            if edge - self.run_.now > window:
+                work = self.run_.next_work()
+                edge = edge if work is None else min(edge, max(work, self.run_.now) + window)
+            self._settle(edge, window)
+
+    def _next_fire(self, after: int) -> int | None:
+        """When the next schedule or moment lets a population in."""
+        zone, catalogue = self.app.project.zone, self.app.engine.catalogue
+        fires = [next_fire(v.journey.entry.schedule, zone, after) for v in catalogue.by_schedule]
+        fires += [at for v in catalogue.current.values() if (at := v.journey.entry.at) is not None and at > after]
+        return min((at for at in fires if at is not None), default=None)
 
     def _go_on(self, until: int) -> None:
-        assert self.run_ is not None  # noqa: S101 - begun before
-        while (at := self.run_.next_work()) is not None and at <= until:
-            edge = min(max(at, self.run_.now) + self.window, until)
-            before = self.run_.now
-            self.run_.settle(edge)
-            self.progress(edge)
-            if edge == before:
-                break
+        self._advance(until)
         self.run_.settle(until)

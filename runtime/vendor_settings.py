@@ -38,11 +38,19 @@ def _public_url(text: str) -> str:
     return text
 
 
+def _price(value: Any) -> Any:
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", value):
+        msg = 'expected a decimal number in quotes, such as "0.045": what one costs, in the project\'s currency'
+        raise ValueError(msg)
+    return value
+
+
 SECRET_VALIDATOR = _secret.__name__
 SecretSource = Annotated[str, AfterValidator(_secret)]
 RateText = Annotated[str, AfterValidator(_rate)]
 ShortTime = Annotated[str, AfterValidator(_short_time)]
 Url = Annotated[str, AfterValidator(_public_url)]
+Price = Annotated[str, BeforeValidator(_price)]  # text, so that no binary fraction comes between config and the sum
 
 
 def _recording(value: Any) -> Any:
@@ -81,6 +89,7 @@ class ChannelLane(Lane):
 
     templates: dict[str, TemplateSection] = Field(default_factory=dict)
     base_url: Url | None = None
+    price: Price | None = None  # of one message, for `simulate`
 
 
 class RecordingChannelSection(ChannelLane):
@@ -194,9 +203,10 @@ class ChannelsSection(Section):
 
 
 class BenefitLane(Lane):
-    """A benefit; the budget counts grants, of all journeys together (none written: no limit)."""
+    """A benefit; the budget counts grants, of all journeys together (none written: no limit). `price`: what one grant costs."""
 
     budget: Annotated[int, Field(ge=0)] | None = None
+    price: Price | None = None
 
 
 class RecordingBenefitSection(BenefitLane):

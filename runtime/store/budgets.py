@@ -8,6 +8,8 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from runtime.store.tables import budgets
 
+_LIMITED = select(budgets).where(budgets.c.total.is_not(None))  # built once: making a statement costs more than running it
+
 
 class Budgets:
     """Statements of budgets."""
@@ -26,8 +28,7 @@ class Budgets:
 
     def remaining(self, tx: Connection) -> dict[str, int]:
         """Units left of each benefit that has a budget."""
-        query = select(budgets).where(budgets.c.total.is_not(None))
-        return {row.benefit: max(row.total - row.reserved - row.issued, 0) for row in tx.execute(query)}
+        return {row.benefit: max(row.total - row.reserved - row.issued, 0) for row in tx.execute(_LIMITED)}
 
     def reserve(self, tx: Connection, benefit: str) -> bool:
         """Take one unit; False when none is left."""

@@ -27,6 +27,10 @@ _OWNERS = (
 )
 _PEOPLE = select(users.c.user_id, users.c.anonymous, users.c.merged_into).where(users.c.user_id.in_(bindparam("ids", expanding=True)))
 
+_MERGED = select(users.c.user_id, users.c.merged_into).where(
+    users.c.user_id.in_(bindparam("ids", expanding=True)), users.c.merged_into.is_not(None)
+)  # fmt: skip
+
 
 class Identity:
     """Statements of who is who."""
@@ -46,9 +50,7 @@ class Identity:
         for _ in range(MOST_STEPS):
             if not asked:
                 break
-            rows = tx.execute(
-                select(users.c.user_id, users.c.merged_into).where(users.c.user_id.in_(sorted(asked)), users.c.merged_into.is_not(None))
-            )
+            rows = tx.execute(_MERGED, {"ids": sorted(asked)})
             further: dict[str, str] = {}
             for user_id, into in rows:
                 first = asked[user_id]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -12,6 +12,8 @@ from runtime.state import HISTORY
 from runtime.store.tables import imports, users
 
 ABANDONED_AFTER = 10 * MINUTE  # without a sign of life: then an import that did not end holds nobody any more
+
+_SEEN = select(func.max(imports.c.seen_at)).where(imports.c.done_at.is_(None), imports.c.history, imports.c.seen_at > bindparam("since"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,7 @@ class Imports:
 
         A user half known must not flip: the order that makes her no sleeper may stand a million rows further down.
         """
-        query = select(func.max(imports.c.seen_at)).where(imports.c.done_at.is_(None), imports.c.history)
-        seen_at = tx.execute(query.where(imports.c.seen_at > now - ABANDONED_AFTER)).scalar_one()
+        seen_at = tx.execute(_SEEN, {"since": now - ABANDONED_AFTER}).scalar_one()
         return None if seen_at is None else int(seen_at) + ABANDONED_AFTER
 
     def release(self, tx: Connection, now: int) -> None:

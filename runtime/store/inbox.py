@@ -39,6 +39,19 @@ SELECT firsts.n FROM fresh JOIN firsts USING (source, event_id)
 _BUSY = select(inbox.c.user_id).where(inbox.c.user_id.in_(bindparam("ids", expanding=True))).distinct()
 
 
+_OLDEST = select(inbox.c.user_id, inbox.c.kind).order_by(inbox.c.id).limit(bindparam("most"))
+_NOTES = (
+    select(
+        inbox.c.id, inbox.c.user_id, inbox.c.kind, inbox.c.received_at, inbox.c.payload, events.c.event_id, events.c.type,
+        events.c.user_id.label("event_user"), events.c.time, events.c.received_at.label("event_received"), events.c.data, events.c.source,
+    )
+    .select_from(inbox.outerjoin(events, events.c.id == inbox.c.event_row))
+    .where(inbox.c.user_id.in_(bindparam("ids", expanding=True))).order_by(inbox.c.id).limit(bindparam("most"))
+)  # fmt: skip
+_WATCHERS = select(watches.c.watched_id, watches.c.watcher_id).where(watches.c.watched_id.in_(bindparam("ids", expanding=True))).distinct()
+_FINISH = delete(inbox).where(inbox.c.id.in_(bindparam("ids", expanding=True)))
+
+
 @dataclass(frozen=True, slots=True)
 class Note:
     """One thing to work on. `kind`: event, user, history (one of these, known already), forward (another user's event), enrol, settled."""
@@ -184,7 +197,7 @@ class Inbox:
 
         Where nothing but history is the oldest, half is of those to whom something has just happened.
         """
-        first = tx.execute(select(inbox.c.user_id, inbox.c.kind).order_by(inbox.c.id).limit(limit)).all()
+        first = tx.execute(_OLDEST, {"most": limit}).all()
         if not first:
             return []
         user_ids, prompt = list(dict.fromkeys(row.user_id for row in first)), set()
@@ -201,14 +214,7 @@ class Inbox:
         return self._notes_of(tx, sorted(prompt.intersection(user_ids)), limit) + self._notes_of(tx, others, limit)
 
     def _notes_of(self, tx: Connection, user_ids: Sequence[str], limit: int) -> list[Note]:
-        joined = inbox.outerjoin(events, events.c.id == inbox.c.event_row)
-        rows = tx.execute(
-            select(inbox.c.id, inbox.c.user_id, inbox.c.kind, inbox.c.received_at, inbox.c.payload, events.c.event_id, events.c.type,
-                   events.c.user_id.label("event_user"), events.c.time, events.c.received_at.label("event_received"), events.c.data,
-                   events.c.source)
-            .select_from(joined).where(inbox.c.user_id.in_(user_ids)).order_by(inbox.c.id).limit(limit)
-        )  # fmt: skip
-        return [self._read(*row) for row in rows]
+        return [self._read(*row) for row in tx.execute(_NOTES, {"ids": list(user_ids), "most": limit}).all()]
 
     def rehome(self, tx: Connection, moved: Mapping[str, str]) -> None:
         """What came for former ids goes to the users that they lead to."""
@@ -225,7 +231,7 @@ class Inbox:
     def finish(self, tx: Connection, note_ids: Sequence[int]) -> None:
         """Delete notes whose consequences are written in this transaction."""
         if note_ids:
-            tx.execute(delete(inbox).where(inbox.c.id.in_(note_ids)))
+            tx.execute(_FINISH, {"ids": list(note_ids)})
 
     def busy(self, tx: Connection, user_ids: set[str]) -> set[str]:
         """Those of the users who have something in the inbox."""
@@ -238,8 +244,7 @@ class Inbox:
     def watchers_of(self, tx: Connection, user_ids: Sequence[str]) -> dict[str, list[str]]:
         """Who waits for events of these users."""
         found: dict[str, list[str]] = {}
-        rows = tx.execute(select(watches.c.watched_id, watches.c.watcher_id).where(watches.c.watched_id.in_(user_ids)).distinct())
-        for watched, watcher in rows:
+        for watched, watcher in tx.execute(_WATCHERS, {"ids": list(user_ids)}):
             found.setdefault(watched, []).append(watcher)
         return found
 

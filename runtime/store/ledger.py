@@ -49,6 +49,9 @@ from runtime.store.ledger_rows import (
 from runtime.store.rows import Many
 from runtime.store.tables import attempts, heard, messages
 
+_EARLIEST = select(func.min(messages.c.not_before))
+_EARLIEST_OF_ALL = tuple(_EARLIEST.where(state) for state in (IS_PENDING, IS_UNKNOWN))
+
 
 class Ledger:
     """Statements of messages and attempts."""
@@ -206,15 +209,15 @@ class Ledger:
 
     def accepted(self, tx: Connection, row: LedgerRow, reference: str, now: int, *, by: str = "answer") -> bool:
         """SENDING → ACCEPTED; proof that comes late (T8: an answer, a lookup) also from UNKNOWN, PENDING, CLAIMED and ABANDONED."""
-        return self._accept(tx, [(row, reference)], now, by) == 1
+        return self._accept(tx, [(row, reference, now)], by) == 1
 
-    def accepted_together(self, tx: Connection, rows: Sequence[tuple[LedgerRow, str]], now: int) -> None:
-        """T4 for many messages at once."""
+    def accepted_together(self, tx: Connection, rows: Sequence[tuple[LedgerRow, str, int]]) -> None:
+        """T4 for many messages at once, each with its reference and its instant."""
         if rows:
-            self._accept(tx, rows, now, "answer")
+            self._accept(tx, rows, "answer")
 
-    def _accept(self, tx: Connection, rows: Sequence[tuple[LedgerRow, str]], now: int, by: str) -> int:
-        values = [{"its_key": row.key, "its_position": row.position, "its_reference": ref, "at": now} for row, ref in rows]
+    def _accept(self, tx: Connection, rows: Sequence[tuple[LedgerRow, str, int]], by: str) -> int:
+        values = [{"its_key": row.key, "its_position": row.position, "its_reference": ref, "at": at} for row, ref, at in rows]
         self._prove.run(tx, [{**row, "by": by} for row in values])
         return self._accepted.run(tx, values)
 
@@ -350,7 +353,7 @@ class Ledger:
         A touch is of the time of its first intent; before that, of the time it is meant for.
         """
         values = {"ids": list(user_ids), "since": since, "held_since": since - LONGEST_HOLD, "besides": besides}
-        counted = tx.execute(TOUCHES_BEGUN if started_only else TOUCHES_PLANNED, values)
+        counted = tx.execute(TOUCHES_BEGUN if started_only else TOUCHES_PLANNED, values).all()
         found: dict[str, list[Touch]] = {}
         for user_id, begun_at, not_before, channel, purpose, topic in counted:
             at = begun_at if begun_at is not None else not_before
@@ -371,8 +374,7 @@ class Ledger:
 
     def next_work(self, tx: Connection, lane: str | None = None) -> int | None:
         """When the next message wants to be sent (of one lane), or, over all lanes, sent or settled."""
-        earliest = select(func.min(messages.c.not_before))
         if lane is not None:
-            return tx.execute(earliest.where(IS_PENDING, messages.c.lane == lane)).scalar_one_or_none()
-        found = [tx.execute(earliest.where(state)).scalar_one_or_none() for state in (IS_PENDING, IS_UNKNOWN)]
+            return tx.execute(_EARLIEST.where(IS_PENDING, messages.c.lane == lane)).scalar_one_or_none()
+        found = [tx.execute(query).scalar_one_or_none() for query in _EARLIEST_OF_ALL]
         return min((at for at in found if at is not None), default=None)

@@ -1,5 +1,6 @@
 """Users and enrolments: claim, load, save. One row per user, one per enrolment; writes are sorted by id."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +29,51 @@ _USER = [users.c[name] for name in USER_COLUMNS]
 # Built once: making a statement costs more than running it.
 _USERS = select(*_USER).where(users.c.user_id.in_(bindparam("ids", expanding=True)))
 _LOCKED_USERS = _USERS.order_by(users.c.user_id).with_for_update(skip_locked=True)
+_BUSY = select(inbox.c.user_id).where(inbox.c.user_id == users.c.user_id).exists()
+_RECHECKS = (
+    select(*_USER).where(users.c.recheck_at <= bindparam("at"), ~_BUSY).order_by(users.c.recheck_at).limit(bindparam("most"))
+)  # fmt: skip
+_DUE_OF_USERS = (
+    select(*_ENROLMENT, *_USER)
+    .join_from(enrolments, users, users.c.user_id == enrolments.c.user_id)
+    .where(
+        enrolments.c.id.in_(bindparam("ids", expanding=True)),
+        enrolments.c.due_at <= bindparam("at"),
+        ~select(literal(1)).select_from(inbox).where(inbox.c.user_id == enrolments.c.user_id).exists(),
+    )
+)
+_MEASURING = (enrolments.c.goal_until >= bindparam("at")) & enrolments.c.converted_at.is_(None)
+_OPEN = (
+    select(*_ENROLMENT)
+    .where(enrolments.c.user_id.in_(bindparam("ids", expanding=True)), or_(enrolments.c.status < ENDED, _MEASURING))
+    .order_by(enrolments.c.id)
+)
+_PAST = select(
+    *(enrolments.c[name] for name in ("user_id", "journey", "subject", "key", "status", "entered_at", "id"))
+).where(
+    enrolments.c.user_id.in_(bindparam("ids", expanding=True)), enrolments.c.journey.in_(bindparam("journeys", expanding=True))
+)  # fmt: skip
+_NEXT_RECHECK = select(func.min(users.c.recheck_at)).where(users.c.recheck_at.is_not(None))
+_NEXT_TIMER = (
+    select(enrolments.c.due_at).where(enrolments.c.version_id == bindparam("version"), enrolments.c.due_at.is_not(None))
+    .order_by(enrolments.c.due_at).limit(1)
+)  # fmt: skip
 _CHANGES = ("version_id", "state", "status", "due_at", "begun_at", "goal_until", "converted_at", "ended_at", "ended_by", "context")
+
+
+@functools.lru_cache(64)
+def _earliest(versions: int) -> Any:
+    """The query for the earliest due enrolments of so many versions, `most_N` of each `version_N`, due by `at`."""
+    picks = [
+        select(enrolments.c.id, enrolments.c.due_at)
+        .where(enrolments.c.version_id == bindparam(f"version_{n}"), enrolments.c.due_at <= bindparam("at"))
+        .order_by(enrolments.c.due_at)
+        .limit(bindparam(f"most_{n}"))
+        .subquery()
+        for n in range(versions)
+    ]
+    parts = [select(p.c.id, p.c.due_at) for p in picks]
+    return union_all(*parts) if len(parts) > 1 else parts[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +97,13 @@ class People:
         written = {name: user.excluded[name] for name in USER_COLUMNS if name != "user_id"}
         self._save_user = Many(user.on_conflict_do_update(index_elements=["user_id"], set_=written), dialect)
         columns = ("user_id", "enrolment_id", "recorded_at", "entries")
+        self._enrol = self._upsert(enrolments).on_conflict_do_nothing().returning(enrolments.c.id)
+        refused = self._upsert(refusals).values({c.name: bindparam(c.name) for c in refusals.c})
+        again = {"times": refusals.c.times + 1, "last_at": refused.excluded.last_at, "why": refused.excluded.why}
+        self._refuse = Many(refused.on_conflict_do_update(index_elements=["user_id", "journey", "reason"], set_=again), dialect)
+        tally = self._upsert(tallies).values({c.name: bindparam(c.name) for c in tallies.c})
+        total = {"n": tallies.c.n + tally.excluded.n}
+        self._count = Many(tally.on_conflict_do_update(index_elements=["journey", "day", "what", "detail"], set_=total), dialect)
         self._log = Many(insert(log).values({name: bindparam(name) for name in columns}), dialect)
 
     # --- users
@@ -59,7 +111,7 @@ class People:
     def load_users(self, tx: Connection, user_ids: Sequence[str], *, lock: bool = False) -> dict[str, User]:
         """The users that exist among these; with `lock`, those whom nobody else works on right now."""
         query = _LOCKED_USERS if lock and not self._is_sqlite else _USERS
-        return {row[0]: user_of(row, self._codec, self._zone) for row in tx.execute(query, {"ids": list(user_ids)})}
+        return {row[0]: user_of(row, self._codec, self._zone) for row in tx.execute(query, {"ids": list(user_ids)}).all()}
 
     def existing(self, tx: Connection, user_ids: Sequence[str]) -> set[str]:
         """Those of the users who are known."""
@@ -74,11 +126,8 @@ class People:
 
     def due_rechecks(self, tx: Connection, now: int, limit: int) -> list[User]:
         """Users whose segments may change by time alone at or before `now`, but for those with work in the inbox."""
-        busy = select(inbox.c.user_id).where(inbox.c.user_id == users.c.user_id).exists()
-        query = select(*_USER).where(users.c.recheck_at <= now, ~busy).order_by(users.c.recheck_at).limit(limit)
-        if not self._is_sqlite:
-            query = query.with_for_update(skip_locked=True)
-        return [user_of(row, self._codec, self._zone) for row in tx.execute(query)]
+        query = _RECHECKS if self._is_sqlite else _RECHECKS.with_for_update(skip_locked=True)
+        return [user_of(row, self._codec, self._zone) for row in tx.execute(query, {"at": now, "most": limit}).all()]
 
     def recheck_stale(self, tx: Connection, audience_digest: str, at: int) -> None:
         """A new audience: everybody who was not evaluated under it is, at an instant."""
@@ -106,30 +155,19 @@ class People:
         """
         if not shares:
             return []
-        picks = [
-            select(enrolments.c.id, enrolments.c.due_at)
-            .where(enrolments.c.version_id == version, enrolments.c.due_at <= now)
-            .order_by(enrolments.c.due_at)
-            .limit(max(int(limit * share), 1))
-            .subquery()
-            for version, share in shares.items()
-        ]
-        chosen = union_all(*(select(p.c.id, p.c.due_at) for p in picks)) if len(picks) > 1 else select(picks[0].c.id, picks[0].c.due_at)
-        ids = [row[0] for row in sorted(tx.execute(chosen), key=lambda row: (row[1], row[0]))]
+        shared = {f"version_{n}": version for n, version in enumerate(shares)}
+        shared |= {f"most_{n}": max(int(limit * share), 1) for n, share in enumerate(shares.values())}
+        found = tx.execute(_earliest(len(shares)), {"at": now, **shared})
+        ids = [row[0] for row in sorted(found, key=lambda row: (row[1], row[0]))]
         if not ids:
             return []
-        busy = select(literal(1)).select_from(inbox).where(inbox.c.user_id == enrolments.c.user_id).exists()
-        query = (
-            select(*_ENROLMENT, *_USER)
-            .join_from(enrolments, users, users.c.user_id == enrolments.c.user_id)
-            .where(enrolments.c.id.in_(ids), enrolments.c.due_at <= now, ~busy)
-        )
+        query = _DUE_OF_USERS
         if not self._is_sqlite:
             query = query.order_by(enrolments.c.user_id).with_for_update(skip_locked=True)
         width = len(ENROLMENT_COLUMNS)
         known: dict[str, User] = {}
         claimed = []
-        for row in tx.execute(query).all():
+        for row in tx.execute(query, {"ids": ids, "at": now}).all():
             enrolment = enrolment_of(row[:width], self._codec)
             user = known.get(enrolment.user_id)
             if user is None:
@@ -140,25 +178,17 @@ class People:
 
     def open_enrolments(self, tx: Connection, user_ids: Sequence[str], now: int) -> dict[str, list[Enrolment]]:
         """Per user: those inside a journey, and those whose goal still counts."""
-        measuring = (enrolments.c.goal_until >= now) & enrolments.c.converted_at.is_(None)
-        query = (
-            select(*_ENROLMENT)
-            .where(enrolments.c.user_id.in_(user_ids), or_(enrolments.c.status < ENDED, measuring))
-            .order_by(enrolments.c.id)
-        )
         found: dict[str, list[Enrolment]] = {}
-        for row in tx.execute(query):
+        for row in tx.execute(_OPEN, {"ids": list(user_ids), "at": now}).all():
             enrolment = enrolment_of(row, self._codec)
             found.setdefault(enrolment.user_id, []).append(enrolment)
         return found
 
     def past_entries(self, tx: Connection, user_ids: Sequence[str], journeys: Sequence[str]) -> dict[str, list[Enrolment]]:
         """Per user: all entries into these journeys, ended ones too, without their contexts (for re-entry)."""
-        columns = (enrolments.c.user_id, enrolments.c.journey, enrolments.c.subject, enrolments.c.key, enrolments.c.status,
-                   enrolments.c.entered_at, enrolments.c.id)  # fmt: skip
-        query = select(*columns).where(enrolments.c.user_id.in_(user_ids), enrolments.c.journey.in_(journeys))
         found: dict[str, list[Enrolment]] = {}
-        for user_id, journey, subject, key, status, entered_at, id_ in tx.execute(query):
+        rows = tx.execute(_PAST, {"ids": list(user_ids), "journeys": list(journeys)}).all()
+        for user_id, journey, subject, key, status, entered_at, id_ in rows:
             slim = Enrolment(key, journey, 0, user_id, subject, "", status, None, entered_at, entered_at, id=id_)
             found.setdefault(user_id, []).append(slim)
         return found
@@ -171,8 +201,8 @@ class People:
     def add_enrolment(self, tx: Connection, enrolment: Enrolment, *, parallel: bool) -> int | None:
         """Write a new enrolment; None when its key, or a live one in its place, is there already."""
         slot = enrolment.key if parallel else ""
-        row = new_row_of(enrolment, slot, self._codec)
-        return tx.execute(self._upsert(enrolments).values(row).on_conflict_do_nothing().returning(enrolments.c.id)).scalar_one_or_none()
+        found: int | None = tx.execute(self._enrol, new_row_of(enrolment, slot, self._codec)).scalar_one_or_none()
+        return found
 
     def save_enrolments(self, tx: Connection, changed: Sequence[Enrolment]) -> None:
         """Write what decisions changed."""
@@ -197,14 +227,8 @@ class People:
 
     def next_due(self, tx: Connection, version_ids: Sequence[int]) -> int | None:
         """The earliest timer of an enrolment or of a user's recheck, or None."""
-        earliest = [
-            tx.execute(
-                select(enrolments.c.due_at).where(enrolments.c.version_id == v, enrolments.c.due_at.is_not(None))
-                .order_by(enrolments.c.due_at).limit(1)
-            ).scalar_one_or_none()
-            for v in version_ids
-        ]  # fmt: skip
-        earliest.append(tx.execute(select(func.min(users.c.recheck_at)).where(users.c.recheck_at.is_not(None))).scalar_one_or_none())
+        earliest = [tx.execute(_NEXT_TIMER, {"version": v}).scalar_one_or_none() for v in version_ids]
+        earliest.append(tx.execute(_NEXT_RECHECK).scalar_one_or_none())
         return min((at for at in earliest if at is not None), default=None)
 
     # --- what is kept about them
@@ -227,26 +251,20 @@ class People:
 
     def write_refusals(self, tx: Connection, refused: Sequence[Refusal]) -> None:
         """Keep the latest refusal per user, journey and reason, and how often it happened."""
-        for refusal in refused:
-            statement = self._upsert(refusals).values(
-                user_id=refusal.user_id, journey=refusal.journey, reason=refusal.reason, times=1, last_at=refusal.at,
-                why=self._codec.encode("refusals.why", refusal.user_id, dict(refusal.why)),
-            )  # fmt: skip
-            tx.execute(
-                statement.on_conflict_do_update(
-                    index_elements=["user_id", "journey", "reason"],
-                    set_={"times": refusals.c.times + 1, "last_at": statement.excluded.last_at, "why": statement.excluded.why},
-                )
-            )
+        rows = [
+            {"user_id": r.user_id, "journey": r.journey, "reason": r.reason, "times": 1, "last_at": r.at,
+             "why": self._codec.encode("refusals.why", r.user_id, dict(r.why))}
+            for r in sorted(refused, key=lambda r: (r.user_id, r.journey, r.reason))  # of equal ones the latest stays the last
+        ]  # fmt: skip
+        if rows:
+            self._refuse.run(tx, rows)
 
     def add_tallies(self, tx: Connection, counts: dict[tuple[str, int, str, str], int]) -> None:
         """Count what happened: (journey, day since 1970, what, detail) → n."""
         if not counts:
             return
         rows = [{"journey": j, "day": d, "what": w, "detail": t, "n": n} for (j, d, w, t), n in sorted(counts.items())]
-        statement = self._upsert(tallies)
-        total = {"n": tallies.c.n + statement.excluded.n}
-        tx.execute(statement.on_conflict_do_update(index_elements=["journey", "day", "what", "detail"], set_=total), rows)
+        self._count.run(tx, rows)
 
     def watch(self, tx: Connection, enrolment: Enrolment, watched: set[str]) -> None:
         """Have the events of these users shown to the enrolment's user."""

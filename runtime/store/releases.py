@@ -4,12 +4,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from runtime.state import ENDED
 from runtime.store.tables import enrolments, messages, populations, release_versions, releases, versions
+
+# Built once: making a statement costs more than running it.
+_LAST_FIRE = select(func.max(populations.c.at)).where(
+    populations.c.journey == bindparam("its_journey"), populations.c.kind == "schedule"
+)  # fmt: skip
+_DUE = (
+    select(populations).where(populations.c.done_at.is_(None), populations.c.next_at <= bindparam("now"))
+    .order_by(populations.c.next_at).limit(1)
+)  # fmt: skip
+_NEXT = select(func.min(populations.c.next_at)).where(populations.c.done_at.is_(None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,24 +166,19 @@ class Releases:
 
     def last_fire(self, tx: Connection, journey: str) -> int | None:
         """When the journey's schedule fired last."""
-        query = select(func.max(populations.c.at)).where(populations.c.journey == journey, populations.c.kind == "schedule")
-        return tx.execute(query).scalar_one_or_none()
+        return tx.execute(_LAST_FIRE, {"its_journey": journey}).scalar_one_or_none()
 
     def due_population(self, tx: Connection, now: int) -> Population | None:
         """One population with work to do now; locked on PostgreSQL."""
-        query = select(populations).where(populations.c.done_at.is_(None), populations.c.next_at <= now)
-        query = query.order_by(populations.c.next_at).limit(1)
-        if not self._is_sqlite:
-            query = query.with_for_update(skip_locked=True)
-        row = tx.execute(query).one_or_none()
+        query = _DUE if self._is_sqlite else _DUE.with_for_update(skip_locked=True)
+        row = tx.execute(query, {"now": now}).one_or_none()
         if row is None:
             return None
         return Population(row.id, row.journey, row.fact_id, row.kind, row.at, row.next_at, row.cursor)
 
     def next_population(self, tx: Connection) -> int | None:
         """When the next population has work."""
-        query = select(func.min(populations.c.next_at)).where(populations.c.done_at.is_(None))
-        return tx.execute(query).scalar_one_or_none()
+        return tx.execute(_NEXT).scalar_one_or_none()
 
     def save_population(self, tx: Connection, population: Population, *, cursor: str, next_at: int, done_at: int | None) -> None:
         """Note how far a population came."""

@@ -24,6 +24,7 @@ from runtime.store.inbox import Inbox
 from runtime.store.ledger import Ledger
 from runtime.store.merging import Merging
 from runtime.store.movements import Movements
+from runtime.store.outcomes import Outcomes
 from runtime.store.paces import Paces
 from runtime.store.people import People
 from runtime.store.populations import Populations
@@ -62,6 +63,7 @@ class SqlStore:
         self.releases = Releases(is_sqlite=is_sqlite)
         self.reports = Reports(codec)
         self.enquiries = Enquiries(codec)
+        self.outcomes = Outcomes(codec)
 
     def close(self) -> None:
         """Finish what is queued and let the database go."""

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from runtime.eventfile import BadRows, Shape, event_item, read_events, read_users, undated, user_item
+from runtime.eventfile import BadRows, Shape, event_item, read_events, read_users, undated, user_item, wrong_columns
 from runtime.rowfile import RowFile
 from tests.town import HOUR, NOON, ZONE, audience
 
@@ -13,7 +13,7 @@ HEAD = "id,type,user_id,time,amount,item\n"
 
 @pytest.fixture
 def read(tmp_path):
-    def events(name, raw, reader=read_events):
+    def events(name, raw, reader=lambda path, *others: read_events(RowFile(path), *others)):
         path = tmp_path / name
         path.write_bytes(raw if isinstance(raw, bytes) else raw.encode())
         shown = []
@@ -213,3 +213,31 @@ def test_in_a_history_an_undated_yes_is_the_oldest_answer_and_nothing_else_chang
     assert undated(item)["consents"] == {
         "sms": {"marketing": {"granted": True, "at": 0}, "service": False}, "push": {"marketing": dated, "service": {"granted": True, "wording": "w", "at": 0}},
     }  # fmt: skip
+
+
+EXPECTED = "expected type, user_id, time (id too, where the events have one; every further column is a field)"
+
+
+@pytest.mark.parametrize(
+    ("head", "problem"),
+    [
+        ("id,type,user_id,time,amount", ""),
+        ("type,user_id,time", ""),
+        ("", ""),
+        (
+            "id,type,userid,timestamp,amount",
+            f"there is no column user_id, time; found id, type, userid, timestamp, amount; {EXPECTED}; did you mean userid → user_id, timestamp → time?",
+        ),
+        ("a,b", f"there is no column type, user_id, time; found a, b; {EXPECTED}"),
+    ],
+)
+def test_columns_that_are_no_events_say_what_was_found_and_what_was_meant(tmp_path, head, problem):
+    (tmp_path / "e.csv").write_text(head + "\n" if head else "")
+
+    assert wrong_columns(tmp_path / "e.csv") == (f"e.csv: {problem}" if problem else "")
+
+
+def test_a_line_of_jsonl_with_another_name_for_the_user_is_asked_whether_it_was_meant(read):
+    _, shown, _ = read("e.jsonl", json.dumps({"type": "order_paid", "userid": "u1", "time": "2026-12-01"}))
+
+    assert shown == ["e.jsonl:1: user_id: expected a text of 1 to 256 characters; did you mean userid?"]

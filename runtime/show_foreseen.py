@@ -1,0 +1,81 @@
+"""What a simulation foresees, in the terminal: a table per journey, what differs between two versions, what nobody can know."""
+
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.table import Table
+
+from journeys.duration import format_duration
+from journeys.errors import Language
+from runtime.comparing import KINDS, Comparison
+from runtime.foreseen import Foreseen, Row, money
+from runtime.texts import reason, word
+
+
+def foreseen_table(console: Console, found: Foreseen, language: Language) -> None:
+    """Per journey: who entered and who did not, what was sent and what was not, what it cost."""
+    table = Table(show_lines=True)
+    columns = ("journey", "entered", "refused", "messages", "suppressed", "held", "granted", "cost", "converted", "holdout")
+    for key in columns:
+        table.add_column(
+            word(key, language), justify="right" if key in ("entered", "cost", "converted", "holdout") else "left", overflow="fold"
+        )
+    for journey, row in found.journeys.items():
+        table.add_row(
+            journey, _estimated(found, row, "entered", row.entered), _pairs(row.refused, language), _sent(found, row),
+            _pairs(row.suppressed, language), _pairs(row.held, language), _pairs(row.granted, None),
+            "" if row.cost is None else money(row.cost), f"{row.converted:,}", f"{row.holdout:,}",
+        )  # fmt: skip
+    console.print(table)
+    if found.budgets:
+        _budgets(console, found, language)
+
+
+def _estimated(found: Foreseen, row: Row, figure: str, n: int) -> str:
+    if found.sample.share >= 1 or figure not in row.figures:
+        return f"{n:,}"
+    guess = row.figures[figure].estimate(found.sample)
+    return f"{n:,}\n≈ {guess.n:,.0f} ({guess.low:,.0f}-{guess.high:,.0f})"
+
+
+def _sent(found: Foreseen, row: Row) -> str:
+    ordered = sorted(row.sent.items(), key=lambda item: (-item[1], item[0]))
+    return "\n".join(f"{channel} {_estimated(found, row, f'sent.{channel}', n)}" for channel, n in ordered)
+
+
+def _pairs(counts: Mapping[str, int], language: Language | None) -> str:
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return "\n".join(f"{reason(name, language) if language else name} {n:,}" for name, n in ordered)
+
+
+def _budgets(console: Console, found: Foreseen, language: Language) -> None:
+    table = Table(box=None, pad_edge=False)
+    for key in ("benefit", "granted", "budget", "left"):
+        table.add_column(word(key, language), justify="left" if key == "benefit" else "right")
+    granted = found.totals("granted")
+    for benefit, total in found.budgets.items():
+        if granted[benefit]:
+            left = "" if total is None else f"{max(total - granted[benefit], 0):,}"
+            table.add_row(benefit, f"{granted[benefit]:,}", "" if total is None else f"{total:,}", left)
+    if table.row_count:
+        console.print(table)
+
+
+def compared_table(console: Console, found: Comparison, language: Language) -> None:
+    """Per journey and step: who gets what she did not get before; then some of them."""
+    console.print(f"\n[bold]{word('compared_title', language)}[/bold]")
+    if found.same:
+        console.print(word("nothing_differs", language))
+        return
+    table = Table()
+    for key in ("journey", "step", "before", "after", "same", *KINDS, "shift"):
+        table.add_column(word(key, language), justify="left" if key in ("journey", "step") else "right", overflow="fold")
+    for step in found.steps:
+        counts = [f"{len(step.of(how)):,}" for how in KINDS]
+        shift = format_duration(step.shift) if step.of("moved") else ""
+        table.add_row(step.journey, step.step, f"{step.before:,}", f"{step.after:,}", f"{step.same:,}", *counts, shift)
+    console.print(table)
+    for journey, (before, after, both) in found.entries.items():
+        if before or after:
+            parts = [f"{word(key, language)} {n:,}" for key, n in (("only_after", after), ("only_before", before), ("both", both))]
+            console.print(f"{journey}, {word('entrants', language)}: {', '.join(parts)}", markup=False)
