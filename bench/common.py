@@ -329,15 +329,19 @@ def _seed_folder(folder: Path, url: str, people: int, now: int, due: dict[int, i
 # --- the real daemon
 
 
-class Daemon:
-    """`journeyd run` as its own process; stopped by its own id."""
+RUN = "import sys; from runtime.cli import run; sys.exit(run(sys.argv[1:]))"
+PAUSED = "from runtime import daemon; daemon.Ticks._engine = lambda *_: 0; "
 
-    def __init__(self, folder: Path, wait: float = 60) -> None:
+
+class Daemon:
+    """`journeyd run` as its own process; stopped by its own id. Without `engine` its ticks do nothing: what arrives is kept, and waits."""
+
+    def __init__(self, folder: Path, wait: float = 60, *, engine: bool = True) -> None:
         self.folder = folder
         self.log = (folder / "run.log").open("ab")
         start = (folder / "run.log").stat().st_size
         self.process = subprocess.Popen(
-            [sys.executable, "-c", "import sys; from runtime.cli import run; sys.exit(run(sys.argv[1:]))", "run", "--log-json"],
+            [sys.executable, "-c", ("" if engine else PAUSED) + RUN, "run", "--log-json"],
             cwd=folder, stderr=self.log, stdout=self.log, start_new_session=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
         )  # fmt: skip
         self.pid = self.process.pid
