@@ -30,6 +30,7 @@ from runtime.app import App
 from runtime.attempt import Delivered
 from runtime.control import listen, socket_path
 from runtime.hearing import Hearing
+from runtime.engine import BATCH
 from runtime.housekeeping import Housekeeping
 from runtime.importing import Chunk, keep
 from runtime.intake.http import EVENTS, Intake
@@ -45,14 +46,17 @@ from runtime.store.writer import Closed
 log = structlog.get_logger("journeyd")
 T = TypeVar("T")
 REGULAR_SECONDS = 1  # the ticks' own rhythm; work that is known wakes them earlier
+CROWD = 8  # requests that wait to be kept: from here on the engine gives way to them
+REST_SECONDS = 0.1  # so long: timers are that much later at most
+SHORT = 200  # of a batch meanwhile: its write makes them wait
 STOP_SECONDS = 2  # for open requests; the whole stop takes less than five
 
 
 class Ticks:
     """The engine's ticks: every second, at the next known time, and when something arrives. Deliveries have their own threads (lanes)."""
 
-    def __init__(self, app: App) -> None:
-        self.app = app
+    def __init__(self, app: App, in_hand: Callable[[], int] = lambda: 0) -> None:
+        self.app, self._in_hand = app, in_hand  # requests that wait to be kept
         self.counts: dict[str, int] = {"engine": 0, "failed": 0}
         self.lanes = Lanes(app.delivery, app.clock, secrets.token_hex(16), self._told)
         self.alarms = Alarms(app)
@@ -114,6 +118,8 @@ class Ticks:
             if self._again[name].is_set():  # somebody has asked for the same tick, which has not begun yet
                 return
             self._again[name].set()
+            if self._locks[name].locked():  # whoever ticks looks at the wish after it has let go of the lock
+                return
         moment = to_datetime(self.app.clock.now() if at is None else at, self.app.project.zone)
         try:
             self.scheduler.modify_job(name, next_run_time=moment)
@@ -133,6 +139,7 @@ class Ticks:
     def _until_idle(self, name: str, tick: Callable[[int], int]) -> None:
         while not self._stopping.is_set():
             self._again[name].clear()
+            self._give_way()
             try:
                 worked = tick(self.app.clock.now())
             except Closed:
@@ -148,6 +155,11 @@ class Ticks:
                 self._sleep_until_next(name)
                 return
 
+    def _give_way(self) -> None:
+        """Requests go first: while many wait to be kept, the engine rests between two batches, and its batches become fuller."""
+        if self._in_hand() >= CROWD:
+            self._stopping.wait(REST_SECONDS)
+
     def _failed(self, name: str, error: Exception, *, with_trace: bool) -> None:
         self.counts["failed"] += 1
         log.error("a tick failed; it is tried again", action="tick_failed", tick=name, error=f"{type(error).__name__}: {error}"[:500],
@@ -156,7 +168,7 @@ class Ticks:
     def _engine(self, now: int) -> int:
         self.app.engine.refresh()
         errands = self._run_errand()
-        worked = self.app.engine.tick(now)
+        worked = self.app.engine.tick(now, SHORT if self._in_hand() >= CROWD else BATCH)
         if worked.lanes:
             self.lanes.wake(worked.lanes)
         if worked.quarantined:
@@ -311,8 +323,8 @@ class _Server(uvicorn.Server):
 def serve(app: App, *, as_json: bool = False) -> int:
     """Run until SIGTERM or SIGINT; 0 after a graceful stop, 1 when the port could not be had."""
     configure_logs(as_json=as_json)
-    ticks = Ticks(app)
     intake = Intake(app.project, app.store, app.engine, app.clock, lambda: ticks.wake("engine"))
+    ticks = Ticks(app, lambda: intake.in_hand)
     server_settings = app.project.settings.server
     config = uvicorn.Config(
         web_app(app, ticks, intake), host=server_settings.host, port=server_settings.port, log_level="warning", access_log=False,

@@ -17,6 +17,7 @@ class Gathering:
     def __init__(self, store: SqlStore) -> None:
         self._store = store
         self._waiting: dict[asyncio.AbstractEventLoop, Waiting] = {}  # each loop touches its own only
+        self.in_hand = 0  # arrivals that wait for their commit
 
     def keep(self, arrival: Arrival) -> "asyncio.Future[int]":
         """How many of its things are new, after the commit; else the error of the database, or Closed."""
@@ -27,6 +28,7 @@ class Gathering:
             self._waiting[loop] = waiting = []
             loop.call_soon(self._hand_over, loop)  # after all the requests that can be read at this moment
         waiting.append((arrival, told))
+        self.in_hand += 1
         return told
 
     def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -35,17 +37,18 @@ class Gathering:
 
         def committed(done: "Future[list[int | Exception]]") -> None:
             with contextlib.suppress(RuntimeError):  # the loop is gone, and with it whoever asked
-                loop.call_soon_threadsafe(_tell, group, done)
+                loop.call_soon_threadsafe(self._tell, group, done)
 
         self._store.database.submit(unit, INTAKE).add_done_callback(committed)
 
 
-def _tell(group: Waiting, done: "Future[list[int | Exception]]") -> None:
-    error = done.exception()
-    for (_, told), result in zip(group, [error] * len(group) if error is not None else done.result(), strict=True):
-        if told.done():  # nobody waits any more
-            continue
-        if isinstance(result, BaseException):
-            told.set_exception(result)
-        else:
-            told.set_result(result)
+    def _tell(self, group: Waiting, done: "Future[list[int | Exception]]") -> None:
+        self.in_hand -= len(group)
+        error = done.exception()
+        for (_, told), result in zip(group, [error] * len(group) if error is not None else done.result(), strict=True):
+            if told.done():  # nobody waits any more
+                continue
+            if isinstance(result, BaseException):
+                told.set_exception(result)
+            else:
+                told.set_result(result)

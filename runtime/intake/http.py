@@ -49,6 +49,11 @@ class Intake:
         self._gathering = Gathering(store)
         self.events = SignedPost(self, "events")
 
+    @property
+    def in_hand(self) -> int:
+        """How many requests wait to be kept."""
+        return self._gathering.in_hand
+
     def routes(self) -> list[Route]:
         """The routes, with and without a trailing slash: a redirect would lose the body of some clients."""
         posts: dict[str, PathHandler | SignedPost] = {

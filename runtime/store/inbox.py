@@ -44,8 +44,9 @@ INSERT INTO events (id, source, event_id, type, user_id, time, received_at, data
 SELECT :base + key, value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, :history FROM json_each(:rows) WHERE true
 ON CONFLICT (source, event_id) DO NOTHING
 """
+# `+`: else the planner reads the index of (user_id, time) from its beginning to its end, all events that there ever were
 _PEOPLE_OF_SQLITE = """
-INSERT INTO users (user_id, created_at) SELECT user_id, min(received_at) FROM events WHERE id >= :base GROUP BY user_id
+INSERT INTO users (user_id, created_at) SELECT user_id, min(received_at) FROM events WHERE id >= :base GROUP BY +user_id
 ON CONFLICT (user_id) DO NOTHING
 """
 _NOTES_OF_SQLITE = """
