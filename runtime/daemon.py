@@ -29,8 +29,8 @@ from runtime.alarms import Alarms
 from runtime.app import App
 from runtime.attempt import Delivered
 from runtime.control import listen, socket_path
-from runtime.hearing import Hearing
 from runtime.engine import BATCH
+from runtime.hearing import Hearing
 from runtime.housekeeping import Housekeeping
 from runtime.importing import Chunk, keep
 from runtime.intake.http import EVENTS, Intake
@@ -251,7 +251,7 @@ def web_app(app: App, ticks: Ticks, intake: Intake) -> Front:
     routes = [*intake.routes(), *hearing.routes(), Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics_text)]
     application = Starlette(routes=routes, lifespan=lifespan)
     application.router.redirect_slashes = False
-    return Front({path: intake.events for path in EVENTS}, application)
+    return Front(dict.fromkeys(EVENTS, intake.events), application)
 
 
 def _imported(app: App, request: dict[str, Any]) -> dict[str, Any]:

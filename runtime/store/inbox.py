@@ -37,6 +37,7 @@ WITH given AS (
 )
 SELECT firsts.n FROM fresh JOIN firsts USING (source, event_id)
 """
+MOST_EACH = 4
 # One statement for all rows: the driver gives the interpreter away and waits for it again with each row of an executemany, and while
 # requests are being read it waits long.
 _ADD_TO_SQLITE = """
@@ -200,7 +201,8 @@ class Inbox:
             tx.execute(self._add_quarantined, rows)
 
     def waiting(self, tx: Connection, limit: int) -> list[Note]:
-        """The oldest notes of users that nobody else works on; their user rows are locked on PostgreSQL.
+        """The oldest notes of up to `limit` users that nobody else works on, with what else waits for the same users (MOST_EACH notes
+        a user on average): in a backlog a user is read and written once for many. Their rows are locked on PostgreSQL.
 
         Where nothing but history is the oldest, half is of those to whom something has just happened.
         """
@@ -215,7 +217,7 @@ class Inbox:
         if not self._is_sqlite:
             user_ids = list(tx.execute(_LOCKED, {"ids": user_ids}).scalars())
         if not prompt:
-            return self._notes_of(tx, user_ids, limit * 2)
+            return self._notes_of(tx, user_ids, limit * MOST_EACH)
         others = [user_id for user_id in user_ids if user_id not in prompt]
         return self._notes_of(tx, sorted(prompt.intersection(user_ids)), limit) + self._notes_of(tx, others, limit)
 
