@@ -111,35 +111,20 @@ class Edges(ABC):
         """
         user, audience = self.user, self.catalogue.audience
         quietly, self._behind = self._behind, False
-        previous, known_change = user.evaluated_at, user.recheck_at
+        previous, noted = user.evaluated_at, user.recheck_at
         moved, dates, rest = self._concerned(event if not quietly else "", at)
         user.evaluated_at = at
         self.user_changed = True
         if rest and not moved.segments and not moved.stage and not dates:
             return
         facts = UserFacts(audience, user, at, reach=self.reach)
-        entered: list[str] = []
         changes = [change(facts) for change in moved.changes]
         if rest:
-            changes.append(known_change)
-        for name, _ in moved.segments:
-            inside = facts.segment(name)
-            known = user.segments.get(name)
-            if quietly or known is None or known[1] != inside:
-                user.segments[name] = [audience.segment_digests[name], inside]
-            if not quietly and (known is None or known[1] != inside):
-                self._segment_event(name, at, inside=inside)
-                if inside:
-                    entered.append(name)
+            changes.append(noted)
+        entered = self._segments(moved, facts, at, quietly=quietly)
         if moved.stage:
             self._stage(facts, at, quietly=quietly)
-        fires: list[tuple[Versioned, int]] = []
-        for versioned in dates:
-            fire = next_date(versioned.journey, facts, previous)
-            if fire is not None and fire <= at:
-                fires.append((versioned, fire))
-                fire = next_date(versioned.journey, facts, at)
-            changes.append(fire)
+        fires = _fires(dates, facts, previous, changes)
         if user.audience != HISTORY:  # she is held
             user.recheck_at = min((c for c in changes if c is not None), default=None)
         for name in entered:
@@ -150,13 +135,26 @@ class Edges(ABC):
 
     def _concerned(self, event: str, at: int) -> tuple[Moved, Sequence[Versioned], bool]:
         """What is to be looked at, the date entries too, and whether the rest stays as it was: all, or what reads events of one type."""
-        user, audience, dates = self.user, self.catalogue.audience, self.catalogue.by_date
+        user, catalogue = self.user, self.catalogue
         sure = not self._unsure and user.audience != HISTORY
         self._unsure = False
         if not event or not sure or (user.recheck_at is not None and at >= user.recheck_at):
-            return audience.everything, dates, False
-        read = [v for v in dates if v.journey.entry.date is not None and event in audience.events_read(v.journey.entry.date)]
-        return audience.moved_by(event), read, True
+            return catalogue.audience.everything, catalogue.by_date, False
+        return catalogue.audience.moved_by(event), catalogue.dates_moved_by(event), True
+
+    def _segments(self, moved: Moved, facts: UserFacts, at: int, *, quietly: bool) -> list[str]:
+        """Take the segments as they are now; returns those that were entered."""
+        known, entered = self.user.segments, []
+        for name, _ in moved.segments:
+            inside, before = facts.segment(name), known.get(name)
+            changed = before is None or before[1] != inside
+            if changed or quietly:
+                known[name] = [facts.audience.segment_digests[name], inside]
+            if changed and not quietly:
+                self._segment_event(name, at, inside=inside)
+                if inside:
+                    entered.append(name)
+        return entered
 
     def _segment_event(self, name: str, at: int, *, inside: bool) -> None:
         kind = "segment_entered" if inside else "segment_left"
@@ -184,3 +182,15 @@ class Edges(ABC):
 
 def _stage_of(facts: UserFacts) -> str:
     return next((name for name, rule in facts.audience.stages if rule is None or rule.test(facts)), "")
+
+
+def _fires(dates: Sequence[Versioned], facts: UserFacts, after: int, changes: list[int | None]) -> list[tuple[Versioned, int]]:
+    """The date entries that fire between an instant and now; when each fires next is added to `changes`."""
+    fires: list[tuple[Versioned, int]] = []
+    for versioned in dates:
+        fire = next_date(versioned.journey, facts, after)
+        if fire is not None and fire <= facts.now:
+            fires.append((versioned, fire))
+            fire = next_date(versioned.journey, facts, facts.now)
+        changes.append(fire)
+    return fires

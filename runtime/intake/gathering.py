@@ -41,7 +41,6 @@ class Gathering:
 
         self._store.database.submit(unit, INTAKE).add_done_callback(committed)
 
-
     def _tell(self, group: Waiting, done: "Future[list[int | Exception]]") -> None:
         self.in_hand -= len(group)
         error = done.exception()
