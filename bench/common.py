@@ -137,6 +137,12 @@ def rss(pid: int | str = "self") -> float:
     return 0.0
 
 
+def cpu_seconds(pid: int) -> float:
+    """What a process has used of the processors so far, its threads together."""
+    used = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(used[11]) + int(used[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def percentile(values: list[float], share: float) -> float:
     ordered = sorted(values)
     return ordered[min(int(len(ordered) * share), len(ordered) - 1)] if ordered else 0.0

@@ -46,7 +46,7 @@ from runtime.store.writer import Closed
 log = structlog.get_logger("journeyd")
 T = TypeVar("T")
 REGULAR_SECONDS = 1  # the ticks' own rhythm; work that is known wakes them earlier
-CROWD = 8  # requests that wait to be kept: from here on the engine gives way to them
+CROWD = 8  # things that wait to be kept: from here on the engine gives way to them
 REST_SECONDS = 0.1  # so long: timers are that much later at most
 SHORT = 200  # of a batch meanwhile: its write makes them wait
 STOP_SECONDS = 2  # for open requests; the whole stop takes less than five
@@ -56,7 +56,7 @@ class Ticks:
     """The engine's ticks: every second, at the next known time, and when something arrives. Deliveries have their own threads (lanes)."""
 
     def __init__(self, app: App, in_hand: Callable[[], int] = lambda: 0) -> None:
-        self.app, self._in_hand = app, in_hand  # requests that wait to be kept
+        self.app, self._in_hand = app, in_hand  # how many things wait to be kept
         self.counts: dict[str, int] = {"engine": 0, "failed": 0}
         self.lanes = Lanes(app.delivery, app.clock, secrets.token_hex(16), self._told)
         self.alarms = Alarms(app)
@@ -128,37 +128,47 @@ class Ticks:
 
     def _run(self, name: str, tick: Callable[[int], int]) -> None:
         """Tick until nothing is left. One at a time: a second instance leaves its wish in `_again`, which the first looks at last."""
+        took = 0
         while not self._stopping.is_set() and self._locks[name].acquire(blocking=False):
             try:
-                self._until_idle(name, tick)
+                took = self._until_idle(name, tick, took)
             finally:
                 self._locks[name].release()
             if not self._again[name].is_set():
                 return
 
-    def _until_idle(self, name: str, tick: Callable[[int], int]) -> None:
+    def _until_idle(self, name: str, tick: Callable[[int], int], took: int) -> int:
+        """Tick until nothing is left; returns how long the last tick with any work in it took."""
         while not self._stopping.is_set():
+            self._give_way(name, took)
             self._again[name].clear()
-            self._give_way()
+            began = self.app.clock.now()
             try:
-                worked = tick(self.app.clock.now())
+                worked = tick(began)
             except Closed:
-                return
+                break
             except DatabaseError as error:
                 self._failed(name, error, with_trace=False)
-                return
+                break
             except Exception as error:  # noqa: BLE001 - a tick that dies must not end the ticking
                 self._failed(name, error, with_trace=True)
-                return
+                break
             self.counts[name] += 1
             if not worked:
                 self._sleep_until_next(name)
-                return
+                break
+            took = self.app.clock.now() - began
+        return took
 
-    def _give_way(self) -> None:
-        """Requests go first: while many wait to be kept, the engine rests between two batches, and its batches become fuller."""
+    def _give_way(self, name: str, took: int) -> None:
+        """Requests go first: while they come in, the engine rests between two batches, and its batches become fuller.
+
+        Where many wait to be kept as long as it may; else three times as long as the last batch `took` (milliseconds).
+        """
         if self._in_hand() >= CROWD:
             self._stopping.wait(REST_SECONDS)
+        elif self._again[name].is_set():
+            self._stopping.wait(min(3 * took / 1000, REST_SECONDS))
 
     def _failed(self, name: str, error: Exception, *, with_trace: bool) -> None:
         self.counts["failed"] += 1

@@ -17,7 +17,7 @@ class Gathering:
     def __init__(self, store: SqlStore) -> None:
         self._store = store
         self._waiting: dict[asyncio.AbstractEventLoop, Waiting] = {}  # each loop touches its own only
-        self.in_hand = 0  # arrivals that wait for their commit
+        self.in_hand = 0  # things that wait for their commit
 
     def keep(self, arrival: Arrival) -> "asyncio.Future[int]":
         """How many of its things are new, after the commit; else the error of the database, or Closed."""
@@ -28,7 +28,7 @@ class Gathering:
             self._waiting[loop] = waiting = []
             loop.call_soon(self._hand_over, loop)  # after all the requests that can be read at this moment
         waiting.append((arrival, told))
-        self.in_hand += 1
+        self.in_hand += arrival.given
         return told
 
     def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -42,7 +42,7 @@ class Gathering:
         self._store.database.submit(unit, INTAKE).add_done_callback(committed)
 
     def _tell(self, group: Waiting, done: "Future[list[int | Exception]]") -> None:
-        self.in_hand -= len(group)
+        self.in_hand -= sum(arrival.given for arrival, _ in group)
         error = done.exception()
         for (_, told), result in zip(group, [error] * len(group) if error is not None else done.result(), strict=True):
             if told.done():  # nobody waits any more

@@ -51,7 +51,7 @@ class Intake:
 
     @property
     def in_hand(self) -> int:
-        """How many requests wait to be kept."""
+        """How many events and records wait to be kept."""
         return self._gathering.in_hand
 
     def routes(self) -> list[Route]:

@@ -1,6 +1,6 @@
 """One thread owns the only write connection: units wait in a bounded queue, are committed in groups, answered after.
 
-A unit is a function of the connection. Each runs in a savepoint, so that one that fails takes no other with it.
+A unit is a function of the connection. In a group each runs in a savepoint, so that one that fails takes no other with it.
 """
 
 import contextlib
@@ -36,13 +36,17 @@ class Together(Generic[Item, T]):
         """Do the items, in savepoints. Raises what cost the whole transaction."""
         try:
             with connection.begin_nested():
-                return list(self.work(connection, self.items))
+                return self.at_once(connection)
         except Exception as error:
             if _lost(connection):  # a full disk takes everything: nobody may be told that all is well
                 raise
             if len(self.items) == 1:
                 return [error]
         return [found for item in self.items for found in Together(self.work, [item])(connection)]
+
+    def at_once(self, connection: Connection) -> list[T | Exception]:
+        """Do all items, or none: raises what any of them met."""
+        return list(self.work(connection, self.items))
 
 
 class Closed(RuntimeError):
@@ -138,9 +142,10 @@ class ThreadWriter:
         done: list[tuple[Future[Any], Any]] = []
         try:
             with self._engine.connect() as connection:
-                with connection.begin():
-                    for unit, future in group:
-                        self._run_unit(connection, unit, future, done)
+                if len(group) > 1 or not self._run_alone(connection, *group[0], done):
+                    with connection.begin():
+                        for unit, future in group:
+                            self._run_unit(connection, unit, future, done)
                 for future, result in done:
                     future.set_result(result)
                 if self._after_group is not None:
@@ -149,6 +154,19 @@ class ThreadWriter:
             for _, future in group:
                 with contextlib.suppress(Exception):
                     future.set_exception(error)
+
+    @staticmethod
+    def _run_alone(connection: Connection, unit: Unit[Any], future: "Future[Any]", done: list[tuple[Future[Any], Any]]) -> bool:
+        """A unit that is the whole group needs no savepoint: the transaction is its own. False when its items have to be done singly."""
+        try:
+            with connection.begin():
+                result = unit.at_once(connection) if isinstance(unit, Together) else unit(connection)
+        except Exception:
+            if isinstance(unit, Together):
+                return False
+            raise
+        done.append((future, result))
+        return True
 
     @staticmethod
     def _run_unit(connection: Connection, unit: Unit[Any], future: "Future[Any]", done: list[tuple[Future[Any], Any]]) -> None:
