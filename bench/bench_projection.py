@@ -173,9 +173,7 @@ def main() -> None:
     arguments.add_argument("--no-save", action="store_true")
     given = arguments.parse_args()
     out = Printout("projection")
-    out(
-        f"{given.events:,} accepted events of {given.users:,} users, in batches of up to {given.batch} users; SQLite, WAL, FULL; one process"
-    )
+    out(f"{given.events:,} accepted events of {given.users:,} users, in batches of up to {given.batch} users; SQLite, WAL, FULL")
     out(f"load of the machine before: {os.getloadavg()[0]:.1f}")
     for name, audience in (("small", AUDIENCE), ("shipped", SHIPPED)):
         for order in ("random", "time"):
