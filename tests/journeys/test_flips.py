@@ -35,13 +35,12 @@ def test_a_window_is_asked_once_whoever_reads_it(workshop):
 
 def test_a_breakpoint_is_asked_once_also_through_segments_and_traits(workshop):
     absent = condition("days_since(user.last_order_at) >= 30", workshop.scope)
-    both = condition("segment('dormant') and days_since(user.last_order_at) >= 30", workshop.scope)
-    computed = SimpleNamespace(value=absent, within=0)
-    through = condition("user.vip", workshop.scope)
+    segment, trait = condition("segment('dormant')", workshop.scope), condition("user.vip", workshop.scope)
+    computed = {"vip": SimpleNamespace(value=absent, within=0)}
 
-    found = changes_of([both, absent, through], {"vip": computed}, {"dormant": absent})
-
-    assert [change(Asked(DAY)) for change in found] == [30 * DAY]
+    for rules in ([segment], [trait], [segment, absent, trait]):
+        found = changes_of(rules, computed, {"dormant": absent})
+        assert [change(Asked(DAY)) for change in found] == [30 * DAY]
 
 
 def test_what_time_cannot_move_has_no_change(workshop):

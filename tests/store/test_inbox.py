@@ -37,6 +37,15 @@ def test_an_event_is_kept_once_per_source_and_id(store):
     assert len(waiting(store)) == 3
 
 
+def test_of_several_kept_at_once_it_is_told_which_are_new(store):
+    known, new, other = (event("app_opened", NOON, id=name) for name in ("known", "new", "other"))
+    post(store, known)
+
+    fresh = store.database.write(lambda tx: store.inbox.add_all(tx, [("shop", known), ("shop", new), ("shop", new), ("shop", other)]))
+
+    assert fresh == {1, 3}
+
+
 def test_the_same_event_posted_by_many_at_once_is_new_once(store):
     with ThreadPoolExecutor(8) as pool:
         new = sum(pool.map(lambda _: post(store, event("app_opened", NOON, id="e1")), range(24)))

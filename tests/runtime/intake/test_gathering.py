@@ -64,7 +64,8 @@ def test_what_costs_one_request_is_told_to_it_alone():
         store = FakeStore()
         waiting = await kept(Gathering(store), 1, 2)
         store.units[0][1].set_result([1, ValueError("this one")])
-        return await asyncio.gather(*waiting, return_exceptions=True)
+        await asyncio.wait(waiting)
+        return waiting[0].result(), waiting[1].exception()
 
     good, bad = asyncio.run(scene())
 
