@@ -336,7 +336,7 @@ def _seed_folder(folder: Path, url: str, people: int, now: int, due: dict[int, i
 
 
 RUN = "import sys; from runtime.cli import run; sys.exit(run(sys.argv[1:]))"
-PAUSED = "from runtime import daemon; daemon.Ticks._engine = lambda *_: 0; "
+PAUSED = "from runtime import ticks; ticks.Ticks._engine = lambda *_: 0; "
 
 
 class Daemon:

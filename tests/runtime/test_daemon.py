@@ -3,8 +3,9 @@
 import pytest
 from starlette.testclient import TestClient
 
-from runtime.daemon import CROWD, SHORT, Ticks, web_app
+from runtime.daemon import web_app
 from runtime.engine import BATCH
+from runtime.ticks import CROWD, SHORT, Ticks
 from tests.shop import SECRET, Shop, signed
 from tests.town import SECOND
 
