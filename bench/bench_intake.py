@@ -13,6 +13,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -154,6 +155,11 @@ class Measured:
         return f"  {name:57} {self.rate:>9,.0f} {waits} {self.cpu:>8.0f}"
 
 
+def median_of(found: Sequence[Measured]) -> Measured:
+    """The run in the middle by its rate."""
+    return sorted(found, key=lambda measured: measured.rate)[len(found) // 2]
+
+
 def run(pid: int, port: int, key: bytes, given: argparse.Namespace, prefix: str, batch: int = 1, rate: float = 0) -> Measured:
     count = given.requests if batch == 1 else given.batches
     asyncio.run(load(port, key, count // 10, given.connections, f"warm-{prefix}", batch))
@@ -218,15 +224,18 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--requests", type=int, default=20_000)
     arguments.add_argument("--batches", type=int, default=2_000)
+    arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--connections", type=int, default=64)
     arguments.add_argument("--no-save", action="store_true")
     given = arguments.parse_args()
     out = Printout("intake")
-    out(f"load of the machine before: {os.getloadavg()[0]:.1f}")
+    out(f"the run in the middle of {given.rounds} by its rate; load of the machine before: {os.getloadavg()[0]:.1f}")
     with scratch() as folder:
-        alone = journeyd(folder, "alone", given, 1, engine=False)
-        bare = bare_handler(folder, given)
-        beside = journeyd(folder, "beside", given, 1, engine=True)
+        runs: list[tuple[Measured, ...]] = []
+        for n in range(given.rounds):  # in turn, for the machine is not the same from one minute to the next
+            alone, bare = journeyd(folder, f"alone{n}", given, 1, engine=False), bare_handler(folder / f"{n}", given)
+            runs.append((alone, bare, journeyd(folder, f"beside{n}", given, 1, engine=True)))
+        alone, bare, beside = (median_of(found) for found in zip(*runs, strict=True))
         head = "p50 ms  p99 ms   µs CPU"
         out(f"\nsingle signed events, {given.connections} connections, client on the same cores   requests/s   {head}")
         out(alone.line("journeyd alone (the engine's ticks do nothing)"))
@@ -234,8 +243,12 @@ def main() -> None:
         out(bare.line("a bare ASGI handler, the same rows and commits"))
         out(f"  {'ratio alone / beside the engine':57} {alone.rate / bare.rate:>9.2f} / {beside.rate / bare.rate:.2f}")
         out(f"  not projected yet at the end: {beside.left:,} events; {beside.after:.1f} s later: none")
-        alone, beside = (journeyd(folder, name, given, 100, engine=name == "beside") for name in ("alone", "beside"))
-        floor = given.batches * 100 / bare_executemany(folder, given.batches * 100)
+        pairs, floors = [], []
+        for n in range(given.rounds):
+            pairs.append(tuple(journeyd(folder, f"{name}{n}", given, 100, engine=name == "beside") for name in ("alone", "beside")))
+            floors.append(given.batches * 100 / bare_executemany(folder / f"{n}", given.batches * 100))
+        alone, beside = (median_of(found) for found in zip(*pairs, strict=True))
+        floor = sorted(floors)[len(floors) // 2]
         out(f"\nbatches of 100 events, {given.connections} connections{'':29} events/s   {head}")
         out(alone.line("journeyd alone (the engine's ticks do nothing)"))
         out(beside.line("journeyd beside its engine"))
