@@ -1,7 +1,8 @@
 """Intake of the real daemon beside floors of the same run, on SQLite: single signed events beside a bare ASGI handler that checks the
 signature and inserts the same rows with the same group commit; batches of 100 beside a bare executemany of the rows.
 
-The daemon's engine projects the events meanwhile; how far it is behind at the end is printed.
+Twice: *alone*, the engine's ticks do nothing, as there is nothing beside the bare handler either; *beside the engine*, which projects
+the events meanwhile. How far it is behind at the end, and how long it then takes to be done, is printed.
 """
 
 import argparse
@@ -12,10 +13,25 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import requests
-from common import CONFIG, JOURNEY, Daemon, Printout, apply_files, build_app, make_folder, percentile, scratch, secret_of, signed
+from common import (
+    CONFIG,
+    JOURNEY,
+    Daemon,
+    Printout,
+    apply_files,
+    build_app,
+    cpu_seconds,
+    make_folder,
+    percentile,
+    scratch,
+    secret_of,
+    signed,
+)
 
 BARE = """
 import asyncio, queue, sqlite3, sys, threading, time
@@ -72,8 +88,13 @@ def event(prefix: str, n: int) -> dict:
     return {"id": f"{prefix}-{n}", "type": "app_opened", "user_id": f"u{n % 5000}", "data": {"page": "deals"}}
 
 
-async def load(port: int, key: bytes, count: int, connections: int, prefix: str, batch: int = 1) -> tuple[float, list[float]]:
-    """Raw HTTP/1.1 over kept connections: the client costs little. Bodies and signatures are made beforehand."""
+async def load(
+    port: int, key: bytes, count: int, connections: int, prefix: str, batch: int = 1, rate: float = 0
+) -> tuple[float, list[float]]:
+    """Raw HTTP/1.1 over kept connections: the client costs little. Bodies and signatures are made beforehand.
+
+    As fast as it goes; with a `rate`, that many requests a second, and each waits from the moment at which it was to begin.
+    """
     numbers = iter(range(count))
     waits: list[float] = []
     requests_ = []
@@ -87,6 +108,10 @@ async def load(port: int, key: bytes, count: int, connections: int, prefix: str,
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         for n in numbers:
             began = time.perf_counter()
+            if rate:
+                due = start + n / rate
+                await asyncio.sleep(due - began)
+                began = due
             writer.write(requests_[n])
             head = await reader.readuntil(b"\r\n\r\n")
             length = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
@@ -95,9 +120,9 @@ async def load(port: int, key: bytes, count: int, connections: int, prefix: str,
             waits.append((time.perf_counter() - began) * 1000)
         writer.close()
 
-    began = time.perf_counter()
+    start = time.perf_counter()
     await asyncio.gather(*(one() for _ in range(connections)))
-    return time.perf_counter() - began, waits
+    return time.perf_counter() - start, waits
 
 
 def behind(folder: Path) -> int:
@@ -107,10 +132,58 @@ def behind(folder: Path) -> int:
     return found
 
 
-def bare_handler(folder: Path, key: bytes, count: int, connections: int) -> tuple[float, list[float]]:
+def drained(folder: Path) -> float:
+    """Seconds until nothing waits any more."""
+    began = time.perf_counter()
+    while behind(folder):
+        time.sleep(0.05)
+    return time.perf_counter() - began
+
+
+@dataclass
+class Measured:
+    """One run: events and server CPU by the second, waits in milliseconds."""
+
+    rate: float
+    cpu: float  # µs an event
+    waits: list[float]
+    left: int = 0
+    after: float = 0.0
+
+    def line(self, name: str) -> str:
+        waits = f"{percentile(self.waits, 0.5):>8.1f} {percentile(self.waits, 0.99):>7.1f}"
+        return f"  {name:57} {self.rate:>9,.0f} {waits} {self.cpu:>8.0f}"
+
+
+def median_of(found: Sequence[Measured]) -> Measured:
+    """The run in the middle by its rate."""
+    return sorted(found, key=lambda measured: measured.rate)[len(found) // 2]
+
+
+def run(pid: int, port: int, key: bytes, given: argparse.Namespace, prefix: str, batch: int = 1, rate: float = 0) -> Measured:
+    count = given.requests if batch == 1 else given.batches
+    asyncio.run(load(port, key, count // 10, given.connections, f"warm-{prefix}", batch))
+    before = cpu_seconds(pid)
+    took, waits = asyncio.run(load(port, key, count, given.connections, prefix, batch, rate))
+    return Measured(count * batch / took, (cpu_seconds(pid) - before) / count / batch * 1e6, waits)
+
+
+def journeyd(folder: Path, name: str, given: argparse.Namespace, batch: int, *, engine: bool, rate: float = 0) -> Measured:
+    shop = folder / f"{name}-{batch}"
+    app = build_app(make_folder(shop, "sqlite:///data/journeyd.db", {"after_order": JOURNEY}, CONFIG))
+    apply_files(app, int(time.time() * 1000))
+    app.close()
+    with Daemon(shop, engine=engine) as daemon:
+        found = run(daemon.pid, daemon.port, secret_of(shop), given, name, batch, rate)
+        if engine:
+            found.left, found.after = behind(shop), drained(shop)
+    return found
+
+
+def bare_handler(folder: Path, given: argparse.Namespace) -> Measured:
     bare = folder / "bare"
     build_app(make_folder(bare, f"sqlite:///{bare}/bare.db")).close()
-    port = 20_000 + os.getpid() % 20_000
+    key, port = secret_of(bare), 20_000 + os.getpid() % 20_000
     server = subprocess.Popen([sys.executable, "-c", BARE, bare / "bare.db", str(port), key.hex()], cwd=folder)
     try:
         for _ in range(200):
@@ -119,8 +192,7 @@ def bare_handler(folder: Path, key: bytes, count: int, connections: int) -> tupl
                 break
             except requests.ConnectionError:
                 time.sleep(0.05)
-        asyncio.run(load(port, key, count // 10, connections, "warm"))
-        return asyncio.run(load(port, key, count, connections, "bare"))
+        return run(server.pid, port, key, given, "bare")
     finally:
         server.terminate()
         server.wait(10)
@@ -152,35 +224,42 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--requests", type=int, default=20_000)
     arguments.add_argument("--batches", type=int, default=2_000)
+    arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--connections", type=int, default=64)
     arguments.add_argument("--no-save", action="store_true")
     given = arguments.parse_args()
     out = Printout("intake")
+    out(f"the run in the middle of {given.rounds} by its rate; load of the machine before: {os.getloadavg()[0]:.1f}")
     with scratch() as folder:
-        shop = folder / "shop"
-        app = build_app(make_folder(shop, "sqlite:///data/journeyd.db", {"after_order": JOURNEY}, CONFIG))
-        apply_files(app, int(time.time() * 1000))
-        app.close()
-        key = secret_of(shop)
-        with Daemon(shop) as daemon:
-            asyncio.run(load(daemon.port, key, given.requests // 10, given.connections, "warm"))
-            took, waits = asyncio.run(load(daemon.port, key, given.requests, given.connections, "real"))
-            left = behind(shop)
-        bare, bare_waits = bare_handler(folder, key, given.requests, given.connections)
-        out(f"\nsingle signed events, {given.connections} connections, client on the same cores   requests/s   p50 ms  p99 ms")
-        for name, seconds, found in (("journeyd", took, waits), ("a bare ASGI handler, the same rows and commits", bare, bare_waits)):
-            out(f"  {name:57} {given.requests / seconds:>9,.0f} {percentile(found, 0.5):>8.1f} {percentile(found, 0.99):>7.1f}")
-        out(f"  {'ratio':57} {bare / took:>9.2f}")
-        out(f"  {'events that the engine had not projected yet':57} {left:>9,}")
-        with Daemon(shop) as daemon:
-            took, waits = asyncio.run(load(daemon.port, key, given.batches, given.connections, "batch", 100))
-            left = behind(shop)
-        floor = bare_executemany(folder, given.batches * 100)
-        out(f"\nbatches of 100 events, {given.connections} connections{'':29} events/s   p50 ms  p99 ms")
-        out(f"  {'journeyd':57} {given.batches * 100 / took:>9,.0f} {percentile(waits, 0.5):>8.1f} {percentile(waits, 0.99):>7.1f}")
-        out(f"  {'executemany of the rows, a commit for each batch':57} {given.batches * 100 / floor:>9,.0f}")
-        out(f"  {'ratio':57} {floor / took:>9.2f}")
-        out(f"  {'events that the engine had not projected yet':57} {left:>9,}")
+        runs: list[tuple[Measured, ...]] = []
+        for n in range(given.rounds):  # in turn, for the machine is not the same from one minute to the next
+            alone, bare = journeyd(folder, f"alone{n}", given, 1, engine=False), bare_handler(folder / f"{n}", given)
+            runs.append((alone, bare, journeyd(folder, f"beside{n}", given, 1, engine=True)))
+        alone, bare, beside = (median_of(found) for found in zip(*runs, strict=True))
+        head = "p50 ms  p99 ms   µs CPU"
+        out(f"\nsingle signed events, {given.connections} connections, client on the same cores   requests/s   {head}")
+        out(alone.line("journeyd alone (the engine's ticks do nothing)"))
+        out(beside.line("journeyd beside its engine"))
+        out(bare.line("a bare ASGI handler, the same rows and commits"))
+        out(f"  {'ratio alone / beside the engine':57} {alone.rate / bare.rate:>9.2f} / {beside.rate / bare.rate:.2f}")
+        out(f"  not projected yet at the end: {beside.left:,} events; {beside.after:.1f} s later: none")
+        pairs, floors = [], []
+        for n in range(given.rounds):
+            pairs.append(tuple(journeyd(folder, f"{name}{n}", given, 100, engine=name == "beside") for name in ("alone", "beside")))
+            floors.append(given.batches * 100 / bare_executemany(folder / f"{n}", given.batches * 100))
+        alone, beside = (median_of(found) for found in zip(*pairs, strict=True))
+        floor = sorted(floors)[len(floors) // 2]
+        out(f"\nbatches of 100 events, {given.connections} connections{'':29} events/s   {head}")
+        out(alone.line("journeyd alone (the engine's ticks do nothing)"))
+        out(beside.line("journeyd beside its engine"))
+        out(f"  {'executemany of the rows, a commit for each batch':57} {floor:>9,.0f}")
+        out(f"  {'ratio alone / beside the engine':57} {alone.rate / floor:>9.2f} / {beside.rate / floor:.2f}")
+        out(f"  not projected yet at the end: {beside.left:,} events; {beside.after:.1f} s later: none")
+        paced = journeyd(folder, "paced", given, 100, engine=True, rate=floor / 200)
+        out(paced.line("journeyd beside its engine, sent at half the floor's rate"))
+        out(f"  {given.connections} connections hold {given.connections * 100:,} events: at the floor's rate they wait "
+            f"{given.connections * 100 / floor * 1000:.0f} ms")  # fmt: skip
+    out(f"load of the machine after: {os.getloadavg()[0]:.1f}")
     if not given.no_save:
         out.save()
 

@@ -3,6 +3,7 @@
 import argparse
 import cProfile
 import io
+import os
 import pstats
 import random
 import shutil
@@ -27,6 +28,7 @@ from common import (
 from common import make_folder as make_project
 
 from runtime.state import Event
+from runtime.store.inbox import MOST_EACH
 from runtime.store.rows import USER_COLUMNS
 
 IDLE = """
@@ -95,7 +97,9 @@ def drain(app: App, now: int, limit: int) -> tuple[int, int, int]:
 
 
 def floor(app: App, rows: dict[str, tuple], limit: int) -> float:
-    """The statements alone, on the driver: notes with events, users, who watches, then users written and notes deleted."""
+    """The statements alone, on the driver, for the same batches: the users of the oldest notes, their notes with events, their rows, who
+    watches; then users written and notes deleted.
+    """
     columns = ",".join(USER_COLUMNS)
     marks = ",".join("?" * len(USER_COLUMNS))
     sets = ",".join(f"{c}=excluded.{c}" for c in USER_COLUMNS[1:])
@@ -105,9 +109,11 @@ def floor(app: App, rows: dict[str, tuple], limit: int) -> float:
         raw = connection.connection.dbapi_connection
         while True:
             raw.execute("BEGIN IMMEDIATE")
+            first = list({row[0]: None for row in raw.execute("SELECT user_id FROM inbox ORDER BY id LIMIT ?", (limit,))})
             notes = raw.execute(
                 "SELECT i.id, i.user_id, i.kind, i.received_at, i.payload, e.event_id, e.type, e.user_id, e.time, e.received_at, e.data, "
-                "e.source FROM inbox i LEFT JOIN events e ON e.id = i.event_row ORDER BY i.id LIMIT ?", (limit,)
+                "e.source FROM inbox i LEFT JOIN events e ON e.id = i.event_row "
+                f"WHERE i.user_id IN ({','.join('?' * len(first))}) ORDER BY i.id LIMIT ?", (*first, limit * MOST_EACH)
             ).fetchall()  # fmt: skip
             if not notes:
                 raw.execute("ROLLBACK")
@@ -150,7 +156,7 @@ def measure(out: Printout, name: str, audience: str, given: argparse.Namespace, 
         bare = floor(app, rows, given.batch)
         app.close()
         out(f"{name}, events in {order} order, {len(rows):,} users, a profile of {size:,.0f} bytes in the end")
-        used = f"{cpu / notes * 1e6:>5.0f} µs CPU an event"
+        used = f"{cpu / notes * 1e6:>5.0f} µs CPU an event: {notes / cpu:,.0f} a second of one core"
         out(f"  {'engine':10} {notes / seconds:>9,.0f} events/s   {used}   ({ticks:,} ticks, {flips:,} flips)")
         out(f"  {'floor':10} {given.events / bare:>9,.0f} events/s   ratio {bare / seconds:.2f}")
 
@@ -167,11 +173,13 @@ def main() -> None:
     arguments.add_argument("--no-save", action="store_true")
     given = arguments.parse_args()
     out = Printout("projection")
-    out(f"{given.events:,} accepted events of {given.users:,} users, drained in batches of {given.batch}; SQLite, WAL, FULL; one process")
+    out(f"{given.events:,} accepted events of {given.users:,} users, in batches of up to {given.batch} users; SQLite, WAL, FULL")
+    out(f"load of the machine before: {os.getloadavg()[0]:.1f}")
     for name, audience in (("small", AUDIENCE), ("shipped", SHIPPED)):
         for order in ("random", "time"):
             if given.only in (None, name) and given.order in (None, order):
                 measure(out, f"{name} audience", audience, given, order)
+    out(f"load of the machine after: {os.getloadavg()[0]:.1f}")
     if not given.no_save:
         out.save()
 

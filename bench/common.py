@@ -137,6 +137,12 @@ def rss(pid: int | str = "self") -> float:
     return 0.0
 
 
+def cpu_seconds(pid: int) -> float:
+    """What a process has used of the processors so far, its threads together."""
+    used = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(used[11]) + int(used[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def percentile(values: list[float], share: float) -> float:
     ordered = sorted(values)
     return ordered[min(int(len(ordered) * share), len(ordered) - 1)] if ordered else 0.0
@@ -329,15 +335,19 @@ def _seed_folder(folder: Path, url: str, people: int, now: int, due: dict[int, i
 # --- the real daemon
 
 
-class Daemon:
-    """`journeyd run` as its own process; stopped by its own id."""
+RUN = "import sys; from runtime.cli import run; sys.exit(run(sys.argv[1:]))"
+PAUSED = "from runtime import ticks; ticks.Ticks._engine = lambda *_: 0; "
 
-    def __init__(self, folder: Path, wait: float = 60) -> None:
+
+class Daemon:
+    """`journeyd run` as its own process; stopped by its own id. Without `engine` its ticks do nothing: what arrives is kept, and waits."""
+
+    def __init__(self, folder: Path, wait: float = 60, *, engine: bool = True) -> None:
         self.folder = folder
         self.log = (folder / "run.log").open("ab")
         start = (folder / "run.log").stat().st_size
         self.process = subprocess.Popen(
-            [sys.executable, "-c", "import sys; from runtime.cli import run; sys.exit(run(sys.argv[1:]))", "run", "--log-json"],
+            [sys.executable, "-c", ("" if engine else PAUSED) + RUN, "run", "--log-json"],
             cwd=folder, stderr=self.log, stdout=self.log, start_new_session=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
         )  # fmt: skip
         self.pid = self.process.pid

@@ -12,7 +12,9 @@ from pydantic import ConfigDict, Field
 from journeys.certainty import report_covered, verdict_problems
 from journeys.duration import parse_duration
 from journeys.errors import did_you_mean
+from journeys.evaluate import Change
 from journeys.expression import TIME_FUNCTIONS, Call, Node, Problem, Scope, drops_of, kind_of, parse_condition, parse_expression, walk
+from journeys.flips import changes_of
 from journeys.model import Condition, Duration, Expression, Identifier, Strict, Text
 from journeys.projection import Projection, digest_of_profiles, meaning_of, projections_of
 from journeys.rule import Rule, rule_of
@@ -116,10 +118,11 @@ class Trait:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """The segments, and whether the lifecycle, that an event of one type may move."""
+    """Segments, and whether the lifecycle, that something may move."""
 
     segments: tuple[tuple[str, Rule], ...]
     stage: bool
+    changes: tuple[Change, ...]  # when time moves any of them
 
 
 @dataclass(frozen=True)
@@ -165,8 +168,17 @@ class Audience:
         if event not in self._moved:
             segments = tuple((name, rule) for name, rule in self.segments.items() if event in self.events_read(rule))
             stage = any(event in self.events_read(rule) for _, rule in self.stages if rule is not None)
-            self._moved[event] = Moved(segments, stage)
+            self._moved[event] = self._moves(segments, stage=stage)
         return self._moved[event]
+
+    @cached_property
+    def everything(self) -> Moved:
+        """All segments and the lifecycle."""
+        return self._moves(tuple(self.segments.items()), stage=True)
+
+    def _moves(self, segments: tuple[tuple[str, Rule], ...], *, stage: bool) -> Moved:
+        rules = [rule for _, rule in segments] + [rule for _, rule in self.stages if rule is not None and stage]
+        return Moved(segments, stage, changes_of(rules, self.traits, self.segments))
 
     def events_read(self, rule: Rule) -> set[str]:
         """The event types that a rule's value depends on, through traits and segments."""

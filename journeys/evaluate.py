@@ -189,7 +189,7 @@ def next_change(node: Node) -> Change | None:
     None (no function) when nothing in the tree moves by time alone. For `days_since(t) op k` the instant is
     t + k · 24 h (one millisecond later where `op` is `>` or `<=`); for a window, the oldest event + the window.
     """
-    changes = [c for n in walk(node) if (c := _change_of(n)) is not None]
+    changes = [c for n in walk(node) if (c := change_of(n)) is not None]
     if not changes:
         return None
 
@@ -200,7 +200,8 @@ def next_change(node: Node) -> Change | None:
     return earliest
 
 
-def _change_of(node: Node) -> Change | None:
+def change_of(node: Node) -> Change | None:
+    """The change of this one node of a tree, without what stands below it; None when it does not move by time."""
     if isinstance(node, Compare):
         return _breakpoint(node)
     if isinstance(node, Name) and node.root == "user":

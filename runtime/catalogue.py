@@ -37,6 +37,7 @@ class Catalogue:
     by_event: dict[str, list[Versioned]] = field(default_factory=dict)
     by_segment: dict[str, list[Versioned]] = field(default_factory=dict)
     by_date: list[Versioned] = field(default_factory=list)
+    dates_by_event: dict[str, list[Versioned]] = field(default_factory=dict)  # as `dates_moved_by` has found them
     by_schedule: list[Versioned] = field(default_factory=list)
     paces: dict[str, tuple[int, int]] = field(default_factory=dict)  # of the current versions alone: how many per how long
 
@@ -50,6 +51,15 @@ class Catalogue:
                 self.versions[version.id] = compiled
                 self.audience = replace(self.audience, longer=longest(self.audience.longer, compiled.journey.windows))
         return self.versions.get(version.id)
+
+    def dates_moved_by(self, event_type: str) -> list[Versioned]:
+        """The date entries that an event of this type may move."""
+        found = self.dates_by_event.get(event_type)
+        if found is None:
+            read = ((v, v.journey.entry.date) for v in self.by_date)
+            found = [v for v, date in read if date is not None and event_type in self.audience.events_read(date)]
+            self.dates_by_event[event_type] = found
+        return found
 
     def listens_to(self, event_type: str) -> bool:
         """Whether an event of this type can let somebody in or move somebody."""

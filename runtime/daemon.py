@@ -1,188 +1,52 @@
 """`journeyd run`: ticks and HTTP in one process. Stops gracefully: the batch is finished, open requests are answered."""
 
 import asyncio
+import gc
 import logging
-import queue
-import secrets
 import signal
 import sys
-import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import Future
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
 import uvicorn
-from apscheduler.executors.pool import ThreadPoolExecutor
-from apscheduler.schedulers.background import BackgroundScheduler
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from journeys.localtime import to_datetime
-from runtime.alarms import Alarms
 from runtime.app import App
-from runtime.attempt import Delivered
 from runtime.control import listen, socket_path
 from runtime.hearing import Hearing
-from runtime.housekeeping import Housekeeping
 from runtime.importing import Chunk, keep
-from runtime.intake.http import Intake
-from runtime.lanes import Lanes
+from runtime.intake.http import EVENTS, Intake
 from runtime.metrics import Metrics
 from runtime.pausing import paused
 from runtime.quarantine import drop_asked, retry_asked
 from runtime.rebuilding import one_chunk
 from runtime.releasing import applied
-from runtime.store import DatabaseError
-from runtime.store.writer import Closed
+from runtime.ticks import Ticks
 
 log = structlog.get_logger("journeyd")
-T = TypeVar("T")
-REGULAR_SECONDS = 1  # the ticks' own rhythm; work that is known wakes them earlier
 STOP_SECONDS = 2  # for open requests; the whole stop takes less than five
 
 
-class Ticks:
-    """The engine's ticks: every second, at the next known time, and when something arrives. Deliveries have their own threads (lanes)."""
+class Front:
+    """The HTTP application. What posts events goes past the framework, whose layers cost as much as the reading of an event."""
 
-    def __init__(self, app: App) -> None:
-        self.app = app
-        self.counts: dict[str, int] = {"engine": 0, "failed": 0}
-        self.lanes = Lanes(app.delivery, app.clock, secrets.token_hex(16), self._told)
-        self.alarms = Alarms(app)
-        self.housekeeping = Housekeeping(app.store, app.engine, app.project.keep_events)
-        executors = {"default": ThreadPoolExecutor(4)}
-        self.scheduler = BackgroundScheduler(executors=executors, timezone="UTC", job_defaults={"coalesce": True, "max_instances": 2})
-        self._again = {"engine": threading.Event()}
-        self._locks = {name: threading.Lock() for name in self._again}
-        self._stopping = threading.Event()
-        self._errands: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = queue.SimpleQueue()
-        self.last_success: int = app.clock.now()
+    def __init__(self, direct: Mapping[str, ASGIApp], rest: Starlette) -> None:
+        self._direct, self._rest = direct, rest
 
-    def start(self) -> None:
-        """Begin to tick."""
-        logging.getLogger("apscheduler").setLevel(logging.ERROR)
-        self.lanes.start()
-        arguments = ["engine", self._engine]
-        self.scheduler.add_job(self._run, "interval", seconds=REGULAR_SECONDS, args=arguments, id="engine", misfire_grace_time=None)
-        self.scheduler.start()
-        self.wake("engine")
-
-    def stop(self) -> None:
-        """Let running ticks finish their batch; start no other."""
-        self._stopping.set()
-        self.scheduler.shutdown(wait=True)
-        self.lanes.stop()
-        while not self._errands.empty():
-            self._errands.get_nowait()[1].set_exception(Closed("the daemon stops"))
-
-    def between(self, work: Callable[[], T]) -> "Future[T]":
-        """Have something done by the engine's own thread between two ticks: nobody else works on users then."""
-        done: Future[T] = Future()
-        if self._stopping.is_set():
-            done.set_exception(Closed("the daemon stops"))
-        else:
-            self._errands.put((work, done))
-            self.wake("engine")
-        return done
-
-    def _run_errand(self) -> int:
-        """One errand, before each tick: they delay nobody for longer than one batch does."""
-        try:
-            work, done = self._errands.get_nowait()
-        except queue.Empty:
-            return 0
-        try:
-            result = work()
-        except Exception as error:  # noqa: BLE001 - whoever asked is told
-            done.set_exception(error)
-        else:
-            done.set_result(result)
-        return 1
-
-    def wake(self, name: str = "engine", at: int | None = None) -> None:
-        """Tick now, or at a known instant."""
-        if self._stopping.is_set():
-            return
-        if at is None:
-            if self._again[name].is_set():  # somebody has asked for the same tick, which has not begun yet
-                return
-            self._again[name].set()
-        moment = to_datetime(self.app.clock.now() if at is None else at, self.app.project.zone)
-        try:
-            self.scheduler.modify_job(name, next_run_time=moment)
-        except LookupError:  # stopping
-            return
-
-    def _run(self, name: str, tick: Callable[[int], int]) -> None:
-        """Tick until nothing is left. One at a time: a second instance leaves its wish in `_again`, which the first looks at last."""
-        while not self._stopping.is_set() and self._locks[name].acquire(blocking=False):
-            try:
-                self._until_idle(name, tick)
-            finally:
-                self._locks[name].release()
-            if not self._again[name].is_set():
-                return
-
-    def _until_idle(self, name: str, tick: Callable[[int], int]) -> None:
-        while not self._stopping.is_set():
-            self._again[name].clear()
-            try:
-                worked = tick(self.app.clock.now())
-            except Closed:
-                return
-            except DatabaseError as error:
-                self._failed(name, error, with_trace=False)
-                return
-            except Exception as error:  # noqa: BLE001 - a tick that dies must not end the ticking
-                self._failed(name, error, with_trace=True)
-                return
-            self.counts[name] += 1
-            if not worked:
-                self._sleep_until_next(name)
-                return
-
-    def _failed(self, name: str, error: Exception, *, with_trace: bool) -> None:
-        self.counts["failed"] += 1
-        log.error("a tick failed; it is tried again", action="tick_failed", tick=name, error=f"{type(error).__name__}: {error}"[:500],
-                  exc_info=error if with_trace else None)  # fmt: skip
-
-    def _engine(self, now: int) -> int:
-        self.app.engine.refresh()
-        errands = self._run_errand()
-        worked = self.app.engine.tick(now)
-        if worked.lanes:
-            self.lanes.wake(worked.lanes)
-        if worked.quarantined:
-            log.warning("records were quarantined", action="quarantined", count=worked.quarantined)
-        self.last_success = now
-        total = worked.total + errands
-        return total or self.housekeeping.turn(now)
-
-    def _told(self, done: Delivered) -> None:
-        """A lane has done something: outcomes of grants and calls may wait in the inbox, and somebody may have to be alarmed."""
-        if done.total:
-            log.info("messages were worked on", action="delivered", **done.counts)
-            self.wake("engine")
-        for alarm in done.alarms:
-            self.alarms.raise_(alarm)
-
-    def _sleep_until_next(self, name: str) -> None:
-        app = self.app
-        try:
-            at = app.engine.next_work()
-        except DatabaseError:
-            return
-        now = app.clock.now()
-        if at is not None and now < at < now + REGULAR_SECONDS * 1000:
-            self.wake(name, at)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or run the lifespan."""
+        app = self._direct.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+        await (app or self._rest)(scope, receive, send)
 
 
-def web_app(app: App, ticks: Ticks, intake: Intake) -> Starlette:
+def web_app(app: App, ticks: Ticks, intake: Intake) -> Front:
     """The HTTP application: intake, health and metrics."""
     metrics = Metrics(app, ticks.counts)
 
@@ -225,7 +89,7 @@ def web_app(app: App, ticks: Ticks, intake: Intake) -> Starlette:
     routes = [*intake.routes(), *hearing.routes(), Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics_text)]
     application = Starlette(routes=routes, lifespan=lifespan)
     application.router.redirect_slashes = False
-    return application
+    return Front(dict.fromkeys(EVENTS, intake.events), application)
 
 
 def _imported(app: App, request: dict[str, Any]) -> dict[str, Any]:
@@ -297,8 +161,8 @@ class _Server(uvicorn.Server):
 def serve(app: App, *, as_json: bool = False) -> int:
     """Run until SIGTERM or SIGINT; 0 after a graceful stop, 1 when the port could not be had."""
     configure_logs(as_json=as_json)
-    ticks = Ticks(app)
     intake = Intake(app.project, app.store, app.engine, app.clock, lambda: ticks.wake("engine"))
+    ticks = Ticks(app, lambda: intake.in_hand)
     server_settings = app.project.settings.server
     config = uvicorn.Config(
         web_app(app, ticks, intake), host=server_settings.host, port=server_settings.port, log_level="warning", access_log=False,
@@ -312,6 +176,8 @@ def serve(app: App, *, as_json: bool = False) -> int:
         )  # fmt: skip
 
     server = _Server(config, listening)
+    gc.collect()
+    gc.freeze()  # what is there now stays: a full collection would look at all of it, while every request waits
     try:
         server.run()
     except SystemExit:  # uvicorn's way to say that the port is taken

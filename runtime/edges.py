@@ -5,11 +5,11 @@ What is known of a user under another audience, or from a profile made anew, is 
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
+from journeys.audience import Moved
 from journeys.duration import DAY
-from journeys.rule import Rule
 from runtime.catalogue import Catalogue, Versioned
 from runtime.enrol import next_date
 from runtime.facts import UserFacts
@@ -71,14 +71,14 @@ class Edges(ABC):
         earlier, then = UserFacts(audience, user, user.evaluated_at), UserFacts(audience, user, at)
         known: dict[str, Any] = {}
         changes = [user.recheck_at]
-        for name, rule in audience.segments.items():
-            digest = audience.segment_digests[name]
+        if self._rebuilt:
+            changes += [change(earlier) for change in audience.everything.changes]
+        for name, digest in audience.segment_digests.items():
             before = user.segments.get(name)
             if before is None or before[0] != digest:
                 known[name] = [digest, then.segment(name)]
             elif self._rebuilt:
                 known[name] = [digest, earlier.segment(name)]
-                changes.append(rule.change(earlier) if rule.change else None)
             else:
                 known[name] = before
         user.segments = known
@@ -111,62 +111,58 @@ class Edges(ABC):
         """
         user, audience = self.user, self.catalogue.audience
         quietly, self._behind = self._behind, False
-        facts = UserFacts(audience, user, at, reach=self.reach)
-        previous = user.evaluated_at
-        entered: list[str] = []
-        changes: list[int | None] = []
-        segments, dates, stage = self._concerned(event if not quietly else "", at, changes)
-        for name, rule in segments:
-            inside = facts.segment(name)
-            known = user.segments.get(name)
-            if quietly or known is None or known[1] != inside:
-                user.segments[name] = [audience.segment_digests[name], inside]
-            if not quietly and (known is None or known[1] != inside):
-                self._segment_event(name, at, inside=inside)
-                if inside:
-                    entered.append(name)
-            changes.append(rule.change(facts) if rule.change else None)
-        if stage:
-            self._stage(facts, at, changes, quietly=quietly)
-        fires: list[tuple[Versioned, int]] = []
-        for versioned in dates:
-            fire = next_date(versioned.journey, facts, previous)
-            if fire is not None and fire <= at:
-                fires.append((versioned, fire))
-                fire = next_date(versioned.journey, facts, at)
-            changes.append(fire)
+        previous, noted = user.evaluated_at, user.recheck_at
+        moved, dates, rest = self._concerned(event if not quietly else "", at)
         user.evaluated_at = at
+        self.user_changed = True
+        if rest and not moved.segments and not moved.stage and not dates:
+            return
+        facts = UserFacts(audience, user, at, reach=self.reach)
+        changes = [change(facts) for change in moved.changes]
+        if rest:
+            changes.append(noted)
+        entered = self._segments(moved, facts, at, quietly=quietly)
+        if moved.stage:
+            self._stage(facts, at, quietly=quietly)
+        fires = _fires(dates, facts, previous, changes)
         if user.audience != HISTORY:  # she is held
             user.recheck_at = min((c for c in changes if c is not None), default=None)
-        self.user_changed = True
         for name in entered:
             for versioned in self.catalogue.by_segment.get(name, ()):
                 self.enter(versioned, Fact("segment", f"{name}@{at}", at), now)
         for versioned, fire in fires:
             self.enter(versioned, Fact("date", f"date@{fire}", fire), now)
 
-    def _concerned(
-        self, event: str, at: int, changes: list[int | None]
-    ) -> tuple[Iterable[tuple[str, Rule]], Iterable[Versioned], bool]:  # fmt: skip
-        """The segments and date entries to look at, and whether the stage is: all of them, or what reads events of one type."""
-        user, audience, dates = self.user, self.catalogue.audience, self.catalogue.by_date
+    def _concerned(self, event: str, at: int) -> tuple[Moved, Sequence[Versioned], bool]:
+        """What is to be looked at, the date entries too, and whether the rest stays as it was: all, or what reads events of one type."""
+        user, catalogue = self.user, self.catalogue
         sure = not self._unsure and user.audience != HISTORY
         self._unsure = False
         if not event or not sure or (user.recheck_at is not None and at >= user.recheck_at):
-            return audience.segments.items(), dates, True
-        moved = audience.moved_by(event)
-        changes.append(user.recheck_at)
-        read = [v for v in dates if v.journey.entry.date is not None and event in audience.events_read(v.journey.entry.date)]
-        return moved.segments, read, moved.stage
+            return catalogue.audience.everything, catalogue.by_date, False
+        return catalogue.audience.moved_by(event), catalogue.dates_moved_by(event), True
+
+    def _segments(self, moved: Moved, facts: UserFacts, at: int, *, quietly: bool) -> list[str]:
+        """Take the segments as they are now; returns those that were entered."""
+        known, entered = self.user.segments, []
+        for name, _ in moved.segments:
+            inside, before = facts.segment(name), known.get(name)
+            changed = before is None or before[1] != inside
+            if changed or quietly:
+                known[name] = [facts.audience.segment_digests[name], inside]
+            if changed and not quietly:
+                self._segment_event(name, at, inside=inside)
+                if inside:
+                    entered.append(name)
+        return entered
 
     def _segment_event(self, name: str, at: int, *, inside: bool) -> None:
         kind = "segment_entered" if inside else "segment_left"
         self.log.append(LogEntry(at, kind, "", {"segment": name}))
         self.system.append(Event(f"{kind}:{name}@{at}", kind, self.user.id, at, at, {"segment": name}))
 
-    def _stage(self, facts: UserFacts, at: int, changes: list[int | None], *, quietly: bool) -> None:
+    def _stage(self, facts: UserFacts, at: int, *, quietly: bool) -> None:
         user = self.user
-        changes.extend(rule.change(facts) for _, rule in self.catalogue.audience.stages if rule is not None and rule.change is not None)
         stage = _stage_of(facts)
         if stage != user.stage:
             if user.stage and not quietly:
@@ -186,3 +182,15 @@ class Edges(ABC):
 
 def _stage_of(facts: UserFacts) -> str:
     return next((name for name, rule in facts.audience.stages if rule is None or rule.test(facts)), "")
+
+
+def _fires(dates: Sequence[Versioned], facts: UserFacts, after: int, changes: list[int | None]) -> list[tuple[Versioned, int]]:
+    """The date entries that fire between an instant and now; when each fires next is added to `changes`."""
+    fires: list[tuple[Versioned, int]] = []
+    for versioned in dates:
+        fire = next_date(versioned.journey, facts, after)
+        if fire is not None and fire <= facts.now:
+            fires.append((versioned, fire))
+            fire = next_date(versioned.journey, facts, facts.now)
+        changes.append(fire)
+    return fires

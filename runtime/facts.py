@@ -6,7 +6,7 @@ from typing import Any
 from journeys.audience import Audience, Trait
 from journeys.values import fits
 from runtime.policy import Reach, can_reach, consented
-from runtime.profile import history_within, read_trait, window_change
+from runtime.profile import count_within, read_trait, window_change
 from runtime.state import User
 
 _EMPTY: Mapping[str, Any] = {}
@@ -15,7 +15,7 @@ _EMPTY: Mapping[str, Any] = {}
 class UserFacts:
     """Implements journeys.evaluate.Facts. Traits and segments are memoised: the moment does not move."""
 
-    __slots__ = ("_memo", "audience", "entry", "event", "journey_purpose", "now", "reach", "steps", "user", "zone")
+    __slots__ = ("_inside", "_memo", "audience", "entry", "event", "journey_purpose", "now", "reach", "steps", "user", "zone")
 
     def __init__(
         self,
@@ -32,17 +32,18 @@ class UserFacts:
         self.audience, self.user, self.now, self.zone = audience, user, now, user.zone
         self.reach, self.entry, self.steps, self.event, self.journey_purpose = reach, entry, steps, event, purpose
         self._memo: dict[Any, Any] = {}
+        self._inside: dict[str, bool] = {}
 
     def with_event(self, event: Mapping[str, Any]) -> "UserFacts":
         """The same moment with an event at hand."""
         facts = UserFacts(self.audience, self.user, self.now, reach=self.reach, entry=self.entry, steps=self.steps,
                           event=event, purpose=self.journey_purpose)  # fmt: skip
-        facts._memo = self._memo
+        facts._memo, facts._inside = self._memo, self._inside
         return facts
 
     def forget(self) -> None:
         """Drop what was memoised, after the user changed."""
-        self._memo = {}
+        self._memo, self._inside = {}, {}
 
     def trait(self, name: str) -> Any:
         """The user's value of a trait, its default, or None."""
@@ -101,10 +102,10 @@ class UserFacts:
 
     def segment(self, name: str) -> bool:
         """The segment's condition, now."""
-        key = ("segment", name)
-        if key not in self._memo:
-            self._memo[key] = bool(self.audience.segments[name].test(self))
-        return self._memo[key]  # type: ignore[no-any-return]
+        inside = self._inside.get(name)
+        if inside is None:
+            inside = self._inside[name] = bool(self.audience.segments[name].test(self))
+        return inside
 
     def segment_change(self, name: str) -> int | None:
         """When a time term of the segment changes."""
@@ -120,7 +121,7 @@ class UserFacts:
 
     def count(self, event: str, within: int) -> int:
         """Events of that kind in (now - within, now]."""
-        return len(history_within(self.user, event, within, self.now))
+        return count_within(self.user, event, within, self.now)
 
     def count_change(self, event: str, within: int) -> int | None:
         """When the oldest of them leaves."""

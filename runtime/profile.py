@@ -189,6 +189,8 @@ def read_trait(trait: Trait, user: User, now: int) -> Any:
     """The aggregate's value at `now`, or None when there is not enough to say."""
     if not trait.within:
         return _read_state(trait, user.profile.get("a", _NONE).get(trait.name))
+    if trait.aggregate == "count" and trait.where is None:
+        return count_within(user, trait.event, trait.within, now)
     entries = history_within(user, trait.event, trait.within, now)
     if trait.where is not None:
         entries = [entry for entry in entries if _entry_counts(trait.where, trait, entry, user)]
@@ -241,9 +243,24 @@ def history_within(user: User, event: str, within: int, now: int) -> list[list[A
     history = user.profile.get("h", _NONE).get(event)
     if not history:
         return []
-    start = bisect_right(history, now - within, key=_time_of)
-    found: list[list[Any]] = history[start:] if history[-1][0] <= now else history[start : bisect_right(history, now, key=_time_of)]
-    return found
+    start, end = _bounds(history, within, now)
+    return list(history[start:end])
+
+
+def count_within(user: User, event: str, within: int, now: int) -> int:
+    """How many `history_within` holds."""
+    history = user.profile.get("h", _NONE).get(event)
+    if not history:
+        return 0
+    start, end = _bounds(history, within, now)
+    return end - start
+
+
+def _bounds(history: list[list[Any]], within: int, now: int) -> tuple[int, int]:
+    """Where (now - within, now] begins and ends in a history that is not empty."""
+    since = now - within
+    start = 0 if history[0][0] > since else bisect_right(history, since, key=_time_of)
+    return start, len(history) if history[-1][0] <= now else bisect_right(history, now, key=_time_of)
 
 
 def window_change(user: User, event: str, within: int, now: int) -> int | None:
@@ -251,7 +268,7 @@ def window_change(user: User, event: str, within: int, now: int) -> int | None:
     history = user.profile.get("h", _NONE).get(event)
     if not history:
         return None
-    start = bisect_right(history, now - within, key=_time_of)
+    start, _ = _bounds(history, within, now)
     oldest: int | None = history[start][0] if start < len(history) else None
     return oldest + within if oldest is not None and oldest <= now else None
 

@@ -319,7 +319,7 @@ class Session(Edges):
     # --- decisions
 
     def _arrived(self, event: Event, now: int) -> None:
-        for tracked in self._by_priority():
+        for tracked in self._by_priority() if self.tracked else ():
             if event.type in tracked.versioned.journey.awaited or tracked.versioned.journey.exits or _waits_when(tracked):
                 self.apply(tracked, Arrived(event), now)
 

@@ -2,17 +2,21 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
+import orjson
 import structlog
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from journeys.duration import DAY
 from journeys.values import clean_text
 from runtime.clock import Clock
 from runtime.engine import Engine
+from runtime.intake.gathering import Gathering
 from runtime.intake.items import Parsed, cloudevent_of_headers
 from runtime.intake.openapi import document
 from runtime.intake.reading import Unreadable, charset_refusal, inflate, parse_json
@@ -22,11 +26,11 @@ from runtime.intake.sources import Source, sources_of
 from runtime.intake.vendors import READERS, Posted, as_it_came, kind_of, project_of, whose
 from runtime.settings import Project
 from runtime.store import DatabaseError, SqlStore
-from runtime.store.arrivals import Arrival
 from runtime.store.inbox import Quarantined
-from runtime.store.writer import INTAKE, Closed, Together
+from runtime.store.writer import Closed
 
 log = structlog.get_logger("journeyd.intake")
+EVENTS = ("/v1/events", "/v1/events/")  # the paths of `Intake.events`
 PathHandler = Callable[[Request], Awaitable[Response]]
 MOST_OF_STRANGERS = 1000  # requests a day of which the bytes are kept, though nobody knows whose they are
 MOST_KEPT = 64 * 1024  # bytes of a request that could not be read
@@ -42,12 +46,18 @@ class Intake:
         self.senders = [source for source in self.sources if source.kind == "webhook"]
         self.limit = project.settings.server.body_limit
         self._strangers = (0, 0)  # the day, and how many came on it
-        self._take = store.arrivals.take  # one object: what is waiting for the same is done together
+        self._gathering = Gathering(store)
+        self.events = SignedPost(self, "events")
+
+    @property
+    def in_hand(self) -> int:
+        """How many events and records wait to be kept."""
+        return self._gathering.in_hand
 
     def routes(self) -> list[Route]:
         """The routes, with and without a trailing slash: a redirect would lose the body of some clients."""
-        posts: dict[str, PathHandler] = {
-            "/v1/events": self.post_events, "/v1/users": self.post_users, "/v1/batch": self.vendor,
+        posts: dict[str, PathHandler | SignedPost] = {
+            "/v1/events": self.events, "/v1/users": SignedPost(self, "users"), "/v1/batch": self.vendor,
             **{f"/v1/{call}": self.vendor for call in CALLS},
             "/v3/projects/{project}/collect": self.vendor, "/projects/{project}/collect/item": self.vendor,
         }  # fmt: skip
@@ -55,14 +65,6 @@ class Intake:
         found = [Route(path + slash, handler, methods=["POST"]) for path, handler in posts.items() for slash in ("", "/")]
         found.append(Route("/openapi.json", self.openapi, methods=["GET"]))
         return found + [Route(path + slash, handler, methods=["GET", "POST"]) for path, handler in both.items() for slash in ("", "/")]
-
-    async def post_events(self, request: Request) -> Response:
-        """Events: plain, or CloudEvents in structured, batch or binary mode."""
-        return await self._post(request, "events")
-
-    async def post_users(self, request: Request) -> Response:
-        """User records."""
-        return await self._post(request, "users")
 
     async def openapi(self, _: Request) -> Response:
         """What may be posted here."""
@@ -80,11 +82,11 @@ class Intake:
 
     async def _vendor(self, request: Request, *, debug: bool = False) -> Response:
         now = self.clock.now()
-        body = await self._read(request)
+        body = await self._read(request.receive)
         if isinstance(body, Unreadable) and body.status != 413:  # noqa: PLR2004 - too large: what came of it is kept
             return _refused(body)
         head = body.kept if isinstance(body, Unreadable) else body
-        headers = {name.lower(): value for name, value in request.headers.items()}
+        headers = _headers(request.scope)
         posted = Posted(request.scope["path"], request.scope["query_string"].decode("latin-1"), headers, head)
         source = whose(self.sources, posted, self.limit)
         keep = _forget if debug and headers.get("dry-run", "").lower() == "true" else self.keep
@@ -136,13 +138,13 @@ class Intake:
 
     # --- signed requests
 
-    async def signed_value(self, request: Request) -> tuple[Source, str, Any] | Unreadable:
+    async def signed_value(self, scope: Scope, receive: Receive) -> tuple[Source, str, Any] | Unreadable:
         """Who sent a request, under which id, and the JSON in it; or why it is refused."""
         now = self.clock.now()
-        body = await self._read(request)
+        body = await self._read(receive)
         if isinstance(body, Unreadable):
             return body
-        headers = {name.lower(): value for name, value in request.headers.items()}
+        headers = _headers(scope)
         found = self._sender(headers, body, now)
         if found is None:
             reason = "expected valid webhook-id, webhook-timestamp and webhook-signature headers (Standard Webhooks, within 5 minutes)"
@@ -150,29 +152,20 @@ class Intake:
         value = self._value(headers, body)
         return value if isinstance(value, Unreadable) else (*found, _with_ce_headers(headers, value))
 
-    async def _post(self, request: Request, what: str) -> Response:
-        now = self.clock.now()
-        taken = await self.signed_value(request)
-        if isinstance(taken, Unreadable):
-            return _refused(taken)
-        source, request_id, value = taken
-        reader = source.reader(self.engine.catalogue.audience, now, request_id)
-        parsed = reader.events(value) if what == "events" else reader.records(value)
-        new = await self.keep(parsed)
-        return _unavailable() if new is None else JSONResponse(_told(parsed, new))
-
-    async def _read(self, request: Request) -> bytes | Unreadable:
+    async def _read(self, receive: Receive) -> bytes | Unreadable:
         """The raw body, counted while it comes in; of one that is too large, its beginning."""
         chunks: list[bytes] = []
-        size = 0
+        size, more = 0, True
         try:
-            async for chunk in request.stream():
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    return Unreadable(400, "cut_off", "the request ended early")
+                chunk, more = message.get("body", b""), message.get("more_body", False)
                 size += len(chunk)
                 chunks.append(chunk)
                 if size > self.limit:
                     return Unreadable(413, "too_large", f"expected at most {self.limit} bytes", b"".join(chunks)[:MOST_KEPT])
-        except ClientDisconnect:
-            return Unreadable(400, "cut_off", "the request ended early")
         except asyncio.CancelledError:  # the server stops and does not wait for the rest of the body
             return Unreadable(408, "too_slow", "the server stops before the request has ended")
         return b"".join(chunks)
@@ -197,10 +190,8 @@ class Intake:
         The second time is for two daemons on PostgreSQL that waited for each other: the database ends one of them.
         """
         for _ in range(2):
-            unit: Together[Arrival, int] = Together(self._take, parsed)
-            future = self.store.database.submit(unit, INTAKE)
             try:
-                new = await asyncio.wrap_future(future)
+                new = await self._gathering.keep(parsed)
             except Closed:
                 break
             except DatabaseError as error:
@@ -211,6 +202,41 @@ class Intake:
                     self.woken()
                 return new
         return None
+
+
+@dataclass(frozen=True)
+class SignedPost:
+    """Events (plain, or CloudEvents in structured, batch or binary mode) or user records of a signed source, as an ASGI application.
+
+    Objects for request and response would cost more than everything else that is done for one event.
+    """
+
+    intake: Intake
+    what: str
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, after the commit."""
+        intake = self.intake
+        now = intake.clock.now()
+        taken = await intake.signed_value(scope, receive)
+        if isinstance(taken, Unreadable):
+            await _refused(taken)(scope, receive, send)
+            return
+        source, request_id, value = taken
+        reader = source.reader(intake.engine.catalogue.audience, now, request_id)
+        parsed = reader.events(value) if self.what == "events" else reader.records(value)
+        new = await intake.keep(parsed)
+        if new is None:
+            await _unavailable()(scope, receive, send)
+            return
+        body = orjson.dumps(_told(parsed, new))
+        headers = [(b"content-length", b"%d" % len(body)), (b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
 
 
 async def _forget(parsed: Parsed) -> int:

@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 
@@ -21,10 +20,14 @@ def decode_secret(secret: str) -> bytes | None:
     return key if len(key) >= 16 else None  # noqa: PLR2004 - less is no secret
 
 
+def _mac(secret: bytes, signed: bytes) -> bytes:
+    return base64.b64encode(hmac.digest(secret, signed, "sha256"))
+
+
 def sign(secret: bytes, message_id: str, timestamp: int, body: bytes) -> str:
     """The `v1,…` signature of a body."""
     signed = f"{message_id}.{timestamp}.".encode() + body
-    return "v1," + base64.b64encode(hmac.new(secret, signed, hashlib.sha256).digest()).decode()
+    return "v1," + _mac(secret, signed).decode()
 
 
 def verified_id(headers: Mapping[str, str], body: bytes, secrets: Sequence[bytes], now: int) -> str | None:
@@ -47,7 +50,7 @@ def verified_id(headers: Mapping[str, str], body: bytes, secrets: Sequence[bytes
     given = [part.partition(",")[2] for part in signatures.split(" ")[:MOST_SIGNATURES] if part.startswith("v1,")]
     fits = False
     for secret in secrets:
-        expected = base64.b64encode(hmac.new(secret, signed, hashlib.sha256).digest())
+        expected = _mac(secret, signed)
         for signature in given:
             fits |= hmac.compare_digest(expected, signature.encode("utf-8", "replace"))
     return message_id if fits else None

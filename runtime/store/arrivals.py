@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, bindparam, delete, select
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -65,6 +65,9 @@ class Arrivals:
     def __init__(self, inbox: Inbox, identity: Identity, *, is_sqlite: bool) -> None:
         self._inbox, self._identity = inbox, identity
         self._upsert: Any = sqlite_insert if is_sqlite else postgres_insert
+        counted = self._upsert(unmapped).values({name: bindparam(name) for name in ("source", "kind", "name", "n", "last_at")})
+        later = {"n": unmapped.c.n + counted.excluded.n, "last_at": counted.excluded.last_at}
+        self._counted = counted.on_conflict_do_update(index_elements=["source", "kind", "name"], set_=later)  # built once: as in Inbox
         self._names: dict[str, set[tuple[str, str]]] = {}  # by source: those that have a row of their own
 
     def take(self, tx: Connection, arrivals: list[Arrival]) -> list[int]:
@@ -126,9 +129,7 @@ class Arrivals:
             return
         at = max(a.now for a in arrivals)
         rows = [{"source": s, "kind": k, "name": name, "n": n, "last_at": at} for (s, k, name), n in sorted(counts.items())]
-        statement = self._upsert(unmapped)
-        later = {"n": unmapped.c.n + statement.excluded.n, "last_at": statement.excluded.last_at}
-        tx.execute(statement.on_conflict_do_update(index_elements=["source", "kind", "name"], set_=later), rows)
+        tx.execute(self._counted, rows)
 
     def unmapped(self, tx: Connection, limit: int = 100) -> list[dict[str, Any]]:
         """What arrived under names that no rule can see, the most frequent first."""

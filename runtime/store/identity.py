@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from runtime.state import Person
+from runtime.store.among import among
 from runtime.store.inbox import Inbox, Quarantined
 from runtime.store.tables import heard, identities, users
 
@@ -25,11 +26,8 @@ _OWNERS = (
     .where(tuple_(identities.c.kind, identities.c.value).in_(bindparam("pairs", expanding=True)))
     .order_by(identities.c.kind, identities.c.value, identities.c.user_id)
 )
-_PEOPLE = select(users.c.user_id, users.c.anonymous, users.c.merged_into).where(users.c.user_id.in_(bindparam("ids", expanding=True)))
-
-_MERGED = select(users.c.user_id, users.c.merged_into).where(
-    users.c.user_id.in_(bindparam("ids", expanding=True)), users.c.merged_into.is_not(None)
-)  # fmt: skip
+_PEOPLE = select(users.c.user_id, users.c.anonymous, users.c.merged_into).where(among(users.c.user_id, "ids"))
+_FORMER = select(users.c.user_id, users.c.merged_into).where(among(users.c.user_id, "ids"), users.c.merged_into.is_not(None))
 
 
 class Identity:
@@ -50,9 +48,8 @@ class Identity:
         for _ in range(MOST_STEPS):
             if not asked:
                 break
-            rows = tx.execute(_MERGED, {"ids": sorted(asked)})
             further: dict[str, str] = {}
-            for user_id, into in rows:
+            for user_id, into in tx.execute(_FORMER, {"ids": asked}).all():
                 first = asked[user_id]
                 found[first] = into
                 further[into] = first

@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+import orjson
+from sqlalchemy import Connection, Integer, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from runtime.state import Event
+from runtime.store.among import among
 from runtime.store.codec import Codec
 from runtime.store.rows import event_of
 from runtime.store.tables import events, inbox, quarantine, users, watches
@@ -35,21 +37,38 @@ WITH given AS (
 )
 SELECT firsts.n FROM fresh JOIN firsts USING (source, event_id)
 """
+MOST_EACH = 4
+# One statement for all rows: the driver gives the interpreter away and waits for it again with each row of an executemany, and while
+# requests are being read it waits long.
+_ADD_TO_SQLITE = """
+INSERT INTO events (id, source, event_id, type, user_id, time, received_at, data, history)
+SELECT :base + key, value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, :history FROM json_each(:rows) WHERE true
+ON CONFLICT (source, event_id) DO NOTHING
+"""
+# `+`: else the planner reads the index of (user_id, time) from its beginning to its end, all events that there ever were
+_PEOPLE_OF_SQLITE = """
+INSERT INTO users (user_id, created_at) SELECT user_id, min(received_at) FROM events WHERE id >= :base GROUP BY +user_id
+ON CONFLICT (user_id) DO NOTHING
+"""
+_NOTES_OF_SQLITE = """
+INSERT INTO inbox (user_id, kind, event_row, received_at)
+SELECT user_id, :kind, id, received_at FROM events WHERE id >= :base ORDER BY id
+"""
 # Built once: making a statement costs more than running it.
-_BUSY = select(inbox.c.user_id).where(inbox.c.user_id.in_(bindparam("ids", expanding=True))).distinct()
+_BUSY = select(inbox.c.user_id).where(among(inbox.c.user_id, "ids")).distinct()
+_LOCKED = select(users.c.user_id).where(among(users.c.user_id, "ids")).order_by(users.c.user_id).with_for_update(skip_locked=True)
+_NOTES = (
+    select(inbox.c.id, inbox.c.user_id, inbox.c.kind, inbox.c.received_at, inbox.c.payload, events.c.event_id, events.c.type,
+           events.c.user_id.label("event_user"), events.c.time, events.c.received_at.label("event_received"), events.c.data,
+           events.c.source)
+    .select_from(inbox.outerjoin(events, events.c.id == inbox.c.event_row))
+    .where(among(inbox.c.user_id, "ids")).order_by(inbox.c.id).limit(bindparam("most", type_=Integer))
+)  # fmt: skip
+_FINISH = delete(inbox).where(among(inbox.c.id, "ids"))
+_WATCHERS = select(watches.c.watched_id, watches.c.watcher_id).where(among(watches.c.watched_id, "ids")).distinct()
 
 
 _OLDEST = select(inbox.c.user_id, inbox.c.kind).order_by(inbox.c.id).limit(bindparam("most"))
-_NOTES = (
-    select(
-        inbox.c.id, inbox.c.user_id, inbox.c.kind, inbox.c.received_at, inbox.c.payload, events.c.event_id, events.c.type,
-        events.c.user_id.label("event_user"), events.c.time, events.c.received_at.label("event_received"), events.c.data, events.c.source,
-    )
-    .select_from(inbox.outerjoin(events, events.c.id == inbox.c.event_row))
-    .where(inbox.c.user_id.in_(bindparam("ids", expanding=True))).order_by(inbox.c.id).limit(bindparam("most"))
-)  # fmt: skip
-_WATCHERS = select(watches.c.watched_id, watches.c.watcher_id).where(watches.c.watched_id.in_(bindparam("ids", expanding=True))).distinct()
-_FINISH = delete(inbox).where(inbox.c.id.in_(bindparam("ids", expanding=True)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,23 +140,15 @@ class Inbox:
     def _add_to_sqlite(tx: Connection, rows: list[tuple[Any, ...]], kind: str) -> set[int]:
         """With numbers of our own, so that one look tells which were new; there is one writer."""
         base = tx.exec_driver_sql("SELECT seq FROM sqlite_sequence WHERE name = 'events'").scalar_one_or_none() or 0
-        numbered = [(base + n, *row, kind == "history") for n, row in enumerate(rows, 1)]
-        tx.exec_driver_sql(
-            "INSERT INTO events (id, source, event_id, type, user_id, time, received_at, data, history)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT (source, event_id) DO NOTHING", numbered,
-        )  # fmt: skip
-        fresh = {id_ - base - 1 for id_ in tx.exec_driver_sql("SELECT id FROM events WHERE id > ?", (base,)).scalars()}
-        if fresh:
-            tx.exec_driver_sql(
-                "INSERT INTO users (user_id, created_at) SELECT user_id, min(received_at) FROM events WHERE id > ? GROUP BY user_id"
-                " ON CONFLICT (user_id) DO NOTHING", (base,),
-            )  # fmt: skip
-            tx.exec_driver_sql(
-                "INSERT INTO inbox (user_id, kind, event_row, received_at)"
-                " SELECT user_id, ?, id, received_at FROM events WHERE id > ? ORDER BY id", (kind, base),
-            )  # fmt: skip
-        return fresh
+        given = {"base": base + 1, "history": kind == "history", "kind": kind, "rows": orjson.dumps(rows).decode()}
+        found = tx.exec_driver_sql(_ADD_TO_SQLITE, given).rowcount
+        if not found:
+            return set()
+        tx.exec_driver_sql(_PEOPLE_OF_SQLITE, given)
+        tx.exec_driver_sql(_NOTES_OF_SQLITE, given)
+        if found == len(rows):
+            return set(range(found))
+        return {id_ - base - 1 for id_ in tx.exec_driver_sql("SELECT id FROM events WHERE id > ?", (base,)).scalars()}
 
     @staticmethod
     def _add_to_postgres(tx: Connection, rows: list[tuple[Any, ...]], kind: str) -> set[int]:
@@ -193,7 +204,8 @@ class Inbox:
             tx.execute(self._add_quarantined, rows)
 
     def waiting(self, tx: Connection, limit: int) -> list[Note]:
-        """The oldest notes of users that nobody else works on; their user rows are locked on PostgreSQL.
+        """The oldest notes of up to `limit` users that nobody else works on, with what else waits for the same users (MOST_EACH notes
+        a user on average): in a backlog a user is read and written once for many. Their rows are locked on PostgreSQL.
 
         Where nothing but history is the oldest, half is of those to whom something has just happened.
         """
@@ -206,15 +218,14 @@ class Inbox:
             prompt = {row.user_id for row in tx.execute(newest) if row.kind != "history"}
             user_ids += sorted(prompt - set(user_ids))
         if not self._is_sqlite:
-            locked = select(users.c.user_id).where(users.c.user_id.in_(user_ids)).order_by(users.c.user_id)
-            user_ids = list(tx.execute(locked.with_for_update(skip_locked=True)).scalars())
+            user_ids = list(tx.execute(_LOCKED, {"ids": user_ids}).scalars())
         if not prompt:
-            return self._notes_of(tx, user_ids, limit * 2)
+            return self._notes_of(tx, user_ids, limit * MOST_EACH)
         others = [user_id for user_id in user_ids if user_id not in prompt]
         return self._notes_of(tx, sorted(prompt.intersection(user_ids)), limit) + self._notes_of(tx, others, limit)
 
     def _notes_of(self, tx: Connection, user_ids: Sequence[str], limit: int) -> list[Note]:
-        return [self._read(*row) for row in tx.execute(_NOTES, {"ids": list(user_ids), "most": limit}).all()]
+        return [self._read(*row) for row in tx.execute(_NOTES, {"ids": user_ids, "most": limit}).all()]
 
     def rehome(self, tx: Connection, moved: Mapping[str, str]) -> None:
         """What came for former ids goes to the users that they lead to."""
@@ -231,11 +242,11 @@ class Inbox:
     def finish(self, tx: Connection, note_ids: Sequence[int]) -> None:
         """Delete notes whose consequences are written in this transaction."""
         if note_ids:
-            tx.execute(_FINISH, {"ids": list(note_ids)})
+            tx.execute(_FINISH, {"ids": note_ids})
 
     def busy(self, tx: Connection, user_ids: set[str]) -> set[str]:
         """Those of the users who have something in the inbox."""
-        return set(tx.execute(_BUSY, {"ids": sorted(user_ids)}).scalars())
+        return set(tx.execute(_BUSY, {"ids": user_ids}).scalars())
 
     def size(self, tx: Connection) -> int:
         """How many notes wait."""
@@ -244,7 +255,7 @@ class Inbox:
     def watchers_of(self, tx: Connection, user_ids: Sequence[str]) -> dict[str, list[str]]:
         """Who waits for events of these users."""
         found: dict[str, list[str]] = {}
-        for watched, watcher in tx.execute(_WATCHERS, {"ids": list(user_ids)}):
+        for watched, watcher in tx.execute(_WATCHERS, {"ids": user_ids}).all():
             found.setdefault(watched, []).append(watcher)
         return found
 

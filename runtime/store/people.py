@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from runtime.state import ENDED, HISTORY, Enrolment, LogEntry, Refusal, User
+from runtime.store.among import among
 from runtime.store.codec import Codec
 from runtime.store.rows import (
     ENROLMENT_COLUMNS,
@@ -27,32 +28,32 @@ from runtime.store.tables import enrolments, inbox, log, refusals, tallies, user
 _ENROLMENT = [enrolments.c[name] for name in ENROLMENT_COLUMNS]
 _USER = [users.c[name] for name in USER_COLUMNS]
 # Built once: making a statement costs more than running it.
-_USERS = select(*_USER).where(users.c.user_id.in_(bindparam("ids", expanding=True)))
+_USERS = select(*_USER).where(among(users.c.user_id, "ids"))
 _LOCKED_USERS = _USERS.order_by(users.c.user_id).with_for_update(skip_locked=True)
-_BUSY = select(inbox.c.user_id).where(inbox.c.user_id == users.c.user_id).exists()
+_HAS_NOTES = select(inbox.c.user_id).where(inbox.c.user_id == users.c.user_id).exists()
 _RECHECKS = (
-    select(*_USER).where(users.c.recheck_at <= bindparam("at"), ~_BUSY).order_by(users.c.recheck_at).limit(bindparam("most"))
+    select(*_USER).where(users.c.recheck_at <= bindparam("at"), ~_HAS_NOTES).order_by(users.c.recheck_at).limit(bindparam("most"))
 )  # fmt: skip
-_DUE_OF_USERS = (
-    select(*_ENROLMENT, *_USER)
-    .join_from(enrolments, users, users.c.user_id == enrolments.c.user_id)
-    .where(
-        enrolments.c.id.in_(bindparam("ids", expanding=True)),
-        enrolments.c.due_at <= bindparam("at"),
-        ~select(literal(1)).select_from(inbox).where(inbox.c.user_id == enrolments.c.user_id).exists(),
-    )
-)
-_MEASURING = (enrolments.c.goal_until >= bindparam("at")) & enrolments.c.converted_at.is_(None)
+_EXISTING = select(users.c.user_id).where(among(users.c.user_id, "ids"))
 _OPEN = (
     select(*_ENROLMENT)
-    .where(enrolments.c.user_id.in_(bindparam("ids", expanding=True)), or_(enrolments.c.status < ENDED, _MEASURING))
+    .where(
+        among(enrolments.c.user_id, "ids"),
+        or_(enrolments.c.status < ENDED, (enrolments.c.goal_until >= bindparam("now")) & enrolments.c.converted_at.is_(None)),
+    )
     .order_by(enrolments.c.id)
 )
 _PAST = select(
-    *(enrolments.c[name] for name in ("user_id", "journey", "subject", "key", "status", "entered_at", "id"))
-).where(
-    enrolments.c.user_id.in_(bindparam("ids", expanding=True)), enrolments.c.journey.in_(bindparam("journeys", expanding=True))
-)  # fmt: skip
+    enrolments.c.user_id, enrolments.c.journey, enrolments.c.subject, enrolments.c.key, enrolments.c.status, enrolments.c.entered_at,
+    enrolments.c.id,
+).where(among(enrolments.c.user_id, "ids"), among(enrolments.c.journey, "journeys"))  # fmt: skip
+_BUSY = select(literal(1)).select_from(inbox).where(inbox.c.user_id == enrolments.c.user_id).exists()
+_DUE = (
+    select(*_ENROLMENT, *_USER)
+    .join_from(enrolments, users, users.c.user_id == enrolments.c.user_id)
+    .where(among(enrolments.c.id, "ids"), enrolments.c.due_at <= bindparam("now"), ~_BUSY)
+)
+_LOCKED_DUE = _DUE.order_by(enrolments.c.user_id).with_for_update(skip_locked=True)
 _NEXT_RECHECK = select(func.min(users.c.recheck_at)).where(users.c.recheck_at.is_not(None))
 _NEXT_TIMER = (
     select(enrolments.c.due_at).where(enrolments.c.version_id == bindparam("version"), enrolments.c.due_at.is_not(None))
@@ -111,11 +112,11 @@ class People:
     def load_users(self, tx: Connection, user_ids: Sequence[str], *, lock: bool = False) -> dict[str, User]:
         """The users that exist among these; with `lock`, those whom nobody else works on right now."""
         query = _LOCKED_USERS if lock and not self._is_sqlite else _USERS
-        return {row[0]: user_of(row, self._codec, self._zone) for row in tx.execute(query, {"ids": list(user_ids)}).all()}
+        return {row[0]: user_of(row, self._codec, self._zone) for row in tx.execute(query, {"ids": user_ids}).all()}
 
     def existing(self, tx: Connection, user_ids: Sequence[str]) -> set[str]:
         """Those of the users who are known."""
-        return set(tx.execute(select(users.c.user_id).where(users.c.user_id.in_(user_ids))).scalars()) if user_ids else set()
+        return set(tx.execute(_EXISTING, {"ids": user_ids}).scalars()) if user_ids else set()
 
     def save_users(self, tx: Connection, changed: Sequence[User]) -> None:
         """Write users back; one that does not exist yet is made."""
@@ -161,13 +162,10 @@ class People:
         ids = [row[0] for row in sorted(found, key=lambda row: (row[1], row[0]))]
         if not ids:
             return []
-        query = _DUE_OF_USERS
-        if not self._is_sqlite:
-            query = query.order_by(enrolments.c.user_id).with_for_update(skip_locked=True)
         width = len(ENROLMENT_COLUMNS)
         known: dict[str, User] = {}
         claimed = []
-        for row in tx.execute(query, {"ids": ids, "at": now}).all():
+        for row in tx.execute(_DUE if self._is_sqlite else _LOCKED_DUE, {"ids": ids, "now": now}).all():
             enrolment = enrolment_of(row[:width], self._codec)
             user = known.get(enrolment.user_id)
             if user is None:
@@ -179,7 +177,7 @@ class People:
     def open_enrolments(self, tx: Connection, user_ids: Sequence[str], now: int) -> dict[str, list[Enrolment]]:
         """Per user: those inside a journey, and those whose goal still counts."""
         found: dict[str, list[Enrolment]] = {}
-        for row in tx.execute(_OPEN, {"ids": list(user_ids), "at": now}).all():
+        for row in tx.execute(_OPEN, {"ids": user_ids, "now": now}).all():
             enrolment = enrolment_of(row, self._codec)
             found.setdefault(enrolment.user_id, []).append(enrolment)
         return found
@@ -187,8 +185,7 @@ class People:
     def past_entries(self, tx: Connection, user_ids: Sequence[str], journeys: Sequence[str]) -> dict[str, list[Enrolment]]:
         """Per user: all entries into these journeys, ended ones too, without their contexts (for re-entry)."""
         found: dict[str, list[Enrolment]] = {}
-        rows = tx.execute(_PAST, {"ids": list(user_ids), "journeys": list(journeys)}).all()
-        for user_id, journey, subject, key, status, entered_at, id_ in rows:
+        for user_id, journey, subject, key, status, entered_at, id_ in tx.execute(_PAST, {"ids": user_ids, "journeys": journeys}).all():
             slim = Enrolment(key, journey, 0, user_id, subject, "", status, None, entered_at, entered_at, id=id_)
             found.setdefault(user_id, []).append(slim)
         return found

@@ -101,8 +101,10 @@ class Many:
 
     def __init__(self, statement: UpdateBase, dialect: Dialect) -> None:
         compiled = statement.compile(dialect=dialect)
-        self.text, self._constants = str(compiled), compiled.params
+        self.text = str(compiled)
+        self._constants = {name: bind.effective_value for name, bind in compiled.binds.items() if not bind.required}
 
     def run(self, tx: Connection, rows: Iterable[Mapping[str, Any]]) -> int:
         """Run it with the parameters of each row (at least one); returns how many rows of the table it changed."""
-        return tx.exec_driver_sql(self.text, [{**self._constants, **row} for row in rows]).rowcount
+        given = [{**self._constants, **row} for row in rows] if self._constants else list(rows)
+        return tx.exec_driver_sql(self.text, given).rowcount

@@ -1,6 +1,6 @@
 """One thread owns the only write connection: units wait in a bounded queue, are committed in groups, answered after.
 
-A unit is a function of the connection. Each runs in a savepoint, so that one that fails takes no other with it.
+A unit is a function of the connection. In a group each runs in a savepoint, so that one that fails takes no other with it.
 """
 
 import contextlib
@@ -24,14 +24,29 @@ QUEUE_LENGTH = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Together(Generic[Item, T]):
-    """A unit that is done for several items at once: those of a group that have the same `work` are given to it in one call."""
+    """A unit that is done for several items in one call. Its result has one for each: what came of it, or the error that it met.
+
+    When the call fails each item is done alone, so that one costs itself only.
+    """
 
     work: Callable[[Connection, list[Item]], list[T]]
-    item: Item
+    items: list[Item]
 
-    def __call__(self, connection: Connection) -> T:
-        """For this item alone."""
-        return self.work(connection, [self.item])[0]
+    def __call__(self, connection: Connection) -> list[T | Exception]:
+        """Do the items, in savepoints. Raises what cost the whole transaction."""
+        try:
+            with connection.begin_nested():
+                return self.at_once(connection)
+        except Exception as error:
+            if _lost(connection):  # a full disk takes everything: nobody may be told that all is well
+                raise
+            if len(self.items) == 1:
+                return [error]
+        return [found for item in self.items for found in Together(self.work, [item])(connection)]
+
+    def at_once(self, connection: Connection) -> list[T | Exception]:
+        """Do all items, or none: raises what any of them met."""
+        return list(self.work(connection, self.items))
 
 
 class Closed(RuntimeError):
@@ -105,7 +120,7 @@ class ThreadWriter:
         while not stop:
             group: list[tuple[Unit[Any], Future[Any]]] = []
             stop = self._collect(group, block=True)
-            while not stop and len(group) < MOST_IN_A_GROUP and not self._queue.empty():
+            while not stop and _size(group) < MOST_IN_A_GROUP and not self._queue.empty():
                 stop = self._collect(group, block=False)
             if group:
                 groups += 1
@@ -127,9 +142,10 @@ class ThreadWriter:
         done: list[tuple[Future[Any], Any]] = []
         try:
             with self._engine.connect() as connection:
-                with connection.begin():
-                    for units in _gathered(group):
-                        self._run_units(connection, units, done)
+                if len(group) > 1 or not self._run_alone(connection, *group[0], done):
+                    with connection.begin():
+                        for unit, future in group:
+                            self._run_unit(connection, unit, future, done)
                 for future, result in done:
                     future.set_result(result)
                 if self._after_group is not None:
@@ -139,36 +155,37 @@ class ThreadWriter:
                 with contextlib.suppress(Exception):
                     future.set_exception(error)
 
-    def _run_units(self, connection: Connection, units: list[tuple[Unit[Any], Future[Any]]], done: list[tuple[Future[Any], Any]]) -> None:
-        """One unit, or several that are done together; when those fail, each of them alone, so that one costs itself only."""
+    @staticmethod
+    def _run_alone(connection: Connection, unit: Unit[Any], future: "Future[Any]", done: list[tuple[Future[Any], Any]]) -> bool:
+        """A unit that is the whole group needs no savepoint: the transaction is its own. False when its items have to be done singly."""
         try:
-            with connection.begin_nested():
-                results = _results(connection, [unit for unit, _ in units])
+            with connection.begin():
+                result = unit.at_once(connection) if isinstance(unit, Together) else unit(connection)
+        except Exception:
+            if isinstance(unit, Together):
+                return False
+            raise
+        done.append((future, result))
+        return True
+
+    @staticmethod
+    def _run_unit(connection: Connection, unit: Unit[Any], future: "Future[Any]", done: list[tuple[Future[Any], Any]]) -> None:
+        try:
+            if isinstance(unit, Together):  # it has savepoints of its own
+                result = unit(connection)
+            else:
+                with connection.begin_nested():
+                    result = unit(connection)
         except Exception as error:
-            if len(units) == 1:
-                units[0][1].set_exception(error)
+            future.set_exception(error)
             if _lost(connection):  # a full disk takes the whole transaction: nobody may be told that all is well
                 raise
-            if len(units) > 1:
-                for unit in units:
-                    self._run_units(connection, [unit], done)
         else:
-            done.extend(zip((future for _, future in units), results, strict=True))
+            done.append((future, result))
 
 
-def _gathered(group: list[tuple[Unit[Any], Future[Any]]]) -> list[list[tuple[Unit[Any], Future[Any]]]]:
-    """The units of a group in their order; those that can be done together stand at the place of the first of them."""
-    found: dict[Any, list[tuple[Unit[Any], Future[Any]]]] = {}
-    for index, (unit, future) in enumerate(group):
-        found.setdefault(unit.work if isinstance(unit, Together) else index, []).append((unit, future))
-    return list(found.values())
-
-
-def _results(connection: Connection, units: list[Unit[Any]]) -> list[Any]:
-    first = units[0]
-    if isinstance(first, Together) and len(units) > 1:
-        return first.work(connection, [unit.item for unit in units])  # type: ignore[attr-defined]
-    return [first(connection)]
+def _size(group: list[tuple[Unit[Any], Future[Any]]]) -> int:
+    return sum(len(unit.items) if isinstance(unit, Together) else 1 for unit, _ in group)
 
 
 def _lost(connection: Connection) -> bool:

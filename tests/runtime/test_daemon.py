@@ -3,8 +3,10 @@
 import pytest
 from starlette.testclient import TestClient
 
-from runtime.daemon import Ticks, web_app
-from tests.shop import Shop
+from runtime.daemon import web_app
+from runtime.engine import BATCH
+from runtime.ticks import CROWD, SHORT, Ticks
+from tests.shop import SECRET, Shop, signed
 from tests.town import SECOND
 
 
@@ -32,6 +34,29 @@ def test_half_a_minute_without_a_tick_is_not_ready_but_alive(shop, client, secon
 
     assert client.get("/readyz").status_code == status
     assert client.get("/healthz").status_code == 200
+
+
+def test_the_engine_takes_small_bites_while_many_requests_wait(shop):
+    shop.post([{"id": f"e{n}", "type": "app_opened", "user_id": f"u{n}"} for n in range(SHORT + BATCH)])
+
+    Ticks(shop.app, lambda: CROWD)._engine(shop.clock.now())
+    left = shop.total("inbox")
+    Ticks(shop.app, lambda: CROWD - 1)._engine(shop.clock.now())
+
+    assert left == BATCH
+    assert shop.total("inbox") == 0
+
+
+def test_an_event_comes_in_past_the_framework_and_its_errors_are_as_ever(shop, client):
+    body = b'{"id": "e1", "type": "app_opened", "user_id": "u1"}'
+    headers = signed(SECRET, "msg_1", shop.clock.now() // 1000, body)
+
+    for path in ("/v1/events", "/v1/events/"):
+        answer = client.post(path, content=body, headers=headers)
+        assert (answer.status_code, answer.json()["quarantined"]) == (200, 0)
+    assert client.post("/v1/events", content=body).status_code == 401
+    assert (client.put("/v1/events").status_code, client.put("/v1/events").headers["allow"]) == (405, "POST")
+    assert shop.total("events") == 1
 
 
 def test_health_takes_no_posts_and_intake_no_gets(client):

@@ -7,7 +7,7 @@ from runtime.policy import Rules
 from runtime.profile import definitions_of
 from runtime.state import Fact
 from runtime.store.tables import enrolments, events, inbox, users
-from tests.town import DAY, HOUR, MINUTE, NOON, PUSH, Town, at, event, journey_text, somebody
+from tests.town import AUDIENCE, DAY, HOUR, MINUTE, NOON, PUSH, Town, at, event, journey_text, somebody
 
 GOAL = "{event: order_paid, within: 14d}"
 WELCOME = journey_text(
@@ -406,6 +406,20 @@ def test_a_date_fires_at_its_own_time_and_not_again(store):
 
     assert [e["entered_at"] for e in made.story().enrolments] == [at("2026-12-03 09:30")]
     assert made.engine.next_work() == at("2027-12-03 09:30")
+
+
+def test_an_event_moves_the_date_that_reads_it(store):
+    text = AUDIENCE.replace("segments:", "  cutoff_at: {type: time, last: group_opened, of: cutoff_at}\nsegments:", 1)
+    made = Town(store, journey_text("- {id: last, exit: done}", entry="{date: user.cutoff_at}"), audience_text=text)
+    made.post(event("app_opened", NOON))
+    made.settle(NOON)
+
+    made.post(event("group_opened", NOON + HOUR, group_id="g1", cutoff_at=NOON + 9 * HOUR))
+    made.settle(NOON + HOUR)
+
+    assert made.engine.next_work() == NOON + 9 * HOUR
+    made.settle(NOON + 9 * HOUR)
+    assert made.ends("u1") == [("j", "done")]
 
 
 def test_a_call_enrols_one_and_says_when_it_is_refused(store):

@@ -5,10 +5,10 @@ import json
 import pytest
 from sqlalchemy import update
 
-from runtime.daemon import Ticks
 from runtime.rebuilding import Rebuilt, go_through, one_chunk
 from runtime.store import open_store
 from runtime.store.tables import users
+from runtime.ticks import Ticks
 from tests.shop import HELLO, Shop, make_folder
 from tests.town import NOON, ZONE
 

@@ -74,6 +74,9 @@ def test_after_every_event_all_is_as_if_everything_had_been_evaluated(steps):
         assert user.stage == next(name for name, rule in SHIPPED.stages if rule is None or rule.test(facts))
         assert not changes or (user.recheck_at is not None and user.evaluated_at < user.recheck_at <= min(changes))
 
+        session.evaluate(user.evaluated_at, now)
+        assert user.recheck_at == min(changes, default=None)
+
 
 def test_a_breakpoint_that_was_overtaken_costs_one_look_and_moves_nobody():
     user = User("u1", ZONE, is_new=True)

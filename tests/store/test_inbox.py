@@ -1,5 +1,6 @@
 """The inbox: every event once, in the order of arrival, worked on exactly once."""
 
+import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import SimpleNamespace
@@ -7,9 +8,10 @@ from types import SimpleNamespace
 import pytest
 
 from runtime.state import LogEntry
-from runtime.store.inbox import Quarantined
+from runtime.store import open_store
+from runtime.store.inbox import _NOTES_OF_SQLITE, _PEOPLE_OF_SQLITE, MOST_EACH, Quarantined
 from runtime.store.people import Logged
-from tests.town import HOUR, NOON, event
+from tests.town import HOUR, NOON, ZONE, event
 
 
 def post(store, *events, source="shop"):
@@ -33,6 +35,15 @@ def test_an_event_is_kept_once_per_source_and_id(store):
     assert post(store, first, first, source="device") == 1
 
     assert len(waiting(store)) == 3
+
+
+def test_of_several_kept_at_once_it_is_told_which_are_new(store):
+    known, new, other = (event("app_opened", NOON, id=name) for name in ("known", "new", "other"))
+    post(store, known)
+
+    fresh = store.database.write(lambda tx: store.inbox.add_all(tx, [("shop", known), ("shop", new), ("shop", new), ("shop", other)]))
+
+    assert fresh == {1, 3}
 
 
 def test_the_same_event_posted_by_many_at_once_is_new_once(store):
@@ -69,11 +80,23 @@ def test_finished_notes_are_gone_and_the_others_wait(store):
 
 
 def test_all_notes_of_a_user_come_before_those_of_somebody_who_came_later(store):
-    post(store, *(event("app_opened", NOON + n, user=f"u{n % 3}") for n in range(9)))
+    post(store, *(event("app_opened", NOON + n, user=f"u{n % 3}") for n in range(15)))
 
     notes = waiting(store, limit=2)
 
-    assert [n.user_id for n in notes] == ["u0", "u1", "u0", "u1"]
+    assert [n.user_id for n in notes] == ["u0", "u1"] * MOST_EACH
+
+
+def test_to_keep_events_reads_none_of_those_before(new_sqlite):
+    with contextlib.closing(open_store(new_sqlite, ZONE)) as store:
+        post(store, event("app_opened", NOON))
+        said: list[str] = []
+        with store.database.reading() as tx:
+            for statement in (_PEOPLE_OF_SQLITE, _NOTES_OF_SQLITE):
+                plan = tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", {"base": 1, "kind": "event"})
+                said += [row[3] for row in plan if " events" in row[3]]
+
+    assert said == ["SEARCH events USING INTEGER PRIMARY KEY (rowid>?)"] * 2
 
 
 def test_users_are_known_from_their_first_event(store):

@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from runtime.state import LogEntry
 from runtime.store.people import Logged
-from runtime.store.writer import ENGINE, INTAKE, Closed, ThreadWriter
+from runtime.store.writer import ENGINE, INTAKE, Closed, ThreadWriter, Together
 from tests.town import NOON
 
 
@@ -126,6 +126,49 @@ def test_units_of_many_threads_are_all_written_once(store):
         list(pool.map(lambda n: store.database.write(note(store, f"u{n:03}")), range(200)))
 
     assert sorted(written(store)) == [f"u{n:03}" for n in range(200)]
+
+
+def several(store, seen):
+    """Work of several names; the name `bad` fails after it has written."""
+
+    def work(tx, names):
+        seen.append(names)
+        for name in names:
+            note(store, name)(tx)
+            if name == "bad":
+                raise ValueError("this one fails")
+        return [f"{name} is written" for name in names]
+
+    return work
+
+
+def test_what_is_done_together_is_one_call(store):
+    seen = []
+
+    assert store.database.write(Together(several(store, seen), ["a", "b"])) == ["a is written", "b is written"]
+
+    assert seen == [["a", "b"]]
+    assert written(store) == ["a", "b"]
+
+
+def test_of_what_is_done_together_one_that_fails_costs_itself_only(store):
+    work = several(store, [])
+
+    (before, together, after) = held_up(
+        store, (note(store, "x"), ENGINE), (Together(work, ["a", "bad", "b"]), ENGINE), (note(store, "y"), ENGINE)
+    )
+
+    first, error, last = together.result(10)
+    assert (first, str(error), last) == ("a is written", "this one fails", "b is written")
+    assert (before.result(10), after.result(10)) == (None, None)
+    assert written(store) == ["x", "a", "b", "y"]
+
+
+def test_the_one_thing_that_is_done_and_fails_leaves_nothing(store):
+    (error,) = store.database.write(Together(several(store, []), ["bad"]))
+
+    assert str(error) == "this one fails"
+    assert written(store) == []
 
 
 class FailingConnection:
