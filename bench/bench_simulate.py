@@ -177,32 +177,37 @@ def make_project(folder: Path) -> None:
         (folder / "journeys" / f"{name}.yaml").write_text(text, encoding="utf-8")
 
 
-class Decisions:
-    """Counts what `decide` answered: each is one step of one enrolment, which is then written."""
+class Counting:
+    """Counts what `decide` answered (each is one step of one enrolment, which is then written), and looks at the audience by time."""
 
     def __init__(self) -> None:
-        self.n = 0
-        self._decide = session_module.decide
-        session_module.decide = self
+        self.decisions = self.flips = 0
+        self._decide, self._evaluate = session_module.decide, session_module.Session.evaluate
+        session_module.decide = self._decided
+        session_module.Session.evaluate = lambda session, *args: self._looked(session, *args)  # noqa: PLW0108 - a method of Session gets its session
 
-    def __call__(self, *args, **kwargs):
+    def _decided(self, *args, **kwargs):
         found = self._decide(*args, **kwargs)
-        self.n += found is not None
+        self.decisions += found is not None
         return found
 
-    def stop(self) -> int:
-        session_module.decide = self._decide
-        return self.n
+    def _looked(self, session, at, now, event=""):
+        self.flips += not event
+        return self._evaluate(session, at, now, event)
+
+    def stop(self) -> None:
+        session_module.decide, session_module.Session.evaluate = self._decide, self._evaluate
 
 
-def simulated(folder: Path, sample: Sample = EVERYBODY) -> tuple[Foreseen, int, float]:
+def simulated(folder: Path, sample: Sample = EVERYBODY) -> tuple[Foreseen, Counting, float]:
     project = load_project(folder)
     checked = check_project(project)
     assert not checked.errors, [f.line() for f in checked.findings]
-    decisions, began = Decisions(), time.perf_counter()
+    counting, began = Counting(), time.perf_counter()
     past = FilePast(folder / "orders.csv", project.zone, print)
     found = simulate(project, checked, Replay(past, sample))
-    return found, decisions.stop(), time.perf_counter() - began
+    counting.stop()
+    return found, counting, time.perf_counter() - began
 
 
 def hot_loop(steps: int, people: int) -> float:
@@ -233,10 +238,10 @@ def main() -> None:
         orders = write_orders(folder / "orders.csv", given.households)
         ratios: list[float] = []
         for number in range(1, given.rounds + 1):
-            before = hot_loop(given.enrolments // 10, given.enrolments)
-            found, decisions, seconds = simulated(folder)
-            after = hot_loop(given.enrolments // 10, given.enrolments)
-            hot, stimuli = (before + after) / 2, found.events + decisions
+            before = hot_loop(given.enrolments // 5, given.enrolments)
+            found, counted, seconds = simulated(folder)
+            after = hot_loop(given.enrolments // 5, given.enrolments)
+            hot, stimuli = (before + after) / 2, found.events + counted.decisions
             assert found.events == orders
             assert not found.quarantined
             sent, held = found.totals("sent").total(), found.totals("held").total()
@@ -248,9 +253,10 @@ def main() -> None:
                     f"not sent {found.totals('suppressed').total():,}, granted {found.totals('granted').total():,}")  # fmt: skip
                 out("a step: an event projected for its user (segments, stage, entries looked at), or a decision of an enrolment, written")
             ratios.append(stimuli / seconds / hot)
-            out(f"round {number}: {seconds:.1f} s, {stimuli / seconds:,.0f} steps/s ({found.events:,} events and {decisions:,} decisions); "
+            out(f"round {number}: {seconds:.1f} s, {stimuli / seconds:,.0f} steps/s ({found.events:,} events and {counted.decisions:,} decisions; "
+                f"not counted: {counted.flips:,} looks at the audience by time alone); "
                 f"hot loop just before and after {before:,.0f} and {after:,.0f} steps/s; "
-                f"ratio {ratios[-1]:.2f} (decisions alone {decisions / seconds / hot:.2f})")  # fmt: skip
+                f"ratio {ratios[-1]:.2f} (decisions alone {counted.decisions / seconds / hot:.2f})")  # fmt: skip
         out(f"ratio of steps/s to the hot loop's: {min(ratios):.2f} to {max(ratios):.2f} (wanted: 0.4); RSS {rss():.0f} MB")
         part, _, seconds = simulated(folder, Sample(1000))
         guesses = {i: row.figures["entered"].estimate(part.sample) for i, row in part.journeys.items() if "entered" in row.figures}
