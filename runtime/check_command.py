@@ -72,12 +72,7 @@ def check(*paths: Path, config: Config = Path(), manner: Manner = PLAIN, story: 
         print_json({"findings": told, "coverage": show_findings.coverage_json(files)} if manner.coverage else told)
     else:
         out = Console(highlight=False, soft_wrap=True)
-        failed = show_findings.failed_of(files)
-        for finding in findings:
-            show_findings.finding(out, finding, language)
-            test = show_findings.test_of(finding, failed)
-            if test is not None:
-                show_findings.timeline(out, test, language, zone)
+        show_findings.with_timelines(out, findings, files, language, zone)
         if manner.coverage:
             show_findings.coverage(out, files, language)
     _sum_up(checked, findings)

@@ -12,6 +12,7 @@ from journeys.check import Checked
 from runtime import show, show_findings
 from runtime.app import App, build_app
 from runtime.applying import Declined
+from runtime.checking import Checker
 from runtime.commandline import (
     FAILED,
     OK,
@@ -74,10 +75,13 @@ def plan(
 def apply_(
     *, message: Annotated[str, Parameter(name=["--message", "-m"])] = "", in_flight: Ways = None, version: Back = None,
     plan: Annotated[str, Parameter(help="the token of a plan: apply exactly that, or nothing")] = "",
+    tests: Annotated[bool, Parameter(help="refuse files whose own tests fail")] = True,
     config: Config = Path(), json: Json = False,
 ) -> int:  # fmt: skip
     """Make the checked files the release that runs: atomically, or not at all. Those inside stay on their version, unless --in-flight."""
     project = project_of(config)
+    if tests and version is None and not _tests_hold(config, project, json=json):
+        return FAILED
     request = {"author": getpass.getuser(), "message": message, "in_flight": in_flight or [], "version": version, "plan": plan}
     path = socket_path(project.database_url)
     answer = ask(path, {"command": "apply", **request}) if path is not None else None
@@ -90,6 +94,17 @@ def apply_(
         finally:
             app.close()
     return _said(answer, project, json=json)
+
+
+def _tests_hold(config: Path, project: Project, *, json: bool) -> bool:
+    """Whether `check` has no error to tell of the files, their tests included; else it is told. A file that passed before is not run again."""
+    checked = Checker(config).check()
+    errors = [finding for finding in checked.findings if finding.severity == "error"]
+    if errors and json:
+        print_json({"outcome": "refused", "findings": [finding.line(project.language()) for finding in errors]})
+    elif errors:
+        show_findings.with_timelines(Console(highlight=False, soft_wrap=True), errors, checked.files, project.language(), project.zone)
+    return not errors
 
 
 def _sweep(app: App) -> None:

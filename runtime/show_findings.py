@@ -33,6 +33,16 @@ def finding(console: Console, one: Finding, language: Language) -> None:
     console.print(f"{escape(str(one.place))}: [{colour}]{one.code}[/{colour}] {escape(one.text(language))}")
 
 
+def with_timelines(console: Console, found: Sequence[Finding], files: Sequence[Looked], language: Language, zone: ZoneInfo) -> None:
+    """One line per finding; under that of a failed test, of these files, both its timelines."""
+    failed = failed_of(files)
+    for one in found:
+        finding(console, one, language)
+        test = test_of(one, failed)
+        if test is not None:
+            timeline(console, test, language, zone)
+
+
 def failed_of(files: Sequence[Looked]) -> dict[tuple[str, str], Tested]:
     """The tests that failed, by file and name."""
     return {(looked.file, test.name): test for looked in files for test in looked.tests if not test.passed}

@@ -64,15 +64,13 @@ def _checked(check: Callable[[], CheckedProject], out: Console) -> CheckedProjec
 
 def _show(now: CheckedProject, before: CheckedProject | None, out: Console, language: Language) -> None:
     known = Counter(_said(finding) for finding in before.findings) if before is not None and not out.is_terminal else Counter()
-    failed = show_findings.failed_of(now.files)
+    news = []
     for finding in now.findings:
         if known[_said(finding)]:
             known[_said(finding)] -= 1
-            continue
-        show_findings.finding(out, finding, language)
-        test = show_findings.test_of(finding, failed)
-        if test is not None:
-            show_findings.timeline(out, test, language, now.setup.zone)
+        else:
+            news.append(finding)
+    show_findings.with_timelines(out, news, now.files, language, now.setup.zone)
     if before is not None:
         _mended(now, before, out, language)
     errors = sum(finding.severity == "error" for finding in now.findings)

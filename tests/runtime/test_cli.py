@@ -239,6 +239,27 @@ def test_apply_says_what_it_did(call, folder):
     assert call("apply", "--config", folder)[1] == "nothing changed since release 1\n"
 
 
+def test_files_whose_own_tests_fail_are_not_applied_unless_somebody_insists(call, folder):
+    write_journeys(folder, HELLO + "tests:\n  - {name: nothing happens, expect: [{after: 0s, end: completed}]}\n")
+
+    code, out, _ = call("apply", "--config", folder)
+    as_data = call("apply", "--json", "--config", folder)
+    none_yet = call("releases", "--json", "--config", folder)
+    insisted = call("apply", "--no-tests", "--config", folder)
+
+    assert (code, "J111" in out, "- expected, + got" in out) == (1, True, True)
+    assert (as_data[0], json.loads(as_data[1])["outcome"]) == (1, "refused")
+    assert none_yet[0] != 0 or json.loads(none_yet[1]) == []
+    assert insisted[:2] == (0, "release 1: 1 journeys changed\n")
+
+
+def test_going_back_to_a_release_asks_nothing_of_the_files(call, folder):
+    assert call("apply", "--config", folder)[0] == 0
+    write_journeys(folder, HELLO + "tests:\n  - {name: nothing happens, expect: [{after: 0s, end: completed}]}\n")
+
+    assert call("apply", "--version", "1", "--config", folder)[:2] == (0, "nothing changed since release 1\n")
+
+
 # ---------------------------------------------------------------------------------------------------- status, explain, schema
 
 
