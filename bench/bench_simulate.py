@@ -253,8 +253,8 @@ def main() -> None:
                     f"not sent {found.totals('suppressed').total():,}, granted {found.totals('granted').total():,}")  # fmt: skip
                 out("a step: an event projected for its user (segments, stage, entries looked at), or a decision of an enrolment, written")
             ratios.append(stimuli / seconds / hot)
-            out(f"round {number}: {seconds:.1f} s, {stimuli / seconds:,.0f} steps/s ({found.events:,} events and {counted.decisions:,} decisions; "
-                f"not counted: {counted.flips:,} looks at the audience by time alone); "
+            out(f"round {number}: {seconds:.1f} s, {stimuli / seconds:,.0f} steps/s ({found.events:,} events and {counted.decisions:,} "
+                f"decisions; not counted: {counted.flips:,} looks at the audience by time alone); "
                 f"hot loop just before and after {before:,.0f} and {after:,.0f} steps/s; "
                 f"ratio {ratios[-1]:.2f} (decisions alone {counted.decisions / seconds / hot:.2f})")  # fmt: skip
         out(f"ratio of steps/s to the hot loop's: {min(ratios):.2f} to {max(ratios):.2f} (wanted: 0.4); RSS {rss():.0f} MB")

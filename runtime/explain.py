@@ -15,27 +15,10 @@ from runtime.state import Event
 from runtime.store import SqlStore
 from runtime.store.codec import Unreadable
 from runtime.store.reports import Story
+from runtime.storyline import Line
 from runtime.whatnext import Standing, standing_of
 
 RECEIPTS = "$receipts"  # the source of the system's own events: what they tell stands with the message
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line of a story; `why` holds the clause, the values then, and what else decided. `version` is a row, `enrolment` a key.
-
-    `rule` is the `if` of the step, as the file has it: it held, and its values then are not kept.
-    """
-
-    at: int
-    journey: str
-    version: int | None
-    step: str
-    action: str
-    why: dict[str, Any]
-    place: str = ""
-    enrolment: str = ""
-    rule: str = ""
 
 
 @dataclass

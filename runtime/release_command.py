@@ -97,7 +97,7 @@ def apply_(
 
 
 def _tests_hold(config: Path, project: Project, *, json: bool) -> bool:
-    """Whether `check` has no error to tell of the files, their tests included; else it is told. A file that passed before is not run again."""
+    """Whether `check` finds no error, the files' tests included; else it is told. What passed before is not run again."""
     checked = Checker(config).check()
     errors = [finding for finding in checked.findings if finding.severity == "error"]
     if errors and json:

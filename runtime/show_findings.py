@@ -11,7 +11,7 @@ from rich.text import Text
 
 from journeys.errors import Finding, Language, Place
 from journeys.localtime import print_instant
-from runtime.explain import Line
+from runtime.storyline import Line
 from runtime.texts import reason, word
 from runtime.timelines import Note, Row, offset
 from runtime.verdicts import Coverage, Looked, Tested

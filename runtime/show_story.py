@@ -9,9 +9,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from runtime.explain import Chapter, Line, Told
+from runtime.explain import Chapter, Told
 from runtime.present import Present
 from runtime.show_portrait import head
+from runtime.storyline import Line
 from runtime.wording import Wording
 
 MOST_LINES = 60  # of a story without --all: the newest

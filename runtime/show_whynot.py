@@ -10,8 +10,9 @@ from rich.text import Text
 
 from journeys.clauses import Clause
 from runtime.enquiring import GOT, WhyNot
-from runtime.explain import Line, readable
+from runtime.explain import readable
 from runtime.show_story import chapter, line_text, notes, standing
+from runtime.storyline import Line
 from runtime.whynot import Requirement, Way
 from runtime.wording import Wording
 

@@ -2,18 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from journeys.clauses import Need
 from journeys.errors import Language
 from journeys.localtime import print_instant
 from journeys.values import LARGEST_NUMBER, print_number
-from runtime.explain import Line
+from runtime.storyline import Line
 from runtime.storytexts import ACTIONS, CHANNELS, FACTS, KINDS, STATES, STORY, reason_sentence, said
 from runtime.texts import word
-from runtime.whatnext import Follows
 from runtime.whynottexts import WHY_NOT
+
+if TYPE_CHECKING:  # `check` says log entries too, and starts without the engine
+    from journeys.clauses import Need
+    from runtime.whatnext import Follows
 
 LONGEST = 80  # characters of one value
 MOST_ITEMS = 12  # of a list
@@ -95,7 +97,7 @@ class Wording:
         """Names with their values."""
         return self.listed([f"{name} = {self.value(name, value)}" for name, value in values.items()])
 
-    def needed(self, need: Need) -> str:
+    def needed(self, need: "Need") -> str:
         """What a clause needs."""
         if need.operator in ("known", "missing", "true", "false"):
             return self(f"w{need.operator}")
@@ -199,7 +201,7 @@ class Wording:
         done = [self("update_set", what=self.values(why["set"]))] if why.get("set") else []
         return [*done, self("update_tags", tags=" ".join(tags))] if tags else done
 
-    def follows(self, follows: Follows) -> str:
+    def follows(self, follows: "Follows") -> str:
         """The step that comes next."""
         if not follows.step:
             return self("then_end")

@@ -18,6 +18,20 @@ def folder(tmp_path):
     return make_folder(tmp_path / "shop", SAID)
 
 
+def test_a_check_that_takes_all_from_the_last_one_starts_without_the_engine_and_the_database(folder, call):
+    call("check", "--config", folder)
+    heavy = ("sqlalchemy", "pydantic", "jinja2", "runtime.engine", "runtime.store", "journeys.compiled")
+    again = (
+        "import sys; from runtime.cli import run; run(['check', '--config', sys.argv[1]]); "
+        f"print(','.join(name for name in {heavy!r} if name in sys.modules))"
+    )
+
+    ran = subprocess.run([sys.executable, "-c", again, str(folder)], capture_output=True, text=True, check=True)
+
+    assert "J111" in ran.stdout  # what it tells with both timelines costs nothing more
+    assert ran.stdout.splitlines()[-1] == ""
+
+
 def chinese(folder):
     (folder / "config.toml").write_text(CONFIG.replace('language = "en"', 'language = "zh"'), encoding="utf-8")
 

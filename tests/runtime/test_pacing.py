@@ -12,13 +12,13 @@ from sqlalchemy.exc import OperationalError
 from runtime.batches import Progress
 from runtime.engine import Engine
 from runtime.enrol import held_out
-from runtime.explain import Line
 from runtime.pacing import Windows
 from runtime.policy import Rules
 from runtime.session import Rehearsal
 from runtime.state import ENDED, Fact, stable_key
 from runtime.store import open_store
 from runtime.store.tables import enrolments, log, paces, populations, refusals, tallies, users
+from runtime.storyline import Line
 from runtime.wording import Wording
 from tests.town import DAY, HOUR, NOON, WORLD, ZONE, Town, journey_text, somebody
 

@@ -1,0 +1,22 @@
+"""A line of a user's story. Apart from what reads stories, since `check` says the same lines and has to start fast."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a story; `why` holds the clause, the values then, and what else decided. `version` is a row, `enrolment` a key.
+
+    `rule` is the `if` of the step, as the file has it: it held, and its values then are not kept.
+    """
+
+    at: int
+    journey: str
+    version: int | None
+    step: str
+    action: str
+    why: dict[str, Any]
+    place: str = ""
+    enrolment: str = ""
+    rule: str = ""
