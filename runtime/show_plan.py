@@ -27,13 +27,24 @@ def show_plan(console: Console, plan: Plan, command: str, language: Language, zo
     else:
         told = {"release": plan.base.id, "author": plan.base.author, "message": plan.base.message}
         console.print(escape(word("plan_same" if plan.is_same else "plan_on", language, **told)))
+    only_wording = [journey for journey in plan.journeys if _reads_differently(journey)]
     for journey in plan.journeys:
-        _journey(console, journey, language, zone)
+        if journey not in only_wording:
+            _journey(console, journey, language, zone)
+    if only_wording:
+        told = word("plan_wording", language, n=len(only_wording), journeys=", ".join(journey.journey for journey in only_wording))
+        console.print(f"{MARKS['changed']} {escape(told)}")
     if plan.audience:
         console.print(f"{MARKS['changed']} {word('plan_audience', language)}")
         _changes(console, plan.audience, language)
     if not plan.is_same:
         console.print(escape(word("plan_apply", language, command=command)))
+
+
+def _reads_differently(plan: JourneyPlan) -> bool:
+    """Whether nothing changes but comments or layout, and nothing is decided for those inside: a line for all of these is enough."""
+    stay = all(at.way == "keep" for at in plan.inside)
+    return stay and [c.kind for c in plan.changes] == ["wording_only"] and plan.paused is None and plan.enter_now is None
 
 
 def _journey(console: Console, plan: JourneyPlan, language: Language, zone: ZoneInfo) -> None:

@@ -67,6 +67,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "plan_new": ("{journey}: new", "{journey}：新旅程"),
     "plan_changed": ("{journey}: changed (version {version} runs now)", "{journey}：有变化（现在运行第 {version} 版）"),
     "plan_gone": ("{journey}: gone; nobody enters any more", "{journey}：文件没有了，不再有人进入"),
+    "plan_wording": (
+        "{n} journeys differ in comments or layout only, those inside stay on their version: {journeys}",
+        "{n} 个旅程只有注释或排版不同，里面的人留在原版：{journeys}",
+    ),
     "plan_left": ("{journey}: unchanged", "{journey}：没有变化"),
     "plan_enter": ("{n} are in its segment now and would enter (existing: enrol)", "分群里现有 {n} 人，将进入（existing: enrol）"),
     "plan_enter_unknown": ("those in its segment now would enter (existing: enrol)", "分群里现有的人将进入（existing: enrol）"),

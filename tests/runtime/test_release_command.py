@@ -44,6 +44,19 @@ def test_a_plan_reads_as_a_marketer_would_say_it(shop, call):
     assert "to apply exactly this: journeyd apply --plan " in out
 
 
+def test_journeys_that_only_read_differently_share_a_line_unless_something_is_decided_for_those_inside(shop, call):
+    write_journeys(shop.folder, OLD + "\n# why", HELLO + "\n# why")
+
+    _, shared, _ = call("plan", "--config", shop.folder, "--database", shop.url)
+    _, apart, _ = call("plan", "--config", shop.folder, "--database", shop.url, "--in-flight", "j=exit")
+
+    assert "~ 2 journeys differ in comments or layout only, those inside stay on their version: hello, j\n" in shared
+    assert "at pause" not in shared
+    assert "~ j: changed" in apart
+    assert "1 at pause (version 1): end (moved)" in apart
+    assert "~ 1 journeys differ in comments or layout only, those inside stay on their version: hello\n" in apart
+
+
 def test_a_plan_in_chinese(shop, call, monkeypatch):
     monkeypatch.setenv("JOURNEYD_LANGUAGE", "zh")
     write_journeys(shop.folder, NEW, HELLO)
