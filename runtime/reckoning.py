@@ -109,9 +109,9 @@ class _Reckoning:
                 self._suppressed(entry.journey, user_id, line.at, "late", ())
             elif line.action == "sent":
                 self._on(line.at).fell_through.update(_caps(line.why))
-            elif line.action in ("grant_failed", "call_failed"):
+            elif line.action == "grant_failed":
                 failed, reason = self.rows[entry.journey].not_granted, line.why.get("reason", "")
-                failed[reason] = failed.get(reason, 0) + (line.action == "grant_failed")
+                failed[reason] = failed.get(reason, 0) + 1
 
     def _suppressed(self, journey: str, user_id: str, at: int, reason: str, caps: tuple[str, ...]) -> None:
         day = self._on(at)

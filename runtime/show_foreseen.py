@@ -11,24 +11,46 @@ from runtime.comparing import KINDS, Comparison
 from runtime.foreseen import Foreseen, Row, money
 from runtime.texts import reason, word
 
+COLUMNS = ("refused", "messages", "suppressed", "held", "granted", "not_granted", "cost", "converted", "holdout")
+NUMBERS = ("entered", "cost", "converted", "holdout")
+
 
 def foreseen_table(console: Console, found: Foreseen, language: Language) -> None:
-    """Per journey: who entered and who did not, what was sent and what was not, what it cost."""
+    """Per journey: who entered and who did not, what was sent and what was not, what it cost. What nobody has is left out."""
     table = Table(show_lines=True)
-    columns = ("journey", "entered", "refused", "messages", "suppressed", "held", "granted", "cost", "converted", "holdout")
+    rows = {journey: _cells(found, row, language) for journey, row in found.journeys.items() if _happened(row)}
+    columns = [key for key in ("entered", *COLUMNS) if any(cells[key] for cells in rows.values())]
+    table.add_column(word("journey", language), no_wrap=True)
     for key in columns:
-        table.add_column(
-            word(key, language), justify="right" if key in ("entered", "cost", "converted", "holdout") else "left", overflow="fold"
-        )
-    for journey, row in found.journeys.items():
-        table.add_row(
-            journey, _estimated(found, row, "entered", row.entered), _pairs(row.refused, language), _sent(found, row),
-            _pairs(row.suppressed, language), _pairs(row.held, language), _pairs(row.granted, None),
-            "" if row.cost is None else money(row.cost), f"{row.converted:,}", f"{row.holdout:,}",
-        )  # fmt: skip
-    console.print(table)
+        table.add_column(word(key, language), justify="right" if key in NUMBERS else "left", overflow="fold")
+    for journey, cells in rows.items():
+        table.add_row(journey, *(cells[key] for key in columns))
+    if rows:
+        console.print(table)
+    quiet = [journey for journey in found.journeys if journey not in rows]
+    if quiet:
+        console.print(word("nobody_came", language, journeys=", ".join(quiet)), markup=False)
     if found.budgets:
         _budgets(console, found, language)
+
+
+def _happened(row: Row) -> bool:
+    return bool(row.entered or row.refused or row.sent or row.suppressed or row.held or row.granted or row.converted or row.holdout)
+
+
+def _cells(found: Foreseen, row: Row, language: Language) -> dict[str, str]:
+    numbers = {"converted": row.converted, "holdout": row.holdout}
+    return {
+        "entered": _estimated(found, row, "entered", row.entered),
+        "refused": _pairs(row.refused, language),
+        "messages": _sent(found, row),
+        "suppressed": _pairs(row.suppressed, language),
+        "held": _pairs(row.held, language),
+        "granted": _pairs(row.granted, None),
+        "not_granted": _pairs(row.not_granted, language),
+        "cost": "" if row.cost is None else money(row.cost),
+        **{key: f"{n:,}" if n else "" for key, n in numbers.items()},
+    }
 
 
 def _estimated(found: Foreseen, row: Row, figure: str, n: int) -> str:

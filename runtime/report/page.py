@@ -71,6 +71,7 @@ class _Page:
         return [
             {"id": i, "name": row.name, "row": row, "refused": self._reasons(row.refused), "suppressed": self._reasons(row.suppressed),
              "held": self._reasons(row.held), "sent": self._counts(row.sent), "granted": self._counts(row.granted),
+             "not_granted": self._reasons(row.not_granted),
              "cost": "" if row.cost is None else money(row.cost),
              "estimates": [(name, f.estimate(found.sample)) for name, f in sorted(row.figures.items())] if self.sample else []}
             for i, row in found.journeys.items()

@@ -235,6 +235,18 @@ def test_the_terminal_shows_a_table_and_says_what_it_cannot_know(call, folder, t
     assert "everybody counted as reachable and consented" in err
 
 
+def test_whom_nothing_happened_in_is_named_in_one_line_and_a_column_that_nobody_fills_is_left_out(call, folder, tmp_path):
+    write_journeys(folder, HELLO, journey_text(f"- id: never\n  {PUSH}", id="quiet", entry="{event: friend_woken}"))
+    (tmp_path / "e.csv").write_text(as_csv(EVENTS))
+
+    _, out, _ = call("simulate", "--events", tmp_path / "e.csv", "--config", folder)
+
+    assert "nobody came near: quiet" in out
+    assert out.count("quiet") == 1
+    assert "messages" in out
+    assert "not given" not in out
+
+
 # ---------------------------------------------------------------------------------------------------- what happens then
 
 
