@@ -10,11 +10,12 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.console import Console
 
-from journeys.errors import CODES, Finding, did_you_mean, explain_code
+from journeys.errors import CODES, Finding, Language, did_you_mean, explain_code
 from runtime import show_findings
 from runtime.checking import CheckedProject, Checker
 from runtime.commandline import FAILED, OK, USAGE, Config, DatabasePath, Json, Stop, err, print_json, reading_app
 from runtime.texts import language_of, word
+from runtime.verdicts import Looked
 
 
 @Parameter(name="*")
@@ -75,7 +76,7 @@ def check(*paths: Path, config: Config = Path(), manner: Manner = PLAIN, story: 
         show_findings.with_timelines(out, findings, files, language, zone)
         if manner.coverage:
             show_findings.coverage(out, files, language)
-    _sum_up(checked, findings)
+    _sum_up(files, findings, language)
     return FAILED if any(f.severity == "error" for f in findings) else OK
 
 
@@ -136,11 +137,10 @@ def _with_progress(checker: Checker) -> CheckedProject:
         return checker.check(advance)
 
 
-def _sum_up(checked: CheckedProject, findings: Sequence[Finding]) -> None:
-    language = checked.setup.language
+def _sum_up(files: Sequence[Looked], findings: Sequence[Finding], language: Language) -> None:
     errors = sum(f.severity == "error" for f in findings)
     if not findings:
-        told = word("checked", language, files=len(checked.files), tests=checked.tests)
+        told = word("checked", language, files=len(files), tests=sum(len(looked.tests) for looked in files))
     else:
         told = word("findings", language, errors=errors, warnings=len(findings) - errors)
     err.print(told, markup=False)

@@ -1,4 +1,4 @@
-"""Two versions over the same past, side by side: who gets what she did not get before. Pure."""
+"""Two versions over the same past, side by side: who gets what they did not get before. Pure."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -76,6 +76,11 @@ class Comparison:
     def same(self) -> bool:
         """Whether everybody gets the same at the same time."""
         return not any(step.differences for step in self.steps)
+
+    @property
+    def differing(self) -> list[StepDifferences]:
+        """The steps at which somebody gets something else, or at another time."""
+        return [step for step in self.steps if step.differences]
 
     def as_json(self) -> dict[str, Any]:
         """Everything, to the last message."""

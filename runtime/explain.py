@@ -56,17 +56,23 @@ def story_of(store: SqlStore, user_id: str) -> Story:
 
 
 def lines_of(story: Story, places: Places | None = None) -> list[Line]:
-    """The log in the order of time."""
+    """The log in the order of time; of one enrolment in the order in which it was decided.
+
+    A timer that fires late is logged at the moment it was due, which may be before what was decided meanwhile (a move to another version).
+    """
     enrolments = {e["id"]: e for e in story.enrolments}
     lines: list[Line] = []
+    latest: dict[int | None, int] = {}
+    order: list[int] = []
     for enrolment_id, _, entry in story.log:
         enrolment = enrolments.get(enrolment_id)
         version = enrolment["version_id"] if enrolment else None
         place, rule = (places.of(version, entry), places.condition(version, entry)) if places is not None else ("", "")
         journey, key = (enrolment["journey"], enrolment["key"]) if enrolment else ("", "")
         lines.append(Line(entry.at, journey, version, entry.step, entry.action, entry.why, place, key, rule))
-    lines.sort(key=lambda line: line.at)
-    return lines
+        order.append(max(entry.at, latest.get(enrolment_id, entry.at)) if enrolment else entry.at)
+        latest[enrolment_id] = order[-1]
+    return [lines[n] for n in sorted(range(len(lines)), key=order.__getitem__)]
 
 
 def told(story: Story, places: Places, now: int, pauses: Mapping[str, Any] | None = None) -> Told:

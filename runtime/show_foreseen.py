@@ -1,17 +1,20 @@
 """What a simulation foresees, in the terminal: a table per journey, what differs between two versions, what nobody can know."""
 
 from collections.abc import Mapping
+from itertools import product
 
 from rich.console import Console
 from rich.table import Table
 
 from journeys.duration import format_duration
 from journeys.errors import Language
-from runtime.comparing import KINDS, Comparison
+from runtime.comparing import KINDS, Comparison, How
 from runtime.foreseen import Foreseen, Row, money
 from runtime.texts import reason, word
 
 COLUMNS = ("refused", "messages", "suppressed", "held", "granted", "not_granted", "cost", "converted", "holdout")
+MOST_NAMED = 5  # users, of each kind at a step
+NEW_OR_GONE: tuple[How, ...] = ("only_after", "only_before")
 NUMBERS = ("entered", "cost", "converted", "holdout")
 
 
@@ -84,7 +87,7 @@ def _budgets(console: Console, found: Foreseen, language: Language) -> None:
 
 
 def compared_table(console: Console, found: Comparison, language: Language) -> None:
-    """Per journey and step: who gets what she did not get before; then some of them."""
+    """Per step where something differs: how many get what they did not get before, and a few of them."""
     console.print(f"\n[bold]{word('compared_title', language)}[/bold]")
     if found.same:
         console.print(word("nothing_differs", language))
@@ -92,11 +95,16 @@ def compared_table(console: Console, found: Comparison, language: Language) -> N
     table = Table()
     for key in ("journey", "step", "before", "after", "same", *KINDS, "shift"):
         table.add_column(word(key, language), justify="left" if key in ("journey", "step") else "right", overflow="fold")
-    for step in found.steps:
+    for step in found.differing:
         counts = [f"{len(step.of(how)):,}" for how in KINDS]
         shift = format_duration(step.shift) if step.of("moved") else ""
         table.add_row(step.journey, step.step, f"{step.before:,}", f"{step.after:,}", f"{step.same:,}", *counts, shift)
     console.print(table)
+    for step, how in product(found.differing, NEW_OR_GONE):
+        some = [difference.any.user_id for difference in step.of(how)[:MOST_NAMED]]
+        if some:
+            told = word("some_of_them", language, journey=step.journey, step=step.step, how=word(how, language), users=", ".join(some))
+            console.print(told, markup=False)
     for journey, (before, after, both) in found.entries.items():
         if before or after:
             parts = [f"{word(key, language)} {n:,}" for key, n in (("only_after", after), ("only_before", before), ("both", both))]

@@ -32,8 +32,8 @@ def show_plan(console: Console, plan: Plan, command: str, language: Language, zo
         if journey not in only_wording:
             _journey(console, journey, language, zone)
     if only_wording:
-        told = word("plan_wording", language, n=len(only_wording), journeys=", ".join(journey.journey for journey in only_wording))
-        console.print(f"{MARKS['changed']} {escape(told)}")
+        line = word("plan_wording", language, n=len(only_wording), journeys=", ".join(journey.journey for journey in only_wording))
+        console.print(f"{MARKS['changed']} {escape(line)}")
     if plan.audience:
         console.print(f"{MARKS['changed']} {word('plan_audience', language)}")
         _changes(console, plan.audience, language)
@@ -92,7 +92,8 @@ def _lateness(plan: JourneyPlan, language: Language) -> str:
 def _changes(console: Console, changes: Sequence[Change], language: Language) -> None:
     for change in changes:
         values = {name: _value(getattr(change, name), language) for name in ("before", "after")}
-        console.print("    " + escape(word(f"change_{change.kind}", language, step=change.step, key=change.key, **values)))
+        kind = "tests_only" if change.kind == "tests" and change.before == change.after else change.kind
+        console.print("    " + escape(word(f"change_{kind}", language, step=change.step, key=change.key, **values)))
 
 
 def _value(value: Any, language: Language) -> str:

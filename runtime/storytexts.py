@@ -13,6 +13,14 @@ ACTIONS: Texts = {
     "unreadable": ("a record that cannot be read", "一条读不出来的记录"),
     "event": ("{event} {data}", "{event} {data}"),
     "moved": ("moved to version {version}", "移到第 {version} 版"),
+    "moved_until": (
+        "moved to version {version}: until {until} instead of {was_until}",
+        "移到第 {version} 版：等到 {until}，原为 {was_until}",
+    ),
+    "moved_over": (
+        "moved to version {version}, where this was over at {until} (instead of {was_until}): what follows is late",
+        "移到第 {version} 版，在那里 {until} 就已到点（原为 {was_until}）：后面的算迟",
+    ),
     "paused": ("the journey is paused: it goes on from here", "旅程暂停，之后从这里继续"),
     "passed_over": ("passed over: its condition does not hold", "跳过：条件不成立"),
     "branched": ("took branch {case}", "走分支 {case}"),

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from journeys.duration import MINUTE, format_duration
 from journeys.errors import Language
 from journeys.localtime import print_instant
 from journeys.values import LARGEST_NUMBER, print_number
@@ -127,6 +128,8 @@ class Wording:
             action, values["for"] = "waits_for", self.listed(why["for"]) if isinstance(why["for"], list) else str(why["for"])
         if action == "matched" and "event" in why:
             action = "matched_event"
+        if action == "moved" and all(isinstance(why.get(key), int) for key in ("until", "was_until")):
+            action = "moved_over" if why["until"] < line.at else "moved_until"
         return said(ACTIONS, action, self.language, **values).strip()
 
     def answered(self, line: Line) -> str:
@@ -139,10 +142,10 @@ class Wording:
         return self.listed([f"{name}={self.value(name, value)}" for name, value in data.items()]) if isinstance(data, dict) else ""
 
     def _shown(self, key: str, value: Any) -> str:
-        if key in ("until", "due_at", "event_time") and isinstance(value, int):
+        if key in ("until", "was_until", "due_at", "event_time") and isinstance(value, int):
             return self.at(value)
         if key == "late_by" and isinstance(value, int):
-            return f"{value // 60_000} min" if self.language == "en" else f"{value // 60_000} 分钟"
+            return format_duration(value // MINUTE * MINUTE)
         if key == "reason":
             return self.reason(str(value))
         if key == "segment":

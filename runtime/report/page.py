@@ -174,7 +174,7 @@ class _Page:
     @property
     def differing(self) -> list[dict[str, Any]]:
         """The steps where something differs, with some users of each kind."""
-        steps = self.compared.steps if self.compared is not None else []
+        steps = self.compared.differing if self.compared is not None else []
         return [
             {"step": s, "counts": [len(s.of(how)) for how in KINDS], "shift": format_duration(s.shift) if s.of("moved") else "",
              "examples": self._examples(s)}

@@ -2,8 +2,10 @@
 
 import pytest
 
+from runtime.applying import Applied, Asked, apply, check_project
 from runtime.enquiring import whole_story
 from runtime.explain import as_json
+from runtime.moving import InFlight
 from runtime.show_portrait import masked
 from runtime.state import Person
 from tests.shop import CONFIG, HELLO, Shop, write_journeys
@@ -362,3 +364,29 @@ def test_story_why_not_and_message_are_told_on_each_database(tmp_path, database_
 
 def test_of_an_address_only_the_ends_are_shown():
     assert [masked(text) for text in ("+8613900000191", "u1-phone", "oAbCdEfGh")] == ["+861…0191", "u1-phone", "oAbC…EfGh"]
+
+
+def test_a_move_that_finds_the_wait_over_says_so_before_what_was_late(tmp_path):
+    waiting = journey_text(f"- {{id: pause, delay: 3d}}\n- {{id: gift, send: {PUSH}}}", entry="{event: app_opened}", max_lateness="6h")
+    shop = Shop(tmp_path / "shop", waiting)
+    shop.welcome("u1")
+    opened(shop)
+    shop.settle(NOON + 2 * DAY)
+    write_journeys(shop.folder, waiting.replace("3d", "1d"))
+    asked = Asked("me", "shorter", {"j": InFlight("move")})
+    assert isinstance(apply(shop.app.store, shop.project, check_project(shop.project), shop.clock.now(), asked), Applied)
+    shop.app.engine.refresh()
+
+    shop.settle(NOON + 2 * DAY + HOUR)
+
+    told = [line.strip() for line in told_story(shop)]
+    shop.close()
+    moved = next(n for n, line in enumerate(told) if "moved to version 2" in line)
+    assert told[moved] == (
+        "2026-12-03 13:00  pause: moved to version 2, where this was over at 2026-12-02 12:00 (instead of 2026-12-04 12:00): what follows is"
+        " late"
+    )
+    assert [line for line in told[moved + 1 :] if "too late" in line or "ended:" in line] == [
+        "2026-12-02 12:00  gift: too late by 1d1h",
+        "2026-12-02 12:00  ended: all steps are done",
+    ]

@@ -251,7 +251,7 @@ def test_who_entered_and_got_nothing_is_told_which_decision_it_was(make):
     post(shop, "app_opened", TREATED)
 
     assert told_why_not(shop, TREATED, "wake")[1:4] == [
-        "She was inside 1 times and got nothing. What decided:",
+        "She was inside (1×) and got nothing. What decided:",
         "  2026-12-01 12:00  say: not sent: she has not agreed to such messages on this channel",
         "  2026-12-01 12:00  ended: all steps are done",
     ]

@@ -57,6 +57,18 @@ def test_journeys_that_only_read_differently_share_a_line_unless_something_is_de
     assert "~ 1 journeys differ in comments or layout only, those inside stay on their version: hello\n" in apart
 
 
+def test_tests_that_say_something_else_are_no_change_of_their_number(folder, call):
+    story = "\ntests:\n  - {name: t, expect: [{after: 0s, end: completed}]}\n"
+    write_journeys(folder, OLD + story, HELLO)
+    more = call("plan", "--config", folder)[1]
+    assert call("apply", "--no-tests", "--config", folder)[0] == 0
+    write_journeys(folder, OLD + story.replace("0s", "1s"), HELLO)
+    other = call("plan", "--config", folder)[1]
+
+    assert "    its tests: 0 → 1\n" in more
+    assert "    its 1 tests say something else\n" in other
+
+
 def test_a_plan_in_chinese(shop, call, monkeypatch):
     monkeypatch.setenv("JOURNEYD_LANGUAGE", "zh")
     write_journeys(shop.folder, NEW, HELLO)

@@ -542,7 +542,8 @@ def test_against_a_release_in_every_spelling(call, lived_in, spelling):
 def test_the_terminal_says_who_gets_something_new(call, lived_in):
     code, out, _ = call("simulate", "--from-database", "--against", "1", "--config", lived_in)
 
-    assert (code, "Who gets what she did not get before" in out) == (0, True)
+    assert (code, "Who gets what they did not get before" in out) == (0, True)
+    assert "bye, bye, new: u1" in out
     assert "bye, users who enter: new 1, gone 0, both 0" in out
 
 
