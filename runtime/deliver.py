@@ -244,7 +244,7 @@ class Delivery:
             intents.append(Intent(row, vendor_key, self._to(row, person), verdict.credit))
         deadline = tick + DEADLINE
         longest = max((self._channel(row).timeout for row in rows), default=0)
-        started = ledger.intend(tx, intents, tick, deadline, longest + GRACE)
+        started = ledger.intend(tx, intents, None if self.engine.virtual else tick, deadline, longest + GRACE)
         for intent in intents:
             if intent not in started:  # another has taken it over: what was reserved for it goes back
                 self.settling.give_back(tx, intent.row, intent.credit, intent.address, tick)

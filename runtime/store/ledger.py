@@ -166,10 +166,11 @@ class Ledger:
 
     # --- T3: the intent
 
-    def intend(self, tx: Connection, intents: Sequence[Intent], now: int, deadline: int, cut_off: int = 0) -> list[Intent]:
+    def intend(self, tx: Connection, intents: Sequence[Intent], now: int | None, deadline: int, cut_off: int = 0) -> list[Intent]:
         """CLAIMED → SENDING with an attempt each; those that another has not taken over. Durable with the transaction.
 
-        No byte leaves after `deadline`; `cut_off` milliseconds later the sender counts as dead.
+        `now` is None on a virtual clock: each begins at the time it was meant for. No byte leaves after `deadline`; `cut_off`
+        milliseconds later the sender counts as dead.
         """
         if not intents:
             return []
@@ -179,7 +180,7 @@ class Ledger:
         rows = [
             {
                 "message_key": i.row.key, "position": i.row.position, "n": i.row.attempts + 1, "channel": i.row.channel, "lane": i.row.lane,
-                "vendor_key": i.vendor_key, "state": "SENDING", "started_at": now, "deadline": deadline,
+                "vendor_key": i.vendor_key, "state": "SENDING", "deadline": deadline, "started_at": i.row.not_before if now is None else now,
                 "address": self._codec.encode("attempts.address", i.row.user_id, i.address), "credit": i.credit,
             }
             for i in started

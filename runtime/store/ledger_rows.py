@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, case, func, insert, literal_column, or_, select, tuple_, update
+from sqlalchemy import BigInteger, bindparam, case, func, insert, literal_column, or_, select, tuple_, update
 from sqlalchemy.orm import aliased
 
 from runtime.store.tables import attempts, inbox, messages
@@ -150,7 +150,7 @@ INTEND = (
     update(messages)
     .where(messages.c.state == "CLAIMED", tuple_(messages.c.key, messages.c.token).in_(bindparam("mine", expanding=True)))
     .values(state="SENDING", attempts=messages.c.attempts + 1, lease_until=bindparam("lease"),
-            begun_at=func.coalesce(messages.c.begun_at, bindparam("at")))
+            begun_at=func.coalesce(messages.c.begun_at, bindparam("at", type_=BigInteger), messages.c.not_before))
     .returning(messages.c.key)
 )  # fmt: skip
 LATEST_ATTEMPTS = (

@@ -17,7 +17,7 @@ from runtime.settings import load_project
 from runtime.simulate import Replay, simulate
 from tests.e2e.running import journeyd
 from tests.shop import CONFIG, HELLO, Shop, make_folder, write_journeys
-from tests.town import DAY, HOUR, NOON, at, journey_text
+from tests.town import DAY, HOUR, MINUTE, NOON, at, journey_text
 
 ROOT = Path(__file__).parents[2]
 PUSH = "send: [{push: {title: T, body: B}}]"
@@ -370,6 +370,18 @@ def test_caps_say_what_they_dropped_and_what_took_a_later_channel(call, tmp_path
         "push marketing 1/day": {"dropped": 0, "fell_through": 1},
     }
     assert (second["sent"], second["capped"]) == ({"push": 1}, {})
+
+
+def test_a_message_counts_for_the_caps_of_the_day_on_which_it_was_sent(call, tmp_path):
+    sent_daily = journey_text(f"- id: a\n  {PUSH}", id="daily", entry="{event: app_opened, reentry: always}")
+    caps = CONFIG + '[policy]\ncaps = [{purpose = "marketing", max = 1, per = "day"}]\n'
+    folder = make_folder(tmp_path / "capped", sent_daily, config=caps)
+    evening, next_noon = NOON + 8 * HOUR, NOON + DAY
+
+    others = [event for n in range(50) for event in opened(evening + n * 20 * MINUTE, user=f"v{n}")]  # a span of time is worked on at once
+    row = over(call, folder, [*opened(evening, next_noon), *others])["journeys"]["daily"]
+
+    assert (row["sent"], row["suppressed"]) == ({"push": 52}, {})
 
 
 def test_prices_make_costs_and_budgets_burn_down(call, tmp_path):

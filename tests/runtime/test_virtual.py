@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from runtime.deliver import Delivery
 from runtime.engine import Engine
-from runtime.policy import Rules
+from runtime.policy import Cap, Rules
 from runtime.store import open_store
 from runtime.virtual import VirtualRun
 from tests.town import DAY, HOUR, NOON, PUSH, WORLD, ZONE, FakeVendor, Town, event, journey_text, somebody
@@ -16,6 +16,7 @@ STEPS = f"""
 - {{id: hello, send: {PUSH}}}
 - {{id: look, wait_for: {{event: app_opened, timeout: 2d}}, on_event: [{{exit: came}}], on_timeout: [{{exit: silent}}]}}
 """
+NO_RULES = Rules()
 TEXT = journey_text(STEPS, entry="{event: order_paid, reentry: always}")
 
 
@@ -23,14 +24,14 @@ TEXT = journey_text(STEPS, entry="{event: order_paid, reentry: always}")
 def new_run():
     stores = []
 
-    def make(text=TEXT, people=("u1",)):
+    def make(text=TEXT, people=("u1",), rules=NO_RULES):
         store = open_store("sqlite:///:memory:", ZONE, scratch=True)
         stores.append(store)
         town = Town(store, text)
         town.settle_people(*(somebody(p) for p in people))
-        engine = Engine(store, WORLD, ZONE, Rules(), virtual=True)
+        engine = Engine(store, WORLD, ZONE, rules, virtual=True)
         engine.refresh()
-        town.engine, town.delivery = engine, Delivery(store, engine, {"push": FakeVendor("key")}, Rules(), ZONE)
+        town.engine, town.delivery = engine, Delivery(store, engine, {"push": FakeVendor("key")}, rules, ZONE)
         return town, VirtualRun(store, engine, town.delivery, NOON)
 
     yield make
@@ -91,3 +92,15 @@ def test_however_events_are_bundled_a_users_story_is_the_same(new_run, times):
     bundled.settle(NOON + 9 * DAY)
 
     assert walked(town) == walked(other)
+
+
+def test_a_message_is_a_touch_of_the_day_it_was_meant_for_however_late_the_clock_looked(new_run):
+    once_a_day = Rules(caps=(Cap(1, "day"),))
+    town, run = new_run(journey_text(f"- {{id: hello, send: {PUSH}}}", entry="{event: order_paid, reentry: always}"), rules=once_a_day)
+    run.post("t", [event("order_paid", NOON + 8 * HOUR, id="evening")])
+    run.settle(NOON + 13 * HOUR)  # after midnight
+
+    run.post("t", [event("order_paid", NOON + DAY, id="noon")])
+    run.settle(NOON + DAY)
+
+    assert [m["state"] for m in town.story().messages] == ["ACCEPTED", "ACCEPTED"]

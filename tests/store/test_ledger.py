@@ -48,7 +48,7 @@ def claim(store, now=NOON, limit=10, lease=LEASE, pick=None):
 
 
 def intend(store, row, now=NOON, vendor_key="vk"):
-    return do(store, lambda tx: bool(store.ledger.intend(tx, [Intent(row, vendor_key)], now, now + 30_000)))
+    return do(store, lambda tx: bool(store.ledger.intend(tx, [Intent(row, vendor_key)], now, (now or NOON) + 30_000)))
 
 
 def state(store, key="m1"):
@@ -579,3 +579,14 @@ def test_the_next_work_is_the_earliest_message_to_be_sent_or_settled(store):
 
     with store.database.reading() as tx:
         assert store.ledger.next_work(tx) == NOON + 5
+
+
+def test_on_a_virtual_clock_an_attempt_begins_at_the_time_it_was_meant_for(store):
+    plan(store, message(at=NOON + 5))
+    (row,) = claim(store, now=NOON + 9)
+
+    assert intend(store, row, now=None)
+
+    with store.database.reading() as tx:
+        started_at = tx.execute(select(attempts.c.started_at)).scalar_one()
+    assert (state(store).begun_at, started_at) == (NOON + 5, NOON + 5)
