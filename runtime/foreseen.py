@@ -85,6 +85,11 @@ class Row:
     counts: Counts = field(default_factory=Counts)
     figures: dict[str, Figure] = field(default_factory=dict)  # of a sample only
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nobody came near: nobody entered, was refused, or was still inside."""
+        return not (self.entered or self.refused or self.inside or self.sent or self.suppressed or self.granted or self.converted)
+
 
 @dataclass
 class Day:

@@ -21,7 +21,7 @@ NUMBERS = ("entered", "cost", "converted", "holdout")
 def foreseen_table(console: Console, found: Foreseen, language: Language) -> None:
     """Per journey: who entered and who did not, what was sent and what was not, what it cost. What nobody has is left out."""
     table = Table(show_lines=True)
-    rows = {journey: _cells(found, row, language) for journey, row in found.journeys.items() if _happened(row)}
+    rows = {journey: _cells(found, row, language) for journey, row in found.journeys.items() if not row.is_quiet}
     columns = [key for key in ("entered", *COLUMNS) if any(cells[key] for cells in rows.values())]
     table.add_column(word("journey", language), no_wrap=True)
     for key in columns:
@@ -35,10 +35,6 @@ def foreseen_table(console: Console, found: Foreseen, language: Language) -> Non
         console.print(word("nobody_came", language, journeys=", ".join(quiet)), markup=False)
     if found.budgets:
         _budgets(console, found, language)
-
-
-def _happened(row: Row) -> bool:
-    return bool(row.entered or row.refused or row.sent or row.suppressed or row.held or row.granted or row.converted or row.holdout)
 
 
 def _cells(found: Foreseen, row: Row, language: Language) -> dict[str, str]:

@@ -66,7 +66,7 @@ class _Page:
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        """One per journey."""
+        """One per journey that somebody came near."""
         found = self.found
         return [
             {"id": i, "name": row.name, "row": row, "refused": self._reasons(row.refused), "suppressed": self._reasons(row.suppressed),
@@ -74,8 +74,14 @@ class _Page:
              "not_granted": self._reasons(row.not_granted),
              "cost": "" if row.cost is None else money(row.cost),
              "estimates": [(name, f.estimate(found.sample)) for name, f in sorted(row.figures.items())] if self.sample else []}
-            for i, row in found.journeys.items()
+            for i, row in found.journeys.items() if not row.is_quiet
         ]  # fmt: skip
+
+    @property
+    def quiet(self) -> str:
+        """The journeys that nobody came near."""
+        names = [i for i, row in self.found.journeys.items() if row.is_quiet]
+        return self.word("nobody_came", journeys=", ".join(names)) if names else ""
 
     def _reasons(self, counts: Mapping[str, int]) -> list[tuple[str, int]]:
         return [(reason(name, self.language), n) for name, n in self._counts(counts)]
@@ -165,6 +171,12 @@ class _Page:
         return Markup(svg(self.checked.journeys[journey], self.found.journeys[journey].counts, language=self.language))  # noqa: S704
 
     # --- two versions
+
+    @property
+    def entrants(self) -> list[tuple[str, int, int, int]]:
+        """Journeys that others enter: how many only after, only before, in both."""
+        entries = self.compared.entries if self.compared is not None else {}
+        return [(journey, after, before, both) for journey, (before, after, both) in entries.items() if before or after]
 
     @property
     def kinds(self) -> tuple[str, ...]:

@@ -180,7 +180,8 @@ class Ledger:
         rows = [
             {
                 "message_key": i.row.key, "position": i.row.position, "n": i.row.attempts + 1, "channel": i.row.channel, "lane": i.row.lane,
-                "vendor_key": i.vendor_key, "state": "SENDING", "deadline": deadline, "started_at": i.row.not_before if now is None else now,
+                "vendor_key": i.vendor_key, "state": "SENDING", "deadline": deadline,
+                "started_at": i.row.not_before if now is None else now,
                 "address": self._codec.encode("attempts.address", i.row.user_id, i.address), "credit": i.credit,
             }
             for i in started

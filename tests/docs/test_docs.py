@@ -113,6 +113,30 @@ def test_the_import_lines_of_the_readme_take_files_with_those_columns(readme, tm
         assert " 1 " in capsys.readouterr().out
 
 
+def test_every_journeyd_line_of_the_recorded_loop_can_be_parsed():
+    recorded = (ROOT / "docs" / "loop.md").read_text(encoding="utf-8")
+
+    lines = re.findall(r"^\$ journeyd (.*)$", recorded, re.MULTILINE)
+
+    assert len(lines) > 15
+    for line in lines:
+        assert cli.parse_args(shlex.split(line), exit_on_error=False, print_error=False)[0] is not None, line
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_the_marketers_files_of_the_readme_go_from_check_to_simulate_plan_and_apply(readme, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(make_project(tmp_path / "shop"))
+    Path("orders.csv").write_text("id,type,user_id,time,amount\no1,order_paid,u1,2026-01-05T09:03:00+08:00,39.9\n", encoding="utf-8")
+    assert run(["apply", "--no-tests"]) == 0  # what `--against applied` means
+
+    for words in journeyd_lines(readme):
+        if words[0] in {"simulate", "plan", "releases"}:
+            code = run(words)
+            assert code == 0, (words, capsys.readouterr().err)
+
+    assert "</html>" in Path("report.html").read_text(encoding="utf-8")
+
+
 def test_the_shipped_config_is_known_key_by_key():
     assert load_project(TEMPLATE).settings.policy.quiet_hours == "21:00-09:00"
 

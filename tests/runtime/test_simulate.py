@@ -239,8 +239,10 @@ def test_whom_nothing_happened_in_is_named_in_one_line_and_a_column_that_nobody_
     write_journeys(folder, HELLO, journey_text(f"- id: never\n  {PUSH}", id="quiet", entry="{event: friend_woken}"))
     (tmp_path / "e.csv").write_text(as_csv(EVENTS))
 
-    _, out, _ = call("simulate", "--events", tmp_path / "e.csv", "--config", folder)
+    _, out, _ = call("simulate", "--events", tmp_path / "e.csv", "--report", tmp_path / "r.html", "--config", folder)
 
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert (page.count("quiet"), "nobody came near: quiet" in page) == (1, True)
     assert "nobody came near: quiet" in out
     assert out.count("quiet") == 1
     assert "messages" in out
