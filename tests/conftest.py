@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-from sqlalchemy import make_url
 
 from runtime.store import SqlStore, open_store
 from tests import postgres
@@ -70,25 +69,18 @@ def new_sqlite(migrated_sqlite: Path, folder_in_memory: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def emptied_postgres(migrated_postgres: str) -> Iterator[list[str]]:
+def emptied_postgres(migrated_postgres: str) -> Iterator[postgres.Emptied]:
     """Databases that a test has used and that have been emptied since."""
-    free: list[str] = []
-    yield free
-    for url in free:
-        postgres.drop_database(url)
+    databases = postgres.Emptied(migrated_postgres)
+    yield databases
+    databases.close()
 
 
 @pytest.fixture
-def new_postgres(migrated_postgres: str, emptied_postgres: list[str]) -> Iterator[str]:
+def new_postgres(emptied_postgres: postgres.Emptied) -> Iterator[str]:
     """The URL of a PostgreSQL database with the newest tables and nothing in them, like a fresh one."""
-    template = make_url(migrated_postgres).database
-    assert template is not None
-    url = emptied_postgres.pop() if emptied_postgres else postgres.new_database(migrated_postgres, template)
-    yield url
-    if postgres.empty(url, migrated_postgres):
-        emptied_postgres.append(url)
-    else:  # a test changed the tables
-        postgres.drop_database(url)
+    with emptied_postgres.one() as url:
+        yield url
 
 
 @pytest.fixture(params=DATABASES)
