@@ -2,11 +2,14 @@
 
 import json
 import shutil
+import tempfile
 from collections.abc import Mapping
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import make_url
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
@@ -17,8 +20,9 @@ from runtime.clock import VirtualClock
 from runtime.intake.http import Intake
 from runtime.intake.signature import decode_secret, sign
 from runtime.settings import Project, load_project
+from runtime.store import open_store
 from runtime.store.reports import Story
-from tests.town import AUDIENCE, DAY, NOON, FakeVendor, journey_text, reachable
+from tests.town import AUDIENCE, DAY, NOON, ZONE, FakeVendor, journey_text, reachable
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 OLD_SECRET = "whsec_" + "A" * 32
@@ -77,6 +81,15 @@ def signed(secret: str, message_id: str, timestamp: int | str, body: bytes) -> d
     return {"webhook-id": message_id, "webhook-timestamp": str(timestamp), "webhook-signature": signature}
 
 
+@cache
+def _newest_tables() -> bytes:
+    """A SQLite file without a row: making its tables, migration by migration, costs more than most tests."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "new.db"
+        open_store(f"sqlite:///{path}", ZONE).close()
+        return path.read_bytes()
+
+
 class Shop:
     """The daemon's parts without its ticks: requests by `post`, time by `settle`."""
 
@@ -90,6 +103,10 @@ class Shop:
     def _open(self, folder: Path, url: str | None, now: int) -> None:
         self.folder, self.url = folder, url
         self.project: Project = load_project(folder)
+        file = Path(str(make_url(self.project.database_url).database))
+        if url is None and not file.exists():
+            file.parent.mkdir(exist_ok=True)
+            file.write_bytes(_newest_tables())
         self.clock = VirtualClock(now)
         self.vendor = FakeVendor("key")
         names = (*self.project.settings.channels.written(), *(f"grant:{b}" for b in self.project.settings.benefits))

@@ -224,7 +224,7 @@ def test_how_fast_each_lane_may_go_is_what_config_says(project):
     )
 
     assert flows(made) == {
-        "push": LaneRules(3, Rate(100, SECOND)), "sms": LaneRules(8, Rate(5, DAY)), "robot:desk": LaneRules(8, Rate(20, MINUTE)),
+        "push": LaneRules(3, Rate(100, SECOND)), "sms": LaneRules(64, Rate(5, DAY)), "robot:desk": LaneRules(8, Rate(20, MINUTE)),
     }  # fmt: skip
     assert set(sections(made)) == set(flows(made))
 
