@@ -54,7 +54,7 @@ def url_of(database: str | None) -> str | None:
 
 def no_database(path: str | Path) -> str:
     """What is said where a database should be."""
-    return f"{path}: there is no database yet; `journeyd demo` or `journeyd run` makes one"
+    return f"{path}: there is no database yet; `journeyd apply`, `journeyd run` or `journeyd demo` makes one"
 
 
 def is_there(project: "Project", url: str | None) -> bool:

@@ -12,10 +12,10 @@ from runtime.comparing import KINDS, Comparison, How
 from runtime.foreseen import Foreseen, Row, money
 from runtime.texts import reason, word
 
-COLUMNS = ("refused", "messages", "suppressed", "held", "granted", "not_granted", "cost", "converted", "holdout")
+COLUMNS = ("refused", "inside", "messages", "suppressed", "held", "granted", "not_granted", "cost", "converted", "holdout")
 MOST_NAMED = 5  # users, of each kind at a step
 NEW_OR_GONE: tuple[How, ...] = ("only_after", "only_before")
-NUMBERS = ("entered", "cost", "converted", "holdout")
+NUMBERS = ("entered", "inside", "cost", "converted", "holdout")
 
 
 def foreseen_table(console: Console, found: Foreseen, language: Language) -> None:
@@ -38,7 +38,7 @@ def foreseen_table(console: Console, found: Foreseen, language: Language) -> Non
 
 
 def _cells(found: Foreseen, row: Row, language: Language) -> dict[str, str]:
-    numbers = {"converted": row.converted, "holdout": row.holdout}
+    numbers = {"inside": row.inside, "converted": row.converted, "holdout": row.holdout}
     return {
         "entered": _estimated(found, row, "entered", row.entered),
         "refused": _pairs(row.refused, language),

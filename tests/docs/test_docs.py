@@ -124,13 +124,14 @@ def test_every_journeyd_line_of_the_recorded_loop_can_be_parsed():
 
 
 @pytest.mark.parametrize("readme", READMES)
-def test_the_marketers_files_of_the_readme_go_from_check_to_simulate_plan_and_apply(readme, tmp_path, capsys, monkeypatch):
+def test_the_marketers_lines_of_the_readme_work_on_a_town_and_a_file_of_orders(readme, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(make_project(tmp_path / "shop"))
     Path("orders.csv").write_text("id,type,user_id,time,amount\no1,order_paid,u1,2026-01-05T09:03:00+08:00,39.9\n", encoding="utf-8")
-    assert run(["apply", "--no-tests"]) == 0  # what `--against applied` means
+    assert run(["demo", "--days", "2"]) == 0
+    assert run(["apply", "--no-tests"]) == 0
 
     for words in journeyd_lines(readme):
-        if words[0] in {"simulate", "plan", "releases"}:
+        if words[0] in {"simulate", "plan", "releases"} or "data/demo.db" in words[1:]:
             code = run(words)
             assert code == 0, (words, capsys.readouterr().err)
 
