@@ -26,7 +26,7 @@ from runtime.store.ledger_rows import LedgerRow
 from runtime.store.writer import LEDGER, Closed
 
 log = structlog.get_logger("journeyd.lanes")
-GATHER = 0.015  # seconds that answers wait for others to be recorded with
+GATHER = 0.005  # seconds that answers wait for others to be recorded with: what came during the last commit is there already
 IDLE = 5.0  # seconds after which a lane without work looks again
 AFTER_FAILURE = 1.0
 STOP_WITHIN = 3.0  # seconds that a stop waits for vendors
@@ -198,8 +198,12 @@ class Lane:
 
     @property
     def _ahead(self) -> int:
-        """How many are begun beyond the connections, so that a connection never waits for the database."""
-        return max(self.connections // 2, 1)
+        """How many are begun beyond the connections, so that a connection never waits for the database.
+
+        Of 32 connections to a vendor 50 ms away with half as many more, a commit under load left some idle (0.85 of what they
+        allow; with three quarters 0.92). More would be in doubt after a crash without having been sent.
+        """
+        return max(self.connections * 3 // 4, 1)
 
     def _until_next(self, fresh: Claimed, now: int) -> float:
         if self._claimed.rows and self._in_hand < self.connections + self._ahead:
