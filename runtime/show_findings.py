@@ -106,7 +106,8 @@ def coverage(console: Console, files: Sequence[Looked], language: Language) -> N
         if looked.journey is None:
             continue
         if looked.coverage is None:
-            console.print(word("coverage_none", language, journey=looked.journey), markup=False)
+            wrong = any(finding.severity == "error" for finding in looked.findings)
+            console.print(word("coverage_not_run" if wrong else "coverage_none", language, journey=looked.journey), markup=False)
             continue
         counts = {"visited": looked.coverage.visited, "all": len(looked.coverage.places), "tests": len(looked.tests)}
         console.print(word("coverage", language, journey=looked.journey, **counts), markup=False)

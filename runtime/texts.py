@@ -191,6 +191,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "{journey}：{tests} 条测试走到 {visited} / {all} 处",
     ),
     "coverage_none": ("{journey}: no tests", "{journey}：没有测试"),
+    "coverage_not_run": ("{journey}: no tests were run, since the file has errors", "{journey}：文件有错误，没有跑测试"),
     "never_visited": ("{step} is never reached", "没有走到 {step}"),
     "outcome_missed": ("{step} never goes {outcome}", "{step} 没有走过 {outcome}"),
     "test_count": ("tests: {done} of {all} files", "测试：{done} / {all} 个文件"),

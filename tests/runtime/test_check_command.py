@@ -32,6 +32,14 @@ def test_a_check_that_takes_all_from_the_last_one_starts_without_the_engine_and_
     assert ran.stdout.splitlines()[-1] == ""
 
 
+def test_coverage_of_a_file_with_errors_says_that_no_tests_were_run(folder, call):
+    write_journeys(folder, SAID.replace("app_opened", "app_openned", 1))
+
+    _, out, _ = call("check", "--coverage", "--config", folder)
+
+    assert "hello: no tests were run, since the file has errors\n" in out
+
+
 def chinese(folder):
     (folder / "config.toml").write_text(CONFIG.replace('language = "en"', 'language = "zh"'), encoding="utf-8")
 
