@@ -13,7 +13,7 @@ from journeys.loader import Definitions, load_audience_text, load_definitions, l
 from runtime.moving import WAYS, InFlight, Way
 from runtime.settings import Project
 from runtime.store import SqlStore
-from runtime.store.releases import Release
+from runtime.store.releases import Release, Version
 from runtime.texts import word
 
 
@@ -97,9 +97,10 @@ def digest_of_all(checked: Checked) -> str:
     return digest_of("\n".join(digests))
 
 
-def token_of(before: Release | None, checked: Checked) -> str:
-    """Twelve hex digits that stand for these files on top of this release."""
-    return digest_of(f"{before.id if before else 0}\n{digest_of_all(checked)}")[:12]
+def token_of(before: Release | None, checked: Checked, in_flight: Mapping[str, InFlight]) -> str:
+    """Twelve hex digits that stand for these files on top of this release, and for what is decided for those inside."""
+    decided = [f"{i}={f.way} {sorted(f.steps.items())}" for i, f in sorted(in_flight.items())]
+    return digest_of("\n".join([str(before.id if before else 0), digest_of_all(checked), *decided]))[:12]
 
 
 def in_flight_of(texts: list[str], journeys: Collection[str], steps_of: Mapping[str, Collection[str]]) -> dict[str, InFlight] | str:
@@ -111,9 +112,9 @@ def in_flight_of(texts: list[str], journeys: Collection[str], steps_of: Mapping[
     steps: dict[str, dict[str, Way]] = {}
     for text in texts:
         where, _, way = text.partition("=")
-        journey, _, step = where.partition(".")
+        journey, dot, step = where.partition(".")
         known = next((name for name in WAYS if name == way), None)
-        if known is None:
+        if known is None or (dot and not step):
             return f"--in-flight: expected JOURNEY=keep|move|exit or JOURNEY.STEP=keep|move|exit, found {text}"
         if journey not in journeys:
             hint = did_you_mean(journey, journeys)
@@ -136,14 +137,15 @@ def apply(store: SqlStore, project: Project, checked: Checked, now: int, asked: 
         before = store.releases.current(tx)
         under_way = [m for m in store.movements.of_release(tx, before.id) if m.done_at is None] if before else []
         left = sum(store.movements.left(tx, movement) for movement in under_way)
-    if asked.plan and asked.plan != token_of(before, checked):
-        return Declined("plan_is_old", {"plan": asked.plan, "now": token_of(before, checked), **_who(before)})
+    token = token_of(before, checked, asked.in_flight)
+    if asked.plan and asked.plan != token:
+        return Declined("plan_is_old", {"plan": asked.plan, "now": token, **_who(before)})
     if left and before:
         return Declined("moves_under_way", {"n": left, "release": before.id, "journeys": ", ".join(m.journey for m in under_way)})
     journeys, digest = applicable(checked), digest_of_all(checked)
     if before is not None and before.digest == digest and not asked.in_flight:
         return Unchanged(before)
-    taken_away = _taken_away(store, project, checked, asked)
+    taken_away = _taken_away(store, project, checked)
     if taken_away:
         return Refused(tuple(taken_away))
     release = store.database.write(lambda tx: _write(store, tx, before, journeys, checked.audience_text, digest, now, asked))
@@ -161,8 +163,8 @@ def _who(release: Release | None) -> dict[str, Any]:
     return {"release": release.id, "author": release.author, "message": release.message}
 
 
-def _taken_away(store: SqlStore, project: Project, checked: Checked, asked: Asked) -> list[Finding]:
-    """Versions with people inside that would not compile under the new audience; not those that everybody leaves."""
+def _taken_away(store: SqlStore, project: Project, checked: Checked) -> list[Finding]:
+    """Versions with people inside that would not compile under the new audience: also where they are to leave, which needs them read."""
     model, source = load_audience_text(checked.audience_text)
     audience = compile_audience(model, source)
     ids = frozenset(checked.journeys)
@@ -170,9 +172,6 @@ def _taken_away(store: SqlStore, project: Project, checked: Checked, asked: Aske
     with store.database.reading() as tx:
         versions = [store.releases.version(tx, v) for v in store.releases.live_versions(tx)]
     for version in (v for v in versions if v is not None):
-        in_flight = asked.in_flight.get(version.journey)
-        if in_flight is not None and in_flight.way == "exit" and not in_flight.steps:
-            continue
         who = f"{version.journey}@{version.number}"
         _, findings = analyse(load_journey_text(version.source, who), audience, project.world(), project.zone, ids | {version.journey})
         for finding in findings:
@@ -180,6 +179,12 @@ def _taken_away(store: SqlStore, project: Project, checked: Checked, asked: Aske
                 what = str(finding.params.get("found", finding.text()))
                 found.append(Finding("J088", Place("audience.yaml"), {"found": what, "who": who}))
     return found
+
+
+def _is_live(version: Version) -> bool:
+    """Whether the version let people in: a closed journey that goes live finds those inside its segment as a new one does."""
+    loaded = load_journey_text(version.source, f"{version.journey}.yaml").journey
+    return loaded is not None and loaded.status == "live"
 
 
 def _write(
@@ -195,7 +200,7 @@ def _write(
         return None
     for left, in_flight in sorted(asked.in_flight.items()):
         store.movements.add(tx, release.id, left, in_flight)
-    live_before = {v.journey for v in before.versions} if before else set()
+    live_before = {v.journey for v in before.versions if _is_live(v)} if before else set()
     for identifier, journey in journeys.items():
         if journey.journey.status != "live":
             continue

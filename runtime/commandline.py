@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 from cyclopts import Parameter
+from cyclopts.validators import Number
 from rich.console import Console
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+A_RELEASE = Number(gte=1, lte=2**31 - 1)  # what a number of a release can be
 
 Config = Annotated[Path, Parameter(name=["--config", "-c"], help="config.toml, or the folder it is in")]
 DatabasePath = Annotated[str | None, Parameter(name="--database", help="another database than config's: a path or a URL")]

@@ -332,6 +332,8 @@ class Engine:
                 return
             worked.moved += len(swept.users) if swept.cursor > swept.movement.cursor else 0
             work = self._open(batch, [u.id for u in swept.users], now, set(), swept.users)
+            for session in work.sessions.values():
+                session.finish(now)  # whoever waits for the end of a journey hears of it
             self._look_back(batch, work, now)
             self._write(batch, work, now, worked, swept=swept)
 
@@ -459,9 +461,7 @@ class Engine:
         work = Work(reach=reach, windows=windows)
         for user_id in user_ids:
             user = known[user_id]
-            tracked = [
-                Tracked(e, versioned) for e in open_.get(user_id, ()) if (versioned := catalogue.versions.get(e.version)) is not None
-            ]
+            tracked = [Tracked(e, versioned) for e in open_.get(user_id, ()) if (versioned := self._version_in(tx, e.version)) is not None]
             work.sessions[user_id] = Session(
                 catalogue, user, reach, tracked, past.get(user_id, ()), load, window_of, self.rehearsal
             )  # fmt: skip
@@ -469,6 +469,17 @@ class Engine:
         if self.underway.movements:
             self._settle_moves(work, now)
         return work
+
+    def _version_in(self, tx: Any, version_id: int) -> Versioned | None:
+        """The version of an enrolment in hand, also one that is none of the current nor has anybody inside.
+
+        Its goal may still count, and on PostgreSQL another daemon may have applied it, and moved her, since this tick began.
+        """
+        found = self.catalogue.versions.get(version_id)
+        if found is None and version_id not in self.catalogue.broken:
+            version = self.store.releases.version(tx, version_id)
+            found = self.catalogue.version(version) if version is not None else None
+        return found
 
     def _settle_moves(self, work: Work, now: int) -> None:
         """Nobody takes a step of a version that the release has moved her out of."""

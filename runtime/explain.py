@@ -64,15 +64,25 @@ def lines_of(story: Story, places: Places | None = None) -> list[Line]:
     lines: list[Line] = []
     latest: dict[int | None, int] = {}
     order: list[int] = []
-    for enrolment_id, _, entry in story.log:
+    for (enrolment_id, _, entry), version in zip(story.log, _versions_then(story), strict=True):
         enrolment = enrolments.get(enrolment_id)
-        version = enrolment["version_id"] if enrolment else None
         place, rule = (places.of(version, entry), places.condition(version, entry)) if places is not None else ("", "")
         journey, key = (enrolment["journey"], enrolment["key"]) if enrolment else ("", "")
         lines.append(Line(entry.at, journey, version, entry.step, entry.action, entry.why, place, key, rule))
         order.append(max(entry.at, latest.get(enrolment_id, entry.at)) if enrolment else entry.at)
         latest[enrolment_id] = order[-1]
     return [lines[n] for n in sorted(range(len(lines)), key=order.__getitem__)]
+
+
+def _versions_then(story: Story) -> list[int | None]:
+    """Per entry of the log the version that decided it: a move says which one she was on before."""
+    on: dict[int | None, int | None] = {e["id"]: e["version_id"] for e in story.enrolments}
+    found: list[int | None] = []
+    for enrolment_id, _, entry in reversed(story.log):
+        found.append(on.get(enrolment_id))
+        if entry.action == "moved" and "was_version" in entry.why:
+            on[enrolment_id] = entry.why["was_version"]
+    return found[::-1]
 
 
 def told(story: Story, places: Places, now: int, pauses: Mapping[str, Any] | None = None) -> Told:

@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from journeys.errors import did_you_mean
-from journeys.values import parse_time
+from journeys.values import clean_text, parse_time
 from runtime.app import App
 from runtime.commandline import FAILED, OK, USAGE, Config, DatabasePath, Json, Stop, err, print_json, reading_app
 from runtime.enquiring import trace, trace_json, whole_story, why_not, why_not_json
@@ -38,7 +38,9 @@ def explain(  # noqa: PLR0913 - its options
     """
     app = reading_app(config, database)
     try:
-        return _Explaining(app, json=json).run(who, journey, journey_, why_not=why_not, since=since, most=None if all_ else MOST_LINES)
+        return _Explaining(app, json=json).run(
+            clean_text(who), journey, journey_, why_not=why_not, since=since, most=None if all_ else MOST_LINES
+        )
     finally:
         app.close()
 

@@ -109,7 +109,9 @@ class _Move(Walk):
     def take(self, target: str, to: Move, versions: Sequence[CompiledJourney]) -> None:
         """Stand at `target` of this version."""
         enrolment, old = self.enrolment, versions[0]
-        why: dict[str, Any] = {"version": to.number} | ({"from": enrolment.state} if target != enrolment.state else {})
+        why: dict[str, Any] = {"version": to.number, "was_version": enrolment.version} | (
+            {"from": enrolment.state} if target != enrolment.state else {}
+        )
         was_due, kind = enrolment.due_at, old.steps[enrolment.state].kind if enrolment.state in old.steps else ""
         enrolment.version, enrolment.state = to.version_id, target
         self._rename(versions)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from journeys.values import clean_text
 from runtime import show
 from runtime.app import build_app
 from runtime.commandline import FAILED, OK, USAGE, Config, DatabasePath, Json, Stop, print_json, project_of, url_of
@@ -28,7 +29,7 @@ def pause(
     project = project_of(config, database)
     if not journeys and not all_:
         raise Stop(USAGE, show.word("pause_what", project.language()))
-    request = {"journeys": list(journeys), "resume": resume, "reason": reason, "author": getpass.getuser()}
+    request = {"journeys": list(journeys), "resume": resume, "reason": clean_text(reason), "author": getpass.getuser()}
     path = socket_path(url_of(database) or project.database_url)
     answer = ask(path, {"command": "pause", **request}) if path is not None else None
     if answer is None:

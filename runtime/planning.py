@@ -89,7 +89,7 @@ def plan_of(app: App, checked: Checked, in_flight: Mapping[str, InFlight], now: 
         base = app.store.releases.current(tx)
         paused = {pause.journey: pause for pause in app.store.movements.paused(tx)}
     same = base is not None and base.digest == digest_of_all(checked) and not in_flight
-    plan = Plan(token_of(base, checked), base, is_same=same)
+    plan = Plan(token_of(base, checked, in_flight), base, is_same=same)
     planning = _Planning(app, checked, in_flight, now)
     for journey in sorted({*planning.wanted, *planning.applied, *planning.inside, *paused}):
         found = planning.journey(journey, paused.get(journey))
@@ -132,7 +132,8 @@ class _Planning:
             plan.changes = differences(applied.journey, wanted)
         elsewhere = [s for s in self.inside.get(journey, ()) if what != "same" or applied is None or s.version_id != applied.version_id]
         plan.inside = [self._at_step(s, wanted) for s in elsewhere]
-        if what == "new" and wanted is not None and wanted.entry.form == "segment" and wanted.entry.existing == "enrol":
+        opens = what == "new" or (what == "changed" and applied is not None and applied.journey.journey.status != "live")
+        if opens and wanted is not None and wanted.entry.form == "segment" and wanted.entry.existing == "enrol":
             plan.enter_now = existing_of(self.app.store, self.audience, wanted, self.app.project.zone, self.now)
         if paused is not None:
             plan.due_in_pause, plan.late_in_pause = became_due(self.app, journey, self.now)

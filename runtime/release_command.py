@@ -9,11 +9,13 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from journeys.check import Checked
+from journeys.values import clean_text
 from runtime import show, show_findings
 from runtime.app import App, build_app
 from runtime.applying import Declined
 from runtime.checking import Checker
 from runtime.commandline import (
+    A_RELEASE,
     FAILED,
     OK,
     USAGE,
@@ -42,7 +44,9 @@ Ways = Annotated[
     list[str] | None,
     Parameter(name="--in-flight", negative=(), help="JOURNEY=keep|move|exit, or JOURNEY.STEP=…: what happens to those inside; repeatable"),
 ]
-Back = Annotated[int | None, Parameter(name="--version", help="go back to what this release held, in place of the files")]
+Back = Annotated[
+    int | None, Parameter(name="--version", validator=A_RELEASE, help="go back to what this release held, in place of the files")
+]
 
 
 def plan(
@@ -82,7 +86,7 @@ def apply_(
     project = project_of(config)
     if tests and version is None and not _tests_hold(config, project, json=json):
         return FAILED
-    request = {"author": getpass.getuser(), "message": message, "in_flight": in_flight or [], "version": version, "plan": plan}
+    request = {"author": getpass.getuser(), "message": clean_text(message), "in_flight": in_flight or [], "version": version, "plan": plan}
     path = socket_path(project.database_url)
     answer = ask(path, {"command": "apply", **request}) if path is not None else None
     if answer is None:
@@ -138,7 +142,7 @@ def _said(answer: dict[str, Any], project: Project, *, json: bool) -> int:
 
 
 def releases(
-    number: Annotated[int | None, Parameter(help="one release: its files as they were applied")] = None, *,
+    number: Annotated[int | None, Parameter(validator=A_RELEASE, help="one release: its files as they were applied")] = None, *,
     most: Annotated[int, Parameter(help="how many, the newest first")] = 20,
     config: Config = Path(), database: DatabasePath = None, json: Json = False,
 ) -> int:  # fmt: skip

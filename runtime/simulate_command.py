@@ -14,7 +14,7 @@ from runtime import show
 from runtime.app import App
 from runtime.applying import check_project, check_release
 from runtime.caveats import caveats_of
-from runtime.commandline import FAILED, OK, USAGE, Config, DatabasePath, Json, Stop, err, print_json, project_of, reading_app
+from runtime.commandline import A_RELEASE, FAILED, OK, USAGE, Config, DatabasePath, Json, Stop, err, print_json, project_of, reading_app
 from runtime.comparing import Comparison, compare
 from runtime.eventfile import to_stderr, wrong_columns
 from runtime.foreseen import Foreseen
@@ -40,7 +40,10 @@ UserFile = Annotated[
 Begins = Annotated[
     str | None, Parameter(name="--from", help="from this day or time on; what was before makes the profiles, and moves nobody")
 ]
-ReleaseNumber = Annotated[int | None, Parameter(name=["--release", "--version"], help="the journeys of this release, instead of the files")]
+ReleaseNumber = Annotated[
+    int | None,
+    Parameter(name=["--release", "--version"], validator=A_RELEASE, help="the journeys of this release, instead of the files"),
+]
 Against = Annotated[
     str | None, Parameter(help="who gets what she does not get by these: `applied`, the number of a release, or a folder of journey files")
 ]

@@ -366,6 +366,25 @@ def test_of_an_address_only_the_ends_are_shown():
     assert [masked(text) for text in ("+8613900000191", "u1-phone", "oAbCdEfGh")] == ["+861…0191", "u1-phone", "oAbC…EfGh"]
 
 
+def test_what_was_decided_before_a_move_is_told_by_the_version_that_decided_it(tmp_path):
+    steps = f"- {{id: hi, if: user.orders_count == 0, send: {PUSH}}}\n- {{id: pause, delay: 3d}}\n- {{id: gift, send: {PUSH}}}"
+    before = journey_text(steps, entry="{event: app_opened}")
+    shop = Shop(tmp_path / "shop", before)
+    shop.welcome("u1")
+    opened(shop)
+    write_journeys(shop.folder, before.replace("user.orders_count == 0", "user.level == 'gold'"))
+    asked = Asked("me", "gold only", {"j": InFlight("move")})
+    assert isinstance(apply(shop.app.store, shop.project, check_project(shop.project), shop.clock.now(), asked), Applied)
+    shop.app.engine.refresh()
+    shop.settle(NOON + HOUR)
+
+    told = told_story(shop)
+
+    shop.close()
+    assert any("user.orders_count == 0" in line for line in told)
+    assert not any("gold" in line for line in told)
+
+
 def test_a_move_that_finds_the_wait_over_says_so_before_what_was_late(tmp_path):
     waiting = journey_text(f"- {{id: pause, delay: 3d}}\n- {{id: gift, send: {PUSH}}}", entry="{event: app_opened}", max_lateness="6h")
     shop = Shop(tmp_path / "shop", waiting)

@@ -60,7 +60,7 @@ def test_a_longer_delay_counts_from_when_the_step_began():
     assert kept == ""
     assert (decision.enrolment.version, decision.enrolment.due_at) == (2, NOON + 5 * DAY)
     assert [(e.action, e.why) for e in decision.log] == [
-        ("moved", {"version": 2, "until": NOON + 5 * DAY, "was_until": NOON + 3 * DAY})
+        ("moved", {"version": 2, "was_version": 1, "until": NOON + 5 * DAY, "was_until": NOON + 3 * DAY})
     ]  # fmt: skip
 
 

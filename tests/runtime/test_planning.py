@@ -214,7 +214,11 @@ def test_going_back_to_a_release_runs_its_versions_again_while_users_have_moved_
 
     assert (at(found, "rest").to, at(found, "rest").fates) == ("pause", {"moves": 1})
     outcome = apply(
-        shop.app.store, shop.project, back, NOON + DAY, Asked("me", "back", {"j": InFlight("move")}, token_of(found.base, back))
+        shop.app.store,
+        shop.project,
+        back,
+        NOON + DAY,
+        Asked("me", "back", {"j": InFlight("move")}, token_of(found.base, back, {"j": InFlight("move")})),
     )
     assert isinstance(outcome, Applied)
     assert {v.journey: v.number for v in outcome.release.versions} == {"j": 1, "hello": 1}

@@ -69,6 +69,37 @@ def test_tests_that_say_something_else_are_no_change_of_their_number(folder, cal
     assert "    its 1 tests say something else\n" in other
 
 
+def test_a_plan_with_other_decisions_for_those_inside_is_another_plan(folder, call):
+    write_journeys(folder, NEW, HELLO)
+    token = json.loads(call("plan", "--json", "--config", folder)[1])["plan"]
+
+    code, _, err = call("apply", "--plan", token, "--in-flight", "j=exit", "--config", folder)
+
+    assert (code, "nothing was applied" in err) == (1, True)
+
+
+@pytest.mark.parametrize("decision", ["j.=exit", "j=leave", "j"])
+def test_a_decision_that_cannot_be_read_is_refused(folder, call, decision):
+    code, _, err = call("plan", "--in-flight", decision, "--config", folder)
+
+    assert (code, "expected JOURNEY=keep|move|exit" in err) == (USAGE, True)
+
+
+@pytest.mark.parametrize("command", [["releases"], ["plan", "--version"], ["apply", "--version"]])
+def test_a_number_that_no_release_can_have_is_refused_in_a_line(folder, call, command):
+    code, _, err = call(*command, "99999999999999999999", "--config", folder)
+
+    assert (code, "Traceback" in err) == (USAGE, False)
+
+
+def test_a_message_of_any_bytes_is_kept(folder, call):
+    write_journeys(folder, NEW, HELLO)
+
+    assert call("apply", "-m", "why \udcff", "--config", folder)[0] == 0
+    assert call("pause", "j", "-m", "why \udcff", "--config", folder)[0] == 0
+    assert "why" in call("releases", "--config", folder)[1]
+
+
 def test_a_plan_in_chinese(shop, call, monkeypatch):
     monkeypatch.setenv("JOURNEYD_LANGUAGE", "zh")
     write_journeys(shop.folder, NEW, HELLO)

@@ -1,5 +1,6 @@
 """Moves on a real database: whoever is met is moved first, the rest are looked for, and nobody is stranded."""
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -102,6 +103,30 @@ def test_of_a_deleted_journey_those_inside_can_be_ended(store):
     made.settle(NOON + HOUR)
 
     assert {made.ends(f"u{n}")[0] for n in range(USERS)} == {("j", "moved")}
+
+
+@pytest.mark.parametrize("edits", [0, 1, 3])
+def test_a_goal_counts_however_many_releases_have_come_since_she_was_through(store, edits):
+    buys = journey_text(SEND, entry=ENTRY, goal="{event: order_paid, within: 14d}")
+    made = town(store, buys, users=1)
+    for n in range(edits):
+        made.apply(buys.replace("title: T", f"title: T{n}"), now=NOON + (n + 1) * HOUR)
+        made.settle(NOON + (n + 1) * HOUR)
+
+    made.post(event("order_paid", NOON + DAY, user="u0", amount=1))
+    made.settle(NOON + DAY)
+
+    assert [e["converted_at"] for e in made.story("u0").enrolments] == [NOON + DAY]
+
+
+def test_who_is_found_and_ended_by_the_search_lets_in_whoever_waits_for_that_end(store):
+    after = journey_text(SEND, id="after", entry="{event: journey_ended, where: event.journey == 'j', reentry: always}")
+    made = town(store, THREE_DAYS, after, users=1)
+    made.apply(ONE_DAY, after, now=NOON + HOUR, in_flight={"j": InFlight("exit")})
+
+    made.settle(NOON + HOUR)
+
+    assert made.ends("u0") == [("j", "moved"), ("after", "completed")]
 
 
 def test_an_event_that_the_new_version_waits_for_and_that_has_come_already_is_not_missed(store):
