@@ -103,7 +103,7 @@ def _refuse(journey: CompiledJourney, user: User, fact: Fact, reason: str, why: 
 def enrolment_of(
     journey: CompiledJourney, version: int, user_id: str, subject: str, key: str, fact: Fact, *, held: bool
 ) -> Enrolment:  # fmt: skip
-    """The new enrolment: live and due at once, or held out until its goal's window or the journey ends."""
+    """The new enrolment: live and due at once, or held out until its goal's window or the journey ends (with neither, no longer)."""
     at = fact.at
     goal_until = at + journey.goal.within if journey.goal else None
     ends = [t for t in (goal_until, journey.ends_at) if t is not None]
@@ -115,7 +115,7 @@ def enrolment_of(
         subject=subject,
         state=HELD_OUT_STATE if held else journey.first,
         status=HELD_OUT if held else LIVE,
-        due_at=min(ends) if held else at,
+        due_at=min(ends, default=at) if held else at,
         begun_at=at,
         entered_at=at,
         goal_until=goal_until,

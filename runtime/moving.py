@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any, Literal
 
 from journeys.audience import Audience
-from journeys.compiled import CompiledJourney, CompiledStep, DelaySpec, WaitSpec
+from journeys.compiled import CompiledJourney, CompiledStep, DelaySpec, GrantSpec, WaitSpec
 from runtime.moments import moment_of
 from runtime.policy import Reach
 from runtime.state import ENDED, HELD_OUT, Decision, Enrolment, User
@@ -95,7 +95,10 @@ def _is_open(enrolment: Enrolment, target: str, versions: Sequence[CompiledJourn
     """Whether a grant or call is under way that the new version could not take the outcome of."""
     if "open" not in enrolment.context:
         return False
-    return target != enrolment.state or versions[-1].steps[target].kind != versions[0].steps[enrolment.state].kind
+    then, now = versions[0].steps[enrolment.state], versions[-1].steps[target]
+    if isinstance(then.spec, GrantSpec) and isinstance(now.spec, GrantSpec):  # what was asked for is what her messages will speak of
+        return target != enrolment.state or (then.spec.benefit, then.spec.expires) != (now.spec.benefit, now.spec.expires)
+    return target != enrolment.state or now.kind != then.kind
 
 
 class _Move(Walk):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from journeys.localtime import to_datetime
-from runtime.enrol import enrol, held_out, next_date
+from runtime.enrol import enrol, enrolment_of, held_out, next_date
 from runtime.facts import UserFacts
 from runtime.state import ENDED, HELD_OUT, LIVE, Fact, NeedsWindow, User, Window, stable_key
 from tests.town import DAY, HOUR, NOON, ZONE, at, audience, entered, event, journey, refused, somebody
@@ -375,3 +375,9 @@ def test_every_other_reason_to_refuse_comes_before_the_pace(window):
     ]
 
     assert [refused(reason) for reason in reasons] == ["closed", "where", "holdout", "mode", "reentry", "duplicate"]
+
+
+def test_who_is_held_out_of_a_journey_that_measures_nothing_is_held_no_longer_than_a_moment():
+    made = enrolment_of(journey(STEPS), 1, "u1", "", "k", fact(), held=True)
+
+    assert (made.status, made.due_at) == (HELD_OUT, NOON)

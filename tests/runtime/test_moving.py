@@ -161,6 +161,15 @@ def test_an_open_grant_whose_step_has_another_name_now_stays_where_its_outcome_i
     assert (kept, decision.enrolment.version) == ("effect_open", 1)
 
 
+@pytest.mark.parametrize("edit", [("benefit: gift", "benefit: bonus"), ("expires: 7d", "expires: 30d")])
+def test_an_open_grant_that_would_be_another_one_now_stays_so_that_nobody_is_told_what_she_did_not_get(edit):
+    old = "- {id: gift, grant: {benefit: gift, expires: 7d}}\n" + SEND.replace("gift,", "notice,")
+
+    decision, kept = moved(Walk(old), old.replace(*edit))
+
+    assert (kept, decision.enrolment.version) == ("effect_open", 1)
+
+
 def test_a_hold_keeps_its_release():
     walk = Walk(SEND, start=NOON + 12 * HOUR, rules=Rules(quiet_hours=(21 * 60, 9 * 60)))
     release = walk.enrolment.due_at
