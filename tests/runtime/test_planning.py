@@ -134,6 +134,21 @@ def test_those_already_in_the_segment_of_a_new_journey_are_counted(shop):
     assert of(found, "vips").enter_now == 2
 
 
+def test_a_closed_journey_that_goes_live_lets_in_those_in_its_segment_as_a_new_one_does(shop):
+    shop.post([{"user_id": u, "tags": ["vip"]} for u in ("u1", "u2")], "/v1/users")
+    shop.settle()
+    live = journey_text(SEND, id="vips", entry="{segment: tagged, existing: enrol}")
+    plan(shop, OLD, HELLO, live.replace("status: live", "status: closed"))
+    do(shop)
+
+    found = plan(shop, OLD, HELLO, live)
+    do(shop)
+    shop.settle(NOON + DAY)
+
+    assert of(found, "vips").enter_now == 2
+    assert [[e["journey"] for e in shop.story(u).enrolments] for u in ("u1", "u2")] == [["vips"], ["vips"]]
+
+
 def test_the_audience_is_told_by_name(shop):
     found = plan(shop, OLD, HELLO, audience=AUDIENCE.replace(">= 30}", ">= 45}", 1))
 
