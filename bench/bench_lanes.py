@@ -31,6 +31,7 @@ from runtime.lanes import Lane
 from runtime.policy import Rules
 from runtime.state import NewMessage, User, stable_key
 from runtime.store import open_store
+from runtime.store.releases import NewVersion
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from tests.town import AUDIENCE, WORLD, ZONE, journey_text, reachable
@@ -122,7 +123,7 @@ def lane(url: str, connections: int, n: int) -> tuple[float, float]:
             lambda tx: store.releases.add(
                 tx, follows=0, digest="d", audience=AUDIENCE, audience_digest="a", author="", message="", now=now - 1,
                 language=LANGUAGE_VERSION,
-                journeys=[("j", digest_of(text), text)],
+                journeys=[NewVersion("j", digest_of(text), text, {})],
             )
         )  # fmt: skip
         engine = Engine(store, WORLD, ZONE, Rules())

@@ -147,7 +147,7 @@ Spec = SendSpec | DelaySpec | WaitSpec | BranchSpec | SplitSpec | GrantSpec | Up
 
 @dataclass(frozen=True, slots=True)
 class CompiledStep:
-    """One step. `moves` maps each trigger that is legal here to the next step's id (or ENDED)."""
+    """One step. `moves` maps each trigger that is legal here to the next step's id (or ENDED); `origin` outlives its name (lineage)."""
 
     id: str
     kind: str
@@ -156,6 +156,7 @@ class CompiledStep:
     only_if: Rule | None
     spec: Spec
     moves: Mapping[str, str]
+    origin: str
     named: bool = True
 
 
@@ -220,6 +221,11 @@ class CompiledJourney:
     windows: Mapping[str, int]
     awaited: frozenset[str]  # every event type that can move someone inside
     renamed: Mapping[str, str]  # was → id
+
+    @cached_property
+    def by_origin(self) -> Mapping[str, str]:
+        """The steps' ids by where they come from."""
+        return {step.origin: step.id for step in self.steps.values()}
 
     @cached_property
     def watches_others(self) -> bool:

@@ -117,7 +117,8 @@ class StepReader:
                 placed.moves["pass"] = placed.follows
             line = self.source.place(placed.path).line
             kind = model.kind_name(placed.step)
-            compiled[placed.id] = CompiledStep(placed.id, kind, index, line, only_if, spec, placed.moves, placed.named)
+            origin = placed.step.was or placed.id
+            compiled[placed.id] = CompiledStep(placed.id, kind, index, line, only_if, spec, placed.moves, origin, placed.named)
         return compiled, first
 
     # --- placing: ids and what follows what

@@ -9,11 +9,12 @@ from journeys.check import Checked, check
 from journeys.compile import LANGUAGE_VERSION, analyse, digest_of
 from journeys.compiled import CompiledJourney
 from journeys.errors import Finding, Language, Place, did_you_mean
+from journeys.lineage import was_of
 from journeys.loader import Definitions, load_audience_text, load_definitions, load_journey_text
 from runtime.moving import WAYS, InFlight, Way
 from runtime.settings import Project
 from runtime.store import SqlStore
-from runtime.store.releases import Release, Version
+from runtime.store.releases import NewVersion, Release, Version
 from runtime.texts import word
 
 
@@ -191,7 +192,7 @@ def _write(
     store: SqlStore, tx: Any, before: Release | None, journeys: dict[str, CompiledJourney], audience: str, digest: str,
     now: int, asked: Asked,
 ) -> Release | None:  # fmt: skip
-    sources = [(i, j.digest, j.source) for i, j in sorted(journeys.items())]
+    sources = [NewVersion(i, j.digest, j.source, was_of(j)) for i, j in sorted(journeys.items())]
     release = store.releases.add(
         tx, follows=before.id if before else 0, digest=digest, audience=audience, audience_digest=digest_of(audience),
         author=asked.author, message=asked.message, now=now, journeys=sources, language=LANGUAGE_VERSION,

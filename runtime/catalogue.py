@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from journeys.audience import EMPTY, Audience, compile_audience
 from journeys.compile import analyse, digest_of
 from journeys.compiled import CompiledJourney
+from journeys.lineage import with_origins
 from journeys.loader import load_audience_text, load_journey_text
 from journeys.world import World
 from runtime.store.releases import Release, Version
@@ -71,7 +72,7 @@ def _compiled(version: Version, audience: Audience, world: World, zone: ZoneInfo
     journey, findings = analyse(loaded, audience, world, zone, ids)
     if journey is None:
         return "; ".join(f.line() for f in findings if f.severity == "error")
-    return Versioned(version.id, version.number, journey)
+    return Versioned(version.id, version.number, with_origins(journey, version.origins))
 
 
 def catalogue_of(release: Release | None, world: World, zone: ZoneInfo) -> Catalogue:

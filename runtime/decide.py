@@ -72,7 +72,7 @@ class _Reaction(Walk):
         if isinstance(stimulus, Due):
             return self._due()
         if isinstance(stimulus, Arrived):
-            return self._arrived(stimulus.event)
+            return self._came_earlier(stimulus.event) if stimulus.earlier else self._arrived(stimulus.event)
         if isinstance(stimulus, Changed):
             return self._changed(stimulus.at)
         return self._settled(stimulus)
@@ -131,17 +131,30 @@ class _Reaction(Walk):
             return len(self.decision.log) > before
         step = self.journey.steps[enrolment.state]
         if isinstance(step.spec, WaitSpec) and "until" in enrolment.context:
-            for number, case in enumerate(step.spec.cases, 1):
-                if not self._matches(case, event, facts):
-                    continue
-                if not enrolment.begun_at < event.time <= enrolment.context["until"]:
-                    reason = "too_early" if event.time <= enrolment.begun_at else "too_late"
-                    self._log("event_ignored", step.id, {"event": event.type, "event_time": event.time, "reason": reason})
-                    return True
-                self._matched(step, number, event.fields(), {"event": event.type, "event_id": event.id})
-                return True
-            return self._changed(arrival) or len(self.decision.log) > before
+            return self._awaited(step, step.spec, event, facts) or self._changed(arrival) or len(self.decision.log) > before
         return len(self.decision.log) > before
+
+    def _came_earlier(self, event: Event) -> bool:
+        """An event of before she came to this wait, at a time that the wait is about."""
+        enrolment = self.enrolment
+        if enrolment.status != LIVE or "until" not in enrolment.context:
+            return False
+        self.at = max(event.time, enrolment.begun_at)
+        step = self.journey.steps[enrolment.state]
+        return isinstance(step.spec, WaitSpec) and self._awaited(step, step.spec, event, self.facts.with_event(event.fields()))
+
+    def _awaited(self, step: CompiledStep, spec: WaitSpec, event: Event, facts: UserFacts) -> bool:
+        """Whether a wait had to do with the event: it was what it waited for, or would have been in time."""
+        for number, case in enumerate(spec.cases, 1):
+            if not self._matches(case, event, facts):
+                continue
+            if self.enrolment.begun_at < event.time <= self.enrolment.context["until"]:
+                self._matched(step, number, event.fields(), {"event": event.type, "event_id": event.id})
+            else:
+                reason = "too_early" if event.time <= self.enrolment.begun_at else "too_late"
+                self._log("event_ignored", step.id, {"event": event.type, "event_time": event.time, "reason": reason})
+            return True
+        return False
 
     def _note_missed(self, event: Event, facts: UserFacts) -> None:
         """An event that would have ended a wait, had it arrived before the wait's timer fired: said, never replayed."""

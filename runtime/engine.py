@@ -586,7 +586,7 @@ class Engine:
                 (session, tracked)
                 for session in work.sessions.values()
                 for tracked in session.tracked
-                if tracked.changed and tracked.enrolment.begun_at < now and _awaits_events(tracked)
+                if tracked.changed and tracked.enrolment.begun_at < now and _awaits_events(tracked) and not _has_heard(tracked)
             ]
         )
         if not waiting:
@@ -605,13 +605,13 @@ class Engine:
     @staticmethod
     def _match_earlier(session: Session, tracked: Tracked, events: Sequence[Event], now: int) -> None:
         for event in events:
-            if not _awaits_events(tracked):
+            if not _awaits_events(tracked) or _has_heard(tracked):
                 break
             enrolment = tracked.enrolment
             if event.user_id != enrolment.user_id and event.user_id not in tracked.watched:
                 continue
             if enrolment.begun_at < event.time <= min(now, enrolment.context["until"]):
-                session.apply(tracked, Arrived(event), now)
+                session.apply(tracked, Arrived(event, earlier=not tracked.is_new), now)
         session.finish(now)
 
     def _write(
@@ -663,6 +663,10 @@ def _by_user(enrolments: Sequence[Enrolment]) -> dict[str, list[Enrolment]]:
     for enrolment in enrolments:
         found.setdefault(enrolment.user_id, []).append(enrolment)
     return found
+
+
+def _has_heard(tracked: Tracked) -> bool:
+    return tracked.heard == (tracked.enrolment.state, tracked.enrolment.begun_at)
 
 
 def _awaits_events(tracked: Tracked) -> bool:

@@ -10,12 +10,14 @@ from zoneinfo import ZoneInfo
 
 from journeys.compiled import SendSpec
 from journeys.duration import MINUTE
+from journeys.lineage import carried_names
+from runtime.catalogue import Versioned
 from runtime.engine import Engine
 from runtime.facts import UserFacts
 from runtime.policy import Drop, Hold, PersonReach, Reach, Rules, Sending, UnknownReach, count_credit, first_stop, may_send, robot_reach
 from runtime.reaching import Reaching
 from runtime.sending import Held, compose
-from runtime.state import NewMessage, User
+from runtime.state import Enrolment, NewMessage, User
 from runtime.store import SqlStore
 from runtime.store.codec import Unreadable
 from runtime.store.ledger_rows import ROBOT, LedgerRow
@@ -158,6 +160,12 @@ class LastCheck:
         audience = self.engine.catalogue.audience
         return first_stop(audience.stops, UserFacts(audience, user, now))
 
+    def _results(self, enrolment: Enrolment, versioned: Versioned) -> Mapping[str, Any]:
+        """The results of steps by their names in the version that wrote the message: she may have been moved to another since."""
+        found: Mapping[str, Any] = enrolment.context.get("steps", {})
+        hers = self.engine.version_of(enrolment.version) if enrolment.version != versioned.version_id else None
+        return carried_names(found, hers.journey, versioned.journey) if hers is not None else found
+
     def spec(self, row: LedgerRow) -> SendSpec | None:
         """The send step of a message; None when its version is gone."""
         versioned = self.engine.version_of(row.version_id)
@@ -175,9 +183,10 @@ class LastCheck:
             return None
         people = self.reach(tx, [row], now, lock=False, besides=row.key)  # the refused attempt is no touch
         reach = Reach(self.rules, {user_id: person for user_id, (person, _) in people.items()})
-        context = enrolment.context
-        facts = UserFacts(self.engine.catalogue.audience, users[row.owner_id], now, reach=reach, entry=context.get("entry", {}),
-                          steps=context.get("steps", {}), purpose=versioned.journey.journey.purpose)  # fmt: skip
+        facts = UserFacts(
+            self.engine.catalogue.audience, users[row.owner_id], now, reach=reach, entry=enrolment.context.get("entry", {}),
+            steps=self._results(enrolment, versioned), purpose=versioned.journey.journey.purpose,
+        )  # fmt: skip
         step, start = versioned.journey.steps[row.step], row.position + 1
         try:
             made = compose(versioned.journey, step, spec, enrolment, facts, reach, row.visit, now, now, start)

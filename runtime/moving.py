@@ -2,16 +2,17 @@
 
 A move goes by step id (`was:` names a former one). Whoever rests in a step begins its wait anew from when the step began: a
 shorter delay may be over already, then the next step is late and the file's `max_lateness` decides. Nothing is done here but
-that: what follows is done by the timer.
+that: what follows is done by the timer. What she was sent or given before the move is not sent or given again because its step
+stands after hers now.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any, Literal
 
 from journeys.audience import Audience
-from journeys.compiled import CompiledJourney, CompiledStep, DelaySpec, GrantSpec, WaitSpec
+from journeys.compiled import CompiledJourney, CompiledStep, DelaySpec, EventMatch, GrantSpec, WaitSpec
+from journeys.lineage import carried, carried_names, comes_again
 from runtime.moments import moment_of
 from runtime.policy import Reach
 from runtime.state import ENDED, HELD_OUT, Decision, Enrolment, User
@@ -44,20 +45,6 @@ class Move:
     in_flight: InFlight
 
 
-def carried(state: str, versions: Sequence[CompiledJourney]) -> str | None:
-    """Where somebody at `state` of the first version stands in the last; None when that step is gone.
-
-    `versions` are in the order in which they were current, so that names given up twice are followed; going back to an
-    earlier one, its name for the step is found in what the later one was renamed from.
-    """
-    for before, after in pairwise(versions):
-        if state in after.steps:
-            continue
-        former = {new: old for old, new in before.renamed.items()}
-        state = next((name for name in (after.renamed.get(state), former.get(state)) if name in after.steps), state)  # type: ignore[assignment]
-    return state if state in versions[-1].steps else None
-
-
 def fate_of(before: Enrolment, decision: Decision | None, now: int, kept: str) -> Fate:
     """What a move made of somebody, for the plan's counts."""
     if decision is None or decision.enrolment.version == before.version:
@@ -68,37 +55,53 @@ def fate_of(before: Enrolment, decision: Decision | None, now: int, kept: str) -
 
 
 def move(
-    versions: Sequence[CompiledJourney], to: Move, audience: Audience, enrolment: Enrolment, user: User, reach: Reach, now: int
-) -> tuple[Decision, str]:
+    own: CompiledJourney, current: CompiledJourney | None, to: Move, audience: Audience, enrolment: Enrolment, user: User, reach: Reach,
+    now: int,
+) -> tuple[Decision, str]:  # fmt: skip
     """What the release makes of one enrolment, and why it stays where it stays: `stays`, `nowhere`, `effect_open`, or nothing.
 
-    `versions` begin with the enrolment's own and end with the one that is current (its own alone where the journey is gone).
-    The enrolment given is left as it is; whoever stays is marked, so that she is not asked again at her next step.
+    `own` is the version that the enrolment is on; `current` is None where the journey is gone. The enrolment given is left as it
+    is; whoever stays is marked, so that she is not asked again at her next step.
     """
-    walk = _Move(versions[-1], audience, enrolment.copied(), user, reach, now)
+    walk = _Move(current or own, audience, enrolment.copied(), user, reach, now)
     way = to.in_flight.of(enrolment.state)
     if way == "exit":
         walk.leave()
         return walk.decision, ""
-    target = enrolment.state if enrolment.status == HELD_OUT else carried(enrolment.state, versions)
-    why = "stays"
-    if way == "move" and to.version_id:
-        why = "nowhere" if target is None else "effect_open" if _is_open(enrolment, target, versions) else ""
-    if why or target is None:
+    target = why = None
+    if way == "move" and current is not None:
+        target = enrolment.state if enrolment.status == HELD_OUT else carried(enrolment.state, own, current)
+        why = "nowhere" if target is None else "effect_open" if _is_open(enrolment, target, own, current) else None
+    if target is None or why is not None:
         walk.enrolment.context["kept"] = to.release_id
-        return walk.decision, why
-    walk.take(target, to, versions)
+        return walk.decision, why or "stays"
+    walk.take(target, to, own)
     return walk.decision, ""
 
 
-def _is_open(enrolment: Enrolment, target: str, versions: Sequence[CompiledJourney]) -> bool:
+def _is_open(enrolment: Enrolment, target: str, own: CompiledJourney, current: CompiledJourney) -> bool:
     """Whether a grant or call is under way that the new version could not take the outcome of."""
-    if "open" not in enrolment.context:
-        return False
-    then, now = versions[0].steps[enrolment.state], versions[-1].steps[target]
+    return "open" in enrolment.context and is_another_effect(own.steps[enrolment.state], current.steps[target])
+
+
+def is_another_effect(then: CompiledStep, now: CompiledStep) -> bool:
+    """Whether a step of a newer version does not ask for what one of an older version has asked for."""
     if isinstance(then.spec, GrantSpec) and isinstance(now.spec, GrantSpec):  # what was asked for is what her messages will speak of
-        return target != enrolment.state or (then.spec.benefit, then.spec.expires) != (now.spec.benefit, now.spec.expires)
-    return target != enrolment.state or now.kind != then.kind
+        return then.id != now.id or (then.spec.benefit, then.spec.expires) != (now.spec.benefit, now.spec.expires)
+    return then.id != now.id or now.kind != then.kind
+
+
+def waits_for_the_same(own: CompiledJourney, current: CompiledJourney, state: str) -> bool:
+    """Whether a step is a wait for the same events in both versions: then the new one has nothing to hear that the old one has not."""
+    target = carried(state, own, current)
+    then, now = own.steps.get(state), current.steps[target] if target is not None else None
+    if then is None or now is None or not isinstance(then.spec, WaitSpec) or not isinstance(now.spec, WaitSpec):
+        return False
+    return [_read(case) for case in then.spec.cases] == [_read(case) for case in now.spec.cases]
+
+
+def _read(match: EventMatch) -> tuple[Any, ...]:
+    return match.names, match.where and match.where.text, match.of and match.of.text, match.any_subject
 
 
 class _Move(Walk):
@@ -109,15 +112,17 @@ class _Move(Walk):
         self.at = max(self.now, self.enrolment.begun_at)
         self._end("moved", cancel=True)
 
-    def take(self, target: str, to: Move, versions: Sequence[CompiledJourney]) -> None:
+    def take(self, target: str, to: Move, old: CompiledJourney) -> None:
         """Stand at `target` of this version."""
-        enrolment, old = self.enrolment, versions[0]
+        enrolment = self.enrolment
         why: dict[str, Any] = {"version": to.number, "was_version": enrolment.version} | (
             {"from": enrolment.state} if target != enrolment.state else {}
         )
-        was_due, kind = enrolment.due_at, old.steps[enrolment.state].kind if enrolment.state in old.steps else ""
+        was, was_due, kind = enrolment.state, enrolment.due_at, old.steps[enrolment.state].kind if enrolment.state in old.steps else ""
         enrolment.version, enrolment.state = to.version_id, target
-        self._rename(versions)
+        self._rename(old)
+        if enrolment.status != HELD_OUT:
+            self._note_what_she_had(comes_again(old, self.journey, was, target))
         goal = self.journey.goal
         enrolment.goal_until = enrolment.entered_at + goal.within if goal is not None else None
         if enrolment.status == HELD_OUT:
@@ -130,17 +135,23 @@ class _Move(Walk):
         self.at = max(self.now, enrolment.begun_at)
         self._log("moved", target, why)
 
-    def _rename(self, versions: Sequence[CompiledJourney]) -> None:
+    def _rename(self, old: CompiledJourney) -> None:
         """Results, visits and marks go by the names of this version."""
         context = self.enrolment.context
-        for key in ("steps", "visits", "missed"):
+        for key in ("steps", "visits", "missed", "had"):
             named: dict[str, Any] = context.get(key, {})
-            renamed = {carried(name, versions) or name: value for name, value in named.items()}
+            renamed = carried_names(named, old, self.journey)
             if renamed != named:
                 named.clear()  # in place: the facts read these very results
                 named.update(renamed)
         if "held" in context:
-            context["held"] = carried(context["held"], versions) or context["held"]
+            context["held"] = carried(context["held"], old, self.journey) or context["held"]
+
+    def _note_what_she_had(self, again: Sequence[str]) -> None:
+        """What has taken effect and would come once more, because its step stands after hers now, is passed over there."""
+        took_effect = {name: True for name in again if self.results.get(name, {}).get("sent") or self.results.get(name, {}).get("ok")}
+        if took_effect:
+            self.enrolment.context["had"] = {**self.enrolment.context.get("had", {}), **took_effect}
 
     def _rest_anew(self, step: CompiledStep, kind: str) -> None:
         """The timer as this version's step sets it, from when the step began; another kind of step begins then, too."""

@@ -8,18 +8,18 @@ from journeys.audience import AudienceModel, compile_audience
 from journeys.check import Checked
 from journeys.compiled import CompiledJourney, CompiledStep, DelaySpec, WaitSpec
 from journeys.difference import Change, audience_differences, differences
+from journeys.lineage import carried, comes_again, origins_of, was_of, with_origins
 from journeys.loader import load_audience_text
 from runtime.app import App
 from runtime.applying import applicable, digest_of_all, token_of
 from runtime.catalogue import Versioned
 from runtime.crowds import existing_of
-from runtime.moving import InFlight, Move, fate_of, move
+from runtime.moving import InFlight, Move, fate_of, is_another_effect, move
 from runtime.pausing import became_due
 from runtime.policy import Reach
 from runtime.state import HELD_OUT, STATUS_NAMES
 from runtime.store.movements import Pause, Standing
 from runtime.store.releases import Release
-from runtime.underway import between, stands_at
 
 LOOKED_AT = 500  # of those at one step whose moment depends on each of them
 EFFECTS = ("grant", "call")
@@ -31,7 +31,8 @@ class AtStep:
 
     `fates` counts what a move would do: `moves`, `overdue` (the step would be over already: what follows is late), `nowhere`
     (the step is gone: they stay on their version), `effect_open` (a grant or call is under way: they stay). `about` says that
-    the counts were taken from LOOKED_AT of them.
+    the counts were taken from LOOKED_AT of them. `again` are sends, grants and calls that lie behind them and would come once more
+    after a move: whoever had them does not get them again.
     """
 
     version: int
@@ -43,6 +44,7 @@ class AtStep:
     fates: dict[str, int] = field(default_factory=dict)
     about: bool = False
     due: int = 0
+    again: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -113,6 +115,7 @@ class _Planning:
         self.applied = {v.journey.id: v for v in catalogue.current.values()}
         self.known = {v.version_id: v for v in catalogue.versions.values()}
         with app.store.database.reading() as tx:
+            self.leads_to = {journey.id: self._versioned(tx, journey) for journey in self.wanted.values()}
             shifts = self._shifts()
             self.inside: dict[str, list[Standing]] = {}
             for standing in app.store.movements.standing(tx, now, shifts):
@@ -131,7 +134,7 @@ class _Planning:
         if what == "changed" and applied is not None and wanted is not None:
             plan.changes = differences(applied.journey, wanted)
         elsewhere = [s for s in self.inside.get(journey, ()) if what != "same" or applied is None or s.version_id != applied.version_id]
-        plan.inside = [self._at_step(s, wanted) for s in elsewhere]
+        plan.inside = [self._at_step(s, self.leads_to.get(journey)) for s in elsewhere]
         opens = what == "new" or (what == "changed" and applied is not None and applied.journey.journey.status != "live")
         if opens and wanted is not None and wanted.entry.form == "segment" and wanted.entry.existing == "enrol":
             plan.enter_now = existing_of(self.app.store, self.audience, wanted, self.app.project.zone, self.now)
@@ -141,79 +144,77 @@ class _Planning:
 
     # --- those inside
 
-    def _way(self, version_id: int, wanted: CompiledJourney | None) -> tuple[Versioned, ...]:
-        """The versions from this one to the one that would be current."""
-        first = self.known.get(version_id)
-        if first is None:
-            return ()
-        if wanted is None:
-            return (first,)
-        versions = [v for v in self.known.values() if v.journey.id == wanted.id]
-        same = next((v for v in versions if v.journey.digest == wanted.digest), None)
-        last = same or Versioned(0, max((v.number for v in versions), default=0) + 1, wanted)
-        return between(sorted({v.number: v for v in (*versions, last)}.values(), key=lambda v: v.number), first, last)
+    def _versioned(self, tx: Any, journey: CompiledJourney) -> Versioned:
+        """The version that these files would be: one of before again, or a new one with the origins that it would be given."""
+        same = (v for v in self.known.values() if v.journey.id == journey.id and v.journey.digest == journey.digest)
+        found = next(same, None)
+        if found is None:
+            number, before = self.app.store.releases.lineage(tx, journey.id, self.app.engine.catalogue.release_id)
+            found = Versioned(0, number, with_origins(journey, origins_of(was_of(journey), number, before)))
+        return found
 
     def _shifts(self) -> dict[tuple[int, str], int]:
         """By version and step: how long the step will last in the new version, where that is the same for everybody."""
         found: dict[tuple[int, str], int] = {}
         for versioned in self.known.values():
-            way = self._way(versioned.version_id, self.wanted.get(versioned.journey.id))
-            for step in versioned.journey.steps.values():
-                target = self._target(way, step.id)
+            to = self.leads_to.get(versioned.journey.id)
+            for step in versioned.journey.steps.values() if to is not None else ():
+                target = self._target(versioned, to, step.id)
                 length = _length(target) if target is not None and target.kind == step.kind else None
                 if length is not None:
                     found[versioned.version_id, step.id] = length
         return found
 
     @staticmethod
-    def _target(way: tuple[Versioned, ...], state: str) -> CompiledStep | None:
-        name = stands_at(way, state) if len(way) > 1 else None
-        return way[-1].journey.steps[name] if name is not None else None
+    def _target(own: Versioned, to: Versioned | None, state: str) -> CompiledStep | None:
+        name = carried(state, own.journey, to.journey) if to is not None else None
+        return to.journey.steps[name] if to is not None and name is not None else None
 
-    def _at_step(self, standing: Standing, wanted: CompiledJourney | None) -> AtStep:
-        way = self._way(standing.version_id, wanted)
-        number = way[0].number if way else 0
+    def _at_step(self, standing: Standing, to: Versioned | None) -> AtStep:
+        own = self.known.get(standing.version_id)
         decided = self.in_flight.get(standing.journey, InFlight()).of(standing.state)
-        target = self._target(way, standing.state)
+        target = self._target(own, to, standing.state) if own is not None else None
         name = standing.state if standing.status == STATUS_NAMES[HELD_OUT] else (target.id if target is not None else None)
-        found = AtStep(number, standing.state, name, standing.status, standing.n, decided, due=standing.due)
-        if len(way) > 1:
-            self._foresee(found, standing, way, target)
+        found = AtStep(own.number if own else 0, standing.state, name, standing.status, standing.n, decided, due=standing.due)
+        if own is not None and to is not None and own.version_id != to.version_id:
+            self._foresee(found, standing, own, to, target)
         return found
 
-    def _foresee(self, at: AtStep, standing: Standing, way: tuple[Versioned, ...], target: CompiledStep | None) -> None:
+    def _foresee(self, at: AtStep, standing: Standing, own: Versioned, to: Versioned, target: CompiledStep | None) -> None:
         """What a move would make of those at one step."""
-        here = way[0].journey.steps.get(standing.state)
+        here = own.journey.steps.get(standing.state)
         if here is None:  # the held-out: they take no step anywhere
             at.fates = {"moves": standing.n}
         elif target is None:
             at.fates = {"nowhere": standing.n}
-        elif here.kind in EFFECTS and (target.id != here.id or target.kind != here.kind):
+        elif here.kind in EFFECTS and is_another_effect(here, target):
             at.fates = {"effect_open": standing.n}
         elif target.kind != here.kind:
             at.fates = {"overdue": standing.n}
         elif _length(target) is not None:
             at.fates = {"overdue": standing.over, "moves": standing.n - standing.over}
         elif isinstance(target.spec, DelaySpec | WaitSpec):
-            self._look_at_some(at, standing, way)
+            self._look_at_some(at, standing, own, to)
         else:
             at.fates = {"moves": standing.n}
         at.fates = {fate: n for fate, n in at.fates.items() if n}
+        if here is not None and target is not None and not at.fates.keys() <= {"effect_open"}:
+            at.again = comes_again(own.journey, to.journey, here.id, target.id)
 
-    def _look_at_some(self, at: AtStep, standing: Standing, way: tuple[Versioned, ...]) -> None:
+    def _look_at_some(self, at: AtStep, standing: Standing, own: Versioned, to: Versioned) -> None:
         """The moment depends on the user: some are asked, by the very rule that would move them."""
-        store, to = self.app.store, Move(0, way[-1].version_id or -1, way[-1].number, InFlight("move"))
+        store, asked = self.app.store, Move(0, to.version_id, to.number, InFlight("move"))
         counts: dict[str, int] = {}
         with store.database.reading() as tx:
             some = store.movements.some_at(tx, standing.version_id, standing.state, LOOKED_AT)
             people = store.people.load_users(tx, sorted({e.user_id for e in some}))
-        versions = [v.journey for v in way]
+        reach = Reach(self.app.engine.rules, {})
         for enrolment in some:
             user = people.get(enrolment.user_id)
             if user is None:
                 continue
             try:
-                decision, kept = move(versions, to, self.audience, enrolment, user, Reach(self.app.engine.rules, {}), self.now)
+                decision, kept = move(own.journey, to.journey, asked, self.audience, enrolment, user, reach, self.now)
             except (LookupError, ValueError, TypeError):  # what cannot be foreseen is said to be unknown
                 fate: str = "unknown"
             else:

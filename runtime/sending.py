@@ -70,7 +70,7 @@ def compose(  # noqa: PLR0913, PLR0917 - a step at a moment
         suffix = (str(index),) if spec.every else ()
         messages.append(
             NewMessage(
-                stable_key("message", enrolment.key, step.id, str(visit), *suffix), "message", step.id, visit, recipient.user_id,
+                stable_key("message", enrolment.key, step.origin, str(visit), *suffix), "message", step.id, visit, recipient.user_id,
                 position.channel, position.template, spec.purpose, spec.topic, journey.journey.priority, index, not_before, expires_at,
                 content, _said(met),
             )

@@ -3,11 +3,11 @@
 Works in memory only. What comes out is written by the engine in one transaction.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from journeys.compiled import CompiledJourney, WaitSpec
+from journeys.compiled import WaitSpec
 from journeys.duration import DAY, MINUTE
 from journeys.localtime import zone_named
 from journeys.values import typed_again
@@ -16,7 +16,7 @@ from runtime.decide import decide, watched_users
 from runtime.edges import Edges
 from runtime.enrol import enrol
 from runtime.facts import UserFacts
-from runtime.moving import Move, move
+from runtime.moving import InFlight, Move, move, waits_for_the_same
 from runtime.policy import PersonReach, Reach, UnknownReach
 from runtime.profile import change_tags, definitions_of, project, take_record
 from runtime.state import (
@@ -66,6 +66,7 @@ class Tracked:
     messages: list[NewMessage] = field(default_factory=list)
     cancel: str = ""
     watched: set[str] = field(default_factory=set)
+    heard: tuple[str, int] | None = None  # moved at a wait (its step and begin) that stayed the same: it has heard what came so far
     window: Window | None = None  # of a paced journey: where this new entry is counted
 
 
@@ -345,18 +346,21 @@ class Session(Edges):
         if decision is not None:
             self._absorb(tracked, decision, now)
 
-    def move(self, tracked: Tracked, way: Sequence[Versioned], to: Move, now: int) -> None:
-        """Do with an enrolment of an older version what the release decided; `way` leads from its version to the current one."""
-        versions = [v.journey for v in way]
-        decision = self._moved(versions, to, tracked, now)
-        if decision.enrolment.version == way[-1].version_id:
-            tracked.versioned = way[-1]
+    def move(self, tracked: Tracked, current: Versioned | None, release_id: int, in_flight: InFlight, now: int) -> None:
+        """Do with an enrolment of an older version what the release decided; `current` is None where the journey is gone."""
+        to = Move(release_id, current.version_id, current.number, in_flight) if current else Move(release_id, 0, 0, in_flight)
+        decision = self._moved(current, to, tracked, now)
+        if current is not None and decision.enrolment.version == current.version_id:
+            if waits_for_the_same(tracked.versioned.journey, current.journey, tracked.enrolment.state):
+                tracked.heard = (decision.enrolment.state, decision.enrolment.begun_at)
+            tracked.versioned = current
         self._absorb(tracked, decision, now)
 
-    def _moved(self, versions: Sequence[CompiledJourney], to: Move, tracked: Tracked, now: int) -> Decision:
+    def _moved(self, current: Versioned | None, to: Move, tracked: Tracked, now: int) -> Decision:
+        own, into = tracked.versioned.journey, current.journey if current is not None else None
         while True:
             try:
-                return move(versions, to, self.catalogue.audience, tracked.enrolment, self.user, self.reach, now)[0]
+                return move(own, into, to, self.catalogue.audience, tracked.enrolment, self.user, self.reach, now)[0]
             except UnknownReach as unknown:
                 self.reach.people.update(self.load_reach(frozenset({unknown.user_id}), None))
 

@@ -121,9 +121,10 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """An event that this enrolment may wait for, aim at or end by."""
+    """An event that this enrolment may wait for, aim at or end by; `earlier`: goals and exits have seen it, only a wait has not."""
 
     event: Event
+    earlier: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ ACTIONS: Texts = {
         "移到第 {version} 版，在那里 {until} 就已到点（原为 {was_until}）：后面的算迟",
     ),
     "paused": ("the journey is paused: it goes on from here", "旅程暂停，之后从这里继续"),
+    "passed_over_had": ("passed over: she had it before she was moved to this version", "跳过：移到此版本之前已经收到过"),
+    "passed_over_max_visits": ("does not go back again: {max_visits} times at most", "不再跳回：最多 {max_visits} 次"),
     "passed_over": ("passed over: its condition does not hold", "跳过：条件不成立"),
     "branched": ("took branch {case}", "走分支 {case}"),
     "split": ("drawn into {variant}", "抽到分组 {variant}"),

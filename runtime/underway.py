@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from runtime.catalogue import Catalogue, Versioned
-from runtime.moving import Move, carried
 from runtime.session import Session, Tracked
 from runtime.state import ENDED, User
 from runtime.store import SqlStore
@@ -31,21 +30,18 @@ class Underway:
     def __init__(self, store: SqlStore) -> None:
         self.store = store
         self.movements: dict[str, Movement] = {}
-        self._ways: dict[int, tuple[Versioned, ...]] = {}  # by version: it, those between, and the one that is current
+        self._leads_to: dict[int, Versioned | None] = {}  # from an older version: the one that is current, if any
 
     def load(self, tx: Any, catalogue: Catalogue) -> None:
-        """Take the decisions of a release, and compile what leads from the older versions to the current ones."""
+        """Take the decisions of a release."""
         self.movements = {m.journey: m for m in self.store.movements.of_release(tx, catalogue.release_id)}
-        self._ways = {}
-        for journey in self.movements:
-            known = self.store.releases.versions_of(tx, journey)
-            compiled = [v for version in known if (v := catalogue.version(version)) is not None]
-            current = catalogue.current.get(journey)
-            for versioned in compiled:
-                if current is None:
-                    self._ways[versioned.version_id] = (versioned,)
-                elif versioned.version_id != current.version_id:
-                    self._ways[versioned.version_id] = between(compiled, versioned, current)
+        current = {journey: catalogue.current.get(journey) for journey in self.movements}
+        self._leads_to = {
+            version.id: to
+            for journey, to in current.items()
+            for version in self.store.releases.versions_of(tx, journey)
+            if to is None or version.id != to.version_id
+        }
 
     @property
     def is_over(self) -> bool:
@@ -55,12 +51,11 @@ class Underway:
     def settle(self, session: Session, tracked: Tracked, now: int) -> None:
         """Decide for one enrolment that was met, once."""
         enrolment = tracked.enrolment
-        movement, way = self.movements.get(enrolment.journey), self._ways.get(enrolment.version)
-        if movement is None or way is None or enrolment.status == ENDED or enrolment.context.get("kept") == movement.release_id:
+        movement = self.movements.get(enrolment.journey)
+        if movement is None or enrolment.version not in self._leads_to or enrolment.status == ENDED:
             return
-        gone = len(way) == 1
-        move = Move(movement.release_id, 0 if gone else way[-1].version_id, 0 if gone else way[-1].number, movement.in_flight)
-        session.move(tracked, way, move, now)
+        if enrolment.context.get("kept") != movement.release_id:
+            session.move(tracked, self._leads_to[enrolment.version], movement.release_id, movement.in_flight, now)
 
     def sweep(self, batch: Batch, limit: int) -> Swept | None:
         """The next of those whom nothing else has met; None when there is nothing to do, or they are all in other hands now."""
@@ -82,15 +77,3 @@ class Underway:
         done_at = now if swept.is_last else None
         self.store.movements.save(tx, swept.movement, swept.cursor, done_at)
         self.movements[swept.movement.journey] = replace(swept.movement, cursor=swept.cursor, done_at=done_at)
-
-
-def between(known: list[Versioned], first: Versioned, last: Versioned) -> tuple[Versioned, ...]:
-    """From one version to another by way of those between, whose names of steps lead on; back, too."""
-    low, high = sorted((first.number, last.number))
-    way = [v for v in known if low <= v.number <= high]
-    return tuple(way if first.number <= last.number else reversed(way))
-
-
-def stands_at(way: tuple[Versioned, ...], state: str) -> str | None:
-    """Where somebody at this step of the first version stands in the last."""
-    return carried(state, [v.journey for v in way])

@@ -161,13 +161,20 @@ class Walk:
             raise _Stop
         return True
 
+    def _had(self, step: CompiledStep) -> bool:
+        """Whether she had this before she was moved to this version, in which its step comes (once more) after the one she stood at."""
+        if step.id not in self.enrolment.context.get("had", {}):
+            return False
+        self._log("passed_over", step.id, {"had": True})
+        return True
+
     def _visit(self, step: CompiledStep, *, resumed: bool = False) -> int:
         visits = self.enrolment.context.setdefault("visits", {})
         visits[step.id] = max(visits.get(step.id, 0), 1) if resumed else visits.get(step.id, 0) + 1
         return int(visits[step.id])
 
     def _send(self, step: CompiledStep, spec: SendSpec, *, resumed: bool) -> str:
-        if self._late(step):
+        if self._had(step) or self._late(step):
             return "skip"
         held = resumed and self.enrolment.context.get("held") == step.id
         visit = self._visit(step, resumed=held)
@@ -256,7 +263,7 @@ class Walk:
         if name is None:
             who = enrolment.key if spec.per_enrolment else enrolment.user_id
             total = sum(weight for _, weight in spec.variants)
-            drawn = bucket(enrolment.journey, step.id, who, enrolment.subject) * total
+            drawn = bucket(enrolment.journey, step.origin, who, enrolment.subject) * total
             reached = 0
             for name, weight in spec.variants:  # noqa: B007 - the last one stands when the draw is at the very end
                 reached += weight * 10_000
@@ -267,35 +274,35 @@ class Walk:
         return f"variant_{name}"
 
     def _grant(self, step: CompiledStep, spec: GrantSpec) -> str:
-        if self._late(step):
+        if self._had(step) or self._late(step):
             return "skip"
         recipient = spec.to.test(self.facts) if spec.to is not None else self.enrolment.user_id
         visit = self._visit(step)
         if recipient is None:
             return self._failed_at_once(step, "unreachable")
-        key = stable_key("grant", self.enrolment.key, step.id, str(visit))
+        key = stable_key("grant", self.enrolment.key, step.origin, str(visit))
         once: str | None = None
         if spec.once_per is not None:
             value = spec.once_per.test(self.facts)
             if value is None:
                 return self._failed_at_once(step, "once_per is missing")
             once = str(value)
-            key = stable_key("once", self.enrolment.journey, step.id, recipient, once)
+            key = stable_key("once", self.enrolment.journey, step.origin, recipient, once)
         expires_at = self.at + spec.expires if spec.expires is not None else None
         content: dict[str, Any] = {"benefit": spec.benefit, "amount": spec.amount, "expires_at": expires_at}
         if once is not None:
-            content["once"] = once  # a merge must know what was given once
+            content["once"] = [step.origin, once]  # a merge must know what was given once
         raise self._open_effect(step, "grant", key, visit, recipient, spec.benefit, content, spec.timeout)
 
     def _call(self, step: CompiledStep, spec: CallSpec) -> str:
-        if self._late(step):
+        if self._had(step) or self._late(step):
             return "skip"
         visit = self._visit(step)
         try:
             body = {k: v if isinstance(v, bool) else render(v, self.facts) for k, v in spec.body}
         except CannotRender as error:
             return self._failed_at_once(step, f"invalid_content: {error}")
-        key = stable_key("call", self.enrolment.key, step.id, str(visit))
+        key = stable_key("call", self.enrolment.key, step.origin, str(visit))
         timeout = max(spec.timeout, MINUTE)
         raise self._open_effect(step, "call", key, visit, self.enrolment.user_id, spec.endpoint, body, timeout)
 
@@ -368,6 +375,8 @@ class Walk:
         if spec.max_visits is not None and self._visit(step) > spec.max_visits:
             self._log("passed_over", step.id, {"max_visits": spec.max_visits})
             return "done"
+        if spec.max_visits is not None:  # a jump back: from here on things come again because the file says so
+            self.enrolment.context.pop("had", None)
         return "jump"
 
     def _end(self, reason: str, *, cancel: bool) -> None:

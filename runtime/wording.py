@@ -128,6 +128,8 @@ class Wording:
             action, values["for"] = "waits_for", self.listed(why["for"]) if isinstance(why["for"], list) else str(why["for"])
         if action == "matched" and "event" in why:
             action = "matched_event"
+        if action == "passed_over":
+            action = next((f"passed_over_{key}" for key in ("had", "max_visits") if key in why), action)
         if action == "moved" and all(isinstance(why.get(key), int) for key in ("until", "was_until")):
             action = "moved_over" if why["until"] < line.at else "moved_until"
         return said(ACTIONS, action, self.language, **values).strip()

@@ -12,6 +12,7 @@ from channels.message import Accepted, Guarantee, Key, Message, Neither, Outcome
 from journeys.audience import Audience, compile_audience
 from journeys.compile import LANGUAGE_VERSION, compile_journey, digest_of
 from journeys.compiled import CompiledJourney
+from journeys.lineage import was_of
 from journeys.loader import load_audience_text, load_journey_text
 from journeys.values import parse_time
 from journeys.world import MessageTemplate, World
@@ -39,6 +40,7 @@ from runtime.state import (
     User,
 )
 from runtime.store import SqlStore
+from runtime.store.releases import NewVersion
 from runtime.store.reports import Story
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -308,9 +310,10 @@ class Town:
 
     def apply(self, *texts: str, audience_text: str = AUDIENCE, now: int, in_flight: Mapping[str, InFlight] | None = None) -> None:
         """Apply a release of these journeys; `in_flight` decides for those inside."""
-        found = [(load_journey_text(text, "j").journey, text) for text in texts]
-        journeys = [(model.id, digest_of(text), text) for model, text in found if model is not None]
-        assert len(journeys) == len(texts)
+        found = [load_journey_text(text, "j") for text in texts]
+        ids = frozenset(loaded.journey.id for loaded in found if loaded.journey is not None)
+        compiled = [compile_journey(loaded, audience(audience_text), WORLD, ZONE, ids) for loaded in found]
+        journeys = [NewVersion(j.id, j.digest, j.source, was_of(j)) for j in compiled]
 
         def unit(tx: Any) -> None:
             release = self.store.releases.add(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, bindparam, func, insert, select, true, update
+from sqlalchemy import Connection, Dialect, bindparam, func, insert, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -32,6 +32,7 @@ from runtime.store.ledger_rows import (
     LONGEST_HOLD,
     NEW,
     ONCE,
+    PAUSED,
     PROVABLE,
     PROVE_ATTEMPT,
     TOUCHES_BEGUN,
@@ -133,6 +134,7 @@ class Ledger:
     def reap(self, tx: Connection, now: int, *, all_senders_dead: bool = False) -> dict[str, int]:
         """Leases that ran out (or all): CLAIMED → PENDING, SENDING → UNKNOWN. Past their time: PENDING → EXPIRED.
 
+        A pause is not the time of a grant or call: it gets back what it lost when the pause ends (`Movements.resume`).
         On PostgreSQL rows that another daemon is just working on are passed over.
         """
         over = true() if all_senders_dead else messages.c.lease_until < now
@@ -146,9 +148,10 @@ class Ledger:
         if unknown:
             begun = attempts.c.message_key.in_(unknown) & (attempts.c.state == "SENDING")
             tx.execute(update(attempts).where(begun).values(state="UNKNOWN", reason=DIED))
+        concerned = or_(messages.c.kind == "message", messages.c.journey.not_in(PAUSED))
         expired = tx.execute(
             update(messages)
-            .where(*self._not_locked(IS_PENDING, messages.c.expires_at <= now))
+            .where(*self._not_locked(IS_PENDING, messages.c.expires_at <= now, concerned))
             .values(state=ending("EXPIRED"), reason="expired", settled_at=now)
             .returning(messages.c.kind, messages.c.channel, messages.c.attempts, messages.c.ambiguous)
         ).all()

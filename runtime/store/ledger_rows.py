@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import BigInteger, bindparam, case, func, insert, literal_column, or_, select, tuple_, update
 from sqlalchemy.orm import aliased
 
-from runtime.store.tables import attempts, inbox, messages
+from runtime.store.tables import attempts, inbox, messages, pauses
 
 BEGUN = ("SENDING", "UNKNOWN")  # an attempt whose end its own sender may still tell
 PROVABLE = ("SENDING", "UNKNOWN", "PENDING", "CLAIMED", "ABANDONED")  # what positive proof turns into ACCEPTED
@@ -18,6 +18,8 @@ DIED = "the sender died or was cut off"
 # Written out, not bound: only then does SQLite see that the partial indexes of these states serve.
 IS_PENDING = messages.c.state == literal_column("'PENDING'")
 IS_UNKNOWN = messages.c.state == literal_column("'UNKNOWN'")
+OPEN = (IS_PENDING, IS_UNKNOWN, messages.c.lease_until.is_not(None))  # without an outcome: one or the other, each with its index
+PAUSED = select(pauses.c.journey).where(pauses.c.resumed_at.is_(None))
 LONGEST_HOLD = 2 * 24 * 3_600_000  # a message goes out at most so long after it was planned, or hardly any later
 ONCE = "$once"  # of the table `heard`: keys of grants that a user was given under a former id
 WITHOUT_EFFECT = ("REJECTED", "EXPIRED", "SUPPRESSED")  # definitely

@@ -73,13 +73,14 @@ class Merging:
 
     def _keep_once(self, tx: Connection, survivor: str, former: str) -> None:
         """What was given once to the former is given to the survivor, too."""
-        given = select(messages.c.journey, messages.c.step, messages.c.content).where(
+        given = select(messages.c.journey, messages.c.content).where(
             messages.c.user_id == former, messages.c.kind == "grant", messages.c.state.not_in(WITHOUT_EFFECT)
         )
-        for journey, step, content in tx.execute(given).all():
+        for journey, content in tx.execute(given).all():
             once = self._codec.decode("messages.content", former, content).get("once")
             if once is not None:
-                key = stable_key("once", journey, step, survivor, once)
+                origin, value = once
+                key = stable_key("once", journey, origin, survivor, value)
                 tx.execute(self._upsert(heard).values(lane=ONCE, id=key, received_at=0).on_conflict_do_nothing())
 
     def _move_refusals(self, tx: Connection, survivor: str, former: str) -> None:

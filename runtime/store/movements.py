@@ -4,15 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, insert, literal, or_, select, update
+from sqlalchemy import Connection, and_, case, func, insert, literal, or_, select, union, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from runtime.moving import InFlight
 from runtime.state import ENDED, STATUS_NAMES, Enrolment
 from runtime.store.codec import Codec, compact, parse
+from runtime.store.ledger_rows import IS_PENDING, OPEN
 from runtime.store.rows import ENROLMENT_COLUMNS, enrolment_of
-from runtime.store.tables import enrolments, moves, pauses, release_versions, versions
+from runtime.store.tables import enrolments, messages, moves, pauses, release_versions, versions
 
 _ENROLMENT = [enrolments.c[name] for name in ENROLMENT_COLUMNS]
 
@@ -124,9 +125,9 @@ class Movements:
         return [(row[0], row[1]) for row in tx.execute(query)]
 
     def save(self, tx: Connection, movement: Movement, cursor: int, done_at: int | None) -> None:
-        """Note how far a move came."""
+        """Note how far a move came, unless another daemon has come further."""
         mine = and_(moves.c.release_id == movement.release_id, moves.c.journey == movement.journey)
-        tx.execute(update(moves).where(mine).values(cursor=cursor, done_at=done_at))
+        tx.execute(update(moves).where(mine, moves.c.done_at.is_(None), moves.c.cursor <= cursor).values(cursor=cursor, done_at=done_at))
 
     # --- pauses
 
@@ -143,6 +144,25 @@ class Movements:
         return tx.execute(statement.on_conflict_do_nothing().returning(pauses.c.id)).scalar_one_or_none() is not None
 
     def resume(self, tx: Connection, journey: str, now: int, author: str) -> bool:
-        """End a pause; False when there is none."""
+        """End a pause; False when there is none. The pause is not the time of a grant or call that has no outcome yet."""
         mine = and_(pauses.c.journey == journey, pauses.c.resumed_at.is_(None))
-        return tx.execute(update(pauses).where(mine).values(resumed_at=now, resumed_by=author)).rowcount == 1
+        since = tx.execute(update(pauses).where(mine).values(resumed_at=now, resumed_by=author).returning(pauses.c.paused_at)).scalar()
+        if since is None:
+            return False
+        self._give_back_time(tx, journey, since, now)
+        put_back = and_(IS_PENDING, messages.c.journey == journey, messages.c.reason == "paused")  # by the last question before sending
+        tx.execute(update(messages).where(put_back).values(not_before=now))
+        return True
+
+    @staticmethod
+    def _give_back_time(tx: Connection, journey: str, since: int, now: int) -> None:
+        """Open grants and calls, and those who wait for them, have as long as they had when the pause began (or they were asked for)."""
+        effect = and_(messages.c.journey == journey, messages.c.kind != "message")
+        open_ = union(*(select(messages.c.key).where(state, effect) for state in OPEN))  # each over its own index
+        lost = now - case((messages.c.created_at > since, messages.c.created_at), else_=since)
+        hers = and_(messages.c.enrolment_id == enrolments.c.id, messages.c.step == enrolments.c.state, messages.c.key.in_(open_))
+        longer = select(enrolments.c.due_at + lost).where(hers).limit(1).scalar_subquery()
+        waiting = enrolments.c.id.in_(select(messages.c.enrolment_id).where(messages.c.key.in_(open_)))
+        moved = func.coalesce(longer, enrolments.c.due_at)
+        tx.execute(update(enrolments).where(waiting, enrolments.c.due_at.is_not(None)).values(due_at=moved))
+        tx.execute(update(messages).where(messages.c.key.in_(open_)).values(expires_at=messages.c.expires_at + lost))

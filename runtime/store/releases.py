@@ -1,6 +1,6 @@
 """Releases: what is applied, with every version's source kept. And populations: entries spread over everybody."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,9 @@ from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from journeys.lineage import origins_of
 from runtime.state import ENDED
+from runtime.store.codec import compact, parse
 from runtime.store.tables import enrolments, messages, populations, release_versions, releases, versions
 
 # Built once: making a statement costs more than running it.
@@ -24,7 +26,7 @@ _NEXT = select(func.min(populations.c.next_at)).where(populations.c.done_at.is_(
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A journey's version as it was applied."""
+    """A journey's version as it was applied; `origins` say which name each of its steps first had."""
 
     id: int
     journey: str
@@ -32,6 +34,17 @@ class Version:
     digest: str
     language: int
     source: str
+    origins: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class NewVersion:
+    """A journey as it is to be applied; `steps` name what each of its steps was called before, or ""."""
+
+    journey: str
+    digest: str
+    source: str
+    steps: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,30 +140,34 @@ class Releases:
 
     def add(  # noqa: PLR0913 - the columns of a release
         self, tx: Connection, *, follows: int, digest: str, audience: str, audience_digest: str, author: str, message: str, now: int,
-        journeys: Sequence[tuple[str, str, str]], language: int,
+        journeys: Sequence[NewVersion], language: int,
     ) -> Release | None:  # fmt: skip
         """Write a release on top of `follows` (0: the first); None when another one was written on top of that meanwhile.
 
-        `journeys` are (id, digest, source); one that was applied before, in whatever release, is that version again.
+        A journey that was applied before, in whatever release, is that version again.
         """
         row = {"follows": follows, "digest": digest, "audience": audience, "audience_digest": audience_digest}
         statement = self._insert(releases).values(**row, author=author, message=message, applied_at=now)
         release_id = tx.execute(statement.on_conflict_do_nothing().returning(releases.c.id)).scalar_one_or_none()
         if release_id is None:
             return None
-        for journey, journey_digest, source in journeys:
-            mine = select(versions.c.id, versions.c.number, versions.c.digest).where(versions.c.journey == journey)
-            known = tx.execute(mine.order_by(versions.c.number.desc())).all()
-            version_id = next((v.id for v in known if v.digest == journey_digest), None)
+        for new in journeys:
+            known = select(versions.c.id).where(versions.c.journey == new.journey, versions.c.digest == new.digest)
+            version_id = tx.execute(known).scalar_one_or_none()
             if version_id is None:
-                number = (known[0].number if known else 0) + 1
-                version_id = tx.execute(
-                    insert(versions)
-                    .values(journey=journey, number=number, digest=journey_digest, language=language, source=source)
-                    .returning(versions.c.id)
-                ).scalar_one()
+                number, before = self.lineage(tx, new.journey, follows)
+                values = {"journey": new.journey, "number": number, "digest": new.digest, "language": language, "source": new.source}
+                origins = compact(origins_of(new.steps, number, before))
+                version_id = tx.execute(insert(versions).values(**values, origins=origins).returning(versions.c.id)).scalar_one()
             tx.execute(insert(release_versions).values(release_id=release_id, version_id=version_id))
         return self.release(tx, release_id)
+
+    def lineage(self, tx: Connection, journey: str, release_id: int) -> tuple[int, list[Mapping[str, str]]]:
+        """The number that the next version of a journey has, and the origins of its steps so far: of this release, then the latest."""
+        held = select(release_versions.c.version_id).where(release_versions.c.release_id == release_id)
+        in_force = set(tx.execute(held).scalars())
+        known = sorted(self.versions_of(tx, journey), key=lambda v: (v.id not in in_force, -v.number))
+        return max((v.number for v in known), default=0) + 1, [v.origins for v in known]
 
     # --- populations
 
@@ -186,4 +203,4 @@ class Releases:
 
 
 def _version(row: Any) -> Version:
-    return Version(row.id, row.journey, row.number, row.digest, row.language, row.source)
+    return Version(row.id, row.journey, row.number, row.digest, row.language, row.source, parse(row.origins))

@@ -62,6 +62,7 @@ versions = Table(
     Column("digest", String(64), nullable=False),
     Column("language", Integer, nullable=False),
     Column("source", Text, nullable=False),
+    Column("origins", Text, nullable=False, server_default="{}"),  # by step: the name that it first had
     UniqueConstraint("journey", "number"),
 )  # fmt: skip
 release_versions = Table(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from runtime.moving import InFlight, Move, carried, fate_of, move
+from runtime.moving import InFlight, Move, fate_of, move
 from runtime.policy import Rules
 from tests.town import DAY, HOUR, NOON, PUSH, Walk, journey
 
@@ -10,11 +10,9 @@ SEND = f"- {{id: gift, send: {PUSH}}}"
 OLD = f"- {{id: pause, delay: 3d}}\n{SEND}"
 
 
-def moved(walk, steps, *between, way="move", now=NOON + DAY, steps_way=None, **keys):
-    versions = [walk.journey, *(journey(text, **keys) for text in (*between, steps))]
-    to = Move(7, 2, len(versions), InFlight(way, steps_way or {}))
-    decision, kept = move(versions, to, walk.audience, walk.enrolment, walk.user, walk.reach, now)
-    return decision, kept
+def moved(walk, steps, way="move", now=NOON + DAY, steps_way=None, **keys):
+    to = Move(7, 2, 2, InFlight(way, steps_way or {}))
+    return move(walk.journey, journey(steps, **keys), to, walk.audience, walk.enrolment, walk.user, walk.reach, now)
 
 
 def goes_on(walk, steps, decision):
@@ -24,21 +22,6 @@ def goes_on(walk, steps, decision):
 
 
 # --- where somebody stands afterwards
-
-
-def test_a_step_that_both_versions_have_is_where_she_stands():
-    versions = [journey(OLD), journey(f"- {{id: hello, send: {PUSH}}}\n{OLD}")]
-
-    assert carried("pause", versions) == "pause"
-
-
-def test_a_renamed_step_is_followed_through_every_version_between():
-    first, second = journey("- {id: a, delay: 1d}"), journey("- {id: b, was: a, delay: 1d}")
-    third = journey("- {id: c, was: b, delay: 1d}")
-
-    assert carried("a", [first, second, third]) == "c"
-    assert carried("c", [third, second, first]) == "a"
-    assert carried("a", [first, third]) is None
 
 
 def test_a_step_that_is_gone_and_not_renamed_leads_nowhere_and_she_stays():
@@ -138,6 +121,70 @@ def test_results_and_visits_go_by_their_new_names():
     assert "gift" in walk.enrolment.context["steps"]  # the one that was given is left as it is
 
 
+# --- what she has had
+
+HELLO = f"- {{id: hello, send: {PUSH}}}"
+REST = "- {id: rest, delay: 3d}"
+
+
+def goes_on_to_the_end(walk, steps, decision):
+    goes_on(walk, steps, decision)
+    while walk.enrolment.due_at is not None:
+        walk.due()
+    return walk
+
+
+def test_a_message_whose_step_comes_after_hers_now_is_not_sent_to_her_again():
+    walk, steps = Walk(f"{HELLO}\n{REST}\n{SEND}"), f"{REST}\n{HELLO}\n{SEND}"
+    decision, _ = moved(walk, steps)
+
+    goes_on_to_the_end(walk, steps, decision)
+
+    assert walk.sent == [("gift", "push")]
+    assert [e.why for d in walk.decisions for e in d.log if e.action == "passed_over"] == [{"had": True}]
+
+
+def test_a_grant_whose_step_comes_after_hers_now_is_not_given_again_and_its_code_is_still_known():
+    gift = "- {id: coupon, grant: {benefit: gift, expires: 7d}}"
+    notice = "- {id: notice, if: steps.coupon.ok, send: [{push: {title: T, body: '{{ steps.coupon.code }}'}}]}"
+    walk, steps = Walk(f"{gift}\n{REST}\n{notice}"), f"{REST}\n{gift}\n{notice}"
+    walk.settles("coupon", NOON, code="C1")
+    decision, _ = moved(walk, steps)
+
+    goes_on_to_the_end(walk, steps, decision)
+
+    assert [(m.kind, m.content.get("body")) for d in walk.decisions for m in d.messages] == [("message", "C1")]
+
+
+def test_what_was_not_sent_before_the_move_is_sent_after_it():
+    walk, steps = Walk(f"{HELLO[:-1]}, if: user.level == 'gold'}}\n{REST}\n{SEND}"), f"{REST}\n{HELLO}\n{SEND}"
+    decision, _ = moved(walk, steps)
+
+    goes_on_to_the_end(walk, steps, decision)
+
+    assert walk.sent == [("hello", "push"), ("gift", "push")]
+
+
+def test_what_comes_again_by_a_jump_back_comes_again_after_a_move():
+    steps = f"{HELLO}\n{REST}\n- {{id: again, goto: {{step: hello, max_visits: 2}}}}"
+    walk = Walk(steps)
+    decision, _ = moved(walk, steps.replace("3d", "4d"))
+
+    goes_on_to_the_end(walk, steps.replace("3d", "4d"), decision)
+
+    assert walk.sent == [("hello", "push")] * 2
+
+
+def test_a_jump_back_ends_what_is_passed_over_because_she_had_it():
+    steps = f"{REST}\n{HELLO}\n- {{id: again, goto: {{step: rest, max_visits: 1}}}}"
+    walk = Walk(f"{HELLO}\n{REST}")
+    decision, _ = moved(walk, steps)
+
+    goes_on_to_the_end(walk, steps, decision)
+
+    assert walk.sent == [("hello", "push")]  # by the file's own loop, and not before
+
+
 # --- what stays as it is
 
 
@@ -217,6 +264,6 @@ def test_of_a_journey_that_is_gone_those_inside_stay_unless_they_end():
     walk = Walk(OLD)
     to = Move(7, 0, 0, InFlight("move"))
 
-    decision, kept = move([walk.journey], to, walk.audience, walk.enrolment, walk.user, walk.reach, NOON)
+    decision, kept = move(walk.journey, None, to, walk.audience, walk.enrolment, walk.user, walk.reach, NOON)
 
     assert (kept, decision.enrolment.version) == ("stays", 1)

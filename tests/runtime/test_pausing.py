@@ -2,6 +2,7 @@
 
 import pytest
 
+from channels.message import RetryLater
 from runtime.pausing import became_due, paused
 from runtime.store.movements import Pause
 from tests.shop import Shop
@@ -115,6 +116,54 @@ def test_what_was_planned_before_the_pause_does_not_go_out_in_it(store):
     made.think(NOON + HOUR)
     made.settle(NOON + HOUR + 2 * MINUTE)
     assert made.states() == [("gift", "ACCEPTED")]
+
+
+@pytest.mark.parametrize(("step", "length"), [
+    ("grant: {benefit: gift, expires: 7d}", 9 * DAY), ("call: {endpoint: stock, timeout: 2s}", 10 * MINUTE),
+])  # fmt: skip
+def test_a_grant_or_call_that_was_asked_for_before_a_pause_is_carried_out_after_it_and_has_not_run_out_of_time(store, step, length):
+    made = town(store, journey_text(f"- {{id: ask, {step}}}\n{SEND}", entry="{event: app_opened}"))
+    made.post(event("app_opened", NOON, id="o"))
+    made.think(NOON)  # asked for, not carried out
+    pause(made, NOON + 30)
+    for part in range(11):
+        made.settle(NOON + 30 + part * length // 10)
+    assert made.states() == [("ask", "PENDING")]
+
+    resume(made, NOON + 30 + length)
+    made.settle(NOON + 30 + length)
+
+    assert made.states() == [("ask", "ACCEPTED"), ("gift", "ACCEPTED")]
+
+
+def test_a_grant_has_as_much_time_left_after_a_pause_as_it_had_before(store):
+    made = town(store, journey_text(f"- {{id: ask, grant: {{benefit: gift}}}}\n{SEND}", entry="{event: app_opened}"))
+    made.vendors["grant:gift"].answers = [RetryLater(MINUTE, "busy")]
+    made.post(event("app_opened", NOON, id="o"))
+    made.settle(NOON)
+    pause(made, NOON + 20 * HOUR)
+    made.settle(NOON + 5 * DAY)
+    resume(made, NOON + 5 * DAY)
+
+    made.settle(NOON + 5 * DAY + 3 * HOUR)
+    assert made.ends() == [("j", None)]
+
+    made.settle(NOON + 5 * DAY + 5 * HOUR)
+    assert made.ends() == [("j", "ask_failed")]
+
+
+def test_the_end_of_one_journeys_pause_gives_no_time_to_anothers_grants(store):
+    ask = f"- {{id: ask, grant: {{benefit: gift}}}}\n{SEND}"
+    made = town(store, *(journey_text(ask, id=name, entry="{event: app_opened}") for name in ("j", "k")))
+    made.vendors["grant:gift"].answers = [RetryLater(MINUTE, "busy")]
+    made.post(event("app_opened", NOON, id="o"))
+    made.settle(NOON)
+    pause(made, NOON + HOUR)
+    resume(made, NOON + 10 * HOUR)
+
+    made.settle(NOON + DAY)
+
+    assert sorted(made.ends()) == [("j", None), ("k", "ask_failed")]
 
 
 def test_other_journeys_go_on(store):

@@ -4,11 +4,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from channels.message import Rejected
 from runtime.moving import InFlight
 from runtime.state import ENDED
 from runtime.store import open_store
 from runtime.store.movements import Pause
-from tests.town import DAY, HOUR, NOON, PUSH, ZONE, Town, event, journey_text, somebody
+from tests.town import DAY, HOUR, NOON, PUSH, ZONE, FakeVendor, Town, event, journey_text, somebody
 
 ENTRY = "{event: app_opened, reentry: always}"
 SEND = f"- {{id: gift, send: {PUSH}}}"
@@ -152,6 +153,103 @@ def test_an_event_that_only_the_new_version_of_a_wait_waits_for_is_not_missed_ei
     made.settle(NOON + DAY)
 
     assert made.states("u0") == [("gift", "ACCEPTED")]
+
+
+def test_a_wait_that_is_the_same_in_the_new_version_does_not_hear_again_what_it_passed_over(store):
+    wait = "- {id: heard, wait_for: {event: order_paid, where: user.level == 'gold', timeout: 30d}, on_timeout: [{exit: silent}]}"
+    made = town(store, journey_text(f"{wait}\n{SEND}", entry=ENTRY), users=1)
+    made.post(event("order_paid", NOON + HOUR, user="u0", amount=1))
+    made.settle(NOON + HOUR)
+    made.tell("u0", NOON + DAY, traits={"level": "gold"})
+    made.settle(NOON + DAY)
+
+    made.apply(journey_text(f"{wait}\n{SEND}\n- {{id: more, delay: 1d}}", entry=ENTRY), now=NOON + 2 * DAY, in_flight=MOVE)
+    made.settle(NOON + 2 * DAY)
+
+    assert (inside(made)[0][1:3], made.states("u0")) == ((2, "heard"), [])
+
+
+@pytest.mark.parametrize("key", ["exit_when", "goal"])
+def test_a_new_exit_or_goal_does_not_see_what_came_before_the_release(store, key):
+    waits = "- {id: heard, wait_for: {event: account_closed, timeout: 30d}}"
+    made = town(store, journey_text(f"{waits}\n{SEND}", entry=ENTRY), users=1)
+    made.post(event("order_paid", NOON + HOUR, user="u0", amount=1))
+    made.settle(NOON + HOUR)
+    rules = {"exit_when": "[{event: order_paid, reason: bought}]", "goal": "{event: order_paid, within: 14d}"}
+    other = waits.replace("account_closed", "[account_closed, app_opened]")
+
+    made.apply(journey_text(f"{other}\n{SEND}", entry=ENTRY, **{key: rules[key]}), now=NOON + DAY, in_flight=MOVE)
+    made.settle(NOON + DAY)
+
+    assert made.ends("u0") == [("j", None)]
+
+
+def test_a_step_that_was_renamed_gives_once_what_it_gave_under_its_former_name(store):
+    gives = journey_text("- {id: gift, grant: {benefit: gift, expires: 7d, once_per: user.id}}", entry=ENTRY)
+    made = town(store, gives, users=1)
+    made.settle(NOON)
+    made.apply(gives.replace("id: gift", "id: present, was: gift"), now=NOON + HOUR)
+    made.apply(gives.replace("id: gift", "id: present"), now=NOON + 2 * HOUR)  # `was` has done its work
+
+    made.post(event("app_opened", NOON + DAY, user="u0"))
+    made.settle(NOON + DAY)
+
+    assert (made.ends("u0"), len(made.vendors["grant:gift"].got)) == ([("j", "completed")] * 2, 1)
+
+
+def test_a_split_that_was_renamed_draws_everybody_into_the_variant_that_she_had(store):
+    tags = [f"{{name: {v}, weight: 1, steps: [{{id: {v}, update: {{add_tags: [{v}]}}}}]}}" for v in ("x", "y")]
+    draws = journey_text(f"- id: ab\n  split: [{', '.join(tags)}]", entry=ENTRY)
+    made = town(store, draws)
+    made.apply(draws.replace("id: ab", "id: test\n    was: ab"), now=NOON + HOUR)
+
+    made.post(*(event("app_opened", NOON + DAY, user=f"u{n}") for n in range(USERS)))
+    made.settle(NOON + DAY)
+
+    variants = [{e.why["variant"] for _, _, e in made.story(f"u{n}").log if e.action == "split"} for n in range(USERS)]
+    assert [len(drawn) for drawn in variants] == [1] * USERS
+    assert set().union(*variants) == {"x", "y"}
+
+
+def test_a_message_in_flight_falls_through_by_the_results_of_steps_that_have_other_names_by_now(store):
+    which = "- id: which\n  split: [{name: x, weight: 1, steps: []}, {name: y, weight: 0, steps: []}]"
+    ways = "[{sms: {template: news}}, {push: {title: T, body: 'V {{ steps.which.variant }}'}}]"
+    text = journey_text(f"{which}\n- {{id: gift, send: {ways}}}\n- {{id: rest, delay: 30d}}", entry=ENTRY)
+    made = Town(store, text, sms=FakeVendor("query", Rejected("no")))
+    made.settle_people(somebody())
+    made.post(event("app_opened", NOON))
+    made.think(NOON)  # planned, not sent
+    renamed = text.replace("id: which", "id: draw\n    was: which").replace("steps.which", "steps.draw")
+
+    made.apply(renamed, now=NOON + HOUR, in_flight=MOVE)
+    made.settle(NOON + HOUR)
+
+    assert [m.content["body"] for m in made.vendors["push"].got] == ["V x"]
+
+
+def test_a_step_that_takes_a_former_name_sends_beside_what_was_sent_under_it(store):
+    made = town(store, journey_text(f"{SEND}\n- {{id: rest, delay: 3d}}", entry=ENTRY), users=1)
+    renamed = journey_text(f"{SEND.replace('id: gift', 'id: hello, was: gift')}\n- {{id: rest, delay: 3d}}", entry=ENTRY)
+    made.apply(renamed, now=NOON + HOUR, in_flight=MOVE)
+    made.settle(NOON + HOUR)
+
+    made.apply(f"{renamed.replace('was: gift, ', '')}  {SEND}", now=NOON + 2 * HOUR, in_flight=MOVE)
+    made.settle(NOON + 3 * DAY)
+
+    assert made.states("u0") == [("gift", "ACCEPTED"), ("gift", "ACCEPTED")]  # the second one is another step
+
+
+def test_of_two_daemons_that_search_the_one_that_is_behind_takes_nothing_back(store):
+    made = town(store, THREE_DAYS)
+    made.apply(ONE_DAY, now=NOON + HOUR, in_flight=MOVE)
+    with store.database.reading() as tx:
+        behind = store.movements.of_release(tx, 2)[0]
+    made.settle(NOON + HOUR)
+
+    store.database.write(lambda tx: store.movements.save(tx, behind, 3, None))
+
+    with store.database.reading() as tx:
+        assert store.movements.of_release(tx, 2)[0].done_at == NOON + HOUR
 
 
 def test_the_goal_counts_for_as_long_as_the_new_version_says(store):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from runtime.store.releases import NewVersion
 from tests.town import DAY, HOUR, NOON
 
 
@@ -16,7 +17,7 @@ def apply(store, *journeys, now=NOON, audience="a", follows=None):
             author="me",
             message="why",
             now=now,
-            journeys=[(j, f"digest of {source}", source) for j, source in journeys],
+            journeys=[NewVersion(j, f"digest of {source}", source, {}) for j, source in journeys],
             language=1,
         )
     )
@@ -91,7 +92,7 @@ def test_a_release_that_fails_half_way_leaves_nothing(store):
             author="",
             message="",
             now=NOON,
-            journeys=[("a", "x", "X")],
+            journeys=[NewVersion("a", "x", "X", {})],
             language=1,
         )
         raise RuntimeError("the process dies")
