@@ -66,17 +66,17 @@ def carried_names(named: Mapping[str, Any], first: CompiledJourney, last: Compil
     return {new or old: named[old] for old, new in moved.items() if new is not None or old not in taken}
 
 
-def comes_after(journey: CompiledJourney, state: str) -> set[str]:
-    """The steps that may follow a step without a jump back, itself left out."""
-    found: set[str] = set()
-    ahead = [state]
+def comes_after(journey: CompiledJourney, state: str, *, without: str = "") -> set[str]:
+    """The steps that may follow a step without a jump back (and without getting past another one), itself left out."""
+    found: set[str] = {without}
+    ahead = [state] if state != without else []
     while ahead:
         step = journey.steps.get(ahead.pop())
         back = step is not None and isinstance(step.spec, GotoSpec) and step.spec.max_visits is not None
         following = {to for trigger, to in step.moves.items() if not (back and trigger == "jump")} if step is not None else set()
         ahead.extend(following - found)
         found |= following & journey.steps.keys()
-    return found - {state}
+    return found - {state, without}
 
 
 def comes_again(first: CompiledJourney, last: CompiledJourney, state: str, target: str) -> list[str]:

@@ -1,7 +1,8 @@
 """Two versions over the same past, side by side: who gets what they did not get before. Pure."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -13,6 +14,7 @@ from runtime.foreseen import Foreseen, Given
 from runtime.state import stable_key
 
 MOST_SHOWN = 5  # users of a step and kind
+Renamed = Mapping[str, Mapping[str, str]]  # by journey: former name → name
 How = Literal["only_before", "only_after", "moved", "changed"]
 KINDS: tuple[How, ...] = ("only_after", "only_before", "moved", "changed")
 
@@ -98,10 +100,13 @@ class Comparison:
         }  # fmt: skip
 
 
-def compare(before: Foreseen, after: Foreseen) -> Comparison:
-    """Match what everybody got: by the message itself, then, of one user at one step, in the order of time."""
+def compare(before: Foreseen, after: Foreseen, renamed: Renamed = MappingProxyType({})) -> Comparison:
+    """Match what everybody got: by the message itself, then, of one user at one step, in the order of time.
+
+    `renamed` names by journey what steps of before are called after (`was:`): they are one step, under its new name.
+    """
     steps: dict[tuple[str, str], StepDifferences] = {}
-    for key, mine, theirs in _together(before.deliveries, after.deliveries):
+    for key, mine, theirs in _together(before.deliveries, after.deliveries, renamed):
         step = steps.setdefault(key[:2], StepDifferences(*key[:2]))
         step.before += len(mine)
         step.after += len(theirs)
@@ -119,12 +124,13 @@ def compare(before: Foreseen, after: Foreseen) -> Comparison:
 
 
 def _together(
-    before: Iterable[Given], after: Iterable[Given]
+    before: Iterable[Given], after: Iterable[Given], renamed: Renamed
 ) -> Iterator[tuple[tuple[str, str, str], list[Given], list[Given]]]:  # fmt: skip
     sides: tuple[dict[tuple[str, str, str], list[Given]], ...] = ({}, {})
     for side, deliveries in zip(sides, (before, after), strict=True):
         for one in deliveries:
-            side.setdefault((one.journey, one.step, one.user_id), []).append(one)
+            step = renamed.get(one.journey, {}).get(one.step, one.step)
+            side.setdefault((one.journey, step, one.user_id), []).append(one)
     for key in sorted({*sides[0], *sides[1]}):
         yield key, sides[0].get(key, []), sides[1].get(key, [])
 

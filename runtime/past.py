@@ -134,10 +134,14 @@ class DatabasePast(_Counted):
         """As they are now; nothing that events or journeys have made of them."""
         with self.store.database.reading() as tx:
             rows = list(self.store.outcomes.known(tx, user_ids))
-        return [
-            User(i, zone_named(zone) or self.zone, {name: profile[name] for name in ("p", "t") if name in profile}, reach, is_new=True)
-            for i, zone, profile, reach in rows
-        ]
+            given = self.store.outcomes.given_by_journeys(tx, user_ids)
+        found: list[User] = []
+        for user_id, zone, profile, reach in rows:
+            values, added, removed = given.get(user_id, (frozenset(), frozenset(), frozenset()))
+            outside: dict[str, Any] = {"p": {name: value for name, value in profile.get("p", {}).items() if name not in values}}
+            outside["t"] = sorted({*profile.get("t", ()), *removed} - added)
+            found.append(User(user_id, zone_named(zone) or self.zone, outside, reach, is_new=True))
+        return found
 
 
 def _reachable(user_id: str, zone: ZoneInfo) -> User:

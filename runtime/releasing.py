@@ -22,10 +22,23 @@ def ways(app: App, checked: Checked, texts: list[str] | None) -> dict[str, InFli
     if not texts:
         return {}
     steps: dict[str, set[str]] = {}
+    elsewhere: set[str] = set()  # journeys with people in another version than the files'
     with app.store.database.reading() as tx:
         for standing in app.store.movements.standing(tx, app.clock.now()):
             steps.setdefault(standing.journey, set()).add(standing.state)
-    return in_flight_of(list(texts), {*steps, *checked.journeys}, steps)
+            version = app.store.releases.version(tx, standing.version_id)
+            wanted_ = checked.journeys.get(standing.journey)
+            if version is None or wanted_ is None or version.digest != wanted_.digest:
+                elsewhere.add(standing.journey)
+    found = in_flight_of(list(texts), {*steps, *checked.journeys}, steps)
+    if isinstance(found, str):
+        return found
+    for journey in sorted(found.keys() & steps.keys() - elsewhere):
+        return (
+            f"--in-flight: everybody in {journey} is on the version that these files have, and stays there; to end them, "
+            f"write `status: closed` into {journey}.yaml and apply that with --in-flight {journey}=exit"
+        )
+    return found
 
 
 def applied(app: App, request: dict[str, Any]) -> dict[str, Any]:

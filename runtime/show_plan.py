@@ -68,6 +68,8 @@ def _at_step(at: AtStep, plan: JourneyPlan, language: Language) -> str:
     fates = ", ".join(_fate(fate, n, at, plan, language) for fate, n in at.fates.items())
     if at.way == "exit":
         return f"{where}: {word('plan_exit', language)}"
+    if at.again:
+        fates = f"{fates}; {word('plan_again', language, steps=', '.join(at.again), to=at.to)}"
     if at.way == "move" and fates:
         return f"{where}: {word('plan_move', language, fates=fates)}"
     stays = f"{where}: {word('plan_keep', language, version=at.version)}"

@@ -91,7 +91,8 @@ def simulate_(  # noqa: PLR0913 - each is an option of its own
         records = RecordFile(users, project.zone, to_stderr) if users is not None else None
         runs = _Runs(project, past, records, Replay(past, part, begins, end, records))
         found = runs.run(after, "simulate")
-        compared = compare(runs.run(before, f"--against {against}"), found) if before is not None else None
+        renamed = {name: journey.renamed for name, journey in after.journeys.items()}
+        compared = compare(runs.run(before, f"--against {against}"), found, renamed) if before is not None else None
     finally:
         if app is not None:
             app.close()

@@ -82,6 +82,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "plan_exit": ("end (moved), what is planned is cancelled", "结束（moved），未发的取消"),
     "plan_move": ("move: {fates}", "迁移：{fates}"),
     "plan_could_move": ("would move with --in-flight {journey}=move: {fates}", "若 --in-flight {journey}=move：{fates}"),
+    "plan_again": (
+        "{steps} comes after {to} now: whoever had it does not get it again",
+        "{steps} 现在排在 {to} 之后：收到过的人不会再收到",
+    ),
     "fate_moves": ("{n} go on at {to}", "{n} 人到 {to} 继续"),
     "fate_overdue": (
         "{n} would be over {to} at once (what follows is late: {lateness})",
@@ -271,8 +275,11 @@ CAVEATS: dict[str, tuple[str, str]] = {
         "没有给 --users：所有人在所有渠道都算联系得上、也都同意接收。",
     ),
     "today": (
-        "Consents, addresses, tags and the traits that came from outside are those of today, not of then.",
-        "是否同意、联系地址、标签和外部送来的特征，用的是今天的，不是当时的。",
+        (
+            "Consents, addresses, tags and the traits that came from outside are those of today, not of then; "
+            "what journeys set or tagged is taken back."
+        ),
+        "是否同意、联系地址、标签和外部送来的特征，用的是今天的，不是当时的；旅程自己设的值和标签已除去。",
     ),
     "credits": (
         "WeChat subscriptions are not counted: whoever has consented can be sent any number of subscribe messages.",

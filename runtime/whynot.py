@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from journeys.clauses import Clause, KeptFacts, Meaning, clauses_of, turns_at
-from journeys.compiled import CompiledStep, PositionSpec, SendSpec
+from journeys.compiled import CompiledJourney, CompiledStep, ExitSpec, PositionSpec, SendSpec
 from journeys.duration import format_duration
 from journeys.evaluate import leaves_of
 from journeys.expression import Name
+from journeys.lineage import comes_after
 from journeys.rule import Rule
 from journeys.schedule import next_fire
 from runtime.catalogue import Versioned
@@ -155,8 +156,8 @@ class _Asked:
         if not inside.held:
             return
         told |= {"applied_at": last.applied_at, "existing": entry.existing}
-        if last.edge_at is not None and last.edge_at >= last.applied_at:
-            yield Requirement("edge", held=True, told=told, path=("entry",))
+        if last.edge_at is not None and last.edge_at >= last.applied_at:  # what that edge came to was decided then
+            yield Requirement("edge", held=False, told=told, path=("entry",))
         elif entry.existing == "skip":
             yield Requirement("existing_skip", held=False, told=told, path=("entry", "existing"))
         else:
@@ -211,16 +212,23 @@ def ways_of(present: Present, versioned: Versioned) -> list[Way]:
     for step in journey.steps.values():
         if isinstance(step.spec, SendSpec) and step.spec.to is None and step.spec.robot is None:
             found += [
-                Way(step.id, p.channel, p.template, step.spec.purpose, _asked_of(present, step, step.spec, p)) for p in step.spec.positions
+                Way(step.id, p.channel, p.template, step.spec.purpose, _asked_of(present, journey, step, step.spec, p))
+                for p in step.spec.positions
             ]
     return found
 
 
-def _asked_of(present: Present, step: CompiledStep, spec: SendSpec, position: PositionSpec) -> tuple[Requirement, ...]:
+def _asked_of(
+    present: Present, journey: CompiledJourney, step: CompiledStep, spec: SendSpec, position: PositionSpec
+) -> tuple[Requirement, ...]:
     found: list[Requirement] = []
-    facts = present.facts(purpose=spec.purpose)
+    facts = present.facts(purpose=journey.journey.purpose)  # as the walk asks: has_consent() in a rule is about the journey's purpose
     meaning = meaning_of(present)
-    if step.only_if is not None and not any(_of_the_way(leaf) for leaf in leaves_of(step.only_if.node).values()):
+    for exit_, rule in _exits_before(journey, step):
+        if rule.test(facts):
+            told = {"clause": rule.text, "exit": exit_}
+            found.append(Requirement("exit", held=False, told=told, clauses=tuple(clauses_of(rule.node, facts, meaning))))
+    if step.only_if is not None and _is_of_now(step.only_if):
         clauses = tuple(clauses_of(step.only_if.node, facts, meaning))
         found.append(Requirement("if", bool(step.only_if.test(facts)), {"clause": step.only_if.text}, clauses))
     if spec.purpose == "marketing":
@@ -248,9 +256,21 @@ def _asked_of(present: Present, step: CompiledStep, spec: SendSpec, position: Po
     return tuple(found)
 
 
-def _of_the_way(leaf: Any) -> bool:
-    """Whether it depends on what has happened inside the journey."""
-    return isinstance(leaf, Name) and leaf.root in ("steps", "entry")
+def _exits_before(journey: CompiledJourney, step: CompiledStep) -> Iterable[tuple[str, Rule]]:
+    """The exits with a condition that nobody gets past to this step, and the conditions of `exit_when`, by their reasons."""
+    for rule in journey.exits:
+        if rule.when is not None and _is_of_now(rule.when):
+            yield rule.reason, rule.when
+    for other in journey.steps.values():
+        if not isinstance(other.spec, ExitSpec) or other.only_if is None or not _is_of_now(other.only_if):
+            continue
+        if step.id not in comes_after(journey, journey.first, without=other.id) | {journey.first}:
+            yield other.spec.reason, other.only_if
+
+
+def _is_of_now(rule: Rule) -> bool:
+    """Whether it can be asked now: it does not depend on what happens inside the journey."""
+    return not any(isinstance(leaf, Name) and leaf.root in ("steps", "entry") for leaf in leaves_of(rule.node).values())
 
 
 def _windows(present: Present, spec: SendSpec, position: PositionSpec) -> Iterable[Requirement]:

@@ -81,7 +81,13 @@ WHY_NOT: Texts = {
     ),
     "rq_segment": ("she is in segment {name} ({segment}), entered {edge_at}", "在分群「{name}」（{segment}），进入于 {edge_at}"),
     "rq_segment_no": ("she is not in segment {name} ({segment})", "不在分群「{name}」（{segment}）"),
-    "rq_edge": ("she came into it while the journey was there", "旅程上线后才进入分群"),
+    "rq_edge_no": (
+        (
+            "coming into it is what lets in, and what came of that on {edge_at} was decided then; "
+            "to enter now she must leave the segment and come back"
+        ),
+        "进入分群的那一刻才会进入旅程，{edge_at} 那一次当时已有判定；现在要进入，须先离开分群再进来",
+    ),
     "rq_existing_skip_no": (
         "she was in it before the journey was applied ({applied_at}): `existing: skip` leaves those out; she must leave and come back",
         "旅程上线（{applied_at}）前就在分群里，existing: skip 不含这些人；要先离开再进入",
@@ -125,6 +131,7 @@ WHY_NOT: Texts = {
         "she would enter the hold-out (draw {place}% lies below {share}%) and get nothing",
         "进入后会在对照组（抽签 {place}% 小于 {share}%），什么也不发",
     ),
+    "rq_exit_no": ("{exit}: it ends before this step, since {clause} holds", "{exit}：到不了这一步就退出，因为 {clause} 成立"),
     "rq_if_no": ("the step's `if` does not hold: {clause}", "步骤的 if 不成立：{clause}"),
     "rq_stop_no": ("marketing is stopped for her: {stop} ({clause})", "对她的营销暂停中：{stop}（{clause}）"),
     "rq_consent_no": ("no consent to {purpose} on {channel} ({how})", "{channel}的{purpose}消息没有同意（{how}）"),

@@ -9,7 +9,7 @@ from journeys.audience import SYSTEM_EVENTS
 from runtime.state import Event, LogEntry
 from runtime.store.codec import Codec, Unreadable
 from runtime.store.rows import event_of
-from runtime.store.tables import budgets, enrolments, events, log, messages, tallies, users
+from runtime.store.tables import budgets, enrolments, events, log, messages, tallies, users, versions
 
 ROWS = 1000  # fetched at once
 _OURS = ("$user", *SYSTEM_EVENTS)  # what we made ourselves, or what answers messages that were sent then
@@ -70,6 +70,24 @@ class Outcomes:
             known = self._codec.decode_object("users.profile", user_id, profile), self._codec.decode_object("users.reach", user_id, reach)
             if not any(isinstance(part, Unreadable) for part in known):
                 yield user_id, zone, *known
+
+    def given_by_journeys(self, tx: Connection, user_ids: Sequence[str]) -> dict[str, tuple[set[str], set[str], set[str]]]:
+        """By user: the values that journeys set, the tags that they gave, and those that they took away. Nothing where none ever did."""
+        if tx.execute(select(versions.c.id).where(versions.c.source.contains("update:")).limit(1)).scalar_one_or_none() is None:
+            return {}
+        found: dict[str, tuple[set[str], set[str], set[str]]] = {}
+        query = select(log.c.user_id, log.c.entries).where(log.c.user_id.in_(user_ids), log.c.enrolment_id.is_not(None))
+        for user_id, text in tx.execute(query.order_by(log.c.user_id, log.c.id)):
+            for line in (LogEntry(*parts) for parts in self._codec.decode("log.entries", user_id, text)):
+                if line.action == "updated":
+                    values, added, removed = found.setdefault(user_id, (set(), set(), set()))
+                    values.update(line.why["set"])
+                    gave, took = set(line.why["add_tags"]), set(line.why["remove_tags"])
+                    added |= gave - removed
+                    removed -= gave
+                    removed |= took - added
+                    added -= took
+        return found
 
     # --- what came of it
 

@@ -57,6 +57,14 @@ def test_what_moved_and_says_something_else_is_told_as_both():
     assert step.shift == HOUR
 
 
+def test_a_step_that_has_another_name_now_is_one_step_under_its_new_name():
+    renamed = {"j": {"a": "b"}}
+
+    (step,) = compare(run(NOON), run(NOON, step="b"), renamed).steps
+
+    assert (step.step, step.before, step.after, step.same) == ("b", 1, 1, 1)
+
+
 def test_other_users_and_steps_are_never_matched():
     assert sorted(d.how for s in compare(run(NOON), run(NOON, user="u2")).steps for d in s.differences) == ["only_after", "only_before"]
     assert [s.step for s in compare(run(NOON), run(NOON, step="b")).steps] == ["a", "b"]

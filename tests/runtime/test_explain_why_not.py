@@ -129,6 +129,19 @@ def test_who_was_in_the_segment_before_is_left_out_by_existing_skip(make):
     ]
 
 
+def test_who_is_in_the_segment_by_an_edge_that_is_used_up_must_leave_it_to_enter_again(make):
+    shop = make(wake("{segment: buyers, existing: skip, reentry: always}"))
+    post(shop, "order_paid", amount=5)
+    shop.settle(NOON + DAY)
+
+    assert [line for line in now_lines(shop) if "✗" in line] == [
+        (
+            "  ✗ coming into it is what lets in, and what came of that on 2026-12-01 12:00 was decided then; "
+            "to enter now she must leave the segment and come back"
+        )
+    ]
+
+
 def test_an_entry_of_those_who_were_in_it_says_whether_she_was_looked_at(make):
     shop = make(journey_text(SAY, id="other", entry="{event: app_opened}"))
     post(shop, "order_paid", amount=5)
@@ -333,6 +346,36 @@ def test_a_step_that_is_passed_over_now_says_its_condition(make):
     shop = make(wake(steps=f"- id: say\n  if: user.points > 3\n  send: {PUSH}"))
 
     assert ways(shop) == ["  ✗  push marketing  the step's `if` does not hold: user.points > 3  steps say"]
+
+
+def test_an_exit_that_nobody_gets_past_to_a_send_is_asked_too_and_one_beside_the_way_is_not(make):
+    steps = """
+    - {id: fit, if: user.points is missing, exit: unfit}
+    - id: which
+      branch: [{when: has_tag('x'), steps: [{id: aside, if: user.level == 'normal', exit: aside}]}]
+    - {id: say, send: [{push: {title: T, body: B}}]}
+    """
+
+    assert ways(make(wake(steps=steps))) == [
+        "  ✗  push marketing  unfit: it ends before this step, since user.points is missing holds  steps say"
+    ]
+
+
+def test_a_condition_that_ends_the_journey_is_asked_too(make):
+    shop = make(wake(exit_when="[{when: user.level == 'normal', reason: normal}]"))
+
+    assert ways(shop) == ["  ✗  push marketing  normal: it ends before this step, since user.level == 'normal' holds  steps say"]
+
+
+def test_consent_in_a_rule_is_asked_for_the_journeys_purpose_as_the_walk_does(make):
+    config = CONFIG.replace("[channels.push]", 'info = {id = "S2", purpose = "service"}\n[channels.push]')
+    steps = "- {id: say, if: has_consent('sms'), purpose: service, send: [{sms: {template: info}}]}"
+    shop = make(wake(steps=steps), config=config, welcome=False)
+    consents = {"sms": {"service": True, "marketing": False}}
+    shop.post({"user_id": "u1", "identities": {"phone": "13800000000"}, "consents": consents}, "/v1/users")
+    shop.settle()
+
+    assert ways(shop) == ["  ✗  SMS service  the step's `if` does not hold: has_consent('sms')  steps say"]
 
 
 # ---------------------------------------------------------------------------------------------------- as data

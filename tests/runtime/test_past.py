@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from runtime.past import Sample, by_time
+from runtime.past import DatabasePast, Sample, by_time
 from runtime.state import Event
-from tests.town import NOON
+from tests.town import HOUR, NOON, ZONE, Town, event, journey_text, somebody
 
 
 def events(moments):
@@ -35,3 +35,18 @@ def test_a_sample_is_a_part_of_the_users_by_their_ids_alone():
     assert 400 < len(chosen) < 600
     assert chosen < {u for u in users if half.takes(u)}  # a larger one has the smaller in it
     assert all(Sample().takes(u) for u in users)
+
+
+def test_of_the_users_of_a_database_what_journeys_have_made_of_them_is_taken_back(store):
+    steps = """
+    - {id: mark, update: {add_tags: [welcomed, both], remove_tags: [old], set: {level: gold}}}
+    - {id: unmark, update: {remove_tags: [both]}}
+    """
+    made = Town(store, journey_text(steps, entry="{event: app_opened}"))
+    made.settle_people(somebody("u1", tags=["vip", "old"], city="苏州"), somebody("u2", tags=["vip"], level="silver"))
+    made.post(event("app_opened", NOON, user="u1"))
+    made.settle(NOON + HOUR)
+
+    known = {user.id: user.profile for user in DatabasePast(store, ZONE).people(["u1", "u2"])}
+
+    assert known == {"u1": {"p": {"city": "苏州"}, "t": ["old", "vip"]}, "u2": {"p": {"level": "silver"}, "t": ["vip"]}}

@@ -206,6 +206,38 @@ def test_nothing_is_applied_while_the_moves_of_a_release_are_under_way(shop):
     assert (outcome.why, outcome.values["n"]) == ("moves_under_way", 1)
 
 
+def test_what_those_inside_have_had_and_would_come_to_again_is_named(shop):
+    plan(shop, OLD.replace("steps:", f"steps:\n  - {{id: hi, send: {PUSH}}}"), HELLO)
+    do(shop)
+    enter(shop, "u1")
+
+    found = plan(shop, OLD.replace(SEND, f"{SEND}\n  - {{id: hi, send: {PUSH}}}"), HELLO)
+
+    assert (at(found, "pause").fates, at(found, "pause").again) == ({"moves": 1}, ["hi"])
+
+
+def test_a_step_that_lost_its_was_in_the_next_version_is_still_where_those_inside_go(shop):
+    enter(shop, "u1")
+    plan(shop, OLD.replace("id: pause", "id: rest, was: pause"), HELLO)
+    do(shop)
+
+    found = plan(shop, OLD.replace("id: pause", "id: rest"), HELLO)
+
+    assert (at(found, "pause").to, at(found, "pause").fates) == ("rest", {"moves": 1})
+
+
+def test_an_open_grant_that_would_be_another_one_is_foreseen_to_stay(shop):
+    gift = OLD.replace("delay: 3d", "grant: {benefit: gift, expires: 7d}")
+    plan(shop, gift, HELLO)
+    do(shop)
+    shop.post({"id": "o", "type": "app_opened", "user_id": "u1"})
+    shop.app.engine.tick(NOON)
+
+    found = plan(shop, gift.replace("expires: 7d", "expires: 30d"), HELLO)
+
+    assert at(found, "pause").fates == {"effect_open": 1}
+
+
 def test_moving_people_to_what_runs_already_is_a_release_of_its_own(shop):
     enter(shop, "u1")
     plan(shop, OLD.replace("3d", "2d"), HELLO)

@@ -169,6 +169,14 @@ def test_a_wrong_decision_for_those_inside_is_wrong_usage(folder, call):
     assert (code, err.strip()) == (USAGE, "--in-flight: there is no journey jj, did you mean j?")
 
 
+def test_to_decide_for_people_who_are_on_the_files_version_already_is_refused_with_what_would_end_them(shop, call):
+    code, _, err = call("plan", "--in-flight", "j=exit", "--config", shop.folder, "--database", shop.url)
+
+    assert code == USAGE
+    assert "everybody in j is on the version that these files have" in err
+    assert "write `status: closed` into j.yaml" in err
+
+
 def test_without_a_daemon_apply_moves_those_inside_itself(tmp_path, call):
     made = tmp_path / "own"
     opened = Shop(made, OLD, HELLO, url=f"sqlite:///{made}/data/journeyd.db", now=NOON)
