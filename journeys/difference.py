@@ -21,6 +21,7 @@ Kind = Literal[
     "step_moved",
     "step",
     "tests",
+    "tests_only",
     "wording_only",
 ]
 _NESTED = ("on_event", "on_timeout", "on_failed", "otherwise")
@@ -65,8 +66,11 @@ def differences(before: CompiledJourney, after: CompiledJourney) -> list[Change]
         else:
             found += [Change("step", step, key, a, b) for key, a, b in _unequal(was.values, placed.values)]
     found += _lookalikes(found, old, new)
-    if _plain(before.journey.tests) != _plain(after.journey.tests):
-        found.append(Change("tests", "", "tests", len(before.journey.tests), len(after.journey.tests)))
+    then, now = _plain(before.journey.tests), _plain(after.journey.tests)
+    if len(then) != len(now):
+        found.append(Change("tests", "", "tests", len(then), len(now)))
+    elif changed := [test for test in now if test not in then]:
+        found.append(Change("tests_only", "", "tests", len(now), len(changed)))
     if not found and before.source != after.source:
         found.append(Change("wording_only"))
     return found

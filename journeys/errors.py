@@ -8,6 +8,7 @@ from typing import Any
 
 from journeys.codes import CODES
 from journeys.codes.code import Language, Severity, said
+from journeys.phrasing import phrase
 
 __all__ = ["CODES", "Finding", "JourneyError", "Language", "Place", "Severity", "did_you_mean", "explain_code"]
 
@@ -43,7 +44,7 @@ class Finding:
         params = {"hint": "", **self.params}
         if params["hint"]:
             params["hint"] = f", did you mean {params['hint']}?" if language == "en" else f"，是不是 {params['hint']}？"
-        return template.format(**params)
+        return phrase(template, params)
 
     def line(self, language: Language = "en") -> str:
         """`file:line:col: J012 unknown key …`, as editors and terminals make it clickable."""

@@ -8,6 +8,7 @@ from journeys.compiled import CompiledJourney, CompiledStep, EventMatch, Moment,
 from journeys.duration import format_duration
 from journeys.errors import Language
 from journeys.localtime import print_instant
+from journeys.phrasing import phrase
 from journeys.rule import Rule
 from journeys.template import Template
 from journeys.textwidth import em, plain
@@ -58,7 +59,7 @@ class Line(NamedTuple):
 
 def say(key: str, language: Language, **values: object) -> str:
     """A word or a short sentence of a picture."""
-    return WORDS[key][0 if language == "en" else 1].format(**values)
+    return phrase(WORDS[key][0 if language == "en" else 1], values)
 
 
 def entry_lines(journey: CompiledJourney, language: Language) -> list[str]:

@@ -57,7 +57,8 @@ def url_of(database: str | None) -> str | None:
 
 def no_database(path: str | Path) -> str:
     """What is said where a database should be."""
-    return f"{path}: there is no database yet; `journeyd apply`, `journeyd run` or `journeyd demo` makes one"
+    demo = "; the demo's is there: --database data/demo.db" if Path("data/demo.db").exists() else ", `journeyd demo` one to look at"
+    return f"{path}: there is no database yet; `journeyd apply` or `journeyd run` makes one{demo}"
 
 
 def is_there(project: "Project", url: str | None) -> bool:

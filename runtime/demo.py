@@ -158,9 +158,10 @@ def _asked(checked: Checked, template_ids: Mapping[str, str]) -> tuple[str, ...]
 
 
 def _stories(app: App) -> tuple[str, ...]:
-    """Three users worth a look: one who came back, one who was refused a message, one who is inside."""
+    """Three users worth a look: one who came back, one who was refused a message, one who is inside; else anybody who is through."""
     wanted = [("win_back_30d", ENDED, "converted"), ("first_order_nudge", ENDED, "converted"), ("return_gift", ENDED, None),
               ("win_back_30d", ENDED, None), ("welcome", ENDED, None), ("complaint_recovery", ENDED, None)]  # fmt: skip
+    wanted += [(journey, ENDED, None) for journey in sorted(app.engine.catalogue.current.keys() - {name for name, _, _ in wanted})]
     found: list[str] = []
     with app.store.database.reading() as tx:
         for journey, status, ended_by in wanted:

@@ -9,7 +9,7 @@ from runtime import show
 from runtime.app import build_app
 from runtime.applying import check_project
 from runtime.clock import SystemClock
-from runtime.commandline import FAILED, OK, Json, err, print_json, url_of
+from runtime.commandline import FAILED, OK, Config, Json, Stop, err, print_json, project_of, url_of
 from runtime.demo import live, vendors_table
 from runtime.enquiring import whole_story
 from runtime.explain_command import wording_of
@@ -18,18 +18,23 @@ from runtime.show_story import story
 
 
 def demo(
-    *, days: int = 90, database: str = "data/demo.db",
+    *, days: int = 90, database: str = "data/demo.db", config: Config = Path(),
     vendors: Annotated[bool, Parameter(negative=(), help="every message goes to stand-ins of the vendors on 127.0.0.1")] = False,
     json: Json = False,
 ) -> int:  # fmt: skip
-    """Let a small town live 90 days in virtual time, ending now, through the real engine.
+    """Let a small town live 90 days in virtual time, ending now, through the real engine, with the journeys of the project.
 
-    Leaves data/demo.db, on which status, explain and run work (--database data/demo.db). With --vendors the messages go through the
-    real adapters, and what the vendors' stand-ins took is compared with the ledger: exit code 1 when they contradict each other.
+    Where there is no config.toml, with the journeys that come with journeyd. Leaves data/demo.db, on which status, plan, explain and
+    run work (--database data/demo.db). With --vendors the shipped journeys run, their messages go through the real adapters, and what
+    the vendors' stand-ins took is compared with the ledger: exit code 1 when they contradict each other.
     """
-    project = packaged_project(Path.cwd())
-    checked = check_project(project)
+    # the stand-ins know the templates and coupons of the shipped config
+    project = packaged_project(Path.cwd()) if vendors else project_of(config, database)
     language = project.language()
+    checked = check_project(project)
+    if checked.errors:
+        raise Stop(FAILED, show.word("demo_errors", language, folder=project.definitions, n=checked.errors))
+    err.print(show.word("demo_with", language, n=len(checked.journeys), folder=project.definitions), markup=False)
     with show.progress(err, show.word("town", language), days) as advance:
         lived = live(project, checked, Path(database), SystemClock().now(), advance, days, vendors=vendors)
     code = OK if lived.audit is None or lived.audit.clean else FAILED

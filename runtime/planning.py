@@ -73,6 +73,7 @@ class Plan:
     journeys: list[JourneyPlan] = field(default_factory=list)
     audience: list[Change] = field(default_factory=list)
     is_same: bool = False
+    failing: int = 0  # tests of the files, for which `apply` would refuse them
 
     def as_json(self) -> dict[str, Any]:
         """The documented shape."""
@@ -80,7 +81,7 @@ class Plan:
         if self.base is not None:
             base = {key: getattr(self.base, key) for key in ("id", "author", "message", "applied_at")}
         return {
-            "plan": self.token, "base": base, "changes": not self.is_same,
+            "plan": self.token, "base": base, "changes": not self.is_same, "failing_tests": self.failing,
             "journeys": [asdict(j) for j in self.journeys], "audience": [asdict(c) for c in self.audience],
         }  # fmt: skip
 

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from journeys.check import Checked
+from journeys.errors import Language
 from journeys.values import clean_text
 from runtime import show, show_findings
 from runtime.app import App, build_app
@@ -32,13 +33,16 @@ from runtime.commandline import (
 )
 from runtime.control import ask, socket_path
 from runtime.moving import InFlight
+from runtime.newproject import TEMPLATE
 from runtime.planning import plan_of
-from runtime.releasing import applied, wanted, ways
+from runtime.releasing import applied, inside, wanted, ways
 from runtime.settings import Project
 from runtime.show_plan import releases_json, show_plan, show_releases
+from runtime.store.releases import Release
 
 CHANGES = 2  # of `plan --detailed-exitcode`, as Terraform's
 MOST_RELEASES = 1000
+MOST_NAMED = 6  # journeys that changed
 
 Ways = Annotated[
     list[str] | None,
@@ -67,11 +71,14 @@ def plan(
         found = plan_of(app, checked, _ways(app, checked, in_flight), app.clock.now())
     finally:
         app.close()
+    if version is None and not found.is_same:
+        found.failing = sum(finding.severity == "error" for finding in _checker(config, database).check().findings)
     if json:
         print_json(found.as_json())
     else:
         command = " ".join(["journeyd apply", f"--plan {found.token}", *([f"--version {version}"] if version else []),
-                            *(f"--in-flight {way}" for way in in_flight or ())])  # fmt: skip
+                            *(f"--in-flight {way}" for way in in_flight or ()),
+                            *([f"--database {database}"] if database else [])])  # fmt: skip
         show_plan(Console(highlight=False, soft_wrap=True), found, command, _language(app), app.project.zone)
     return CHANGES if detailed_exitcode and not found.is_same else OK
 
@@ -80,34 +87,52 @@ def apply_(
     *, message: Annotated[str, Parameter(name=["--message", "-m"])] = "", in_flight: Ways = None, version: Back = None,
     plan: Annotated[str, Parameter(help="the token of a plan: apply exactly that, or nothing")] = "",
     tests: Annotated[bool, Parameter(help="refuse files whose own tests fail")] = True,
-    config: Config = Path(), json: Json = False,
+    config: Config = Path(), database: DatabasePath = None, json: Json = False,
 ) -> int:  # fmt: skip
     """Make the checked files the release that runs: atomically, or not at all. Those inside stay on their version, unless --in-flight."""
-    project = project_of(config)
-    if tests and version is None and not _tests_hold(config, project, json=json):
+    project, url = project_of(config, database), url_of(database)
+    if tests and version is None and not _tests_hold(_checker(config, database), project, json=json):
         return FAILED
     request = {"author": getpass.getuser(), "message": clean_text(message), "in_flight": in_flight or [], "version": version, "plan": plan}
-    path = socket_path(project.database_url)
+    path = socket_path(url or project.database_url)
     answer = ask(path, {"command": "apply", **request}) if path is not None else None
-    if answer is None:
-        app = build_app(project, channels={})
-        try:
-            answer = applied(app, request)
-            if answer.get("outcome") == "applied":
-                _sweep(app)
-        finally:
-            app.close()
-    return _said(answer, project, json=json)
+    if answer is None and not is_there(project, url):  # what is refused leaves no database behind
+        answer = _applied_here(project, "sqlite:///:memory:", request)
+        answer = None if answer.get("outcome") == "applied" else answer
+    return _said(answer or _applied_here(project, url, request), project, version, json=json)
 
 
-def _tests_hold(config: Path, project: Project, *, json: bool) -> bool:
+def _applied_here(project: Project, url: str | None, request: dict[str, Any]) -> dict[str, Any]:
+    """Without a daemon: apply, and move those whom the release moves, since nobody else looks for them."""
+    app = build_app(project, url=url, channels={})
+    try:
+        answer = applied(app, request)
+        if answer.get("outcome") == "applied" and answer["inside"]:
+            _sweep(app)
+            now = inside(app)
+            for journey, row in answer["inside"].items():
+                left, stay = now.get(journey, (0, 0))
+                row |= {"ended": row["inside"] - left, "stay": stay, "moved": row["older"] - stay - (row["inside"] - left)}
+    finally:
+        app.close()
+    return answer
+
+
+def _checker(config: Path, database: str | None) -> Checker:
+    """Runs the files' tests; of the packaged project, where --database was given and there is no config."""
+    folder = config if config.is_dir() else config.parent
+    return Checker(config if config.is_file() or (folder / "config.toml").exists() or database is None else TEMPLATE)
+
+
+def _tests_hold(checker: Checker, project: Project, *, json: bool) -> bool:
     """Whether `check` finds no error, the files' tests included; else it is told. What passed before is not run again."""
-    checked = Checker(config).check()
+    checked = checker.check()
     errors = [finding for finding in checked.findings if finding.severity == "error"]
     if errors and json:
         print_json({"outcome": "refused", "findings": [finding.line(project.language()) for finding in errors]})
     elif errors:
         show_findings.with_timelines(Console(highlight=False, soft_wrap=True), errors, checked.files, project.language(), project.zone)
+        err.print(show.word("nothing_applied", project.language()))
     return not errors
 
 
@@ -123,7 +148,7 @@ def _sweep(app: App) -> None:
             advance(moved)
 
 
-def _said(answer: dict[str, Any], project: Project, *, json: bool) -> int:
+def _said(answer: dict[str, Any], project: Project, version: int | None, *, json: bool) -> int:
     if "error" in answer:
         raise Stop(USAGE if answer.get("usage") else FAILED, answer["error"])
     language, outcome = project.language(), answer["outcome"]
@@ -132,21 +157,33 @@ def _said(answer: dict[str, Any], project: Project, *, json: bool) -> int:
     elif outcome == "refused":
         for line in answer["findings"]:
             sys.stdout.write(line + "\n")
+        err.print(show.word("nothing_applied", language))
     elif outcome == "declined":
         raise Stop(FAILED, answer["text"])
     elif outcome == "unchanged":
         sys.stdout.write(show.word("unchanged", language, id=answer["release"]) + "\n")
     else:
-        sys.stdout.write(show.word("applied", language, id=answer["release"], changed=len(answer["changed"])) + "\n")
+        changed = answer["changed"]
+        names = ": " + ", ".join(changed) if 0 < len(changed) <= MOST_NAMED else ""
+        sys.stdout.write(show.word("applied", language, id=answer["release"], changed=len(changed), names=names) + "\n")
+        for journey, row in sorted(answer["inside"].items()):
+            how = "inside_stay" if not row["decided"] else "inside_done" if "stay" in row else "inside_going"
+            sys.stdout.write("  " + show.word(how, language, journey=journey, n=row["older"], **row) + "\n")
+    if not json and version is not None and outcome in ("applied", "unchanged"):
+        err.print(show.word("files_stay", language, number=version), markup=False)
     return OK if outcome in ("applied", "unchanged") else FAILED
 
 
 def releases(
     number: Annotated[int | None, Parameter(validator=A_RELEASE, help="one release: its files as they were applied")] = None, *,
     most: Annotated[int, Parameter(help="how many, the newest first")] = 20,
+    write: Annotated[Path | None, Parameter(help="a folder: write the files of release NUMBER there")] = None,
+    overwrite: Annotated[bool, Parameter(negative=(), help="with --write: also where a file says something else")] = False,
     config: Config = Path(), database: DatabasePath = None, json: Json = False,
 ) -> int:  # fmt: skip
     """What was applied, by whom and when, newest first; `apply --version N` goes back."""
+    if write is not None and number is None:
+        raise Stop(USAGE, "--write writes one release: which? `journeyd releases` lists them")
     app = reading_app(config, database)
     try:
         with app.store.database.reading() as tx:
@@ -156,10 +193,31 @@ def releases(
     if found == [None]:
         raise Stop(FAILED, show.word("no_release", _language(app), number=number))
     shown, whole = [r for r in found if r], number is not None
+    if write is not None:
+        return _written(shown[0], write, _language(app), overwrite=overwrite)
     if json:
         print_json(releases_json(shown, app.project.zone, whole=whole))
     else:
         show_releases(Console(highlight=False, soft_wrap=True), shown, _language(app), app.project.zone, whole=whole)
+    return OK
+
+
+def _written(release: Release, folder: Path, language: Language, *, overwrite: bool) -> int:
+    """The files of a release as files again; what says something else is not overwritten unasked."""
+    files = {"audience.yaml": release.audience, **{f"{v.journey}.yaml": v.source for v in release.versions}}
+    there = {path.name: path.read_bytes() for path in folder.glob("*.yaml")} if folder.is_dir() else {}
+    differ = sorted(name for name, text in files.items() if there.get(name, text.encode()) != text.encode())
+    if differ and not overwrite:
+        raise Stop(FAILED, show.word("files_differ", language, folder=folder, files=", ".join(differ)))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            (folder / name).write_bytes(text.encode())
+    except OSError as error:
+        raise Stop(FAILED, f"{folder}: cannot be written: {error.strerror}") from None
+    sys.stdout.write(show.word("files_written", language, n=len(files), number=release.id, folder=folder) + "\n")
+    if besides := sorted(there.keys() - files):
+        sys.stdout.write(show.word("files_besides", language, number=release.id, files=", ".join(besides)) + "\n")
     return OK
 
 

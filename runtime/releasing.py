@@ -51,4 +51,21 @@ def applied(app: App, request: dict[str, Any]) -> dict[str, Any]:
     if isinstance(decided, str):
         return {"error": decided, "usage": True}
     asked = Asked(str(request.get("author", "")), str(request.get("message", "")), decided, str(request.get("plan", "")))
-    return outcome_json(apply(app.store, app.project, checked, app.clock.now(), asked), language)
+    answer = outcome_json(apply(app.store, app.project, checked, app.clock.now(), asked), language)
+    if answer["outcome"] == "applied":
+        answer["inside"] = {
+            journey: {"inside": n, "older": older, "decided": journey in decided} for journey, (n, older) in inside(app).items() if older
+        }
+    return answer
+
+
+def inside(app: App) -> dict[str, tuple[int, int]]:
+    """By journey: how many are inside, and how many of these on another version than the current one."""
+    found: dict[str, tuple[int, int]] = {}
+    with app.store.database.reading() as tx:
+        release = app.store.releases.current(tx)
+        current = {version.id for version in release.versions} if release is not None else set()
+        for standing in app.store.movements.standing(tx, app.clock.now()):
+            n, older = found.get(standing.journey, (0, 0))
+            found[standing.journey] = n + standing.n, older + (standing.n if standing.version_id not in current else 0)
+    return found

@@ -28,23 +28,32 @@ def show_plan(console: Console, plan: Plan, command: str, language: Language, zo
         told = {"release": plan.base.id, "author": plan.base.author, "message": plan.base.message}
         console.print(escape(word("plan_same" if plan.is_same else "plan_on", language, **told)))
     only_wording = [journey for journey in plan.journeys if _reads_differently(journey)]
-    for journey in plan.journeys:
-        if journey not in only_wording:
+    only_older = [journey for journey in plan.journeys if journey.what == "same" and journey.paused is None and _all_stay(journey)]
+    for journey in sorted(plan.journeys, key=lambda journey: journey.what == "same"):
+        if journey not in only_wording and journey not in only_older:
             _journey(console, journey, language, zone)
     if only_wording:
         line = word("plan_wording", language, n=len(only_wording), journeys=", ".join(journey.journey for journey in only_wording))
         console.print(f"{MARKS['changed']} {escape(line)}")
+    if only_older:
+        named = ", ".join(f"{journey.journey} ({sum(at.n for at in journey.inside):,})" for journey in only_older)
+        console.print("  " + escape(word("plan_older", language, journeys=named)), style="dim")
     if plan.audience:
         console.print(f"{MARKS['changed']} {word('plan_audience', language)}")
         _changes(console, plan.audience, language)
+    if plan.failing:
+        console.print(f"[red]{escape(word('plan_refused', language, n=plan.failing))}[/red]")
     if not plan.is_same:
         console.print(escape(word("plan_apply", language, command=command)))
 
 
 def _reads_differently(plan: JourneyPlan) -> bool:
     """Whether nothing changes but comments or layout, and nothing is decided for those inside: a line for all of these is enough."""
-    stay = all(at.way == "keep" for at in plan.inside)
-    return stay and [c.kind for c in plan.changes] == ["wording_only"] and plan.paused is None and plan.enter_now is None
+    return _all_stay(plan) and [c.kind for c in plan.changes] == ["wording_only"] and plan.paused is None and plan.enter_now is None
+
+
+def _all_stay(plan: JourneyPlan) -> bool:
+    return all(at.way == "keep" for at in plan.inside)
 
 
 def _journey(console: Console, plan: JourneyPlan, language: Language, zone: ZoneInfo) -> None:
@@ -94,8 +103,7 @@ def _lateness(plan: JourneyPlan, language: Language) -> str:
 def _changes(console: Console, changes: Sequence[Change], language: Language) -> None:
     for change in changes:
         values = {name: _value(getattr(change, name), language) for name in ("before", "after")}
-        kind = "tests_only" if change.kind == "tests" and change.before == change.after else change.kind
-        console.print("    " + escape(word(f"change_{kind}", language, step=change.step, key=change.key, **values)))
+        console.print("    " + escape(word(f"change_{change.kind}", language, step=change.step, key=change.key, **values)))
 
 
 def _value(value: Any, language: Language) -> str:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from journeys.errors import Language
+from journeys.phrasing import phrase
 
 Texts = dict[str, tuple[str, str]]  # by key: (English, Chinese)
 
@@ -23,7 +24,7 @@ ACTIONS: Texts = {
     ),
     "paused": ("the journey is paused: it goes on from here", "旅程暂停，之后从这里继续"),
     "passed_over_had": ("passed over: she had it before she was moved to this version", "跳过：移到此版本之前已经收到过"),
-    "passed_over_max_visits": ("does not go back again: {max_visits} times at most", "不再跳回：最多 {max_visits} 次"),
+    "passed_over_max_visits": ("does not go back again: {max_visits} {max_visits:time|times} at most", "不再跳回：最多 {max_visits} 次"),
     "passed_over": ("passed over: its condition does not hold", "跳过：条件不成立"),
     "branched": ("took branch {case}", "走分支 {case}"),
     "split": ("drawn into {variant}", "抽到分组 {variant}"),
@@ -220,7 +221,7 @@ STORY: Texts = {
     "again_from": ("again from {at}", "{at} 起可再进"),
     "ends_at": ("it ended {at}", "旅程止于 {at}"),
     "problem_then": ("problem: {problem}", "问题：{problem}"),
-    "times_refused": ("{times} times; this is the last", "共 {times} 次，这是最近一次"),
+    "times_refused": ("{times} {times:time|times}; this is the last", "共 {times} 次，这是最近一次"),
     "for_another": ("to {to}", "发给 {to}"),
     "update_set": ("set {what}", "设 {what}"),
     "update_tags": ("tags {tags}", "标签 {tags}"),
@@ -275,7 +276,7 @@ class _Gaps(dict[str, Any]):
 def said(table: Texts, key: str, language: Language, /, **values: Any) -> str:
     """A text of one of the tables; the key itself where the table has none."""
     texts = table.get(key)
-    return key if texts is None else texts[0 if language == "en" else 1].format_map(_Gaps(values))
+    return key if texts is None else phrase(texts[0 if language == "en" else 1], _Gaps(values))
 
 
 def reason_sentence(code: str, language: Language) -> str:

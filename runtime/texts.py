@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from journeys.errors import Language
+from journeys.phrasing import phrase
 
 REASONS: dict[str, str] = {
     "no_consent": "没有同意", "unreachable": "联系不上", "no_credit": "没有订阅次数", "cap": "超过频次", "suppressed": "营销暂停",
@@ -41,9 +42,9 @@ WORDS: dict[str, tuple[str, str]] = {
     "channel": ("channel", "渠道"),
     "story_of": ("The story of {user}", "{user} 的经过"),
     "unknown_user": ("nobody is known by the id {user}", "没有 id 为 {user} 的用户"),
-    "checked": ("{files} journeys, {tests} tests: no findings", "{files} 个旅程、{tests} 条测试，没有问题"),
-    "findings": ("{errors} errors, {warnings} warnings", "{errors} 个错误，{warnings} 个提醒"),
-    "applied": ("release {id}: {changed} journeys changed", "已发布 {id} 号版本，{changed} 个旅程有变化"),
+    "checked": ("{files} {files:journey|journeys}, {tests} {tests:test|tests}: no findings", "{files} 个旅程、{tests} 条测试，没有问题"),
+    "findings": ("{errors} {errors:error|errors}, {warnings} {warnings:warning|warnings}", "{errors} 个错误，{warnings} 个提醒"),
+    "applied": ("release {id}: {changed} {changed:journey|journeys} changed{names}", "已发布 {id} 号版本，{changed} 个旅程有变化{names}"),
     "unchanged": ("nothing changed since release {id}", "与 {id} 号版本相同，没有变化"),
     "rebuild": ("profiles", "用户画像"),
     "differs": ("{user}: {what} are not what the events say", "{user}：{what} 与事件不符"),
@@ -59,18 +60,49 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "go_on": ("stopped; go on with: {command}", "停下了；接着做：{command}"),
     "journey_pauses": ("{journey} is paused since {since} by {author} “{reason}”", "{journey} 自 {since} 起暂停（{author}：“{reason}”）"),
-    "moves_left": ("{journey}: {n} people are still to be moved", "{journey}：还有 {n} 人没迁移"),
+    "moves_left": ("{journey}: {n} {n:person is|people are} still to be moved", "{journey}：还有 {n} 人没迁移"),
     "moving": ("moving those inside", "迁移旅程里的人"),
-    "plan_same": ("nothing to apply: the files are release {release}", "没有要应用的：文件就是 {release} 号版本"),
+    "plan_same": ("nothing to apply: release {release} holds just this", "没有要应用的：与 {release} 号版本相同"),
     "plan_first": ("nothing is applied yet; this would be the first release", "还没有应用过；这将是第一个版本"),
     "plan_on": ("on top of release {release}, applied by {author} “{message}”", "在 {release} 号版本之上（{author}：“{message}”）"),
     "plan_new": ("{journey}: new", "{journey}：新旅程"),
     "plan_changed": ("{journey}: changed (version {version} runs now)", "{journey}：有变化（现在运行第 {version} 版）"),
     "plan_gone": ("{journey}: gone; nobody enters any more", "{journey}：文件没有了，不再有人进入"),
     "plan_wording": (
-        "{n} journeys differ in comments or layout only, those inside stay on their version: {journeys}",
+        "{n} {n:journey differs|journeys differ} in comments or layout only, those inside stay on their version: {journeys}",
         "{n} 个旅程只有注释或排版不同，里面的人留在原版：{journeys}",
     ),
+    "plan_older": (
+        "unchanged, with people on older versions: {journeys}; --in-flight JOURNEY=move would take them along",
+        "没有变化、但有人还在旧版：{journeys}；--in-flight 旅程=move 可以迁过来",
+    ),
+    "plan_refused": (
+        "apply will refuse these files: {n} of their tests {n:fails|fail} (`journeyd check` shows them; --no-tests insists)",
+        "apply 会拒绝这些文件：{n} 条测试没有通过（见 journeyd check；--no-tests 可强行应用）",
+    ),
+    "nothing_applied": ("nothing was applied", "没有应用"),
+    "inside_done": (
+        "{journey}: {moved} moved, {ended} ended, {stay} {stay:stays on her|stay on their} version",
+        "{journey}：迁移 {moved} 人，结束 {ended} 人，{stay} 人留在原版",
+    ),
+    "inside_stay": ("{journey}: {n} {n:stays on her|stay on their} version", "{journey}：{n} 人留在原版"),
+    "inside_going": (
+        "{journey}: {n} {n:person is|people are} inside older versions, and moved or ended now; `journeyd status` says how many are left",
+        "{journey}：{n} 人在旧版中，正在迁移或结束；journeyd status 会显示还剩多少",
+    ),
+    "files_stay": (
+        (
+            "the files are as they were, and the next apply would bring back what they say; "
+            "`journeyd releases {number} --write FOLDER` writes what release {number} held"
+        ),
+        "文件没有改动，下次 apply 会回到文件的内容；journeyd releases {number} --write 文件夹 可写出 {number} 号版本的文件",
+    ),
+    "files_differ": (
+        "{folder} has other files under these names: {files}; --overwrite replaces them (nothing was written)",
+        "{folder} 里这些文件内容不同：{files}；--overwrite 才会覆盖（没有写入）",
+    ),
+    "files_written": ("{n} {n:file|files} of release {number} written to {folder}", "已把 {number} 号版本的 {n} 个文件写到 {folder}"),
+    "files_besides": ("not in release {number}, and left as they are: {files}", "{number} 号版本里没有、原样保留的：{files}"),
     "plan_left": ("{journey}: unchanged", "{journey}：没有变化"),
     "plan_enter": ("{n} are in its segment now and would enter (existing: enrol)", "分群里现有 {n} 人，将进入（existing: enrol）"),
     "plan_enter_unknown": ("those in its segment now would enter (existing: enrol)", "分群里现有的人将进入（existing: enrol）"),
@@ -101,7 +133,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "late_any": ("no max_lateness: it is done however late", "没有 max_lateness：多迟都做"),
     "plan_about": ("about", "约"),
     "plan_paused": (
-        "paused since {since} by {author} “{reason}”: {due} timers became due, {late} of them later than max_lateness allows",
+        "paused since {since} by {author} “{reason}”: {due} {due:timer|timers} became due, {late} of them later than max_lateness allows",
         "{since} 起暂停（{author}：“{reason}”）：{due} 个定时到点，其中 {late} 个超过 max_lateness",
     ),
     "plan_audience": ("audience.yaml", "audience.yaml"),
@@ -118,7 +150,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "change_step_kind": ("step {step} was {before} and is {after}", "步骤 {step} 从 {before} 变为 {after}"),
     "change_step_moved": ("step {step} stands elsewhere", "步骤 {step} 换了位置"),
     "change_tests": ("its tests: {before} → {after}", "测试：{before} → {after}"),
-    "change_tests_only": ("its {after} tests say something else", "{after} 条测试有改动"),
+    "change_tests_only": ("{after} of its {before} tests {after:says|say} something else", "{before} 条测试里有 {after} 条改动"),
     "change_wording_only": ("only comments or layout", "只有注释或排版"),
     "unwritten": ("(not written)", "（未写）"),
     "release_line": (
@@ -134,12 +166,15 @@ WORDS: dict[str, tuple[str, str]] = {
         "没有应用：{author} 刚刚应用了 {release} 号版本（“{message}”）；请看 journeyd plan 再应用",
     ),
     "moves_under_way": (
-        "nothing was applied: release {release} has still {n} people to move ({journeys}); `journeyd run` does it, apply again then",
+        (
+            "nothing was applied: release {release} has {n} {n:person|people} still to move ({journeys}); "
+            "`journeyd run` does it, apply again then"
+        ),
         "没有应用：{release} 号版本还有 {n} 人没迁移完（{journeys}）；journeyd run 会迁移，之后再应用",
     ),
     "no_release": ("there is no release {number}; `journeyd releases` lists them", "没有 {number} 号版本；journeyd releases 列出全部"),
     "paused": (
-        "{journey} is paused: no timer fires, nothing is sent; {due} timers are due already",
+        "{journey} is paused: no timer fires, nothing is sent; {due} {due:timer is|timers are} due already",
         "{journey} 已暂停：不走步骤，不发消息；已有 {due} 个定时到点",
     ),
     "paused_already": ("{journey} is paused already", "{journey} 本来就暂停着"),
@@ -153,6 +188,11 @@ WORDS: dict[str, tuple[str, str]] = {
         '请写旅程名或 --all：journeyd pause win_back_30d -m "券发错了"',
     ),
     "town": ("A town lives 90 days", "小镇的 90 天"),
+    "demo_with": ("{n} {n:journey|journeys} of {folder}", "{folder} 里的 {n} 个旅程"),
+    "demo_errors": (
+        "{folder}: {n} {n:error|errors}, nothing can run with these files; `journeyd check` says which",
+        "{folder}：有 {n} 处错误，不能运行；请看 journeyd check",
+    ),
     "demo_next": ("Look further: {commands}", "接着看：{commands}"),
     "channel_held": ("{what} is held since {since}, next probe {probe}:", "{what} 自 {since} 起暂停，{probe} 再试："),
     "channel_pauses": ("{what} pauses until {until}:", "{what} 暂歇到 {until}："),
@@ -201,7 +241,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "test_count": ("tests: {done} of {all} files", "测试：{done} / {all} 个文件"),
     "watching": ("watching {folder}; Ctrl-C ends", "正在看着 {folder}；按 Ctrl-C 结束"),
     "watched": (
-        "{errors} errors, {warnings} warnings, {tests} tests; looked at: {files}",
+        "{errors} {errors:error|errors}, {warnings} {warnings:warning|warnings}, {tests} {tests:test|tests}; looked at: {files}",
         "{errors} 个错误，{warnings} 个提醒，{tests} 条测试；重看了：{files}",
     ),
     "recorded": ("{place}: wrote the test “{test}”, which passes", "{place}：已写入测试“{test}”，并已通过"),
@@ -227,7 +267,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "graph_name": ("name", "名称"),
     "graph_entry": ("entry", "进入"),
     "graph_steps": ("steps", "步数"),
-    "graph_errors": ("{n} errors in its file; see `journeyd check`", "文件里有 {n} 个错误，见 `journeyd check`"),
+    "graph_errors": ("{n} {n:error|errors} in its file; see `journeyd check`", "文件里有 {n} 个错误，见 `journeyd check`"),
     "graph_unknown": ("there is no journey {journey}; `journeyd graph` lists them", "没有旅程 {journey}；`journeyd graph` 列出全部"),
     "graph_hint": (", did you mean {hint}?", "，是不是 {hint}？"),
     "graph_not_applied": (
@@ -318,7 +358,10 @@ WORDS |= {
         "A replay cannot know how people would have reacted: “converted” is what they did anyway, and every message counts as accepted.",
         "回放不知道大家会有什么反应：“转化”是本来就会发生的，消息一律算发成功。",
     ),
-    "simulated": ("{events} events, {users} users, {bad} bad rows", "{events} 条事件，{users} 位用户，{bad} 行有问题"),
+    "simulated": (
+        "{events} {events:event|events}, {users} {users:user|users}, {bad} bad {bad:row|rows}",
+        "{events} 条事件，{users} 位用户，{bad} 行有问题",
+    ),
     "written": ("report: {file}", "报告：{file}"),
     "nobody_came": ("nobody came near: {journeys}", "没有人走近：{journeys}"),
     "refused": ("not let in", "没有进入"),
@@ -385,12 +428,12 @@ def language_of(environment: Mapping[str, str]) -> Language:
 
 def word(key: str, language: Language, /, **values: Any) -> str:
     """A word or sentence of the terminal."""
-    return WORDS[key][0 if language == "en" else 1].format(**values)
+    return phrase(WORDS[key][0 if language == "en" else 1], values)
 
 
 def caveat(code: str, language: Language, **values: Any) -> str:
     """What a simulation cannot know, or has assumed."""
-    return CAVEATS[code][0 if language == "en" else 1].format(**values)
+    return phrase(CAVEATS[code][0 if language == "en" else 1], values)
 
 
 def reason(code: str, language: Language) -> str:

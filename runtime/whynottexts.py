@@ -6,7 +6,7 @@ WHY_NOT: Texts = {
     "since_whole": ("--since is for stories: --why-not looks at everything that is kept", "--since 只用于经过；--why-not 看全部记录"),
     # why not
     "wn_title": ("Why did {user} get nothing by {journey}?", "{user} 为什么没有收到 {journey} 的消息？"),
-    "wn_got": ("She did: {n} messages, the last {at}. The story has them.", "其实收到过：{n} 条，最近 {at}。见经过。"),
+    "wn_got": ("She did: {n} {n:message|messages}, the last {at}. The story has them.", "其实收到过：{n} 条，最近 {at}。见经过。"),
     "wn_planned": ("A message is planned and not out yet.", "有消息已计划、还没发出。"),
     "wn_held_out": ("She entered, and is in the hold-out: measured, never messaged.", "进入了，但在对照组：只衡量，什么也不发。"),
     "wn_inside": ("She is inside, and has got nothing so far.", "正在旅程里，还没有收到消息。"),

@@ -6,6 +6,7 @@ import pytest
 
 from journeys.errors import CODES
 from runtime.cli import cli
+from runtime.commandline import USAGE
 from runtime.newproject import make_project
 from tests.e2e.running import journeyd
 from tests.shop import HELLO, Shop, make_folder, write_journeys
@@ -194,7 +195,7 @@ def test_findings_stand_as_file_line_column_code_with_a_hint(call, folder):
     assert line.split(": ")[0].endswith("journeys/segment.yaml:6:18")
     assert "J021 unknown segment dormannt" in line
     assert "did you mean dormant?" in line
-    assert "1 errors, " in err
+    assert "1 error, " in err
 
 
 def test_only_the_named_files_are_reported_on(call, folder):
@@ -227,7 +228,7 @@ def test_apply_makes_a_release_then_nothing_then_refuses(call, folder):
     third = call("apply", "--json", "--config", folder)
     said = call("apply", "--config", folder)
 
-    assert (first[0], json.loads(first[1])) == (0, {"outcome": "applied", "release": 1, "changed": ["hello"], "gone": []})
+    assert (first[0], json.loads(first[1])) == (0, {"outcome": "applied", "release": 1, "changed": ["hello"], "gone": [], "inside": {}})
     assert (second[0], json.loads(second[1])) == (0, {"outcome": "unchanged", "release": 1})
     assert (third[0], json.loads(third[1])["outcome"]) == (1, "refused")
     assert "J022" in json.loads(third[1])["findings"][0]
@@ -235,29 +236,61 @@ def test_apply_makes_a_release_then_nothing_then_refuses(call, folder):
 
 
 def test_apply_says_what_it_did(call, folder):
-    assert call("apply", "--config", folder)[1] == "release 1: 1 journeys changed\n"
+    assert call("apply", "--config", folder)[1] == "release 1: 1 journey changed: hello\n"
     assert call("apply", "--config", folder)[1] == "nothing changed since release 1\n"
 
 
 def test_files_whose_own_tests_fail_are_not_applied_unless_somebody_insists(call, folder):
     write_journeys(folder, HELLO + "tests:\n  - {name: nothing happens, expect: [{after: 0s, end: completed}]}\n")
 
-    code, out, _ = call("apply", "--config", folder)
+    planned = call("plan", "--config", folder)[1]
+    code, out, err = call("apply", "--config", folder)
     as_data = call("apply", "--json", "--config", folder)
     none_yet = call("releases", "--json", "--config", folder)
     insisted = call("apply", "--no-tests", "--config", folder)
 
-    assert (code, "J111" in out, "- expected, + got" in out) == (1, True, True)
+    assert "apply will refuse these files: 1 of their tests fails" in planned
+    assert (code, "J111" in out, "- expected, + got" in out, err) == (1, True, True, "nothing was applied\n")
     assert (as_data[0], json.loads(as_data[1])["outcome"]) == (1, "refused")
     assert none_yet[0] != 0 or json.loads(none_yet[1]) == []
-    assert insisted[:2] == (0, "release 1: 1 journeys changed\n")
+    assert insisted[:2] == (0, "release 1: 1 journey changed: hello\n")
 
 
 def test_going_back_to_a_release_asks_nothing_of_the_files(call, folder):
     assert call("apply", "--config", folder)[0] == 0
     write_journeys(folder, HELLO + "tests:\n  - {name: nothing happens, expect: [{after: 0s, end: completed}]}\n")
 
-    assert call("apply", "--version", "1", "--config", folder)[:2] == (0, "nothing changed since release 1\n")
+    code, out, err = call("apply", "--version", "1", "--config", folder)
+
+    assert (code, out) == (0, "nothing changed since release 1\n")
+    assert "the files are as they were" in err
+    assert "`journeyd releases 1 --write FOLDER`" in err
+
+
+@pytest.mark.parametrize("arguments", [["--plan", "0123456789ab"], ["--version", "3"], ["--in-flight", "no=move"]])
+def test_an_apply_that_is_refused_leaves_no_database_behind(call, folder, arguments):
+    assert call("apply", *arguments, "--config", folder)[0] != 0
+
+    assert not (folder / "data" / "journeyd.db").exists()
+
+
+def test_a_release_is_written_as_files_and_overwrites_others_only_when_asked(call, folder, tmp_path):
+    assert call("apply", "--config", folder)[0] == 0
+    files, own = tmp_path / "files", folder / "journeys"
+    text = (own / "hello.yaml").read_text()
+    (own / "hello.yaml").write_text("# edited\n" + text)
+    (own / "mine.yaml").write_text("id: mine\n")
+
+    fresh = call("releases", "1", "--write", files, "--config", folder)
+    refused = call("releases", "1", "--write", own, "--config", folder)
+    kept = (own / "hello.yaml").read_text()
+    forced = call("releases", "1", "--write", own, "--overwrite", "--config", folder)
+
+    assert (fresh[0], (files / "hello.yaml").read_text(), "2 files of release 1" in fresh[1]) == (0, text, True)
+    assert (refused[0], "hello.yaml; --overwrite" in refused[2], kept) == (1, True, "# edited\n" + text)
+    assert (forced[0], (own / "hello.yaml").read_text(), (own / "mine.yaml").read_text()) == (0, text, "id: mine\n")
+    assert "not in release 1, and left as they are: mine.yaml" in forced[1]
+    assert call("releases", "--write", files, "--config", folder)[0] == USAGE
 
 
 # ---------------------------------------------------------------------------------------------------- status, explain, schema

@@ -284,7 +284,7 @@ def test_who_did_get_it_is_told_so(make):
     shop = make(wake())
     post(shop, "app_opened")
 
-    assert told_why_not(shop, "u1", "wake")[1] == "She did: 1 messages, the last 2026-12-01 12:01. The story has them."
+    assert told_why_not(shop, "u1", "wake")[1] == "She did: 1 message, the last 2026-12-01 12:01. The story has them."
 
 
 def test_a_journey_that_is_gone_lets_nobody_in(make):

@@ -293,5 +293,5 @@ def test_the_plan_as_data_has_everything(shop):
 
     found = plan(shop, OLD.replace("3d", "2d"), HELLO).as_json()
 
-    assert set(found) == {"plan", "base", "changes", "journeys", "audience"}
+    assert set(found) == {"plan", "base", "changes", "failing_tests", "journeys", "audience"}
     assert found["journeys"][0]["inside"][0]["fates"] == {"moves": 1}

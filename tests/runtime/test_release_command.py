@@ -54,7 +54,28 @@ def test_journeys_that_only_read_differently_share_a_line_unless_something_is_de
     assert "at pause" not in shared
     assert "~ j: changed" in apart
     assert "1 at pause (version 1): end (moved)" in apart
-    assert "~ 1 journeys differ in comments or layout only, those inside stay on their version: hello\n" in apart
+    assert "~ 1 journey differs in comments or layout only, those inside stay on their version: hello\n" in apart
+
+
+def test_the_line_that_a_plan_of_another_database_ends_with_applies_there(shop, call):
+    write_journeys(shop.folder, NEW, HELLO)
+    planned = call("plan", "--config", shop.folder, "--database", shop.url)[1]
+    line = planned.splitlines()[-1].partition("journeyd ")[2].replace(' -m "…"', "").split()
+
+    code, out, _ = call(*line, "--config", shop.folder)
+
+    assert (code, out.splitlines()) == (0, ["release 2: 1 journey changed: j", "  j: 1 stays on her version"])
+
+
+def test_journeys_that_did_not_change_share_the_last_line(shop, call):
+    write_journeys(shop.folder, NEW, HELLO)
+    assert call("apply", "--config", shop.folder, "--database", shop.url)[0] == 0
+    write_journeys(shop.folder, NEW, HELLO.replace("name: J", "name: K"))
+
+    lines = call("plan", "--config", shop.folder, "--database", shop.url)[1].splitlines()
+
+    assert lines[1] == "~ hello: changed (version 1 runs now)"
+    assert lines[-2] == "  unchanged, with people on older versions: j (1); --in-flight JOURNEY=move would take them along"
 
 
 def test_tests_that_say_something_else_are_no_change_of_their_number(folder, call):
@@ -66,7 +87,7 @@ def test_tests_that_say_something_else_are_no_change_of_their_number(folder, cal
     other = call("plan", "--config", folder)[1]
 
     assert "    its tests: 0 → 1\n" in more
-    assert "    its 1 tests say something else\n" in other
+    assert "    1 of its 1 tests says something else\n" in other
 
 
 def test_a_plan_with_other_decisions_for_those_inside_is_another_plan(folder, call):
@@ -185,8 +206,9 @@ def test_without_a_daemon_apply_moves_those_inside_itself(tmp_path, call):
     opened.app.close()
     write_journeys(made, NEW, HELLO)
 
-    assert call("apply", "--in-flight", "j=move", "--config", made)[0] == 0
+    code, out, _ = call("apply", "--in-flight", "j=move", "--config", made)
 
+    assert (code, "  j: 1 moved, 0 ended, 0 stay on their version\n" in out) == (0, True)
     told = json.loads(call("explain", "u1", "--json", "--config", made)[1])
     assert [line["action"] for line in told["story"] if line["journey"] == "j"][-1] == "moved"
 

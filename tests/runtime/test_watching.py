@@ -67,7 +67,7 @@ def test_every_time_the_counts_and_what_was_looked_at_are_told(folder):
     (first, broken), _ = watched(folder, wrong)
 
     assert "0 errors, 2 warnings, 0 tests; looked at: hello.yaml" in first
-    assert "1 errors, 2 warnings, 0 tests; looked at: hello.yaml" in broken
+    assert "1 error, 2 warnings, 0 tests; looked at: hello.yaml" in broken
 
 
 def test_on_a_terminal_the_screen_is_cleared_and_shows_all_that_is_wrong(folder):
