@@ -18,12 +18,13 @@ INSTANT = frozenset({"branch", "split", "update", "goto", "exit"})  # nobody res
 class Counts:
     """How many users, by place. `steps`: by step id; also ENTRY (how many entered), HELD_OUT, and `end_id` of a reason. An id that
     the journey does not have is shown as such. `moves`: by (step id, trigger of CompiledStep.moves). `what` says what the numbers
-    of steps mean: who is inside now, or who passed.
+    of steps mean: who is inside now, or who passed. `paused`: since when, where nobody takes a step.
     """
 
     steps: Mapping[str, int] = field(default_factory=dict)
     moves: Mapping[tuple[str, str], int] = field(default_factory=dict)
     what: Literal["inside", "passed"] = "passed"
+    paused: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,8 @@ class _Drawer:
         nodes |= {edge.target: self._end(edge.target, edges) for edge in edges if edge.target not in nodes}
         waiting = iter(journey.steps.values())
         stages = self._stages(journey.journey.steps, waiting, nodes)
-        head = (*outer_lines(journey, self.language), *self._count_lines(nodes))
+        paused = [say("paused", self.language, what=self.counts.paused)] if self.counts is not None and self.counts.paused else []
+        head = (*paused, *outer_lines(journey, self.language), *self._count_lines(nodes))
         return Diagram(journey.id, plain(journey.journey.name), journey.journey.status, head, nodes, tuple(edges), stages)
 
     def _steps_count(self, identifier: str) -> int | None:

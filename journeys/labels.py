@@ -24,7 +24,9 @@ WORDS: dict[str, tuple[str, str]] = {
     "at": ("at {what}", "{what}"), "date": ("date {what}", "日期 {what}"), "api": ("by call", "由接口进入"),
     "if": ("if {what}", "如果 {what}"), "where": ("where {what}", "条件 {what}"), "for": ("for {what}", "进入的人 {what}"),
     "per": ("one for each {what}", "每个 {what} 一次"), "existing": ("those already inside too", "已在分群里的也进入"),
-    "pace": ("at most {what}", "速度 {what}"), "once": ("once for each user", "每人一次"), "always": ("again at any time", "可以再进"),
+    "pace": ("at most {what}", "速度 {what}"), "once": ("once for each user", "每人一次"),
+    "once_for": ("once for each user and {what}", "每人每个 {what} 一次"), "paused": ("PAUSED since {what}", "已暂停，自 {what}"),
+    "always": ("again at any time", "可以再进"),
     "after": ("again after {what}", "{what}后可再进"), "holdout": ("hold-out {what}", "对照组 {what}"),
     "restart": ("a new entry restarts", "再进时重新开始"), "parallel": ("entries run in parallel", "可同时走几次"),
     "goal": ("goal: {what} within {within}", "目标：{within}内 {what}"), "ends": ("{what} → ends ({reason})", "{what} → 结束（{reason}）"),
@@ -78,7 +80,8 @@ def entry_lines(journey: CompiledJourney, language: Language) -> list[str]:
     if isinstance(spec.reentry, int):
         lines.append(say("after", language, what=format_duration(spec.reentry)))
     else:
-        lines.append(say(spec.reentry, language))
+        per_subject = spec.reentry == "once" and spec.subject
+        lines.append(say("once_for", language, what=spec.subject) if per_subject else say(spec.reentry, language))
     if spec.mode != "single":
         lines.append(say(spec.mode, language))
     if journey.holdout:

@@ -21,6 +21,7 @@ from runtime.whynot import Last, Requirement, Way, decided_then, entry_of, ways_
 
 GOT = ("ACCEPTED", "DELIVERED", "UNDELIVERED", "SENDING", "UNKNOWN", "ABANDONED")  # may have reached her
 ON_THE_WAY = ("PENDING", "CLAIMED")
+LED_HERE = ("entered", "branched", "split", "matched", "timed_out", "moved", "grant_failed", "call_failed")  # of a way through a journey
 
 
 def whole_story(app: App, user_id: str, now: int) -> tuple[Told, Present | None]:
@@ -145,11 +146,15 @@ class CapThen:
 
 @dataclass
 class Traced:
-    """One message with everything around it. `caps` and `quiet_hours` are config's of now, at the moment of the first byte."""
+    """One message with everything around it; `way` is what led to its step.
+
+    `caps` and `quiet_hours` are config's of now, at the moment of the first byte.
+    """
 
     message: dict[str, Any]
     chapter: Chapter | None
     place: str
+    way: list[Any]
     lines: list[Any]
     caps: list[CapThen]
     quiet_hours: tuple[int, int] | None
@@ -164,7 +169,10 @@ def trace(app: App, key: str, now: int) -> Traced:
     assert message is not None  # noqa: S101 - the key was just found
     whole, present = whole_story(app, message["owner_id"], now)
     chapter = next((c for c in whole.chapters if c.enrolment["id"] == message["enrolment_id"]), None)
-    lines = [line for line in (chapter.lines if chapter is not None else ()) if line.step == message["step"]]
+    every = chapter.lines if chapter is not None else []
+    lines = [line for line in every if line.step == message["step"]]
+    before = every[: every.index(lines[0])] if lines else []
+    way = [line for line in before if line.action in LED_HERE and line.at <= message["created_at"]]
     zone = present.user.zone if present is not None else app.project.zone
     places = Places(app.store, app.engine.catalogue)
     person = message["kind"] == "message" and not message["user_id"].startswith(ROBOT)
@@ -172,7 +180,8 @@ def trace(app: App, key: str, now: int) -> Traced:
     quiet = app.engine.rules.quiet_hours if message["purpose"] == "marketing" and message["kind"] == "message" else None
     begun = message["begun_at"]
     is_quiet = quiet is not None and begun is not None and in_window(begun, quiet, zone)
-    return Traced(message, chapter, places.step(message["version_id"], message["step"]), lines, caps, quiet, is_quiet, zone)
+    place = places.step(message["version_id"], message["step"])
+    return Traced(message, chapter, place, way, lines, caps, quiet, is_quiet, zone)
 
 
 def _caps_then(app: App, message: dict[str, Any], zone: ZoneInfo) -> list[CapThen]:
@@ -224,13 +233,14 @@ def _requirement(requirement: Requirement) -> dict[str, Any]:
 def trace_json(traced: Traced, zone: ZoneInfo) -> dict[str, Any]:
     """The message as data, with the lines of its step and the caps then."""
     chapter = traced.chapter
-    lines = [{"at": dated({"at": line.at}, zone)["at"], "at_ms": line.at, "action": line.action, "why": line.why} for line in traced.lines]
+    way, lines = ([line_json(line, chapter, zone) for line in part] for part in (traced.way, traced.lines))
     return {
         "message": delivery(traced.message, zone),
         "version": chapter.number if chapter is not None else None,
         "version_is_current": chapter.is_current if chapter is not None else None,
         "place": traced.place,
         "entered_at": dated({"at": chapter.enrolment["entered_at"]}, zone)["at"] if chapter is not None else None,
+        "way": way,
         "step": lines,
         "caps_then": [{"cap": c.cap, "most": c.most, "counted": [dated(asdict(t), zone) for t in c.counted]} for c in traced.caps],
         "quiet_hours": list(traced.quiet_hours) if traced.quiet_hours is not None else None,

@@ -15,6 +15,7 @@ from runtime.explain import as_json, nothing_of, only
 from runtime.finding import Meant, meant_by
 from runtime.places import Places
 from runtime.show import paper
+from runtime.show_entrants import entrants, entrants_json
 from runtime.show_message import message
 from runtime.show_story import MOST_LINES, notes, story
 from runtime.show_whynot import why_not_shown
@@ -23,24 +24,28 @@ from runtime.wording import Wording
 WhyNotFlag = Annotated[bool, Parameter(name="--why-not", negative=(), help="why this user is not in JOURNEY, or got nothing by it")]
 All = Annotated[bool, Parameter(name="--all", negative=(), help="every line of a long story")]
 Since = Annotated[str | None, Parameter(name="--since", help="from a day or time on, such as 2026-12-01")]
+MOST_ENTRANTS = 20
 JourneyOption = Annotated[str | None, Parameter(name=["--journey", "-j"], help="this journey only")]
 
 
 def explain(  # noqa: PLR0913 - its options
-    who: str, journey: str | None = None, /, *, journey_: JourneyOption = None, why_not: WhyNotFlag = False, since: Since = None,
+    who: str | None = None, journey: str | None = None, /, *, journey_: JourneyOption = None,
+    why_not: WhyNotFlag = False, since: Since = None,
     all_: All = False, config: Config = Path(), database: DatabasePath = None, json: Json = False,
 ) -> int:  # fmt: skip
     """One user's whole story: entries, refusals, branches, messages, with the clause and the values then; or one message's.
 
     WHO: a user's id or a former one, a phone, openid, unionid or other identity; or a message: its key, the key that a vendor was
-    given, the vendor's own id. JOURNEY: that journey only. With --why-not: why this user never entered JOURNEY, or got nothing by it,
-    clause by clause, with what would have to change. Addresses are shown with their ends only; --json has them whole.
+    given, the vendor's own id. JOURNEY: that journey only; without WHO (--journey): those who entered it, the newest first. With
+    --why-not: why this user never entered JOURNEY, or got nothing by it, clause by clause, with what would have to change. Addresses
+    are shown with their ends only; --json has them whole.
     """
     app = reading_app(config, database)
     try:
-        return _Explaining(app, json=json).run(
-            clean_text(who), journey, journey_, why_not=why_not, since=since, most=None if all_ else MOST_LINES
-        )
+        explaining = _Explaining(app, json=json)
+        if who is None:
+            return explaining.entrants(journey_, most=None if all_ or json else MOST_ENTRANTS)
+        return explaining.run(clean_text(who), journey, journey_, why_not=why_not, since=since, most=None if all_ else MOST_LINES)
     finally:
         app.close()
 
@@ -78,15 +83,29 @@ class _Explaining:
             err.print(self.wording("found_by", asked=who, by=by, user=meant.user_id), markup=False)
         return self._why_not(meant, wanted) if why_not else self._story(meant, wanted, instant, most)
 
+    def entrants(self, journey: str | None, most: int | None) -> int:
+        """Those who entered a journey."""
+        if journey is None:
+            raise Stop(USAGE, self.wording("who_or_journey"))
+        self._known_journey(journey)
+        with self.app.store.database.reading() as tx:
+            found, n = self.app.store.enquiries.entrants(tx, journey, most)
+        if self.json:
+            print_json(entrants_json(journey, found, n, self.app.project.zone))
+        else:
+            entrants(paper(), journey, found, n, self.wording)
+        return OK
+
     def _story(self, meant: Meant, journey: str, since: int | None, most: int | None) -> int:
         whole, present = whole_story(self.app, meant.user_id, self.now)
+        never_in = journey if journey and not only(whole, journey).chapters else ""
         whole = replace(only(whole, journey, since), asked=meant.asked, by=meant.by)
         if self.json:
             print_json(as_json(whole, self.app.project.zone))
             return OK
         console = paper()
         wording = self._on_clock_of(present)
-        story(console, whole, wording, most)
+        story(console, whole, wording, most, never_in)
         notes(console, present, wording)
         return OK
 

@@ -18,6 +18,7 @@ from journeys.diagram import Counts, Diagram, diagram
 from journeys.drawing import svg
 from journeys.errors import Finding, Language, did_you_mean
 from journeys.labels import entry_lines
+from journeys.localtime import print_instant
 from journeys.mermaid import mermaid
 from journeys.outline import as_text, outline
 from runtime import show
@@ -45,6 +46,7 @@ class Sources:
     journeys: Mapping[str, CompiledJourney]
     wrong: Mapping[str, list[Finding]]  # errors by the journey's id, where a file has some
     inside: Mapping[str, int] | None
+    paused: Mapping[str, str]  # since when, by journey
     release: int = 0
     broken: Mapping[str, str] = field(default_factory=dict)  # applied versions that do not compile any more, and why
 
@@ -71,7 +73,7 @@ def graph(
     if journey is None:
         return _overview(sources, language, json=json)
     compiled = _one(sources, journey, applied=applied)
-    numbers = Counts(_by_step(sources, compiled), what="inside") if sources.inside is not None else None
+    numbers = Counts(_by_step(sources, compiled), {}, "inside", sources.paused.get(compiled.id, "")) if sources.inside is not None else None
     if json:
         print_json(_as_json(compiled, numbers, sources))
         return OK
@@ -122,26 +124,27 @@ def _sources(config: Path, database: str | None, journey: str | None, *, applied
             if isinstance(error, StoreError):
                 err.print(show.word("graph_no_counts", project.language(), why=str(error)), markup=False)
     if app is None:
-        return _of_files(project, None)
+        return _of_files(project, None, {})
     try:
         with app.store.database.reading() as tx:
             inside = _inside(app, tx, journey) if counts else None
+            paused = {p.journey: print_instant(p.paused_at, project.zone) for p in app.store.movements.paused(tx)}
             release = app.store.releases.current(tx) if applied else None
         catalogue = app.engine.catalogue
     finally:
         app.close()
     if not applied:
-        return _of_files(project, inside)
+        return _of_files(project, inside, paused)
     if release is None:
         raise Stop(FAILED, show.word("graph_no_release", project.language()))
     journeys = {identifier: versioned.journey for identifier, versioned in catalogue.current.items()}
     broken = {version.journey: catalogue.broken[version.id] for version in release.versions if version.id in catalogue.broken}
-    return Sources(project, journeys, {}, inside, release.id, broken)
+    return Sources(project, journeys, {}, inside, paused, release.id, broken)
 
 
-def _of_files(project: Project, inside: Mapping[str, int] | None) -> Sources:
+def _of_files(project: Project, inside: Mapping[str, int] | None, paused: Mapping[str, str]) -> Sources:
     checked = check_project(project)
-    return Sources(project, checked.journeys, _wrong(checked), inside)
+    return Sources(project, checked.journeys, _wrong(checked), inside, paused)
 
 
 def _inside(app: App, tx: Any, journey: str | None) -> dict[str, int]:
@@ -207,15 +210,20 @@ def _overview(sources: Sources, language: Language, *, json: bool) -> int:
         if not row["errors"]:
             entry = Text(entry_lines(sources.journeys[row["journey"]], language)[0])
         numbers = [f"{row[key]:,}" if row[key] is not None else "" for key in ("steps", "inside")]
-        table.add_row(Text(row["journey"], "bold"), Text(row["name"]), row["status"], entry, *numbers[: len(table.columns) - 4])
+        table.add_row(Text(row["journey"], "bold"), Text(row["name"]), _status(row, language), entry, *numbers[: len(table.columns) - 4])
     show.paper().print(table)
     return OK
+
+
+def _status(row: Mapping[str, Any], language: Language) -> str:
+    return f"{row['status']}, {show.word('graph_paused', language)}" if row["paused"] else row["status"]
 
 
 def _row(sources: Sources, identifier: str) -> dict[str, Any]:
     journey = sources.journeys.get(identifier)
     inside = sources.inside.get(identifier, 0) if sources.inside is not None else None
     row: dict[str, Any] = {"journey": identifier, "name": "", "status": "", "entry": "", "steps": None, "inside": inside}
+    row["paused"] = sources.paused.get(identifier)
     if journey is not None:
         row |= {
             "name": journey.journey.name,
@@ -230,7 +238,8 @@ def _as_json(journey: CompiledJourney, counts: Counts | None, sources: Sources) 
     picture: Diagram = diagram(journey, counts)
     inside = dict(counts.steps) if counts is not None else None
     body: dict[str, Any] = {
-        "journey": picture.id, "name": picture.name, "status": picture.status, "digest": journey.digest, "release": sources.release or None,
+        "journey": picture.id, "name": picture.name, "status": picture.status,
+        "paused": sources.paused.get(picture.id), "digest": journey.digest, "release": sources.release or None,
         "nodes": [
             {"id": node.id, "kind": node.kind, "lines": [line.text for line in node.lines],
              "inside": inside.get(node.id, 0) if inside is not None and node.id in journey.steps else None,

@@ -22,7 +22,8 @@ def paused(app: App, request: dict[str, Any]) -> dict[str, Any]:
             return {"error": f"there is no journey {name}" + (f", did you mean {hint}?" if hint else "")}
     rows = []
     for name in names:
-        due, late = became_due(app, name, now)
+        with store.database.reading() as tx:
+            since = next((pause.paused_at for pause in store.movements.paused(tx) if pause.journey == name), 0)
         if request["resume"]:
             changed = store.database.write(lambda tx, name=name: store.movements.resume(tx, name, now, author))  # type: ignore[misc]
             outcome = "resumed" if changed else "not_paused"
@@ -30,17 +31,18 @@ def paused(app: App, request: dict[str, Any]) -> dict[str, Any]:
             pause_ = Pause(name, now, author, str(request["reason"]))
             changed = store.database.write(lambda tx, pause_=pause_: store.movements.pause(tx, pause_))  # type: ignore[misc]
             outcome = "paused" if changed else "paused_already"
+        due, late = became_due(app, name, since, now)  # a grant or call that was open has its time again by now
         rows.append({"journey": name, "outcome": outcome, "due": due, "late": late})
     return {"journeys": rows}
 
 
-def became_due(app: App, journey: str, now: int) -> tuple[int, int]:
-    """How many of a journey's timers are due, and how many of these are too late by their version's max_lateness."""
+def became_due(app: App, journey: str, since: int, now: int) -> tuple[int, int]:
+    """How many of a journey's timers became due after `since`, and how many of these are too late by their version's max_lateness."""
     due = late = 0
     with app.store.database.reading() as tx:
         for version in app.store.releases.versions_of(tx, journey):
             versioned = app.engine.catalogue.versions.get(version.id)
-            due += app.store.movements.due_of(tx, version.id, now + 1)
+            due += app.store.movements.due_of(tx, version.id, since, now + 1)
             limit = versioned.journey.max_lateness if versioned is not None else None
-            late += app.store.movements.due_of(tx, version.id, now - limit) if limit is not None else 0
+            late += app.store.movements.due_of(tx, version.id, since, now - limit) if limit is not None else 0
     return due, late

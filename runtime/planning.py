@@ -140,7 +140,7 @@ class _Planning:
         if opens and wanted is not None and wanted.entry.form == "segment" and wanted.entry.existing == "enrol":
             plan.enter_now = existing_of(self.app.store, self.audience, wanted, self.app.project.zone, self.now)
         if paused is not None:
-            plan.due_in_pause, plan.late_in_pause = became_due(self.app, journey, self.now)
+            plan.due_in_pause, plan.late_in_pause = became_due(self.app, journey, paused.paused_at, self.now)
         return plan if what != "same" or plan.inside or paused is not None else None
 
     # --- those inside

@@ -97,9 +97,11 @@ def compared_table(console: Console, found: Comparison, language: Language) -> N
         table.add_row(step.journey, step.step, f"{step.before:,}", f"{step.after:,}", f"{step.same:,}", *counts, shift)
     console.print(table)
     for step, how in product(found.differing, NEW_OR_GONE):
-        some = [difference.any.user_id for difference in step.of(how)[:MOST_NAMED]]
-        if some:
-            told = word("some_of_them", language, journey=step.journey, step=step.step, how=word(how, language), users=", ".join(some))
+        users = list(dict.fromkeys(difference.any.user_id for difference in step.of(how)))
+        if users:
+            more = len(users) - MOST_NAMED
+            named = ", ".join(users[:MOST_NAMED]) + (" " + word("and_more", language, n=f"{more:,}") if more > 0 else "")
+            told = word("some_of_them", language, journey=step.journey, step=step.step, how=word(how, language), users=named)
             console.print(told, markup=False)
     for journey, (before, after, both) in found.entries.items():
         if before or after:

@@ -31,6 +31,11 @@ def _rows(traced: Traced, wording: Wording) -> Iterable[tuple[str, list[str]]]:
     owner = row["user_id"] if row["owner_id"] == row["user_id"] else wording("msg_owner", user=row["user_id"], owner=row["owner_id"])
     yield "msg_who", [owner]
     yield "msg_from", [_origin(traced, wording)]
+    if traced.way:
+        yield (
+            "msg_way",
+            [f"{wording.at(line.at)}  {line_text(line, wording)}{_why(line, wording)}  {line.place}".rstrip() for line in traced.way],
+        )
     yield "msg_what", [_what(row, wording)]
     yield (
         "msg_lines",

@@ -161,6 +161,22 @@ STORY: Texts = {
         "… {n} earlier lines are left out; --all shows them, --since DAY from a day on",
         "… 省略了较早的 {n} 行；--all 全部显示，--since 日期 从某天起",
     ),
+    "never_in": (
+        "she was never in {journey}; why not: journeyd explain {user} {journey} --why-not",
+        "从没进入过 {journey}；原因请看：journeyd explain {user} {journey} --why-not",
+    ),
+    "who_or_journey": (
+        "whose story? a user or message, or --journey alone for those who entered it: journeyd explain --journey win_back_30d",
+        "看谁的经过？请给用户或消息；只给 --journey 则列出进入过的人：journeyd explain --journey win_back_30d",
+    ),
+    "entrants_none": ("nobody has entered {journey}", "还没有人进入 {journey}"),
+    "entrants_more": ("… and {n} more of {of}; --all lists them", "……还有 {n} 人，共 {of}；--all 全部列出"),
+    "entrants_entered": ("entered", "进入于"),
+    "entrants_where": ("where now", "现在"),
+    "entrants_got": ("got", "收到"),
+    "entrants_ended": ("ended: {reason}", "已结束：{reason}"),
+    "entrants_at": ("at {step}", "在 {step}"),
+    "entrants_until": (", until {until}", "，到 {until}"),
     "nothing_since": ("nothing is kept for that time", "这段时间没有记录"),
     # who she is
     "who_stage": ("stage", "阶段"),

@@ -147,6 +147,7 @@ WHY_NOT: Texts = {
     "msg_title": ("Message {key}", "消息 {key}"),
     "msg_who": ("to", "收件人"),
     "msg_what": ("what", "内容"),
+    "msg_way": ("way there", "之前"),
     "msg_from": ("from", "来自"),
     "msg_why": ("why then", "为什么那时发"),
     "msg_state": ("state", "现状"),

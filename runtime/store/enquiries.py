@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
-from runtime.state import Event
+from runtime.state import STATUS_NAMES, Event
 from runtime.store.codec import Codec
 from runtime.store.ledger_rows import TOUCHED
 from runtime.store.rows import event_of
 from runtime.store.tables import (
     attempts,
+    enrolments,
     events,
     identities,
     inbox,
@@ -22,6 +23,7 @@ from runtime.store.tables import (
     versions,
 )
 
+IDS = 500  # asked for at once
 LAST_CHARACTER = "\U0010ffff"
 
 
@@ -44,6 +46,22 @@ class Then:
     channel: str
     purpose: str
     topic: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Entrant:
+    """One enrolment of a journey: who, since when, where now, and what she got: counts by (step, state) of the ledger."""
+
+    user_id: str
+    version: int
+    entered_at: int
+    status: str
+    state: str
+    due_at: int | None
+    ended_at: int | None
+    ended_by: str | None
+    converted_at: int | None
+    got: dict[tuple[str, str], int]
 
 
 class Enquiries:
@@ -129,3 +147,25 @@ class Enquiries:
         """(number, when it was applied, the audience's digest) of every release, oldest first."""
         query = select(releases.c.id, releases.c.applied_at, releases.c.audience_digest).order_by(releases.c.id)
         return [(row.id, row.applied_at, row.audience_digest) for row in tx.execute(query)]
+
+    def entrants(self, tx: Connection, journey: str, most: int | None) -> tuple[list[Entrant], int]:
+        """Those who entered a journey, the newest first, and how many there are; `most` None: all of them."""
+        mine = enrolments.c.journey == journey
+        n = tx.execute(select(func.count()).select_from(enrolments).where(mine)).scalar_one()
+        query = select(enrolments, versions.c.number).join(versions, versions.c.id == enrolments.c.version_id).where(mine)
+        rows = tx.execute(query.order_by(enrolments.c.entered_at.desc(), enrolments.c.id.desc()).limit(most)).all()
+        got: dict[int, dict[tuple[str, str], int]] = {}
+        ids = [row.id for row in rows]
+        columns = (messages.c.enrolment_id, messages.c.step, messages.c.state)
+        for start in range(0, len(ids), IDS):
+            part = messages.c.enrolment_id.in_(ids[start : start + IDS])
+            counted = select(*columns, func.count()).where(part).group_by(*columns)
+            for enrolment_id, step, state, count in tx.execute(counted.order_by(func.min(messages.c.created_at), messages.c.step)):
+                got.setdefault(enrolment_id, {})[step, state] = count
+        return [
+            Entrant(
+                row.user_id, row.number, row.entered_at, STATUS_NAMES[row.status], row.state, row.due_at, row.ended_at, row.ended_by,
+                row.converted_at, got.get(row.id, {}),
+            )
+            for row in rows
+        ], int(n)  # fmt: skip

@@ -89,9 +89,9 @@ class Movements:
         here = and_(enrolments.c.version_id == version_id, enrolments.c.state == state, enrolments.c.due_at.is_not(None))
         return [enrolment_of(row, self._codec) for row in tx.execute(select(*_ENROLMENT).where(here).limit(most))]
 
-    def due_of(self, tx: Connection, version_id: int, before: int) -> int:
-        """How many timers of a version were due before an instant."""
-        mine = and_(enrolments.c.version_id == version_id, enrolments.c.due_at < before)
+    def due_of(self, tx: Connection, version_id: int, since: int, before: int) -> int:
+        """How many timers of a version became due after `since` and before another instant."""
+        mine = and_(enrolments.c.version_id == version_id, enrolments.c.due_at > since, enrolments.c.due_at < before)
         return int(tx.execute(select(func.count()).select_from(enrolments).where(mine)).scalar_one())
 
     # --- moves

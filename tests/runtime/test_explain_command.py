@@ -105,3 +105,41 @@ def test_the_data_of_a_story_says_whom_was_asked_for_and_how_she_was_found(call,
 
     assert (told["asked"], told["found_by"], told["user_id"], told["known"]) == ("+8613900000001", "phone", "u1", True)
     assert told["who"]["consents"]["push"]["marketing"] == "yes"
+
+
+def test_who_entered_a_journey_is_listed_the_newest_first_with_what_each_got(call, lived_in):
+    code, out, _ = call("explain", "--journey", "hello", "--config", lived_in[0])
+    rows = [line.split() for line in out.splitlines()]
+
+    assert (code, rows[0], rows[1][0]) == (0, ["user", "entered", "where", "now", "got"], "u1")
+    assert "ended: all steps are done" in out
+    assert "hello: the vendor has taken it" in out
+    data = json.loads(call("explain", "--journey", "hello", "--json", "--config", lived_in[0])[1])
+    assert (data["journey"], data["entered"]) == ("hello", 1)
+    assert [(row["user_id"], row["version"], row["ended_by"], row["got"]) for row in data["enrolments"]] == [
+        ("u1", 1, "completed", [{"step": "hello", "state": "ACCEPTED", "n": 1}])
+    ]
+
+
+def test_of_more_than_twenty_how_many_more_there_are_is_said(call, tmp_path):
+    shop = Shop(tmp_path / "shop", journey_text("- {id: rest, delay: 1d}", id="resting", entry="{event: app_opened}"))
+    shop.post([{"id": f"e{n}", "type": "app_opened", "user_id": f"u{n}"} for n in range(23)])
+    shop.settle()
+    shop.close()
+
+    some = call("explain", "--journey", "resting", "--config", shop.folder)[1].splitlines()
+    every = call("explain", "--journey", "resting", "--all", "--config", shop.folder)[1].splitlines()
+
+    assert (len(some), some[-1]) == (22, "… and 3 more of 23; --all lists them")
+    assert (len(every), "at rest, until" in every[1]) == (24, True)
+
+
+def test_a_journey_that_nobody_entered_says_so_and_without_a_journey_it_is_asked_for(call, lived_in):
+    assert call("explain", "--journey", "resting", "--config", lived_in[0])[:2] == (0, "nobody has entered resting\n")
+    assert call("explain", "--config", lived_in[0])[0] == 2
+
+
+def test_who_was_never_in_the_journey_that_is_asked_about_is_pointed_to_why_not(call, lived_in):
+    out = call("explain", "u2", "resting", "--config", lived_in[0])[1]
+
+    assert "she was never in resting; why not: journeyd explain u2 resting --why-not" in out

@@ -49,6 +49,7 @@ def test_an_accepted_message_tells_who_what_why_then_and_the_attempt(shop):
         "Message KEY",
         "to           u1",
         "from         hello@1 say hello.yaml:9; version 1",
+        "way there    2026-12-01 13:00  entered: event app_opened  hello.yaml:6",
         "what         push “T / 在吗”; marketing, topic chat",
         "at its step  2026-12-01 13:00  say: planned a message by push",
         "why then     planned 2026-12-01 13:01, due 2026-12-01 13:00; first byte 2026-12-01 13:01; expires 2026-12-03 13:00",
@@ -63,9 +64,10 @@ def test_an_accepted_message_tells_who_what_why_then_and_the_attempt(shop):
 def test_it_reads_in_chinese(shop):
     key = opened(shop, NOON)
 
-    assert told_message(shop, key, "zh")[1:6] == [
+    assert told_message(shop, key, "zh")[1:7] == [
         "收件人        u1",
         "来自          hello@1 say hello.yaml:9；第 1 版",
+        "之前          2026-12-01 12:00  进入旅程：事件 app_opened  hello.yaml:6",
         "内容          推送 “T / 在吗”；营销，主题 chat",
         "步骤经过      2026-12-01 12:00  say：发推送",
         "为什么那时发  2026-12-01 12:01 计划，2026-12-01 12:00 到点；2026-12-01 12:01 开始发；2026-12-03 12:00 过期",
@@ -108,7 +110,7 @@ def test_a_message_that_was_held_says_so_at_its_step(shop):
     shop.settle(at("2026-12-02 09:00"))
     key = shop.story().messages[-1]["key"]
 
-    assert [line[13:] for line in told_message(shop, key)[4:6]] == [
+    assert [line[13:] for line in told_message(shop, key)[5:7]] == [
         "2026-12-01 22:00  say: held until 2026-12-02 09:00: quiet hours, no marketing now",
         "2026-12-02 09:00  say: planned a message by push",
     ]

@@ -216,6 +216,13 @@ def test_how_many_became_due_and_how_many_are_too_late_is_known_before_the_end(s
     shop.settle()
     ask(shop, "j")
 
-    counts = [became_due(shop.app, "j", NOON + at) for at in (HOUR, DAY + HOUR, 2 * DAY)]
+    counts = [became_due(shop.app, "j", NOON, NOON + at) for at in (HOUR, DAY + HOUR, 2 * DAY)]
 
     assert counts == [(0, 0), (1, 0), (1, 1)]
+
+
+def test_what_was_due_before_the_pause_did_not_become_due_in_it(shop):
+    shop.post({"id": "o", "type": "app_opened", "user_id": "u1"})
+    shop.settle()
+
+    assert became_due(shop.app, "j", NOON + DAY + HOUR, NOON + 2 * DAY) == (0, 0)
