@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,14 +40,14 @@ class Shape:
 
 @dataclass
 class BadRows:
-    """Rows that were passed over; the first ones are shown as they are met."""
+    """Rows that were passed over; the first ones are shown as they are met. `remarks` counts what is wrong with rows that were taken."""
 
     file: str
     show: Callable[[str], None]
     count: int = 0
     most_shown: int = 20
     lines: list[str] = field(default_factory=list)
-    remarks: set[str] = field(default_factory=set)
+    remarks: Counter[str] = field(default_factory=Counter)
 
     def add(self, line: int, problem: str) -> None:
         """Count a row and show it."""
@@ -58,9 +59,15 @@ class BadRows:
 
     def remark(self, line: int, about: str, remark: str) -> None:
         """Say something once about rows that are taken all the same."""
-        if about not in self.remarks:
-            self.remarks.add(about)
+        self.remarks[about] += 1
+        if self.remarks[about] == 1:
             self.show(f"{self.file}:{line}: {remark}")
+
+    def sum_up(self) -> None:
+        """Say of how many rows what was said once."""
+        for about, n in self.remarks.items():
+            if n > 1:
+                self.show(f"{self.file}: {about}: so in {n:,} rows")
 
 
 def remarks(event: Event, given: Mapping[str, Any], audience: Audience) -> Iterator[tuple[str, str]]:
@@ -73,7 +80,8 @@ def remarks(event: Event, given: Mapping[str, Any], audience: Audience) -> Itera
         return
     for name, value in given.items():
         if name in fields and value is not None and name not in event.data:
-            yield f"{event.type}.{name}", f"{event.type}.{name} is no {fields[name]}: {str(value)[:40]!r} counts as missing"
+            cure = ": write 44 or 44.5, without a currency, a unit or commas" if fields[name] == "number" else ""
+            yield f"{event.type}.{name}", f"{event.type}.{name} is no {fields[name]}: {str(value)[:40]!r} counts as missing{cure}"
 
 
 def event_item(row: Row, shape: Shape, audience: Audience, *, is_csv: bool) -> dict[str, Any]:
@@ -203,6 +211,7 @@ def read_events(file: RowFile, audience: Audience, zone: ZoneInfo, bad: BadRows)
             for about, remark in remarks(event, item.get("data") or {}, audience):
                 bad.remark(row.line, about, remark)
             yield Event(event.id, event.type, event.user_id, event.time, event.time, event.data)
+    bad.sum_up()
 
 
 def _meant(key: str, given: Mapping[str, Any]) -> str:

@@ -189,6 +189,7 @@ class FileImport:
                 elif number <= self.resumed_at and number % MOST_ROWS == 0:
                     advance(self.file.read_so_far, number)
         self._hand_over(taker, written)
+        self.bad.sum_up()
 
     def finish(self, taker: Taker) -> None:
         """The import of this file has ended: who was half known is looked at."""

@@ -112,7 +112,7 @@ class _Simulation:
     def __init__(self, app: App, checked: Checked, asked: Replay, progress: Callable[[int], None], meets_from: int | None) -> None:
         self.app, self.checked, self.asked, self.progress, self.meets_from = app, checked, asked, progress, meets_from
         self.known: set[str] = set()
-        self.posted = 0
+        self.posted = self.repeated = 0
         self.first = 0
 
     def run(self) -> Foreseen:
@@ -124,7 +124,8 @@ class _Simulation:
         while event is not None:
             event = self._window(event, events)
         self._go_on(self.asked.until if self.asked.until is not None else self.run_.now)
-        return reckon(self.app, self.checked, self.asked.sample, self.first, self.run_.now, self.posted)
+        found = reckon(self.app, self.checked, self.asked.sample, self.first, self.run_.now, self.posted)
+        return replace(found, repeated=self.repeated)
 
     # --- before the first event
 
@@ -222,7 +223,8 @@ class _Simulation:
             following = next(events, None)
         self._meet(waiting)
         received = self.run_.now
-        self.posted += self.run_.post("past", [replace(e, received_at=max(e.time, received)) for e in waiting])
+        posted = self.run_.post("past", [replace(e, received_at=max(e.time, received)) for e in waiting])
+        self.posted, self.repeated = self.posted + posted, self.repeated + len(waiting) - posted
         self._settle(max(received, waiting[-1].time), window)
         return following
 

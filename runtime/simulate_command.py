@@ -208,6 +208,8 @@ def _print(
     if compared is not None:
         compared_table(paper, compared, language)
     err.print(word("simulated", language, events=f"{found.events:,}", users=f"{found.users:,}", bad=f"{bad:,}"), markup=False)
+    if found.repeated:
+        err.print(word("repeated_ids", language, n=found.repeated), markup=False)
     err.print(word("cannot_know_short", language), markup=False)
     for code, text in caveats.items():
         if code not in ("reactions", "conversions", "vendors"):

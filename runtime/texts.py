@@ -359,6 +359,10 @@ WORDS |= {
         "A replay cannot know how people would have reacted: “converted” is what they did anyway, and every message counts as accepted.",
         "回放不知道大家会有什么反应：“转化”是本来就会发生的，消息一律算发成功。",
     ),
+    "repeated_ids": (
+        "{n} {n:event has|events have} an id that came before: the first of each id counts, whatever the others say",
+        "{n} 条事件的 id 重复：每个 id 只算第一条，其余不看内容",
+    ),
     "simulated": (
         "{events} {events:event|events}, {users} {users:user|users}, {bad} bad {bad:row|rows}",
         "{events} 条事件，{users} 位用户，{bad} 行有问题",

@@ -238,9 +238,13 @@ def test_what_no_rule_will_see_is_remarked_once(sqlite_store, write):
         sqlite_store, write(HEAD + order(1) + order(2), "b.csv"), Asked("events", shape=Shape(ORDERS.shape.names, "order_payed"))
     )
 
-    assert shown == ["orders.csv:2: order_paid.amount is no number: 'many' counts as missing"]
+    assert shown == [
+        "orders.csv:2: order_paid.amount is no number: 'many' counts as missing: write 44 or 44.5, without a currency, a unit or commas",
+        "orders.csv: order_paid.amount: so in 2 rows",
+    ]
     assert undeclared == [
-        "b.csv:2: event order_payed is not declared in audience.yaml: it is kept, and no rule sees it; did you mean order_paid?"
+        "b.csv:2: event order_payed is not declared in audience.yaml: it is kept, and no rule sees it; did you mean order_paid?",
+        "b.csv: order_payed: so in 2 rows",
     ]
 
 

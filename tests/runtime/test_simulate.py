@@ -151,7 +151,7 @@ def test_the_json_has_the_documented_shape(call, folder, tmp_path):
         "from": "2026-12-01 00:00", "until": "2026-12-01 05:00", "sample": None, "journeys": {"hello": row},
         "days": [{"day": "2026-12-01", "entered": 3, "sent": {"push": 3}, "suppressed": {}, "granted": {}, "capped": {}}],
         "cost": {"push": None}, "budgets": {"gift": {"budget": 10, "granted": 0}}, "stages": {"2026-11": {"buying": 3}},
-        "events": 6, "users": 3, "quarantined": 0, "bad_rows": 0,
+        "events": 6, "users": 3, "quarantined": 0, "repeated_ids": 0, "bad_rows": 0,
     }  # fmt: skip
     assert [c["code"] for c in caveats] == ["reactions", "conversions", "vendors", "everybody", "cold_start"]
     assert err == ""
@@ -681,3 +681,14 @@ def test_progress_tells_the_virtual_time_reached(folder):
     assert told == sorted(told)
     assert told[-1] == at("2026-12-05 12:00")
     assert past.done == 1.0
+
+
+def test_events_whose_id_came_before_are_counted_and_said(call, folder, tmp_path):
+    file = tmp_path / "past.jsonl"
+    file.write_text(as_jsonl([EVENTS[1], {**EVENTS[1], "time": "2026-12-02T05:00:00+08:00"}, EVENTS[3]]))
+
+    told, _ = simulated(call, folder, "--events", file)
+    said = call("simulate", "--events", file, "--config", folder)[2]
+
+    assert (told["events"], told["repeated_ids"]) == (2, 1)
+    assert "1 event has an id that came before: the first of each id counts" in said
