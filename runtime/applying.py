@@ -72,7 +72,7 @@ def outcome_json(outcome: Outcome, language: Language) -> dict[str, Any]:
         return {"outcome": "declined", "why": outcome.why, "text": word(outcome.why, language, **outcome.values)}
     changed = {"changed": list(outcome.changed), "gone": list(outcome.gone)} if isinstance(outcome, Applied) else {}
     name = "applied" if isinstance(outcome, Applied) else "unchanged"
-    return {"outcome": name, "release": outcome.release.id, **changed}
+    return {"outcome": name, "release": outcome.release.id, "digest": outcome.release.digest, **changed}
 
 
 def check_project(project: Project) -> Checked:

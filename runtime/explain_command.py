@@ -40,11 +40,13 @@ def explain(  # noqa: PLR0913 - its options
     --why-not: why this user never entered JOURNEY, or got nothing by it, clause by clause, with what would have to change. Addresses
     are shown with their ends only; --json has them whole.
     """
+    if who is None and journey_ is None:
+        raise Stop(USAGE, "whose story? a user or a message; or --journey JOURNEY for those who entered it")
     app = reading_app(config, database)
     try:
         explaining = _Explaining(app, json=json)
         if who is None:
-            return explaining.entrants(journey_, most=None if all_ or json else MOST_ENTRANTS)
+            return explaining.entrants(journey_ or "", most=None if all_ or json else MOST_ENTRANTS)
         return explaining.run(clean_text(who), journey, journey_, why_not=why_not, since=since, most=None if all_ else MOST_LINES)
     finally:
         app.close()
@@ -83,10 +85,8 @@ class _Explaining:
             err.print(self.wording("found_by", asked=who, by=by, user=meant.user_id), markup=False)
         return self._why_not(meant, wanted) if why_not else self._story(meant, wanted, instant, most)
 
-    def entrants(self, journey: str | None, most: int | None) -> int:
+    def entrants(self, journey: str, most: int | None) -> int:
         """Those who entered a journey."""
-        if journey is None:
-            raise Stop(USAGE, self.wording("who_or_journey"))
         self._known_journey(journey)
         with self.app.store.database.reading() as tx:
             found, n = self.app.store.enquiries.entrants(tx, journey, most)

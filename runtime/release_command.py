@@ -13,7 +13,7 @@ from journeys.errors import Language
 from journeys.values import clean_text
 from runtime import show, show_findings
 from runtime.app import App, build_app
-from runtime.applying import Declined
+from runtime.applying import Declined, check_project, digest_of_all
 from runtime.checking import Checker
 from runtime.commandline import (
     A_RELEASE,
@@ -169,7 +169,8 @@ def _said(answer: dict[str, Any], project: Project, version: int | None, *, json
         for journey, row in sorted(answer["inside"].items()):
             how = "inside_stay" if not row["decided"] else "inside_done" if "stay" in row else "inside_going"
             sys.stdout.write("  " + show.word(how, language, journey=journey, n=row["older"], **row) + "\n")
-    if not json and version is not None and outcome in ("applied", "unchanged"):
+    others = version is not None and answer.get("digest") != digest_of_all(check_project(project))
+    if not json and others and outcome in ("applied", "unchanged"):
         err.print(show.word("files_stay", language, number=version), markup=False)
     return OK if outcome in ("applied", "unchanged") else FAILED
 

@@ -165,10 +165,6 @@ STORY: Texts = {
         "she was never in {journey}; why not: journeyd explain {user} {journey} --why-not",
         "从没进入过 {journey}；原因请看：journeyd explain {user} {journey} --why-not",
     ),
-    "who_or_journey": (
-        "whose story? a user or message, or --journey alone for those who entered it: journeyd explain --journey win_back_30d",
-        "看谁的经过？请给用户或消息；只给 --journey 则列出进入过的人：journeyd explain --journey win_back_30d",
-    ),
     "entrants_none": ("nobody has entered {journey}", "还没有人进入 {journey}"),
     "entrants_more": ("… and {n} more of {of}; --all lists them", "……还有 {n} 人，共 {of}；--all 全部列出"),
     "entrants_entered": ("entered", "进入于"),

@@ -35,7 +35,7 @@ def test_the_same_files_make_no_second_release(shop):
     outcome = attempt(shop, NEEDS_CITY)
 
     assert isinstance(outcome, Unchanged)
-    assert outcome_json(outcome, "en") == {"outcome": "unchanged", "release": 1}
+    assert outcome_json(outcome, "en") == {"outcome": "unchanged", "release": 1, "digest": outcome.release.digest}
 
 
 def test_a_release_says_what_changed_and_what_is_gone(shop):
