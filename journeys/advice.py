@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from journeys.compiled import CompiledJourney, CompiledStep, DelaySpec, EventMatch, GrantSpec, Moment, PositionSpec, SendSpec, WaitSpec
-from journeys.duration import MINUTE, SECOND, format_duration, parse_duration
+from journeys.duration import HOUR, MINUTE, SECOND, format_duration, parse_duration
 from journeys.expression import Name
 from journeys.flow import nodes_of
 from journeys.model import EventCase, Journey, WaitStep
@@ -28,6 +28,7 @@ class _Advice:
         self._durations()
         self._goal()
         self._entry()
+        self._service_at_night()
         for step in self.steps.values():
             if isinstance(step.spec, GrantSpec) and step.spec.expires is not None:
                 self._benefit(step, step.spec.expires)
@@ -117,6 +118,35 @@ class _Advice:
         if behind.spec.purpose == "marketing" and behind.spec.between is None and in_window(minute, quiet):
             hours = f"{clock(quiet[0])}-{clock(quiet[1])}"
             self.source.report("J134", (*self._path(step), "delay"), at=clock(minute), quiet=hours, found=behind.id, until=clock(quiet[1]))
+
+    def _service_at_night(self) -> None:
+        """J140: service, which quiet hours do not hold, some hours after something happened: once for a journey."""
+        for step, spec in self._sends():
+            if spec.purpose == "service" and spec.between is None and spec.robot is None:
+                waits = self._at_any_hour(step)
+                if waits is not None:
+                    self.source.report("J140", self._path(step), found=step.id, after=waits.id)
+                    return
+
+    def _at_any_hour(self, step: CompiledStep) -> CompiledStep | None:
+        """A delay of hours, or a wait in vain, that leads to a step with no other rest between."""
+        seen, ahead = {step.id}, [step.id]
+        while ahead:
+            here = ahead.pop()
+            for before in self.steps.values():
+                triggers = [trigger for trigger, to in before.moves.items() if to == here]
+                if not triggers:
+                    continue
+                if isinstance(before.spec, DelaySpec):
+                    if before.spec.duration is not None and before.spec.duration >= HOUR:
+                        return before
+                elif isinstance(before.spec, WaitSpec):
+                    if "timeout" in triggers:
+                        return before
+                elif before.id not in seen:
+                    seen.add(before.id)
+                    ahead.append(before.id)
+        return None
 
     # --- goal and exits
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 from journeys.compiled import PositionSpec
-from journeys.errors import did_you_mean
+from journeys.errors import did_you_mean, nearest
 from journeys.expression import kind_of
 from journeys.model import EmailContent, Position, PushContent, Robot, SendStep, SmsContent, Strict, WechatContent, WecomContent
 from journeys.source import Path_, Source
@@ -71,7 +71,7 @@ class ContentReader:
         known = templates.get(template)
         if known is None:
             hint = did_you_mean(template, templates)
-            self.source.report("J025", (*path, "template"), found=template, channel=channel, hint=hint)
+            self.source.report("J025", (*path, "template"), found=template, channel=channel, hint=hint, known=nearest(template, templates))
             return None
         if known.purpose is not None and known.purpose != purpose:
             self.source.report("J090", (*path, "template"), found=template, template_purpose=known.purpose, purpose=purpose)

@@ -8,6 +8,7 @@ from typing import Any
 
 from journeys.codes import CODES
 from journeys.codes.code import Language, Severity, said
+from journeys.expectations import in_chinese
 from journeys.phrasing import phrase
 
 __all__ = ["CODES", "Finding", "JourneyError", "Language", "Place", "Severity", "did_you_mean", "explain_code"]
@@ -27,7 +28,9 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong, at one place. `params` fill the code's texts; `hint` is a did-you-mean or empty."""
+    """One thing that is wrong, at one place. `params` fill the code's texts: `hint` is a did-you-mean, `under` where a key belongs, `known`
+    what there is (each or nothing); a list is said as alternatives.
+    """
 
     code: str
     place: Place
@@ -41,10 +44,18 @@ class Finding:
     def text(self, language: Language = "en") -> str:
         """The sentence for a person, without place and code."""
         template = said(CODES[self.code].text, language)
-        params = {"hint": "", **self.params}
+        is_en = language == "en"
+        params = {"hint": "", "under": "", "known": (), **self.params}
         if params["hint"]:
-            params["hint"] = f", did you mean {params['hint']}?" if language == "en" else f"，是不是 {params['hint']}？"
-        return phrase(template, params)
+            params["hint"] = f", did you mean {params['hint']}?" if is_en else f"，是不是 {params['hint']}？"
+        if params["under"]:
+            params["under"] = f"; it belongs under {params['under']}" if is_en else f"；它要写在 {params['under']} 里"
+        known = ("、", ", ")[is_en].join(params["known"])
+        params["known"] = known and (f"; there are {known}" if is_en else f"；有 {known}")
+        if self.code == "J013" and not is_en:
+            params["problem"] = in_chinese(params["problem"])
+        listed = {key: (" 或 ", " or ")[is_en].join(map(str, value)) for key, value in params.items() if isinstance(value, list | tuple)}
+        return phrase(template, params | listed)
 
     def line(self, language: Language = "en") -> str:
         """`file:line:col: J012 unknown key …`, as editors and terminals make it clickable."""
@@ -76,6 +87,12 @@ def explain_code(code: str, language: Language) -> str | None:
 
 class JourneyError(Exception):
     """A journey was compiled although `check` has findings for it; run `journeyd check` and mend them first."""
+
+
+def nearest(found: object, known: Iterable[str], most: int = 8) -> list[str]:
+    """The known names, the nearest first; of many the first ones and an ellipsis."""
+    names = sorted(known, key=lambda name: (-difflib.SequenceMatcher(None, str(found), name).ratio(), name))
+    return names if len(names) <= most else [*names[:most], "…"]
 
 
 def did_you_mean(found: object, known: Iterable[str]) -> str:

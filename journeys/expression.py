@@ -8,7 +8,7 @@ from jinja2 import Environment, TemplateSyntaxError, nodes
 from jinja2.parser import Parser
 
 from journeys.duration import parse_duration, parse_time_of_day
-from journeys.errors import did_you_mean
+from journeys.errors import did_you_mean, nearest
 from journeys.traps import wide, wide_params
 from journeys.values import LARGEST_NUMBER, ValueType, as_number
 
@@ -441,7 +441,8 @@ class _Reader:
             raise _Refused(Problem("J024", {"found": channel, "hint": hint}, channel))
         templates = self.scope.channels[channel]
         if rest and rest[0] not in templates:
-            params = {"found": rest[0], "channel": channel, "hint": did_you_mean(rest[0], templates)}
+            near = nearest(rest[0], templates)
+            params = {"found": rest[0], "channel": channel, "hint": did_you_mean(rest[0], templates), "known": near}
             raise _Refused(Problem("J025", params, rest[0]))
         return Call(function, (channel, *rest), "boolean")
 

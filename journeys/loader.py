@@ -8,11 +8,13 @@ from pydantic import BaseModel, ValidationError
 
 from journeys.audience import AudienceModel
 from journeys.errors import Finding, Place, did_you_mean
-from journeys.model import KINDS, TAG_PREFIX, Journey
+from journeys.keys import belongs_under, keys_at
+from journeys.model import KINDS, Journey
 from journeys.source import Path_, Source, decode_source, parse_source, read_source
 from journeys.traps import wide, wide_params
 
 AUDIENCE_FILE = "audience.yaml"
+MOST_KEYS = 10  # listed where nothing near is found
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -98,18 +100,22 @@ def _validate(model: type[_Model], source: Source, expected: str) -> _Model | No
     try:
         return model.model_validate(source.data)
     except ValidationError as error:
-        _report(source, error)
+        _report(model, source, error)
     return None
 
 
-def _report(source: Source, error: ValidationError) -> None:
+def _report(model: type[BaseModel], source: Source, error: ValidationError) -> None:
     seen: set[tuple[Any, ...]] = set()
-    for path, tag, detail in _without_other_shapes(source, error):
+    for path, detail in _without_other_shapes(source, error):
         kind = detail["type"]
         if kind == "extra_forbidden":
             key = str(path[-1])
             if not wide(key):  # that was told when the file was read
-                source.report("J012", path, key=True, found=key, hint=did_you_mean(key, _known_keys(tag)))
+                known = keys_at(model, source.data, path[:-1])
+                under = belongs_under(model, key) if key not in known else ""
+                hint = did_you_mean(key, known) if not under else ""
+                there = known if not hint and not under and len(known) <= MOST_KEYS else ()
+                source.report("J012", path, key=True, found=key, hint=hint, under=under, known=there)
         elif kind == "missing":
             source.report("J014", path[:-1] if path and path not in source.spots else path, found=str(detail["loc"][-1]))
         elif kind == "step_kind":
@@ -117,58 +123,49 @@ def _report(source: Source, error: ValidationError) -> None:
         elif (trap := _trap(detail, path)) is not None:
             source.report(trap[0], path, **trap[1])
         else:
-            problem = _problem(detail)
+            problem = _problem(detail, path)
             if (path, problem) not in seen:
                 seen.add((path, problem))
                 source.report("J013", path, problem=problem)
 
 
-def _without_other_shapes(source: Source, error: ValidationError) -> list[tuple[Path_, str, Any]]:
+def _without_other_shapes(source: Source, error: ValidationError) -> list[tuple[Path_, Any]]:
     """The errors with their paths. Where a place takes one of two shapes, only those of the shape that was written."""
-    details = [(*_path(source.data, detail), detail) for detail in error.errors(include_url=False)]
-    nearer = {path[:length] for path, _, detail in details if detail["type"] not in _EXPECTED for length in range(len(path) + 1)}
-    nearer |= {path[:length] for path, _, detail in details for length in range(len(path))}
-    return [(path, tag, detail) for path, tag, detail in details if detail["type"] not in _EXPECTED or path not in nearer]
+    details = [(_path(source.data, detail), detail) for detail in error.errors(include_url=False)]
+    nearer = {path[:length] for path, detail in details if detail["type"] not in _EXPECTED for length in range(len(path) + 1)}
+    deeper = {path[:length] for path, _ in details for length in range(len(path))}
+    return [
+        (path, detail) for path, detail in details
+        if path not in (deeper | nearer if detail["type"] in _EXPECTED else deeper if detail["type"] == "literal_error" else ())
+    ]  # fmt: skip
 
 
-def _path(data: Any, detail: Any) -> tuple[Path_, str]:
-    """The path in the data of a pydantic error, without its union tags; and the last step tag on the way."""
+def _path(data: Any, detail: Any) -> Path_:
+    """The path in the data of a pydantic error, without its union tags."""
     path: list[str | int] = []
-    tag, here = "", data
+    here = data
     parts = list(detail["loc"])
     names_a_key = detail["type"] == "missing"
     for index, part in enumerate(parts):
-        if isinstance(part, str) and part.startswith(TAG_PREFIX):
-            tag = part.removeprefix(TAG_PREFIX)
-        elif isinstance(here, dict) and (part in here or (names_a_key and index == len(parts) - 1)):
+        if isinstance(here, dict) and (part in here or (names_a_key and index == len(parts) - 1)):
             path.append(part)
             here = here.get(part)
         elif isinstance(here, list) and isinstance(part, int) and part < len(here):
             path.append(part)
             here = here[part]
-    return tuple(path), tag
-
-
-def _known_keys(tag: str) -> list[str]:
-    models: list[type[BaseModel]] = [KINDS[tag]] if tag in KINDS else []
-    known = {f.alias or n for m in models for n, f in m.model_fields.items()}
-    return [*known, *(_ALL_KEYS - known)]
-
-
-def _collect(model: type[BaseModel], into: set[str]) -> set[str]:
-    into.update(f.alias or n for n, f in model.model_fields.items())
-    return into
+    return tuple(path)
 
 
 def _all_keys() -> set[str]:
     from journeys import audience, model  # noqa: PLC0415 - only to list every key once
 
-    keys: set[str] = set()
-    for module in (model, audience):
-        for item in vars(module).values():
-            if isinstance(item, type) and issubclass(item, BaseModel):
-                _collect(item, keys)
-    return {k.rstrip("_") for k in keys}
+    return {
+        name.rstrip("_")
+        for module in (model, audience)
+        for item in vars(module).values()
+        if isinstance(item, type) and issubclass(item, BaseModel)
+        for name in (field.alias or key for key, field in item.model_fields.items())
+    }
 
 
 _ALL_KEYS = _all_keys()
@@ -185,7 +182,7 @@ def _report_kind(source: Source, path: Path_) -> None:
     found = [k for k in KINDS if k in step]
     unknown = [k for k in step if k not in _ALL_KEYS]
     for key in unknown:
-        source.report("J012", (*path, key), key=True, found=key, hint=did_you_mean(key, [*KINDS, *_ALL_KEYS]))
+        source.report("J012", (*path, key), key=True, found=key, hint=did_you_mean(key, [*KINDS, "id", "if", "was"]))
     if not unknown or found:
         source.report("J015", path, expected=kinds, found=", ".join(found) or "none of them")
 
@@ -211,8 +208,22 @@ _EXPECTED = {
 }  # fmt: skip
 
 
-def _problem(detail: Any) -> str:
+_A_DURATION = "a duration such as 12h or 60d"
+_DURATIONS = frozenset({"after", "within", "timeout", "delay", "expires", "max_lateness", "offset"})
+_BY_NAME = {"grant": "benefit", "call": "endpoint", "goto": "step", "wait_for": "event", "goal": "event", "entry": "event"}
+
+
+def _problem(detail: Any, path: Path_) -> str:
     kind, found = detail["type"], _found(detail["input"])
+    key = path[-1] if path else ""
+    if key == "reentry" and kind in ("literal_error", *_EXPECTED):
+        return f"expected once, always, or a duration after which she may, such as {{after: 60d}}, found {found}"
+    if key in _DURATIONS and kind in _EXPECTED and not isinstance(detail["input"], dict | list):
+        return f"expected {_A_DURATION}, found {found}"
+    if kind in ("model_type", "model_attributes_type") and isinstance(detail["input"], str) and key in _BY_NAME:
+        return f"expected a mapping such as {{{_BY_NAME[key]}: {detail['input']}}}, found {found}"
+    if kind == "too_short":
+        return f"expected at least {detail['ctx']['min_length']} items, found {found}"
     if kind in _EXPECTED:
         return f"expected {_EXPECTED[kind]}, found {found}"
     if kind == "literal_error":
@@ -224,7 +235,8 @@ def _problem(detail: Any) -> str:
     if kind == "value_error":
         return f"{detail['msg'].removeprefix('Value error, ')}, found {found}"
     message = detail["msg"]
-    return f"{message[0].lower()}{message[1:]}, found {found}"
+    message = f"{message[0].lower()}{message[1:]}"
+    return f"expected {message.removeprefix('input should be ')}, found {found}"
 
 
 def _found(value: Any) -> str:

@@ -4,7 +4,7 @@ import re
 from typing import Any, NamedTuple
 
 FULL_WIDTH = {
-    "：": ":", "，": ",", "“": '"', "”": '"', "‘": "'", "’": "'", "（": "(", "）": ")", "；": ";", "＝": "=",
+    "：": ":", "，": ",", "“": '"', "”": '"', "‘": "'", "’": "'", "（": "(", "）": ")", "；": ";", "＝": "==",
     "＞": ">", "＜": "<", "！": "!", "｛": "{", "｝": "}", "［": "[", "］": "]", "｜": "|", "＋": "+", "－": "-", "＊": "*", "／": "/",
     "\u3000": " ", "\u00a0": " ",
 }  # fmt: skip
@@ -22,6 +22,7 @@ _WIDE_COMMA = re.compile(r"(，)\s*[A-Za-z_]\w*:\s")
 _VALUE = re.compile(rf"{_KEY}(?:[^\s:]+:\s+)?(?=\S)")
 _HASH = re.compile(r"[^\s,\[{]\s+(#.*)")
 _TRAILING_ZERO = re.compile(r"-?\d+\.\d*0(?=[\s,}\]]|$)")
+_UNPAIRED = re.compile(r"""(?<=[\s:\[{,])["']""")
 _LOST = re.compile(r"\s+(#\S.*)")
 _LONGEST_SHOWN = 40
 _LONGEST_LINE = 2000  # a longer line is no person's: it is not searched
@@ -127,7 +128,7 @@ class _Stumble:
             here = len(self._row(self.line)) - len(self._row(self.line).lstrip(" "))
             if trap := self._spelling(self.line):
                 return trap
-            if here == self.opened[1] - 1:
+            if here == self.opened[1] - 1 and not self._belongs_to_the_item_above():
                 return Trap("J126", self.line, self.column, {"found": _short(self._row(self.line).strip())})
             return self._indentation()
         if "expected key" in self.problem:
@@ -175,18 +176,23 @@ class _Stumble:
     def _indentation(self) -> Trap:
         row = self._row(self.line)
         here = len(row) - len(row.lstrip(" "))
-        return Trap("J125", self.line, here + 1, {"found": here, "expected": " / ".join(map(str, self._levels()))})
+        return Trap("J125", self.line, here + 1, {"found": here, "expected": self._levels()})
+
+    def _belongs_to_the_item_above(self) -> bool:
+        """Whether a line at the column of a list's dashes is a further key of the item above, and not a new item without its dash."""
+        key = re.match(r"\s*([A-Za-z_]\w*):(?:\s|$)", self._row(self.line))
+        above = next((row for row in reversed(self.lines[: self.line - 1]) if re.match(r"\s*- ", row)), "")
+        first = re.match(rf"{_KEY}([A-Za-z_]\w*):", above)
+        return key is not None and first is not None and key[1] != first[1]
 
     def _levels(self) -> list[int]:
-        """Where the keys above stand that this line could stand below, the nearest first."""
+        """Where this line could stand: below the keys above it, or a list's item below the dashes; the nearest first."""
         levels: list[int] = []
+        is_item = re.match(r"\s*- ", self._row(self.line)) is not None
+
         for row in reversed(self.lines[: self.line - 1]):
-            if not _bare(row).strip():
-                continue
-            match = re.match(_KEY, row)
-            column = match.end() if match else 0
-            if not levels or column < levels[-1]:
-                levels.append(column)
+            columns = _columns(row, items=is_item)
+            levels += [column for column in columns if not levels or column < levels[-1]]
         return levels[:3] or [0]
 
     def _braces(self, line: int, *, inside: bool = False) -> Trap | None:
@@ -216,6 +222,8 @@ class _Stumble:
             return Trap("J123", self.line, start + word.index(sign) + 1, wide_params(sign))
         if quote := next((c for c in word if c in "'\""), None):
             return Trap("J127", self.line, start + word.index(quote) + 1, {"opened": quote, "line": self.line})
+        if re.fullmatch(r"\d{1,2}:\d{2}(-\d{1,2}:\d{2})?", word):
+            return Trap("J119", self.line, start + 1, {"found": word})
         return Trap("J018", self.line, self.column, {"mark": ":", "found": _short(word)})
 
     def _in_brackets(self) -> Trap | list[Trap]:
@@ -240,13 +248,27 @@ class _Stumble:
         return [trap for trap in (self._not_closed(), *swallowed[:1]) if trap]
 
     def _not_closed(self) -> Trap | None:
-        """What was opened last; where the parser does not say it, the last bracket of the line or of the one above."""
+        """A quote of these lines that nothing closes, else what was opened last as the parser says, else the last bracket thereabouts."""
+        for line in range(self.opened[0], self.line + 1):
+            unpaired = _UNPAIRED.search(_QUOTED.sub(lambda m: "x" * len(m[0]), self._row(line)))
+            if unpaired is not None:
+                return Trap("J127", line, unpaired.start() + 1, {"opened": unpaired[0], "line": line})
         if not self._sign(self.opened):
             for line in (self.opened[0], self._above(self.opened[0])):
                 if match := re.search(r"[\[{](?=[^\[{]*$)", _bare(self._row(line))):
                     return Trap("J127", line, match.start() + 1, {"opened": match[0], "line": line})
             return None
         return Trap("J127", *self.opened, {"opened": self._sign(self.opened), "line": self.opened[0]})
+
+
+def _columns(row: str, *, items: bool) -> list[int]:
+    """Where the key of a line stands, or (`items`) its dashes, from right to left."""
+    if not _bare(row).strip():
+        return []
+    match = re.match(_KEY, row)
+    if items:
+        return [n for n in range((match.end() if match else 0) - 1, -1, -1) if row[n] == "-"]
+    return [match.end() if match else 0]
 
 
 def _bare(line: str) -> str:

@@ -58,7 +58,7 @@ CODES: Mapping[str, Code] = {
     ),
     "J025": Code(
         "error",
-        ("unknown template {found} of {channel}{hint}", "{channel} 没有模板 {found}{hint}"),
+        ("unknown template {found} of {channel}{hint}{known}", "{channel} 没有模板 {found}{hint}{known}"),
         why=("The vendor sends only templates that it has approved; config says which.", "通道只发审核过的模板，有哪些写在 config 里。"),
         cure=(
             "Take the spelling that is proposed, or declare the template in config.toml with the vendor's id.",

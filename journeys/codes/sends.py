@@ -5,6 +5,21 @@ from collections.abc import Mapping
 from journeys.codes.code import Code
 
 CODES: Mapping[str, Code] = {
+    "J140": Code(
+        "warning",
+        (
+            "{found} is service, which quiet hours do not hold, and comes whenever {after} is over, also at night",
+            "{found} 是服务消息，不受勿扰时段限制；{after} 什么时候结束就什么时候发，半夜也会发",
+        ),
+        why=(
+            "Service is exempt from quiet hours because it answers what somebody just did; some hours later nobody waits for it.",
+            "服务消息不受勿扰时段限制，是因为它回应用户刚做的事；过了几个小时，就没有人在等它了。",
+        ),
+        cure=(
+            'Write between: "07:30-21:30" beside the send; it is held until then.',
+            '在 send 旁写 between: "07:30-21:30"，到时段内才发。',
+        ),
+    ),
     "J090": Code(
         "error",
         (

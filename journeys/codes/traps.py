@@ -98,6 +98,15 @@ CODES: Mapping[str, Code] = {
         why=("In YAML 1.2 yes, no, on and off are words like any other.", "YAML 1.2 里 yes、no、on、off 只是普通文字。"),
         cure=("Write true or false, without quotes.", "写 true 或 false，不加引号。"),
     ),
+    "J119": Code(
+        "error",
+        ('{found} needs quotes inside {{ }}: write "{found}"', '花括号里的 {found} 要加引号：写 "{found}"'),
+        why=(
+            "Inside braces a colon ends a key, also one without a space after it.",
+            "花括号里的冒号会被当成键的结尾，后面没有空格也一样。",
+        ),
+        cure=('Write it in quotes: {until: "18:30"}.', '加引号写：{until: "18:30"}。'),
+    ),
     "J129": Code(
         "error",
         ("a text that begins with {found} needs quotes", "以 {found} 开头的文字要加引号"),

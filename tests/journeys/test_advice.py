@@ -14,6 +14,9 @@ def wait(timeout, more=""):
     return f"- id: w\n  wait_for: {{event: app_opened, timeout: {timeout}}}\n{more}"
 
 
+AT_NIGHT = "J140"
+
+
 @pytest.mark.parametrize(
     ("steps", "expected"),
     [
@@ -32,7 +35,7 @@ def wait(timeout, more=""):
     ],
 )
 def test_a_message_about_a_benefit_that_is_gone_by_then_is_a_warning(workshop, steps, expected):
-    findings = workshop.findings(steps)
+    findings = [f for f in workshop.findings(steps) if f.code != AT_NIGHT]
 
     assert [(f.code, f.place.line, f.params["takes"]) for f in findings] == expected
 
@@ -50,7 +53,27 @@ def test_a_message_about_a_benefit_that_is_gone_by_then_is_a_warning(workshop, s
     ],
 )
 def test_a_wait_longer_than_the_benefit_lives_is_a_warning(workshop, steps, codes):
-    assert workshop.codes(steps) == codes
+    assert [code for code in workshop.codes(steps) if code != AT_NIGHT] == codes
+
+
+@pytest.mark.parametrize(
+    ("steps", "found"),
+    [
+        ("- id: d\n  delay: 3h\n" + HELLO, ["d"]),
+        ("- id: d\n  delay: 10m\n" + HELLO, []),  # they still have the phone in their hands
+        ("- id: d\n  delay: {until: '10:00'}\n" + HELLO, []),
+        (HELLO, []),
+        ("- id: d\n  delay: 3h\n" + HELLO + "  between: '08:00-21:00'\n", []),
+        ("- id: d\n  delay: 3h\n" + HELLO + "  purpose: marketing\n", []),
+        ("- id: d\n  delay: 3h\n- id: m\n  update: {add_tags: [x]}\n" + HELLO, ["d"]),
+        (wait("2h", "  on_event: [{exit: came}]\n") + HELLO, ["w"]),
+        (wait("2h", "  on_timeout: [{exit: x}]\n") + HELLO, []),  # it answers the event at once
+    ],
+)
+def test_service_that_some_hours_lead_to_and_that_may_come_at_night_is_a_warning(workshop, steps, found):
+    findings = workshop.findings(steps)
+
+    assert [f.params["after"] for f in findings if f.code == AT_NIGHT] == found
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from journeys.codes import AREAS
 from journeys.errors import CODES, Finding, Place, did_you_mean, explain_code
 from journeys.loader import load_audience_text, load_definitions, load_journey_text
 from journeys.source import read_source
@@ -130,6 +131,8 @@ JOURNEYS = {
         "steps": send("push: {title: a, body: b}"),
         "more": "goal: {event: order_paid, within: 7d}",
     },
+    "J119": {"steps": "- id: b\n  delay: {until: 18:30}\n"},
+    "J140": {"purpose": "service", "steps": "- id: b\n  delay: 3h\n" + send("push: {title: a, body: b}")},
     "J139": {"entry": "{at: '2026-12-18 10:00'}", "more": "ends_at: '2026-12-18 10:00'"},
 }
 AUDIENCES = {
@@ -253,3 +256,7 @@ def test_findings_of_reading_are_of_severity_error(tmp_path):
     assert read_source(tmp_path / "x").findings[0].severity == "error"
     assert load_journey_text("", "j").source.findings[0].severity == "error"
     assert load_audience_text("- x")[1].findings[0].severity == "error"
+
+
+def test_no_code_stands_twice_in_the_catalogue():
+    assert sum(len(codes) for _, codes in AREAS) == len(CODES)

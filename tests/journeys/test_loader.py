@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from journeys.check import check
 from journeys.compile import analyse
 from journeys.loader import load_audience, load_audience_text, load_definitions, load_journey, load_journey_text
+from tests.town import journey_text
 
 FOLDER = Path(__file__).parents[2] / "journeys" / "definitions"
 SHIPPED = {path.name: path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.yaml"))}
@@ -293,3 +294,42 @@ def test_a_journey_file_is_read_from_its_path(shipped):
 
     assert loaded.journey.id == "welcome"
     assert not loaded.source.findings
+
+
+@pytest.mark.parametrize(
+    ("entry", "problem"),
+    [
+        ("reentry: 60d", "expected once, always, or a duration after which she may, such as {after: 60d}, found “60d”"),
+        ("reentry: {after: 60}", "expected a duration such as 12h or 60d, found “60”"),
+        ("existing: 1, segment: x", "expected one of skip, enrol, found “1”"),
+    ],
+)
+def test_what_may_stand_there_is_named_once_whatever_shapes_a_key_takes(entry, problem):
+    findings = load_journey_text(journey_text("- {id: a, delay: 1d}", entry=f"{{event: app_opened, {entry}}}"), "j.yaml").source.findings
+
+    assert [(f.code, f.text("en")) for f in findings] == [("J013", problem)]
+
+
+@pytest.mark.parametrize(
+    ("steps", "more", "said"),
+    [
+        ("- {id: a, delay: 1d}", "reentry: {after: 60d}", "unknown key reentry; it belongs under entry"),
+        ("- {id: a, send: [{sms: {template: x, data: {}}}]}", "", "unknown key data; there are params, template"),
+        ("- {id: a, send: [{sms: {template: x, parms: {}}}]}", "", "unknown key parms, did you mean params?"),
+        ("- {id: a, grant: {benefit: x, expiers: 1d}}", "", "unknown key expiers, did you mean expires?"),
+        ("- {id: a, send: [{push: {title: x, body: y}}], betwen: x}", "", "unknown key betwen, did you mean between?"),
+    ],
+)
+def test_only_keys_that_may_stand_there_are_proposed(steps, more, said):
+    text = journey_text(steps, entry="{event: app_opened}") + more + "\n"
+    findings = load_journey_text(text, "j.yaml").source.findings
+
+    assert [f.text("en") for f in findings if f.code == "J012"] == [said]
+
+
+@pytest.mark.parametrize(("name", "found"), [("grant", "benefit: x"), ("call", "endpoint: x"), ("goto", "step: x")])
+def test_a_bare_name_where_a_mapping_is_wanted_shows_the_mapping(name, found):
+    findings = load_journey_text(journey_text(f"- {{id: a, {name}: x}}"), "j.yaml").source.findings
+
+    assert [f.text("en") for f in findings] == [f"expected a mapping such as {{{found}}}, found “x”"]
+    assert findings[0].text("zh").startswith("应为")

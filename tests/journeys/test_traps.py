@@ -18,6 +18,7 @@ SAID = {
     "J126": "begin each item with “- ”",
     "J127": "is not closed, or text follows behind its end",
     "J129": "needs quotes",
+    "J119": "needs quotes inside { }",
 }
 
 
@@ -71,7 +72,10 @@ def shown(text):
         ("a:\n    b: 1\n  c: 2\n", "3:3", "J125", 2),
         ("steps:\n  - id: a\n    delay: 3d\n   send: x\n", "4:4", "J125", 3),
         # lists without dashes
-        ("steps:\n  - id: a\n  delay: 1d\n", "3:3", "J126", "delay: 1d"),
+        ("steps:\n  - id: a\n  delay: 1d\n", "3:3", "J125", 2),
+        ("steps:\n  - id: a\n    delay: 1d\n  id: b\n", "4:3", "J126", "id: b"),
+        ("a: {until: 18:30}\n", "1:12", "J119", "18:30"),
+        ("a: {between: 08:00-21:30}\n", "1:14", "J119", "08:00-21:30"),
         ("expect:\n  - {after: 0s, end: x}\n  {after: 1d, end: y}\n", "3:3", "J126", "{after: 1d, end: y}"),
         ("send: - wechat\n", "1:7", "J126", "send: - wechat"),
         # quotes and brackets
@@ -136,7 +140,31 @@ def test_what_only_looks_like_a_trap_is_quiet(text):
 def test_the_indentations_that_a_line_could_have_are_told():
     (finding,) = parse_source("a:\n  b:\n    - c: 1\n   d: 2\n", "f").findings
 
-    assert finding.text("en") == "this line is indented by 3 spaces; expected 6 / 2 / 0"
+    assert finding.text("en") == "this line is indented by 3 spaces; expected 6 or 2 or 0"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("steps:\n  - a: 1\n - a: 2\n", [2]),
+        ("steps:\n  - a:\n      - b: 1\n    - a: 2\n", [6, 2]),
+        ("steps:\n  - a: 1\n  b: 2\n", [4, 0]),
+    ],
+)
+def test_an_item_stands_below_the_dashes_and_a_key_below_the_keys(text, expected):
+    (finding,) = parse_source(text, "f").findings
+
+    assert (finding.code, finding.params["expected"]) == ("J125", expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [('a: [{b: "T, c: 1}]\nd: [{b: "T", c: 1}]\n', "1:9"), ("a:\n  - {b: 'T}\n  - {b: 'T'}\n", "2:9")],
+)
+def test_a_quote_that_nothing_closes_is_named_and_not_a_bracket_around_it(text, place):
+    (finding,) = parse_source(text, "f").findings
+
+    assert (str(finding.place), finding.code, finding.params["opened"]) == (f"f:{place}", "J127", text.split("b: ")[1][0])
 
 
 def test_a_hash_that_eats_a_bracket_is_told_beside_the_open_bracket():
