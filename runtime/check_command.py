@@ -1,6 +1,5 @@
 """`journeyd check`."""
 
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,8 +12,8 @@ from rich.console import Console
 from journeys.errors import CODES, Finding, Language, did_you_mean, explain_code
 from runtime import show_findings
 from runtime.checking import CheckedProject, Checker
-from runtime.commandline import FAILED, OK, USAGE, Config, DatabasePath, Json, Stop, err, print_json, reading_app
-from runtime.texts import language_of, word
+from runtime.commandline import FAILED, OK, USAGE, Config, DatabasePath, Json, Stop, err, language_here, print_json, reading_app
+from runtime.texts import word
 from runtime.verdicts import Looked
 
 
@@ -52,7 +51,7 @@ def check(*paths: Path, config: Config = Path(), manner: Manner = PLAIN, story: 
     PATHS: files or folders to report on (all are read: journeys know each other); default: all.
     """
     if manner.explain is not None:
-        return _explain(manner.explain)
+        return _explain(config, manner.explain)
     if story != NO_STORY:
         return _record(config, story)
     checker = Checker(config, tests=manner.tests, keep=manner.cache)
@@ -80,8 +79,8 @@ def check(*paths: Path, config: Config = Path(), manner: Manner = PLAIN, story: 
     return FAILED if any(f.severity == "error" for f in findings) else OK
 
 
-def _explain(code: str) -> int:
-    language = language_of(os.environ)
+def _explain(config: Path, code: str) -> int:
+    language = language_here(config)
     told = explain_code(code, language)
     if told is None:
         hint = did_you_mean(code.upper(), CODES)

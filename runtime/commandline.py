@@ -10,6 +10,7 @@ from cyclopts.validators import Number
 from rich.console import Console
 
 if TYPE_CHECKING:
+    from journeys.errors import Language
     from runtime.app import App
     from runtime.settings import Project
 
@@ -46,6 +47,19 @@ def project_of(config: Path, database: str | None = None) -> "Project":
     if database is not None and not file.exists():
         return packaged_project(Path.cwd())
     return load_project(config)
+
+
+def language_here(config: Path) -> "Language":
+    """The language of a project's texts; without a project the locale's."""
+    import os
+
+    from runtime.settings import ConfigError, load_project
+    from runtime.texts import language_of
+
+    try:
+        return load_project(config).language()
+    except ConfigError:
+        return language_of(os.environ)
 
 
 def url_of(database: str | None) -> str | None:

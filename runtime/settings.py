@@ -117,7 +117,7 @@ class PolicySection(Section):
 class Settings(BaseSettings):
     """config.toml. Every key can be overridden as JOURNEYD_SECTION__KEY."""
 
-    model_config = SettingsConfigDict(extra="forbid", env_prefix="JOURNEYD_", env_nested_delimiter="__", frozen=True)
+    model_config = SettingsConfigDict(extra="forbid", env_prefix="JOURNEYD_", env_nested_delimiter="__", env_ignore_empty=True, frozen=True)
 
     timezone: Annotated[str, AfterValidator(_zone)] = "Asia/Shanghai"
     language: Language | None = None

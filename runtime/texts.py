@@ -1,7 +1,7 @@
 """What people read in the terminal, in Chinese and in English. Identifiers, logs and JSON stay English."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from journeys.errors import Language
 from journeys.phrasing import phrase
@@ -427,7 +427,9 @@ WORDS |= {
 
 
 def language_of(environment: Mapping[str, str]) -> Language:
-    """The language of texts for people, where config does not say it: the locale's."""
+    """The language of texts for people, where there is no config that says it: JOURNEYD_LANGUAGE, else the locale's."""
+    if (asked := environment.get("JOURNEYD_LANGUAGE")) in ("zh", "en"):
+        return cast("Language", asked)
     locale = environment.get("LC_ALL") or environment.get("LC_MESSAGES") or environment.get("LANG") or ""
     return "zh" if locale.lower().startswith("zh") else "en"
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from journeys.errors import CODES
-from runtime.cli import cli
+from runtime.cli import COMMANDS, cli
 from runtime.commandline import USAGE
 from runtime.newproject import make_project
 from tests.e2e.running import journeyd
@@ -366,3 +366,27 @@ def test_init_refuses_a_folder_that_holds_something(call, tmp_path):
 
     assert (code, "nothing was changed" in err) == (1, True)
     assert [p.name for p in tmp_path.iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize(("language", "about"), [("en", "the daemon"), ("zh", "守护进程")])
+def test_the_list_of_commands_says_what_each_does_in_the_language_that_is_asked_for(call, monkeypatch, language, about):
+    monkeypatch.setenv("JOURNEYD_LANGUAGE", language)
+
+    listed = {words[0]: words[1:] for line in call("--help")[1].splitlines() if (words := line.strip("│ ").split())}
+
+    assert all(len(listed[name]) >= 1 for name in COMMANDS)
+    assert listed["run"] == about.split()
+
+
+def test_a_code_is_explained_in_the_projects_language(call, folder):
+    config = folder / "config.toml"
+    lines = [line for line in config.read_text().splitlines() if not line.startswith("language")]
+    config.write_text("\n".join(['language = "zh"', *lines]))
+
+    assert "原因：" in call("check", "--explain", "J022", "--config", folder)[1]
+
+
+def test_an_empty_variable_is_none(call, folder, monkeypatch):
+    monkeypatch.setenv("JOURNEYD_LANGUAGE", "")
+
+    assert call("check", "--config", folder)[0] == 0
