@@ -47,9 +47,9 @@ class Catalogue:
         if version.id not in self.versions and version.id not in self.broken:
             compiled = _compiled(version, self.audience, self.world, self.zone, frozenset(self.current))
             if isinstance(compiled, str):
-                self.broken[version.id] = compiled
+                self.broken = {**self.broken, version.id: compiled}
             else:
-                self.versions[version.id] = compiled
+                self.versions = {**self.versions, version.id: compiled}  # not in place: lanes ask, too, while the engine looks through it
                 self.audience = replace(self.audience, longer=longest(self.audience.longer, compiled.journey.windows))
         return self.versions.get(version.id)
 

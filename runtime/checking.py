@@ -64,7 +64,7 @@ class Checker:
         self.folder = config if config.is_dir() else config.parent
         self.cache = CheckCache(self.folder if keep else None)
         self.program = program_digest()
-        self.workers = workers if workers is not None else len(os.sched_getaffinity(0))
+        self.workers = workers if workers is not None else _cores()
 
     def check(self, progress: Progress = lambda _done, _total: None) -> CheckedProject:
         """Look at everything that is not as it was."""
@@ -225,3 +225,8 @@ def _whole(looked: Looked) -> bool:
         return bool(looked_from(orjson.loads(orjson.dumps(looked))) == looked)
     except (TypeError, KeyError, ValueError):
         return False
+
+
+def _cores() -> int:
+    """How many cores this process may use; where the system does not tell (macOS), how many there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -102,13 +102,14 @@ class Engine:
         return self.catalogue
 
     def version_of(self, version_id: int) -> Versioned | None:
-        """A version, loaded when it is not in hand; None when there is none or it does not compile any more."""
-        if version_id not in self.catalogue.versions and version_id not in self.catalogue.broken:
+        """A version, loaded when it is not in hand; None when there is none or it does not compile any more. Any thread may ask."""
+        catalogue = self.catalogue
+        if version_id not in catalogue.versions and version_id not in catalogue.broken:
             with self.store.database.reading() as tx:
                 version = self.store.releases.version(tx, version_id)
-            if version is not None and self.catalogue.version(version) is not None:
-                self.take_versions(sorted({*self._version_ids, version_id}))
-        return self.catalogue.versions.get(version_id)
+            if version is not None:
+                catalogue.version(version)
+        return catalogue.versions.get(version_id)
 
     def recheck_stale(self, now: int) -> None:
         """A new audience: everybody not yet evaluated under it is, soon. Called by those that may write, after `refresh`."""

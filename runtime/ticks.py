@@ -6,6 +6,7 @@ import secrets
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import structlog
@@ -61,8 +62,12 @@ class Ticks:
         self._stopping.set()
         self.scheduler.shutdown(wait=True)
         self.lanes.stop()
-        while not self._errands.empty():
-            self._errands.get_nowait()[1].set_exception(Closed("the daemon stops"))
+        self._refuse_errands()
+
+    def _refuse_errands(self) -> None:
+        with suppress(queue.Empty):
+            while True:
+                self._errands.get_nowait()[1].set_exception(Closed("the daemon stops"))
 
     def between(self, work: Callable[[], T]) -> "Future[T]":
         """Have something done by the engine's own thread between two ticks: nobody else works on users then."""
@@ -72,6 +77,8 @@ class Ticks:
         else:
             self._errands.put((work, done))
             self.wake("engine")
+            if self._stopping.is_set():  # meanwhile: `stop` may have looked before this was put
+                self._refuse_errands()
         return done
 
     def _run_errand(self) -> int:

@@ -105,7 +105,18 @@ class ThreadWriter:
             future.set_exception(Closed("the store is closed"))
             return future
         self._queue.put((rank, next(self._numbers), unit, future))
+        self._refuse_what_is_late()
         return future
+
+    def _refuse_what_is_late(self) -> None:
+        """What was put just as the writer was closed may have come after its thread had ended: nobody else would ever answer."""
+        if self._closed:
+            self._thread.join()
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    *_, late = self._queue.get_nowait()
+                    if late is not None and late.set_running_or_notify_cancel():
+                        late.set_exception(Closed("the store is closed"))
 
     def close(self) -> None:
         """Finish what is queued and stop the thread."""
