@@ -1,6 +1,7 @@
 """From a loaded file to a CompiledJourney, and the findings on the way. Pure: the same inputs give the same digest."""
 
 import hashlib
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -56,6 +57,15 @@ def analyse(
     source = Source(loaded.source.file, loaded.source.text, loaded.source.data, loaded.source.spots, list(loaded.source.findings))
     compiled = _Compiler(source, loaded.journey, audience, world, zone, journeys).compile()
     return (None if any(f.severity == "error" for f in source.findings) else compiled), source.findings
+
+
+def only_the_goal(loaded: LoadedJourney) -> LoadedJourney:
+    """The file without its steps, exits and tests and without who enters: what it takes to count the goal of those who are through."""
+    if loaded.journey is None:
+        return loaded
+    entry = loaded.journey.entry.model_copy(update={"where": None, "user": None, "date": None, "api": None})
+    bare = {"entry": entry, "steps": [model.ExitStep(exit="completed")], "exit_when": [], "tests": []}
+    return replace(loaded, journey=loaded.journey.model_copy(update=bare))
 
 
 def digest_of(text: str) -> str:

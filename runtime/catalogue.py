@@ -1,14 +1,14 @@
 """What is applied now, compiled: the current release's journeys, older versions with people inside, who enters by what."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from zoneinfo import ZoneInfo
 
 from journeys.audience import EMPTY, Audience, compile_audience
-from journeys.compile import analyse, digest_of
+from journeys.compile import analyse, digest_of, only_the_goal
 from journeys.compiled import CompiledJourney
 from journeys.lineage import with_origins
-from journeys.loader import load_audience_text, load_journey_text
+from journeys.loader import LoadedJourney, load_audience_text, load_journey_text
 from journeys.world import World
 from runtime.store.releases import Release, Version
 
@@ -35,6 +35,7 @@ class Catalogue:
     world: World
     zone: ZoneInfo
     broken: dict[int, str] = field(default_factory=dict)
+    measuring: dict[int, Versioned] = field(default_factory=dict)  # of broken versions what counts the goals of those who are through
     by_event: dict[str, list[Versioned]] = field(default_factory=dict)
     by_segment: dict[str, list[Versioned]] = field(default_factory=dict)
     by_date: list[Versioned] = field(default_factory=list)
@@ -48,6 +49,8 @@ class Catalogue:
             compiled = _compiled(version, self.audience, self.world, self.zone, frozenset(self.current))
             if isinstance(compiled, str):
                 self.broken = {**self.broken, version.id: compiled}
+                goal = _compiled(version, self.audience, self.world, self.zone, frozenset(self.current), only_the_goal)
+                self.measuring = self.measuring if isinstance(goal, str) else {**self.measuring, version.id: goal}
             else:
                 self.versions = {**self.versions, version.id: compiled}  # not in place: lanes ask, too, while the engine looks through it
                 self.audience = replace(self.audience, longer=longest(self.audience.longer, compiled.journey.windows))
@@ -67,9 +70,12 @@ class Catalogue:
         return event_type in self.by_event or any(event_type in v.journey.awaited for v in self.versions.values())
 
 
-def _compiled(version: Version, audience: Audience, world: World, zone: ZoneInfo, ids: frozenset[str]) -> Versioned | str:
+def _compiled(
+    version: Version, audience: Audience, world: World, zone: ZoneInfo, ids: frozenset[str],
+    part: Callable[[LoadedJourney], LoadedJourney] = lambda whole: whole,
+) -> Versioned | str:  # fmt: skip
     loaded = load_journey_text(version.source, f"{version.journey}@{version.number}")
-    journey, findings = analyse(loaded, audience, world, zone, ids)
+    journey, findings = analyse(part(loaded), audience, world, zone, ids)
     if journey is None:
         return "; ".join(f.line() for f in findings if f.severity == "error")
     return Versioned(version.id, version.number, with_origins(journey, version.origins))

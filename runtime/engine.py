@@ -462,7 +462,7 @@ class Engine:
         work = Work(reach=reach, windows=windows)
         for user_id in user_ids:
             user = known[user_id]
-            tracked = [Tracked(e, versioned) for e in open_.get(user_id, ()) if (versioned := self._version_in(tx, e.version)) is not None]
+            tracked = [Tracked(e, versioned) for e in open_.get(user_id, ()) if (versioned := self._version_for(tx, e)) is not None]
             work.sessions[user_id] = Session(
                 catalogue, user, reach, tracked, past.get(user_id, ()), load, window_of, self.rehearsal
             )  # fmt: skip
@@ -471,16 +471,18 @@ class Engine:
             self._settle_moves(work, now)
         return work
 
-    def _version_in(self, tx: Any, version_id: int) -> Versioned | None:
+    def _version_for(self, tx: Any, enrolment: Enrolment) -> Versioned | None:
         """The version of an enrolment in hand, also one that is none of the current nor has anybody inside.
 
-        Its goal may still count, and on PostgreSQL another daemon may have applied it, and moved her, since this tick began.
+        Its goal may still count (also where the rest of it does not compile any more), and on PostgreSQL another daemon may have
+        applied it, and moved her, since this tick began.
         """
+        version_id = enrolment.version
         found = self.catalogue.versions.get(version_id)
         if found is None and version_id not in self.catalogue.broken:
             version = self.store.releases.version(tx, version_id)
             found = self.catalogue.version(version) if version is not None else None
-        return found
+        return found or (self.catalogue.measuring.get(version_id) if enrolment.status == ENDED else None)
 
     def _settle_moves(self, work: Work, now: int) -> None:
         """Nobody takes a step of a version that the release has moved her out of."""

@@ -334,7 +334,7 @@ class Town:
 
         self.store.database.write(unit)
         catalogue = self.engine.refresh()
-        assert not catalogue.broken, catalogue.broken
+        assert set(catalogue.current) == {journey.journey for journey in journeys}, catalogue.broken
 
     def budget(self, **totals: int | None) -> None:
         """Set the totals of benefits."""

@@ -9,7 +9,7 @@ from runtime.moving import InFlight
 from runtime.state import ENDED
 from runtime.store import open_store
 from runtime.store.movements import Pause
-from tests.town import DAY, HOUR, NOON, PUSH, ZONE, FakeVendor, Town, event, journey_text, somebody
+from tests.town import AUDIENCE, DAY, HOUR, NOON, PUSH, ZONE, FakeVendor, Town, event, journey_text, somebody
 
 ENTRY = "{event: app_opened, reentry: always}"
 SEND = f"- {{id: gift, send: {PUSH}}}"
@@ -118,6 +118,22 @@ def test_a_goal_counts_however_many_releases_have_come_since_she_was_through(sto
     made.settle(NOON + DAY)
 
     assert [e["converted_at"] for e in made.story("u0").enrolments] == [NOON + DAY]
+
+
+def test_a_goal_counts_though_the_steps_of_its_version_read_what_the_audience_has_no_more(store):
+    buys = journey_text(
+        f"- {{id: gift, if: user.points is missing, send: {PUSH}}}",
+        entry="{event: app_opened, where: user.points is missing}", goal="{event: order_paid, within: 14d}",
+    )  # fmt: skip
+    made = town(store, buys, users=1)
+    fewer = AUDIENCE.replace("  points: {type: number, from: profile}\n", "")
+
+    made.apply(journey_text(SEND, entry=ENTRY), audience_text=fewer, now=NOON + HOUR)
+    made.post(event("order_paid", NOON + DAY, user="u0", amount=1))
+    made.settle(NOON + DAY)
+
+    assert [(e["ended_by"], e["converted_at"]) for e in made.story("u0").enrolments] == [("completed", NOON + DAY)]
+    assert made.quarantined() == []
 
 
 def test_who_is_found_and_ended_by_the_search_lets_in_whoever_waits_for_that_end(store):
