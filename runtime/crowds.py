@@ -30,6 +30,7 @@ from runtime.store.populations import CannotSay, Newcomer, Span, said
 from runtime.store.releases import Population
 
 CROWD = 5_000  # user ids in one transaction
+MOST_RANGES = 4  # in one tick, where the next is looked at while the one before is written
 
 
 def takes_crowds(journey: CompiledJourney) -> bool:
@@ -48,8 +49,8 @@ class Crowd:
     newcomers: list[Newcomer] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
 
-    def write(self, store: SqlStore, tx: Any, progress: Progress, now: int) -> int:
-        """Write those who enter and count everybody, those who entered in their window; how many did."""
+    def write(self, store: SqlStore, tx: Any, now: int) -> int:
+        """Write those who enter and count everybody; how many entered."""
         journey, fact = self.versioned.journey, self.fact
         kinds = (False, True) if journey.holdout else (False,)
         patterns = {held: enrolment_of(journey, self.versioned.version_id, "", "", "", fact, held=held) for held in kinds}
@@ -58,29 +59,25 @@ class Crowd:
         counts = {(journey.id, day, "refused", reason): n for reason, n in self.refused.items() if reason != "duplicate"}
         counts |= {(journey.id, day, "entered", "holdout" if held else "treated"): n for held, n in written.items()}
         store.people.add_tallies(tx, {key: n for key, n in counts.items() if n})
-        entered = sum(written.values())
-        if progress.window is not None:
-            progress.window.taken += entered
-        progress.took = 0
-        return entered
+        return sum(written.values())
 
 
 @dataclass(frozen=True)
 class Crowds:
-    """Looks at ranges of users. `zone` is the project's, `holdout` its share in parts of 10,000."""
+    """Looks at ranges of users. `zone` is the project's, `holdout` its share in parts of 10,000, `size` how many users are a range."""
 
     store: SqlStore
     zone: ZoneInfo
     holdout: int
+    size: int = CROWD
 
     def look(
-        self, tx: Any, audience: Audience, population: Population, versioned: Versioned, progress: Progress, windows: Windows,
-        limit: int = CROWD,
-    ) -> Crowd | None:  # fmt: skip
+        self, tx: Any, audience: Audience, population: Population, versioned: Versioned, progress: Progress, windows: Windows
+    ) -> Crowd | None:
         """The next range of a population; None when it cannot be asked in SQL. `progress` is moved over it."""
-        crowd = Crowd(versioned, Fact(population.kind, population.fact_id, progress.at))
+        crowd, before = Crowd(versioned, Fact(population.kind, population.fact_id, progress.at)), (progress.cursor, progress.took)
         zones = any(t.within and "hour" in (t.of, t.take) for t in audience.traits.values())
-        span = self.store.populations.span(tx, progress.cursor, limit, zones=zones)
+        span = self.store.populations.span(tx, progress.cursor, self.size, zones=zones)
         if span is None:
             crowd.is_last = True
             return crowd
@@ -88,10 +85,10 @@ class Crowds:
             with self.store.populations.asking(tx):
                 self._fill(tx, crowd, audience, population, progress, windows, span)
         except CannotSay:
-            progress.cursor, progress.took = population.cursor, 0
+            progress.cursor, progress.took = before
             windows.forget()
             return None
-        crowd.looked_at, crowd.is_last = span.count, span.count < limit and not progress.is_full()
+        crowd.looked_at, crowd.is_last = span.count, span.count < self.size and not progress.is_full()
         return crowd
 
     def _fill(

@@ -3,7 +3,7 @@
 It never sends and never sees a vendor; `now` is given with every call.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -15,7 +15,7 @@ from journeys.schedule import next_fire
 from journeys.world import World
 from runtime.batches import Progress, Work, Writing
 from runtime.catalogue import Catalogue, Versioned, catalogue_of
-from runtime.crowds import Crowd, Crowds, takes_crowds
+from runtime.crowds import MOST_RANGES, Crowd, Crowds, takes_crowds
 from runtime.facts import UserFacts
 from runtime.merge import merge
 from runtime.pacing import Windows
@@ -372,7 +372,11 @@ class Engine:
                 batch.write(lambda tx: self._save_progress(tx, population, progress, None))
                 return
             if versioned and self.rehearsal is None and takes_crowds(versioned.journey):
-                crowd = self.crowds.look(batch.connection, self.catalogue.audience, population, versioned, progress, windows)
+                look = partial(self.crowds.look, batch.connection, self.catalogue.audience, population, versioned, progress, windows)
+                crowd = look()
+                if crowd is not None and progress.pace is None and batch.reads_apart:
+                    self._enter_crowds(batch, population, crowd, look, progress, now, worked)
+                    return
                 if crowd is not None:
                     self._enter_crowd(batch, population, crowd, progress, windows, now, worked)
                     return
@@ -397,11 +401,37 @@ class Engine:
             self._look_back(batch, work, now)
             self._write(batch, work, now, worked, population=(population, progress, now if done else None))
 
+    def _enter_crowds(
+        self, batch: Batch, population: Population, first: Crowd, look: Callable[[], Crowd | None], progress: Progress, now: int,
+        worked: Worked,
+    ) -> None:  # fmt: skip
+        """Ranges of users, each looked at while the one before is written: they are other users, and only this thread changes them."""
+        crowd: Crowd | None = first
+        for number in range(1, MOST_RANGES + 1):
+            if crowd is None:
+                return
+            writing = batch.begin(partial(self._write_crowd, population, crowd, progress.cursor, progress.next_at, now))
+            worked.populated += max(crowd.looked_at, 1)
+            goes_on = number < MOST_RANGES and not crowd.is_last
+            try:
+                crowd = look() if goes_on else None
+            finally:
+                worked.entered += writing.result()
+
+    def _write_crowd(self, population: Population, crowd: Crowd, cursor: str, next_at: int, now: int, tx: Any) -> int:
+        entered = crowd.write(self.store, tx, now)
+        done_at = now if crowd.is_last else None
+        self.store.releases.save_population(tx, population, cursor=cursor, next_at=next_at, done_at=done_at)
+        return entered
+
     def _enter_crowd(
         self, batch: Batch, population: Population, crowd: Crowd, progress: Progress, windows: Windows, now: int, worked: Worked
     ) -> None:
         def unit(tx: Any) -> int:
-            entered = crowd.write(self.store, tx, progress, now)
+            entered = crowd.write(self.store, tx, now)
+            if progress.window is not None:
+                progress.window.taken += entered
+            progress.took = 0
             windows.save(tx)
             self._save_progress(tx, population, progress, now if crowd.is_last else None)
             return entered

@@ -200,6 +200,16 @@ class Batch:
         self.connection.rollback()  # end the read snapshot first
         return self._database.write(unit, ENGINE)
 
+    @property
+    def reads_apart(self) -> bool:
+        """Whether this connection may go on reading what was there before, while the writer has a unit of the batch in hand."""
+        return self._database is not None
+
+    def begin(self, unit: Unit[T]) -> "Future[T]":
+        """Give a unit to the writer, and read on meanwhile. Only where `reads_apart`."""
+        assert self._database is not None  # noqa: S101 - see reads_apart
+        return self._database.submit(unit, ENGINE)
+
 
 def _known_url(url: str) -> URL:
     """The URL of a database that journeyd knows; never echoes a password."""

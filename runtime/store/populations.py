@@ -12,10 +12,8 @@ from sqlalchemy import (
     Boolean,
     ColumnElement,
     Connection,
-    Dialect,
     Text,
     and_,
-    bindparam,
     case,
     cast,
     column,
@@ -23,7 +21,6 @@ from sqlalchemy import (
     func,
     insert,
     literal,
-    literal_column,
     or_,
     select,
     true,
@@ -33,9 +30,9 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import DataError, OperationalError
 
 from runtime.state import HELD_OUT, LIVE, Enrolment
-from runtime.store.codec import Codec
+from runtime.store.codec import Codec, compact
 from runtime.store.conditions import Uncompilable
-from runtime.store.rows import Many, new_row_of
+from runtime.store.rows import new_row_of
 from runtime.store.tables import enrolments, log, users
 
 Compiled = TypeVar("Compiled", bound=ColumnElement[Any])
@@ -77,9 +74,8 @@ class Newcomer:
 class Populations:
     """Statements of entries of many."""
 
-    def __init__(self, codec: Codec, dialect: Dialect, *, is_sqlite: bool) -> None:
-        self._codec, self._dialect, self._is_sqlite = codec, dialect, is_sqlite
-        self._log = Many(insert(log).values({name: bindparam(name) for name in _LOG}), dialect)
+    def __init__(self, codec: Codec, *, is_sqlite: bool) -> None:
+        self._codec, self._is_sqlite = codec, is_sqlite
 
     @contextlib.contextmanager
     def asking(self, tx: Connection) -> Iterator[None]:
@@ -155,27 +151,27 @@ class Populations:
         self, tx: Connection, newcomers: Sequence[Newcomer], entries: Sequence[str], rows: Mapping[bool, dict[str, Any]], now: int,
         *, parallel: bool,
     ) -> Mapping[bool, int]:  # fmt: skip
-        """The only writer gives the numbers itself, so that the log can be written without asking for them."""
+        """Two statements from one parameter, during which another thread may go on. The only writer gives the numbers itself, so that
+        the log can be written without asking for them.
+        """
         first: int = tx.execute(select(func.coalesce(func.max(enrolments.c.id), 0) + 1)).scalar_one()
-        varying = ("id", "key", "user_id", "slot")
-        for held, row in rows.items():
-            fixed = {name: literal(value, enrolments.c[name].type) for name, value in row.items() if name not in varying}
-            statement = (
-                sqlite_insert(enrolments)
-                .values({**fixed, **{name: literal_column(f"?{place}") for place, name in enumerate(varying, 1)}})
-                .on_conflict_do_nothing()
-            )
-            made = [(first + place, n.key, n.user_id, n.key if parallel else "") for place, n in enumerate(newcomers) if n.held is held]
-            if made:
-                text = str(statement.compile(dialect=self._dialect, compile_kwargs={"literal_binds": True}))
-                tx.exec_driver_sql(text, made)
-        found: set[int] | range = range(first, first + len(newcomers))
-        if tx.execute(select(func.count()).where(enrolments.c.id >= first)).scalar_one() < len(newcomers):
-            found = set(tx.execute(select(enrolments.c.id).where(enrolments.c.id >= first)).scalars())
-        kept = [(first + place, n, text) for place, (n, text) in enumerate(zip(newcomers, entries, strict=True)) if first + place in found]
-        self._log.run(tx, [{"user_id": n.user_id, "enrolment_id": id_, "recorded_at": now, "entries": text} for id_, n, text in kept])
-        held_out = sum(n.held for _, n, _ in kept)
-        return {False: len(kept) - held_out, True: held_out}
+        people = [(n.user_id, n.key, int(n.held), text) for n, text in zip(newcomers, entries, strict=True)]
+        each = func.json_each(literal(compact(people), Text)).table_valued("key", "value", name="given")
+        user_id, key, is_held, told = (func.json_extract(each.c.value, f"$[{place}]") for place in range(4))
+        number = each.c.key + first
+        made = _made(rows, is_held == 1) | {"user_id": user_id, "key": key, "slot": key if parallel else literal("", Text)}
+        chosen = select(number, *made.values()).where(true())  # without a where SQLite takes ON CONFLICT for a join
+        written = sqlite_insert(enrolments).from_select(["id", *made], chosen, include_defaults=False).on_conflict_do_nothing()
+        logged = select(user_id, number, literal(now, BigInteger), told)
+        held_out = sum(n.held for n in newcomers)
+        counts = {False: len(newcomers) - held_out, True: held_out}
+        if tx.execute(written).rowcount < len(newcomers):
+            mine = enrolments.c.id >= first
+            logged = logged.where(number.in_(select(enrolments.c.id).where(mine)))
+            found = tx.execute(select(enrolments.c.status, func.count()).where(mine).group_by(enrolments.c.status))
+            counts = {False: 0, True: 0} | {status == HELD_OUT: n for status, n in found}
+        tx.execute(insert(log).from_select(list(_LOG), logged, include_defaults=False))
+        return counts
 
     def _enter_postgres(
         self, tx: Connection, newcomers: Sequence[Newcomer], entries: Sequence[str], rows: Mapping[bool, dict[str, Any]], now: int,
@@ -192,13 +188,7 @@ class Populations:
         arrays: list[Any] = [cast(literal(list(values), ARRAY(kind)), ARRAY(kind)) for values, kind in zip(columns, types, strict=True)]
         named: list[Any] = [column(name, kind) for name, kind in zip(("user_id", "key", "held", "entries"), types, strict=True)]
         given = func.unnest(*arrays).table_valued(*named, name="given").render_derived()
-        live, held = rows[False], rows.get(True, rows[False])
-        made_of: dict[str, Any] = {
-            name: literal(value, enrolments.c[name].type)
-            if value == held[name]
-            else case((given.c.held, literal(held[name], enrolments.c[name].type)), else_=literal(value, enrolments.c[name].type))
-            for name, value in live.items()
-        }
+        made_of = _made(rows, given.c.held)
         made_of |= {"user_id": given.c.user_id, "key": given.c.key, "slot": given.c.key if parallel else literal("", Text)}
         chosen = select(*made_of.values()).order_by(given.c.user_id)
         made = (
@@ -210,6 +200,17 @@ class Populations:
         counts = select(func.count().filter(made.c.status == LIVE), func.count().filter(made.c.status == HELD_OUT)).select_from(made)
         treated, held_out = tx.execute(counts.add_cte(logged)).one()
         return {False: treated, True: held_out}
+
+
+def _made(rows: Mapping[bool, dict[str, Any]], is_held: Any) -> dict[str, Any]:
+    """The columns of a new enrolment: where the live and the held-out one differ, by who is held out."""
+    live, held = rows[False], rows.get(True, rows[False])
+    return {
+        name: literal(value, enrolments.c[name].type)
+        if value == held[name]
+        else case((is_held, literal(held[name], enrolments.c[name].type)), else_=literal(value, enrolments.c[name].type))
+        for name, value in live.items()
+    }
 
 
 def _between(user_id: ColumnElement[str], after: str, upto: str) -> ColumnElement[bool]:

@@ -50,7 +50,7 @@ class SqlStore:
         self.arrivals = Arrivals(self.inbox, self.identity, is_sqlite=is_sqlite)
         self.people = People(codec, zone, dialect, is_sqlite=is_sqlite)
         self.paces = Paces(is_sqlite=is_sqlite)
-        self.populations = Populations(codec, dialect, is_sqlite=is_sqlite)
+        self.populations = Populations(codec, is_sqlite=is_sqlite)
         self.budgets = Budgets(is_sqlite=is_sqlite)
         self.ledger = Ledger(codec, dialect, self.budgets, is_sqlite=is_sqlite)
         self.merging = Merging(codec, is_sqlite=is_sqlite)

@@ -1,5 +1,6 @@
 """Populations by ranges: they enter whom the sessions would, refuse whom these would, and say the same of it."""
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -8,15 +9,27 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, func, insert, select, text, update
 
 from runtime.batches import Progress
+from runtime.crowds import CROWD
 from runtime.engine import Engine
 from runtime.policy import Rules
 from runtime.session import Rehearsal
 from runtime.state import ENDED, HELD_OUT, LIVE, User, stable_key
+from runtime.store import open_store
 from runtime.store.releases import Population
 from runtime.store.tables import enrolments, log, paces, populations, quarantine, refusals, tallies, users
 from tests.town import DAY, NOON, WORLD, ZONE, Town, journey_text, somebody
 
 USER_BY_USER = Rehearsal(forced="")  # a rehearsal that forces nothing: every population goes through the sessions
+
+
+@pytest.fixture
+def threaded(tmp_path):
+    """SQLite as the daemon has it: a thread of its own writes."""
+    opened = open_store(f"sqlite:///{tmp_path}/town.db", ZONE, "daemon")
+    yield opened
+    opened.close()
+
+
 STEPS = """
 - {id: greet, if: user.city == '上海', update: {add_tags: [greeted]}}
 - {id: rest, delay: 1d}
@@ -78,8 +91,8 @@ def past_of(draw: Random, people: list[User], kind: str) -> list[dict]:
     return rows
 
 
-def lived(made: Town, people, past, kind: str, rehearsal: Rehearsal | None, rules: Rules) -> dict:
-    """What stands in the database after the population and its pace."""
+def lived(made: Town, people, past, kind: str, rehearsal: Rehearsal | None, rules: Rules, size: int = CROWD) -> dict:
+    """What stands in the database after the population and its pace; `size` users are a range."""
     store = made.store
     with store.database.engine.begin() as tx:
         for table in (users, enrolments, log, tallies, populations, paces, refusals, quarantine):
@@ -89,6 +102,7 @@ def lived(made: Town, people, past, kind: str, rehearsal: Rehearsal | None, rule
     made.settle_people(*(User(u.id, u.zone, dict(u.profile)) for u in people))
     store.database.write(lambda tx: store.releases.add_population(tx, "j", f"{kind}@1", kind, NOON))
     engine = Engine(store, WORLD, ZONE, rules, rehearsal)
+    engine.crowds = replace(engine.crowds, size=size)
     engine.refresh()
     for now in (NOON, NOON + 1, NOON + DAY // 2, NOON + DAY - 1):
         while engine.tick(now).total:
@@ -127,6 +141,29 @@ def test_a_population_by_ranges_ends_as_one_by_the_sessions(store, case):
 
     assert at_once["quarantined"] == 0
     assert at_once == one_by_one, journey
+
+
+@settings(phases=[Phase.generate], report_multiple_bugs=False, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(case=cases(), size=st.integers(1, 4))
+def test_ranges_that_are_looked_at_while_others_are_written_end_as_the_sessions(threaded, case, size):
+    kind, journey, seed, holdout = case
+    made, draw = Town(threaded, journey, applied_at=NOON - DAY), Random(seed)
+    people, rules = crowd_of(draw), Rules(holdout=holdout)
+    past = past_of(draw, people, kind)
+
+    assert lived(made, people, past, kind, None, rules, size) == lived(made, people, past, kind, USER_BY_USER, rules), journey
+
+
+def test_a_later_range_that_cannot_be_asked_leaves_those_before_it_entered_once(threaded):
+    made = Town(threaded, journey_text(STEPS, entry="{schedule: 0 12 * * *, where: user.city == '上海'}"))
+    made.engine.crowds = replace(made.engine.crowds, size=2)
+    made.settle_people(*(somebody(f"u{n}", city="上海") for n in range(9)))
+    threaded.database.write(lambda tx: tx.execute(update(users).where(users.c.user_id == "u5").values(profile="{broken")))
+
+    made.think(NOON)
+
+    assert [made.ends(f"u{n}") for n in range(9)] == [[("j", None)] if n != 5 else [] for n in range(9)]
+    assert [q["user_id"] for q in made.quarantined()] == ["u5"]
 
 
 def test_the_log_of_an_entry_says_which_clauses_held_with_the_values_then(store):
@@ -175,7 +212,7 @@ def test_a_place_that_is_taken_is_left_alone_and_its_log_is_not_written(store, m
     def collide(tx):
         crowd = made.engine.crowds.look(tx, made.engine.catalogue.audience, population, versioned, progress, made.engine._windows())
         tx.execute(insert(enrolments), [row])  # between the look and the writing
-        return crowd.write(store, tx, progress, NOON)
+        return crowd.write(store, tx, NOON)
 
     population = Population(1, "j", f"schedule@{NOON}", "schedule", NOON, NOON, "")
     progress, versioned = Progress(population, None, NOON), made.engine.catalogue.current["j"]
