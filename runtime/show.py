@@ -1,6 +1,6 @@
 """Tables, stories and progress in the terminal. Looks only; what it shows was computed elsewhere."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -23,6 +23,7 @@ from journeys.errors import Language
 from journeys.localtime import print_instant
 from runtime.doctor import Examined
 from runtime.store.quarantine import SetAside
+from runtime.storytexts import STATES, said
 from runtime.texts import reason, word
 
 __all__ = [
@@ -106,19 +107,19 @@ def journeys_table(console: Console, journeys: dict[str, dict[str, Any]], langua
     console.print(table)
 
 
-def status(console: Console, summary: dict[str, Any], language: Language, zone: ZoneInfo) -> None:
-    """The whole summary."""
+def status(console: Console, summary: dict[str, Any], language: Language, zone: ZoneInfo, stages: Mapping[str, str]) -> None:
+    """The whole summary; `stages` are the lifecycle's names for people."""
     release = summary["release"]
     if release is None:
-        console.print("no release is applied yet; `journeyd apply` or `journeyd run` makes the first")
+        console.print(word("status_none", language))
     else:
-        at = print_instant(release["applied_at"], zone)
-        console.print(f"release {release['id']}, {at}, by {release['author']}: {len(release['versions'])} journeys")
-    totals = summary["totals"]
-    console.print("  ".join(f"{name} {n:,}" for name, n in totals.items()) + f"  due lag {summary['due_lag_ms'] / 1000:.1f} s")
+        told = {"id": release["id"], "at": print_instant(release["applied_at"], zone), "author": release["author"]}
+        console.print(escape(word("status_release", language, **told, n=len(release["versions"]))))
+    totals = [f"{word(f'total_{name}', language)} {n:,}" for name, n in summary["totals"].items()]
+    console.print("  ".join([*totals, word("due_lag", language, seconds=f"{summary['due_lag_ms'] / 1000:.1f}")]))
     if summary["stages"]:
-        _stages(console, summary, language)
-    console.print("  ".join(f"{name} {n:,}" for name, n in summary["ledger"].items()))
+        _stages(console, summary, language, stages)
+    console.print("  ".join(f"{_in_ledger(name, language)} {n:,}" for name, n in summary["ledger"].items()))
     _flow(console, summary, language, zone)
     table = Table()
     for key in ("journey", "inside", "entered", "messages", "suppressed", "converted", "ended"):
@@ -138,24 +139,36 @@ def status(console: Console, summary: dict[str, Any], language: Language, zone: 
         shown = "  ".join(f"{row['source']}:{row['name']} {row['n']:,}" for row in summary["unmapped"])
         console.print(f"[yellow]{word('unmapped', language)}[/yellow] {escape(shown)}")
     for row in summary["quarantine"]:
-        console.print(f"[yellow]quarantined[/yellow] {row['kind']} {escape(row['user_id'])}: {escape(row['reason'])}")
+        console.print(f"[yellow]{word('set_aside', language)}[/yellow] {row['kind']} {escape(row['user_id'])}: {escape(row['reason'])}")
 
 
-def stages_by_month(console: Console, months: dict[str, dict[str, int]], language: Language) -> None:
-    """How many users stood in each stage at the end of each month."""
+def _in_ledger(name: str, language: Language) -> str:
+    """`message.ACCEPTED` as it is, or in Chinese."""
+    kind, _, state = name.partition(".")
+    return f"{word(f'kind_{kind}', language)}{said(STATES, state, language)}" if language == "zh" else name
+
+
+def stage_name(stage: str, names: Mapping[str, str], language: Language) -> str:
+    """A stage for people: with its name, where it has one of its own."""
+    name = names.get(stage, "")
+    return stage if name in ("", stage) else f"{name} {stage}" if language == "zh" else f"{stage} ({name})"
+
+
+def stages_by_month(console: Console, months: dict[str, dict[str, int]], language: Language, stages_: Mapping[str, str]) -> None:
+    """How many users stood in each stage at the end of each month; `stages_` are the lifecycle's names for people."""
     names = list(dict.fromkeys(name for stages in months.values() for name in stages))
     if not names:
         return
     table = Table(box=None, pad_edge=False)
     table.add_column(word("month_ends", language))
     for name in names:
-        table.add_column(name, justify="right")
+        table.add_column(stage_name(name, stages_, language), justify="right")
     for month, stages in months.items():
         table.add_row(month, *(f"{stages.get(name, 0):,}" for name in names))
     console.print(table)
 
 
-def _stages(console: Console, summary: dict[str, Any], language: Language) -> None:
+def _stages(console: Console, summary: dict[str, Any], language: Language, names: Mapping[str, str]) -> None:
     """How many users stand in each stage, now and before."""
     table = Table(box=None, pad_edge=False)
     table.add_column(word("stage", language))
@@ -163,7 +176,8 @@ def _stages(console: Console, summary: dict[str, Any], language: Language) -> No
     for days in summary["stages_before"]:
         table.add_column(word("days_before", language, days=days), justify="right")
     for name in sorted({*summary["stages"], *(name for then in summary["stages_before"].values() for name in then)}):
-        table.add_row(name, f"{summary['stages'].get(name, 0):,}", *(f"{t.get(name, 0):,}" for t in summary["stages_before"].values()))
+        before = (f"{then.get(name, 0):,}" for then in summary["stages_before"].values())
+        table.add_row(stage_name(name, names, language), f"{summary['stages'].get(name, 0):,}", *before)
     console.print(table)
 
 

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 
 from journeys.check import Checked, check
 from journeys.errors import Language
-from journeys.loader import load_definitions
+from journeys.loader import load_audience_text, load_definitions
 from journeys.values import parse_time
 from runtime import show
 from runtime.app import App
@@ -99,7 +99,8 @@ def simulate_(  # noqa: PLR0913 - each is an option of its own
     caveats = caveats_of(
         found, project.language(), from_database=from_database, has_users=users is not None, has_history=begins is not None
     )
-    _print(project.language(), found, compared, caveats, runs.bad_rows, as_json=json)
+    stages = {stage.stage: stage.name for stage in load_audience_text(after.audience_text)[0].lifecycle}
+    _print(project.language(), found, compared, caveats, runs.bad_rows, stages, as_json=json)
     if report_ is not None:
         report_.write_text(report(found, compared, after, caveats, project.language()), encoding="utf-8")
         err.print(word("written", project.language(), file=report_), markup=False)
@@ -196,7 +197,8 @@ def _readable(path: Path, *, columns: bool) -> None:
 
 
 def _print(
-    language: Language, found: Foreseen, compared: Comparison | None, caveats: dict[str, str], bad: int, *, as_json: bool
+    language: Language, found: Foreseen, compared: Comparison | None, caveats: dict[str, str], bad: int, stages: dict[str, str],
+    *, as_json: bool,
 ) -> None:  # fmt: skip
     if as_json:
         told = {"caveats": [{"code": code, "text": text} for code, text in caveats.items()]}
@@ -204,7 +206,7 @@ def _print(
         return
     paper = show.paper()
     foreseen_table(paper, found, language)
-    show.stages_by_month(paper, found.stages, language)
+    show.stages_by_month(paper, found.stages, language, stages)
     if compared is not None:
         compared_table(paper, compared, language)
     err.print(word("simulated", language, events=f"{found.events:,}", users=f"{found.users:,}", bad=f"{bad:,}"), markup=False)
