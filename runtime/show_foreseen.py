@@ -100,7 +100,7 @@ def compared_table(console: Console, found: Comparison, language: Language) -> N
         users = list(dict.fromkeys(difference.any.user_id for difference in step.of(how)))
         if users:
             more = len(users) - MOST_NAMED
-            named = ", ".join(users[:MOST_NAMED]) + (" " + word("and_more", language, n=f"{more:,}") if more > 0 else "")
+            named = ", ".join(users[:MOST_NAMED]) + (" " + word("more_users", language, n=f"{more:,}") if more > 0 else "")
             told = word("some_of_them", language, journey=step.journey, step=step.step, how=word(how, language), users=named)
             console.print(told, markup=False)
     for journey, (before, after, both) in found.entries.items():

@@ -396,7 +396,7 @@ WORDS |= {
     "estimate": ("of everybody (95 %)", "推算到全体（95%）"),
     "foreseen_title": ("What would have happened", "如果当时就这样运行"),
     "compared_title": ("Who gets what they did not get before", "谁会收到以前没有的"),
-    "and_more": ("and {n} more (--json names all)", "等，另有 {n} 人（--json 全部列出）"),
+    "more_users": ("and {n} more (--json names all)", "等，另有 {n} 人（--json 全部列出）"),
     "some_of_them": ("{journey}, {step}, {how}: {users}", "{journey}，{step}，{how}：{users}"),
     "only_after": ("new", "新增"),
     "only_before": ("gone", "不再有"),

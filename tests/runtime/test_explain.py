@@ -357,7 +357,7 @@ def test_story_why_not_and_message_are_told_on_each_database(tmp_path, database_
     key = next(m["key"] for m in shop.story().messages if m["kind"] == "message")
 
     assert "  2026-12-01 12:01  gift: benefit gift was given" in told_story(shop)
-    assert told_why_not(shop, "u1", "care")[1].startswith("She did: 1 messages")
+    assert told_why_not(shop, "u1", "care")[1].startswith("She did: 1 message")
     assert "state        the vendor has taken it; 2026-12-01 12:01" in told_message(shop, key)
     shop.close()
 
