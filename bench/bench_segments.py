@@ -196,11 +196,11 @@ def measure_entry(out: Printout, folder: Path, url: str, now: int) -> None:
     written = int(execute(url, "SELECT count(*) FROM enrolments WHERE journey = 'comeback'")[0][0])
     assert written == rows, (written, rows)
     speed, floor = rows / found["seconds"], rows / bare
-    out(f"  entry of {rows:,} of {found['looked']:,} users ({found['ranges']} ranges of {CROWD:,} ids, a transaction each)")
+    out(f"  entry of {rows:,} of {found['looked']:,} users ({found['ranges']} ticks; ranges of {CROWD:,} ids, a transaction each)")
     out(f"  {'conditions, draw, re-entry, rows, log':44} {speed:>10,.0f} rows/s   {found['seconds']:.1f} s")
     out(f"  {'bare INSERT ... SELECT of the same rows':44} {floor:>10,.0f} rows/s   {bare:.1f} s")
     out(f"  {'ratio':44} {speed / floor:>10.2f}   (target 0.5)")
-    out(f"  {'the longest range':44} {found['longest'] * 1000:>10.0f} ms")
+    out(f"  {'the longest tick':44} {found['longest'] * 1000:>10.0f} ms")
     out(f"  {'RSS at the start, most':44} {found['start']:>7.0f} MB, {found['most']:.0f} MB")
 
 
