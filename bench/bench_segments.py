@@ -34,6 +34,7 @@ from common import (
     scratch,
     seed,
 )
+from sqlalchemy import text
 
 from runtime.crowds import CROWD
 from runtime.engine import Worked
@@ -228,7 +229,7 @@ def run_flips(folder: Path, now: int, flips: int) -> float:
     app.engine.refresh()
     app.engine.tick(now)
     with app.store.database.reading() as tx:
-        ids = list(tx.exec_driver_sql("SELECT user_id FROM users WHERE segments LIKE '%sleepers%false%' ORDER BY user_id").scalars())
+        ids = list(tx.execute(text("SELECT user_id FROM users WHERE segments LIKE '%sleepers%false%' ORDER BY user_id")).scalars())
     chosen = random.Random(3).sample(ids, flips)
 
     def due(tx: Any) -> None:

@@ -36,6 +36,7 @@ class Database:
             self._prepare_file(Path(self.url.database or ""), lock=mode == "daemon")
         self.engine = self._sqlite(scratch=scratch) if self.is_sqlite else self._postgres()
         self._inline: Connection | None = None
+        self._checkpoint_at = CHECKPOINT_EVERY  # after so many groups
         self._mode = mode
         self._writer: Writer | None = None
 
@@ -146,8 +147,11 @@ class Database:
                 yield Batch(connection, None)
 
     def _checkpoint(self, connection: Connection, groups: int) -> None:
-        if groups % CHECKPOINT_EVERY == 0:
-            _run_pragma(connection, "PRAGMA wal_checkpoint(PASSIVE)")
+        """Bring the log back into the file, so that it begins anew. Who still reads in it keeps it from that: then after the next group."""
+        if groups >= self._checkpoint_at:
+            _, logged, brought_back = _run_pragma(connection, "PRAGMA wal_checkpoint(PASSIVE)")
+            if logged == brought_back:
+                self._checkpoint_at = groups + CHECKPOINT_EVERY
 
     def close(self) -> None:
         """Finish what is queued, write the log of SQLite back into the file, release the lock."""
@@ -206,7 +210,8 @@ class Batch:
         return self._database is not None
 
     def begin(self, unit: Unit[T]) -> "Future[T]":
-        """Give a unit to the writer, and read on meanwhile. Only where `reads_apart`."""
+        """Give a unit to the writer, and read on meanwhile what was there before it. Only where `reads_apart`."""
+        self.connection.rollback()  # what was read until now is no longer needed: the database's log may be brought back up to here
         assert self._database is not None  # noqa: S101 - see reads_apart
         return self._database.submit(unit, ENGINE)
 
@@ -225,10 +230,11 @@ def _known_url(url: str) -> URL:
     return read
 
 
-def _run_pragma(connection: Connection, pragma: str) -> None:
+def _run_pragma(connection: Connection, pragma: str) -> Any:
+    """Its first row."""
     raw = connection.connection.dbapi_connection
-    if raw is not None:
-        raw.cursor().execute(pragma)
+    assert raw is not None  # noqa: S101 - it is connected
+    return raw.cursor().execute(pragma).fetchone()
 
 
 def lock_file(path: Path) -> IO[str]:

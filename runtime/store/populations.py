@@ -14,6 +14,7 @@ from sqlalchemy import (
     Connection,
     Text,
     and_,
+    bindparam,
     case,
     cast,
     column,
@@ -155,22 +156,23 @@ class Populations:
         the log can be written without asking for them.
         """
         first: int = tx.execute(select(func.coalesce(func.max(enrolments.c.id), 0) + 1)).scalar_one()
-        people = [(n.user_id, n.key, int(n.held), text) for n, text in zip(newcomers, entries, strict=True)]
-        each = func.json_each(literal(compact(people), Text)).table_valued("key", "value", name="given")
+        people = compact([(n.user_id, n.key, int(n.held), text) for n, text in zip(newcomers, entries, strict=True)])
+        values = {"people": people, "first": first, "at": now}  # beside the statement: a literal would stay with it where it is cached
+        each = func.json_each(bindparam("people", type_=Text)).table_valued("key", "value", name="given")
         user_id, key, is_held, told = (func.json_extract(each.c.value, f"$[{place}]") for place in range(4))
-        number = each.c.key + first
+        number = each.c.key + bindparam("first", type_=BigInteger)
         made = _made(rows, is_held == 1) | {"user_id": user_id, "key": key, "slot": key if parallel else literal("", Text)}
         chosen = select(number, *made.values()).where(true())  # without a where SQLite takes ON CONFLICT for a join
         written = sqlite_insert(enrolments).from_select(["id", *made], chosen, include_defaults=False).on_conflict_do_nothing()
-        logged = select(user_id, number, literal(now, BigInteger), told)
+        logged = select(user_id, number, bindparam("at", type_=BigInteger), told)
         held_out = sum(n.held for n in newcomers)
         counts = {False: len(newcomers) - held_out, True: held_out}
-        if tx.execute(written).rowcount < len(newcomers):
-            mine = enrolments.c.id >= first
+        if tx.execute(written, values).rowcount < len(newcomers):
+            mine = enrolments.c.id >= bindparam("first", type_=BigInteger)
             logged = logged.where(number.in_(select(enrolments.c.id).where(mine)))
-            found = tx.execute(select(enrolments.c.status, func.count()).where(mine).group_by(enrolments.c.status))
+            found = tx.execute(select(enrolments.c.status, func.count()).where(mine).group_by(enrolments.c.status), values)
             counts = {False: 0, True: 0} | {status == HELD_OUT: n for status, n in found}
-        tx.execute(insert(log).from_select(list(_LOG), logged, include_defaults=False))
+        tx.execute(insert(log).from_select(list(_LOG), logged, include_defaults=False), values)
         return counts
 
     def _enter_postgres(
@@ -178,14 +180,15 @@ class Populations:
         *, parallel: bool,
     ) -> Mapping[bool, int]:  # fmt: skip
         """One statement from arrays."""
-        columns: tuple[Sequence[Any], ...] = (
-            [n.user_id for n in newcomers],
-            [n.key for n in newcomers],
-            [n.held for n in newcomers],
-            entries,
-        )
+        values = {
+            "user_ids": [n.user_id for n in newcomers], "keys": [n.key for n in newcomers], "helds": [n.held for n in newcomers],
+            "texts": list(entries), "at": now,
+        }  # fmt: skip
         types = (Text, Text, Boolean, Text)
-        arrays: list[Any] = [cast(literal(list(values), ARRAY(kind)), ARRAY(kind)) for values, kind in zip(columns, types, strict=True)]
+        arrays: list[Any] = [
+            cast(bindparam(name, type_=ARRAY(kind)), ARRAY(kind))
+            for name, kind in zip(("user_ids", "keys", "helds", "texts"), types, strict=True)
+        ]
         named: list[Any] = [column(name, kind) for name, kind in zip(("user_id", "key", "held", "entries"), types, strict=True)]
         given = func.unnest(*arrays).table_valued(*named, name="given").render_derived()
         made_of = _made(rows, given.c.held)
@@ -195,10 +198,11 @@ class Populations:
             postgres_insert(enrolments).from_select(list(made_of), chosen, include_defaults=False).on_conflict_do_nothing()
             .returning(enrolments.c.id, enrolments.c.user_id, enrolments.c.status).cte("made")
         )  # fmt: skip
-        told = select(made.c.user_id, made.c.id, literal(now, BigInteger), given.c.entries).join(given, given.c.user_id == made.c.user_id)
+        at = bindparam("at", type_=BigInteger)
+        told = select(made.c.user_id, made.c.id, at, given.c.entries).join(given, given.c.user_id == made.c.user_id)
         logged = insert(log).from_select(list(_LOG), told, include_defaults=False).cte("logged")
         counts = select(func.count().filter(made.c.status == LIVE), func.count().filter(made.c.status == HELD_OUT)).select_from(made)
-        treated, held_out = tx.execute(counts.add_cte(logged)).one()
+        treated, held_out = tx.execute(counts.add_cte(logged), values).one()
         return {False: treated, True: held_out}
 
 
