@@ -154,8 +154,13 @@ def stage_name(stage: str, names: Mapping[str, str], language: Language) -> str:
     return stage if name in ("", stage) else f"{name} {stage}" if language == "zh" else f"{stage} ({name})"
 
 
-def stages_by_month(console: Console, months: dict[str, dict[str, int]], language: Language, stages_: Mapping[str, str]) -> None:
-    """How many users stood in each stage at the end of each month; `stages_` are the lifecycle's names for people."""
+def stages_by_month(
+    console: Console, months: dict[str, dict[str, int]], language: Language, stages_: Mapping[str, str], last: str
+) -> None:  # fmt: skip
+    """How many users stood in each stage at the end of each month, of the last one on the `last` day (2018-01-01).
+
+    `stages_` are the lifecycle's names for people.
+    """
     names = list(dict.fromkeys(name for stages in months.values() for name in stages))
     if not names:
         return
@@ -164,7 +169,7 @@ def stages_by_month(console: Console, months: dict[str, dict[str, int]], languag
     for name in names:
         table.add_column(stage_name(name, stages_, language), justify="right")
     for month, stages in months.items():
-        table.add_row(month, *(f"{stages.get(name, 0):,}" for name in names))
+        table.add_row(last if last.startswith(month) else month, *(f"{stages.get(name, 0):,}" for name in names))
     console.print(table)
 
 

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from journeys.check import Checked, check
 from journeys.errors import Language
 from journeys.loader import load_audience_text, load_definitions
+from journeys.localtime import print_instant
 from journeys.values import parse_time
 from runtime import show
 from runtime.app import App
@@ -206,7 +207,7 @@ def _print(
         return
     paper = show.paper()
     foreseen_table(paper, found, language)
-    show.stages_by_month(paper, found.stages, language, stages)
+    show.stages_by_month(paper, found.stages, language, stages, print_instant(found.last, found.zone)[:10])
     if compared is not None:
         compared_table(paper, compared, language)
     err.print(word("simulated", language, events=f"{found.events:,}", users=f"{found.users:,}", bad=f"{bad:,}"), markup=False)
