@@ -236,6 +236,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "{file}: stopped after row {rows}; the same command goes on from there",
         "{file}：停在第 {rows} 行之后；再执行同一条命令就接着导",
     ),
+    "known_before": (
+        "{file}: what was known before stays as it was kept first, also where a row says something else now",
+        "{file}：已有的保持最初收下的内容，即使现在这一行写得不同",
+    ),
     "rejected_rows": ("rows that were not taken: {file}", "没有收下的行：{file}"),
     "retried": ("{taken} taken, {left} left", "收下 {taken} 条，留下 {left} 条"),
     "dropped": ("{n} dropped", "丢弃 {n} 条"),
@@ -374,8 +378,8 @@ WORDS |= {
         "回放不知道大家会有什么反应：“转化”是本来就会发生的，消息一律算发成功。",
     ),
     "repeated_ids": (
-        "{n} {n:event has|events have} an id that came before: the first of each id counts, whatever the others say",
-        "{n} 条事件的 id 重复：每个 id 只算第一条，其余不看内容",
+        "{file}: {n} {n:row repeats|rows repeat} an id, {differing} with other content: the first row of each id counts",
+        "{file}：{n} 行的 id 重复，其中 {differing} 行内容不同：每个 id 只算第一行",
     ),
     "simulated": (
         "{events} {events:event|events}, {users} {users:user|users}, {bad} bad {bad:row|rows}",
