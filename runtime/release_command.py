@@ -51,7 +51,8 @@ Ways = Annotated[
     Parameter(name="--in-flight", negative=(), help="JOURNEY=keep|move|exit, or JOURNEY.STEP=…: what happens to those inside; repeatable"),
 ]
 Back = Annotated[
-    int | None, Parameter(name="--version", validator=A_RELEASE, help="go back to what this release held, in place of the files")
+    int | None,
+    Parameter(name=["--version", "--release"], validator=A_RELEASE, help="go back to what this release held, in place of the files"),
 ]
 
 
