@@ -173,7 +173,7 @@ def _taken_away(store: SqlStore, project: Project, checked: Checked) -> list[Fin
     with store.database.reading() as tx:
         versions = [store.releases.version(tx, v) for v in store.releases.live_versions(tx)]
     for version in (v for v in versions if v is not None):
-        who = f"{version.journey}@{version.number}"
+        who = f"{version.journey} v{version.number}"
         _, findings = analyse(load_journey_text(version.source, who), audience, project.world(), project.zone, ids | {version.journey})
         for finding in findings:
             if finding.severity == "error":

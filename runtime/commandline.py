@@ -1,5 +1,6 @@
 """What every command shares: exit codes, options, how a project and its database are opened, how data is printed."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -69,8 +70,15 @@ def url_of(database: str | None) -> str | None:
     return f"sqlite:///{Path(database).absolute()}"
 
 
-def no_database(path: str | Path) -> str:
+def next_command(text: str, config: Path, database: str | None) -> str:
+    """A command to type next: `text` with the options that told this one its project and database."""
+    options = [*(["--config", str(config)] if config != Path() else []), *(["--database", database] if database is not None else [])]
+    return " ".join([text, *map(shlex.quote, options)])
+
+
+def no_database(project: "Project", url: str | None) -> str:
     """What is said where a database should be."""
+    path = (url or project.database_url).removeprefix("sqlite:///")
     demo = "; the demo's is there: --database data/demo.db" if Path("data/demo.db").exists() else ", `journeyd demo` one to look at"
     return f"{path}: there is no database yet; `journeyd apply` or `journeyd run` makes one{demo}"
 
@@ -88,5 +96,5 @@ def reading_app(config: Path, database: str | None) -> "App":
     project = project_of(config, database)
     url = url_of(database)
     if not is_there(project, url):
-        raise Stop(FAILED, no_database((url or project.database_url).removeprefix("sqlite:///")))
+        raise Stop(FAILED, no_database(project, url))
     return build_app(project, "reading", url=url)

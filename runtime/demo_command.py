@@ -9,7 +9,7 @@ from runtime import show
 from runtime.app import build_app
 from runtime.applying import check_project
 from runtime.clock import SystemClock
-from runtime.commandline import FAILED, OK, Config, Json, Stop, err, print_json, project_of, url_of
+from runtime.commandline import FAILED, OK, USAGE, Config, Json, Stop, err, next_command, print_json, project_of, url_of
 from runtime.demo import live, vendors_table
 from runtime.enquiring import whole_story
 from runtime.explain_command import wording_of
@@ -31,11 +31,16 @@ def demo(
     # the stand-ins know the templates and coupons of the shipped config
     project = packaged_project(Path.cwd()) if vendors else project_of(config, database)
     language = project.language()
+    if Path(database).exists() and url_of(database) == project.database_url:
+        raise Stop(USAGE, show.word("demo_own", language, database=database))
     checked = check_project(project)
     if checked.errors:
-        raise Stop(FAILED, show.word("demo_errors", language, folder=project.definitions, n=checked.errors))
-    err.print(show.word("demo_with", language, n=len(checked.journeys), folder=project.definitions), markup=False)
-    with show.progress(err, show.word("town", language), days) as advance:
+        first = next(finding for finding in checked.findings if finding.severity == "error").line(language)
+        raise Stop(FAILED, show.word("demo_errors", language, folder=project.definitions, n=checked.errors, first=first))
+    file = config / "config.toml" if config.is_dir() else config
+    whose = "demo_vendors" if vendors else "demo_with" if file.exists() else "demo_shipped"
+    err.print(show.word(whose, language, n=len(checked.journeys), folder=project.definitions, file=file), markup=False)
+    with show.progress(err, show.word("town", language, days=days), days) as advance:
         lived = live(project, checked, Path(database), SystemClock().now(), advance, days, vendors=vendors)
     code = OK if lived.audit is None or lived.audit.clean else FAILED
     if json:
@@ -53,6 +58,6 @@ def demo(
     if vendors:
         vendors_table(out, lived, language)
     user = lived.stories[0] if lived.stories else "USER"
-    commands = f"journeyd status --database {database}   journeyd explain {user} --database {database}   journeyd run --database {database}"
-    out.print(show.word("demo_next", language, commands=commands), markup=False, soft_wrap=True)
+    commands = [next_command(f"journeyd {what}", config, database) for what in ("status", f"explain {user}", "run")]
+    out.print(show.word("demo_next", language, commands="   ".join(commands)), markup=False, soft_wrap=True)
     return code

@@ -5,9 +5,12 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
+
+import orjson
 
 from journeys.audience import Audience
 from journeys.errors import did_you_mean
@@ -15,6 +18,7 @@ from journeys.values import parse_time
 from runtime.intake.items import Reader, parse_event
 from runtime.rowfile import Row, RowFile
 from runtime.state import Event
+from runtime.store.occurrences import Occurrences
 
 ENVELOPE = ("id", "type", "user_id", "time")
 EPOCH = re.compile(r"\d{10}|\d{13}", re.ASCII)  # seconds or milliseconds; a CSV has only texts
@@ -24,6 +28,11 @@ ANSWERS = {"true": True, "1": True, "æ˜¯": True, "false": False, "0": False, "å
 ANSWER_PART, ANSWER_DETAIL = 2, 3  # consents.CHANNEL.PURPOSE and what stands below it
 PARTS = ("traits", "identities", "consents")
 LISTS = ("tags", "remove_tags")
+CURES = {
+    "number": ": write 44 or 44.5, without a currency, a unit or commas",
+    "time": ": write 2026-01-31 or 2026-01-31 18:00",
+    "boolean": ": write true or false",
+}
 
 
 @dataclass(frozen=True)
@@ -40,7 +49,9 @@ class Shape:
 
 @dataclass
 class BadRows:
-    """Rows that were passed over; the first ones are shown as they are met. `remarks` counts what is wrong with rows that were taken."""
+    """Rows that were passed over; the first ones are shown as they are met. `remarks` counts what is wrong with rows that were taken,
+    `repeated` the rows whose id an earlier row has, and `differing` those of them that say something else than it.
+    """
 
     file: str
     show: Callable[[str], None]
@@ -48,6 +59,8 @@ class BadRows:
     most_shown: int = 20
     lines: list[str] = field(default_factory=list)
     remarks: Counter[str] = field(default_factory=Counter)
+    repeated: int = 0
+    differing: int = 0
 
     def add(self, line: int, problem: str) -> None:
         """Count a row and show it."""
@@ -57,31 +70,47 @@ class BadRows:
             self.lines.append(text)
             self.show(text)
 
-    def remark(self, line: int, about: str, remark: str) -> None:
-        """Say something once about rows that are taken all the same."""
+    def remark_on(self, line: int, event: Event, given: Mapping[str, Any], audience: Audience) -> None:
+        """Say what no rule will see of an event that is taken all the same: its type, where nobody declared it, or a field's value."""
+        fields = audience.events.get(event.type)
+        if fields is None:
+            hint = did_you_mean(event.type, audience.events)
+            guess = f"; did you mean {hint}?" if hint else ""
+            remark = f"event {event.type} is not declared in audience.yaml: it is kept, and no rule sees it{guess}"
+            self._remark(line, event.type, remark, 1)
+            return
+        for name, value in given.items():
+            if name in fields and value is not None and name not in event.data:
+                kind = fields[name]
+                remark = f"{event.type}.{name} is no {kind}: {str(value)[:40]!r} counts as missing{CURES.get(kind, '')}"
+                self._remark(line, f"{event.type}.{name}", remark, self.most_shown)
+
+    def _remark(self, line: int, about: str, remark: str, most: int) -> None:
         self.remarks[about] += 1
-        if self.remarks[about] == 1:
+        if self.remarks[about] <= most:
             self.show(f"{self.file}:{line}: {remark}")
 
+    def repeats(self, line: int, event: Event, given: Mapping[str, Any], seen: Occurrences) -> bool:
+        """Whether an earlier row of the file has this id; one that says something else than it is shown."""
+        content = {"type": event.type, "user_id": event.user_id, "time": event.time, **given}
+        written = orjson.dumps(content, default=str)
+        first = seen.first(event.id, line, written)
+        if first is None:
+            return False
+        self.repeated += 1
+        before, content = orjson.loads(first[1]), orjson.loads(written)
+        others = [name for name in {**before, **content} if before.get(name) != content.get(name)]
+        self.differing += bool(others)
+        if others and self.differing <= self.most_shown:
+            differs = f"with another {', '.join(others)}"
+            self.show(f"{self.file}:{line}: id {event.id} stands in line {first[0]} already, {differs}: the first row of an id counts")
+        return True
+
     def sum_up(self) -> None:
-        """Say of how many rows what was said once."""
+        """Say of how many rows what was said of some."""
         for about, n in self.remarks.items():
             if n > 1:
                 self.show(f"{self.file}: {about}: so in {n:,} rows")
-
-
-def remarks(event: Event, given: Mapping[str, Any], audience: Audience) -> Iterator[tuple[str, str]]:
-    """What no rule will see of an event: an undeclared type, a field that is not of its type."""
-    fields = audience.events.get(event.type)
-    if fields is None:
-        hint = did_you_mean(event.type, audience.events)
-        guess = f"; did you mean {hint}?" if hint else ""
-        yield event.type, f"event {event.type} is not declared in audience.yaml: it is kept, and no rule sees it{guess}"
-        return
-    for name, value in given.items():
-        if name in fields and value is not None and name not in event.data:
-            cure = ": write 44 or 44.5, without a currency, a unit or commas" if fields[name] == "number" else ""
-            yield f"{event.type}.{name}", f"{event.type}.{name} is no {fields[name]}: {str(value)[:40]!r} counts as missing{cure}"
 
 
 def event_item(row: Row, shape: Shape, audience: Audience, *, is_csv: bool) -> dict[str, Any]:
@@ -115,8 +144,11 @@ def _written_time(value: Any, *, epoch: bool = False) -> Any:
     match = WRITTEN_DATE.fullmatch(value.strip())
     if match is None:
         return value
-    year, month, day, hour, minute, second = (int(part or 0) for part in match.groups())
-    return f"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"
+    try:
+        year, month, day, hour, minute, second = (int(part or 0) for part in match.groups())
+        return datetime(year, month, day, hour, minute, second).isoformat()  # noqa: DTZ001 - the zone is its reader's
+    except ValueError:
+        return value  # no such day or hour: it is refused as it was written
 
 
 def user_item(row: Row, shape: Shape, zone: ZoneInfo, *, is_csv: bool) -> dict[str, Any] | str:
@@ -195,22 +227,22 @@ def undated(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_events(file: RowFile, audience: Audience, zone: ZoneInfo, bad: BadRows) -> Iterator[Event]:
-    """The events of a file in its order; an event without an id is known by its line."""
+    """The events of a file in its order; an event without an id is known by its line. Of equal ids the first row counts."""
     path, shape = file.path, Shape()
-    for row in file:
-        if row.problem:
-            bad.add(row.line, row.problem)
-            continue
-        item = event_item(row, shape, audience, is_csv=file.is_csv)
-        event = parse_event(item, audience, zone, FAR, f"{path.name}:{row.line}")
-        if isinstance(event, str):
-            bad.add(row.line, event + _meant(event.split(":", 1)[0], row.value))
-        elif item.get("time") is None:
-            bad.add(row.line, "time: expected a time, found none")
-        else:
-            for about, remark in remarks(event, item.get("data") or {}, audience):
-                bad.remark(row.line, about, remark)
-            yield Event(event.id, event.type, event.user_id, event.time, event.time, event.data)
+    with Occurrences() as seen:
+        for row in file:
+            if row.problem:
+                bad.add(row.line, row.problem)
+                continue
+            item = event_item(row, shape, audience, is_csv=file.is_csv)
+            event = parse_event(item, audience, zone, FAR, f"{path.name}:{row.line}")
+            if isinstance(event, str):
+                bad.add(row.line, event + _meant(event.split(":", 1)[0], row.value))
+            elif item.get("time") is None:
+                bad.add(row.line, "time: expected a time, found none")
+            elif not bad.repeats(row.line, event, item.get("data") or {}, seen):
+                bad.remark_on(row.line, event, item.get("data") or {}, audience)
+                yield Event(event.id, event.type, event.user_id, event.time, event.time, event.data)
     bad.sum_up()
 
 

@@ -1,5 +1,7 @@
 """`journeyd explain`."""
 
+import shlex
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +11,7 @@ from cyclopts import Parameter
 from journeys.errors import did_you_mean
 from journeys.values import clean_text, parse_time
 from runtime.app import App
-from runtime.commandline import FAILED, OK, USAGE, Config, DatabasePath, Json, Stop, err, print_json, reading_app
+from runtime.commandline import FAILED, OK, USAGE, Config, DatabasePath, Json, Stop, err, next_command, print_json, reading_app
 from runtime.enquiring import trace, trace_json, whole_story, why_not, why_not_json
 from runtime.explain import as_json, nothing_of, only
 from runtime.finding import Meant, meant_by
@@ -44,9 +46,11 @@ def explain(  # noqa: PLR0913 - its options
         raise Stop(USAGE, "whose story? a user or a message; or --journey JOURNEY for those who entered it")
     app = reading_app(config, database)
     try:
-        explaining = _Explaining(app, json=json)
+        explaining = _Explaining(app, lambda text: next_command(text, config, database), json=json)
         if who is None:
-            return explaining.entrants(journey_ or "", most=None if all_ or json else MOST_ENTRANTS)
+            if why_not:
+                raise Stop(USAGE, explaining.wording("why_not_what"))
+            return explaining.entrants(journey_ or "", since, most=None if all_ or json else MOST_ENTRANTS)
         return explaining.run(clean_text(who), journey, journey_, why_not=why_not, since=since, most=None if all_ else MOST_LINES)
     finally:
         app.close()
@@ -55,8 +59,8 @@ def explain(  # noqa: PLR0913 - its options
 class _Explaining:
     """One question to one database."""
 
-    def __init__(self, app: App, *, json: bool) -> None:
-        self.app, self.json, self.now = app, json, app.clock.now()
+    def __init__(self, app: App, next_command: Callable[[str], str], *, json: bool) -> None:
+        self.app, self.next_command, self.json, self.now = app, next_command, json, app.clock.now()
         self.wording = wording_of(app)
 
     def run(self, who: str, journey: str | None, option: str | None, *, why_not: bool, since: str | None, most: int | None) -> int:
@@ -85,11 +89,12 @@ class _Explaining:
             err.print(self.wording("found_by", asked=who, by=by, user=meant.user_id), markup=False)
         return self._why_not(meant, wanted) if why_not else self._story(meant, wanted, instant, most)
 
-    def entrants(self, journey: str, most: int | None) -> int:
+    def entrants(self, journey: str, since: str | None, most: int | None) -> int:
         """Those who entered a journey."""
         self._known_journey(journey)
+        instant = self._since(since) or 0
         with self.app.store.database.reading() as tx:
-            found, n = self.app.store.enquiries.entrants(tx, journey, most)
+            found, n = self.app.store.enquiries.entrants(tx, journey, instant, most)
         if self.json:
             print_json(entrants_json(journey, found, n, self.app.project.zone))
         else:
@@ -98,7 +103,10 @@ class _Explaining:
 
     def _story(self, meant: Meant, journey: str, since: int | None, most: int | None) -> int:
         whole, present = whole_story(self.app, meant.user_id, self.now)
-        never_in = journey if journey and not only(whole, journey).chapters else ""
+        never_in = ""
+        if journey and not only(whole, journey).chapters:
+            command = self.next_command(f"journeyd explain {shlex.quote(meant.user_id)} {journey} --why-not")
+            never_in = self.wording("never_in", journey=journey, command=command)
         whole = replace(only(whole, journey, since), asked=meant.asked, by=meant.by)
         if self.json:
             print_json(as_json(whole, self.app.project.zone))

@@ -122,7 +122,6 @@ class Foreseen:
     entries: dict[tuple[str, str], list[int]]  # (journey, user) → when she entered
     drafts: list[str]
     quarantined: int = 0
-    repeated: int = 0  # events whose id had come before, and which therefore were not taken
 
     def cost_of(self, lane: str, n: int) -> Decimal | None:
         """What so many messages or grants cost."""
@@ -151,7 +150,6 @@ class Foreseen:
             "cost": {lane: _text(cost) for lane, cost in self.cost_by_lane().items()},
             "budgets": {b: {"budget": total, "granted": self.totals("granted")[b]} for b, total in self.budgets.items()},
             "stages": self.stages, "events": self.events, "users": self.users, "quarantined": self.quarantined,
-            "repeated_ids": self.repeated,
         }  # fmt: skip
 
     def _row(self, row: Row) -> dict[str, Any]:

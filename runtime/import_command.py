@@ -149,5 +149,10 @@ def _tell(files: Sequence[FileImport], project: Project, seconds: Sequence[float
         return
     for file in files:
         sys.stdout.write(_said("imported_dry" if dry else "imported", project, file) + "\n")
+        if file.bad.repeated:
+            counts = {"n": file.bad.repeated, "differing": file.bad.differing}
+            err.print(show.word("repeated_ids", project.language(), file=file.file.path.name, **counts), markup=False)
+        if file.position.duplicates > file.bad.repeated:
+            err.print(show.word("known_before", project.language(), file=file.file.path.name), markup=False)
         if file.position.rejected and not dry:
             err.print(show.word("rejected_rows", project.language(), file=str(file.rejected_path)), markup=False)

@@ -14,7 +14,7 @@ import orjson
 
 from journeys.audience import Audience
 from runtime.clock import Clock
-from runtime.eventfile import BadRows, Shape, event_item, remarks, undated, user_item
+from runtime.eventfile import BadRows, Shape, event_item, undated, user_item
 from runtime.intake.items import Reader
 from runtime.rowfile import KINDS, Row, RowFile
 from runtime.state import Event, Person, stable_key
@@ -224,7 +224,7 @@ class FileImport:
         if behind:
             return
         self._rows += 1
-        problem = row.problem or (self._event(row, identity) if self.asked.kind == "events" else self._user(row, identity))
+        problem = row.problem or (self._event(row, identity, seen) if self.asked.kind == "events" else self._user(row, identity))
         if problem:
             self.bad.add(row.line, problem)
             self._rejected.append({"line": row.line, "reason": problem, "row": row.value})
@@ -242,7 +242,7 @@ class FileImport:
         count = seen.count(what)
         return f"row:{what}" if count == 1 else f"row:{what}:{count}"
 
-    def _event(self, row: Row, identity: str) -> str:
+    def _event(self, row: Row, identity: str, seen: Occurrences) -> str:
         item = event_item(row, self.asked.shape, self.audience, is_csv=self.file.is_csv)
         if identity:
             item["id"] = identity
@@ -253,8 +253,9 @@ class FileImport:
             return problem
         parsed = self._reader.events(item)
         for event in parsed.events:
-            for about, remark in remarks(event, item.get("data") or {}, self.audience):
-                self.bad.remark(row.line, about, remark)
+            given = item.get("data") or {}
+            if not self.bad.repeats(row.line, event, given, seen):
+                self.bad.remark_on(row.line, event, given, self.audience)
         self._persons |= {len(self._events) + n: person for n, person in parsed.persons.items()}
         self._events += parsed.events
         return parsed.reasons[0]["reason"] if parsed.reasons else ""

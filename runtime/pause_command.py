@@ -10,7 +10,20 @@ from cyclopts import Parameter
 from journeys.values import clean_text
 from runtime import show
 from runtime.app import build_app
-from runtime.commandline import FAILED, OK, USAGE, Config, DatabasePath, Json, Stop, print_json, project_of, url_of
+from runtime.commandline import (
+    FAILED,
+    OK,
+    USAGE,
+    Config,
+    DatabasePath,
+    Json,
+    Stop,
+    is_there,
+    no_database,
+    print_json,
+    project_of,
+    url_of,
+)
 from runtime.control import ask, socket_path
 from runtime.pausing import paused
 
@@ -26,14 +39,16 @@ def pause(
     After --resume what became due meanwhile is late: each journey's own max_lateness and on_late decide, and how many there are
     is printed. A pause is state of the database: `apply` leaves it alone.
     """
-    project = project_of(config, database)
+    project, url = project_of(config, database), url_of(database)
     if not journeys and not all_:
         raise Stop(USAGE, show.word("pause_what", project.language()))
     request = {"journeys": list(journeys), "resume": resume, "reason": clean_text(reason), "author": getpass.getuser()}
-    path = socket_path(url_of(database) or project.database_url)
+    path = socket_path(url or project.database_url)
     answer = ask(path, {"command": "pause", **request}) if path is not None else None
+    if answer is None and not is_there(project, url):
+        raise Stop(FAILED, no_database(project, url))
     if answer is None:
-        app = build_app(project, url=url_of(database), channels={})
+        app = build_app(project, url=url, channels={})
         try:
             answer = paused(app, request)
         finally:

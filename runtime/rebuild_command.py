@@ -22,6 +22,7 @@ from runtime.commandline import (
     Json,
     Stop,
     err,
+    is_there,
     no_database,
     print_json,
     project_of,
@@ -67,8 +68,8 @@ def rebuild(
 def _rebuilder(project: Project, url: str | None) -> Iterator[Ask]:
     """Who works off a chunk: the daemon that holds the SQLite file, else this process, which then holds it."""
     path = socket_path(url or project.database_url)
-    if path is not None and not path.with_suffix("").exists():
-        raise Stop(FAILED, no_database(path.with_suffix("")))
+    if not is_there(project, url):
+        raise Stop(FAILED, no_database(project, url))
     if path is not None and ask(path, {"command": "hello"}) is not None:
         gone = {"error": "the daemon has stopped"}
         yield lambda request: ask(path, request) or gone

@@ -1,6 +1,7 @@
 """`journeyd plan`, `apply`, `releases`: from files to what runs, with those inside cared for."""
 
 import getpass
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,6 +27,7 @@ from runtime.commandline import (
     Stop,
     err,
     is_there,
+    next_command,
     print_json,
     project_of,
     reading_app,
@@ -49,7 +51,8 @@ Ways = Annotated[
     Parameter(name="--in-flight", negative=(), help="JOURNEY=keep|move|exit, or JOURNEY.STEP=…: what happens to those inside; repeatable"),
 ]
 Back = Annotated[
-    int | None, Parameter(name="--version", validator=A_RELEASE, help="go back to what this release held, in place of the files")
+    int | None,
+    Parameter(name=["--version", "--release"], validator=A_RELEASE, help="go back to what this release held, in place of the files"),
 ]
 
 
@@ -76,9 +79,9 @@ def plan(
     if json:
         print_json(found.as_json())
     else:
-        command = " ".join(["journeyd apply", f"--plan {found.token}", *([f"--version {version}"] if version else []),
-                            *(f"--in-flight {way}" for way in in_flight or ()),
-                            *([f"--database {database}"] if database else [])])  # fmt: skip
+        options = [f"--version {version}"] if version else []
+        options += [f"--in-flight {way}" for way in in_flight or ()]
+        command = next_command(" ".join(["journeyd apply", f"--plan {found.token}", *options]), config, database)
         show_plan(Console(highlight=False, soft_wrap=True), found, command, _language(app), app.project.zone)
     return CHANGES if detailed_exitcode and not found.is_same else OK
 
@@ -99,7 +102,8 @@ def apply_(
     if answer is None and not is_there(project, url):  # what is refused leaves no database behind
         answer = _applied_here(project, "sqlite:///:memory:", request)
         answer = None if answer.get("outcome") == "applied" else answer
-    return _said(answer or _applied_here(project, url, request), project, version, json=json)
+    back = next_command(f"journeyd releases {version} --write {shlex.quote(str(project.definitions))} --overwrite", config, database)
+    return _said(answer or _applied_here(project, url, request), project, version, back, json=json)
 
 
 def _applied_here(project: Project, url: str | None, request: dict[str, Any]) -> dict[str, Any]:
@@ -148,7 +152,8 @@ def _sweep(app: App) -> None:
             advance(moved)
 
 
-def _said(answer: dict[str, Any], project: Project, version: int | None, *, json: bool) -> int:
+def _said(answer: dict[str, Any], project: Project, version: int | None, back: str, *, json: bool) -> int:
+    """What came of an apply. `back` is the command that brings back the files of `version`, too."""
     if "error" in answer:
         raise Stop(USAGE if answer.get("usage") else FAILED, answer["error"])
     language, outcome = project.language(), answer["outcome"]
@@ -171,7 +176,7 @@ def _said(answer: dict[str, Any], project: Project, version: int | None, *, json
             sys.stdout.write("  " + show.word(how, language, journey=journey, n=row["older"], **row) + "\n")
     others = version is not None and answer.get("digest") != digest_of_all(check_project(project))
     if not json and others and outcome in ("applied", "unchanged"):
-        err.print(show.word("files_stay", language, number=version), markup=False)
+        err.print(show.word("files_stay", language, number=version, command=back), markup=False)
     return OK if outcome in ("applied", "unchanged") else FAILED
 
 

@@ -1,5 +1,6 @@
 """Who was let into a journey, the newest first, for people and as data."""
 
+from dataclasses import asdict
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -8,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from runtime.explain import dated
-from runtime.store.enquiries import Entrant
+from runtime.store.enquiries import Entrant, Got
 from runtime.wording import Wording
 
 
@@ -21,7 +22,10 @@ def entrants(console: Console, journey: str, found: list[Entrant], n: int, wordi
     for key in ("user", "entrants_entered", "entrants_where", "entrants_got"):
         table.add_column(wording(key), overflow="fold")
     for one in found:
-        table.add_row(Text(one.user_id, "bold"), wording.at(one.entered_at), _where(one, wording), _got(one, wording))
+        who = Text(one.user_id, "bold")
+        if one.subject:
+            who.append(" " + wording("subject_is", subject=one.subject), "not bold")
+        table.add_row(who, wording.at(one.entered_at), _where(one, wording), _got(one, wording))
     console.print(table)
     if n > len(found):
         console.print(Text(wording("entrants_more", n=f"{n - len(found):,}", of=f"{n:,}"), style="dim"))
@@ -37,8 +41,14 @@ def _where(one: Entrant, wording: Wording) -> str:
 
 
 def _got(one: Entrant, wording: Wording) -> str:
-    """Messages by state, then grants and calls."""
-    return wording.joined([f"{what}: {wording.state(state)}{f' ×{n}' if n > 1 else ''}" for (what, state), n in one.got.items()]) or "–"
+    """Messages and benefits; the state of those that the vendor has not just taken. A call gives her nothing."""
+    return wording.joined([_one(got, wording) for got in one.got if got.kind != "call"]) or "–"
+
+
+def _one(got: Got, wording: Wording) -> str:
+    key = "entrants_benefit" if got.kind == "grant" else "entrants_message"
+    said = wording(key, step=got.step, channel=wording.channel(got.channel)) + (f" ×{got.n}" if got.n > 1 else "")
+    return said if got.state in ("ACCEPTED", "DELIVERED") else wording("entrants_state", what=said, state=wording.state(got.state))
 
 
 def entrants_json(journey: str, found: list[Entrant], n: int, zone: ZoneInfo) -> dict[str, Any]:
@@ -46,8 +56,9 @@ def entrants_json(journey: str, found: list[Entrant], n: int, zone: ZoneInfo) ->
     rows = [
         {
             **dated({"entered_at": one.entered_at, "due_at": one.due_at, "ended_at": one.ended_at, "converted_at": one.converted_at}, zone),
-            "user_id": one.user_id, "version": one.version, "status": one.status, "step": one.state, "ended_by": one.ended_by,
-            "got": [{"step": what, "state": state, "n": n_} for (what, state), n_ in one.got.items()],
+            "user_id": one.user_id, "subject": one.subject or None,
+            "version": one.version, "status": one.status, "step": one.state, "ended_by": one.ended_by,
+            "got": [asdict(got) for got in one.got],
         }
         for one in found
     ]  # fmt: skip

@@ -56,8 +56,9 @@ def _origin(traced: Traced, wording: Wording) -> str:
     row, chapter = traced.message, traced.chapter
     number = chapter.number if chapter is not None else 0
     version = "version_gone" if not number else "version_now" if chapter is not None and chapter.is_current else "version_then"
-    origin = f"{row['journey']}@{number}" if number else row["journey"]
-    return wording.joined([f"{origin} {row['step']} {traced.place}", wording(version, number=number)])
+    known = wording(version, number=number)
+    journey = f"{row['journey']} {known}" if number else f"{row['journey']} ({known})"
+    return wording.joined([journey, f"{row['step']} {traced.place}"])
 
 
 def _what(row: dict[str, Any], wording: Wording) -> str:

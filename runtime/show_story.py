@@ -19,8 +19,8 @@ MOST_LINES = 60  # of a story without --all: the newest
 _INDENT = "    "
 
 
-def story(console: Console, whole: Told, wording: Wording, most: int | None = MOST_LINES, never_in: str = "") -> None:
-    """The whole story; of more than `most` lines the newest. `never_in` names the only journey that was asked about, if she never was."""
+def story(console: Console, whole: Told, wording: Wording, most: int | None = MOST_LINES, nothing: str = "") -> None:
+    """The whole story; of more than `most` lines the newest. `nothing` is said in place of a story without lines."""
     console.print()
     name = whole.portrait.traits.get("name", "") if whole.portrait is not None else ""
     title = said_title(whole, wording)
@@ -41,11 +41,7 @@ def story(console: Console, whole: Told, wording: Wording, most: int | None = MO
             _lines(console, block, messages, wording)
     if not blocks:
         is_bare = not (whole.story.log or whole.story.events or whole.story.enrolments or whole.story.messages)
-        if never_in:
-            text = wording("never_in", journey=never_in, user=whole.story.user_id)
-        else:
-            text = wording("note_bare" if is_bare else "nothing_since")
-        console.print(Text(text, style="dim"))
+        console.print(Text(nothing or wording("note_bare" if is_bare else "nothing_since"), style="dim"), soft_wrap=True)
 
 
 def said_title(whole: Told, wording: Wording) -> str:

@@ -112,7 +112,7 @@ class _Simulation:
     def __init__(self, app: App, checked: Checked, asked: Replay, progress: Callable[[int], None], meets_from: int | None) -> None:
         self.app, self.checked, self.asked, self.progress, self.meets_from = app, checked, asked, progress, meets_from
         self.known: set[str] = set()
-        self.posted = self.repeated = 0
+        self.posted = 0
         self.first = 0
 
     def run(self) -> Foreseen:
@@ -124,8 +124,7 @@ class _Simulation:
         while event is not None:
             event = self._window(event, events)
         self._go_on(self.asked.until if self.asked.until is not None else self.run_.now)
-        found = reckon(self.app, self.checked, self.asked.sample, self.first, self.run_.now, self.posted)
-        return replace(found, repeated=self.repeated)
+        return reckon(self.app, self.checked, self.asked.sample, self.first, self.run_.now, self.posted)
 
     # --- before the first event
 
@@ -184,7 +183,8 @@ class _Simulation:
                 waiting.append(replace(event, received_at=at))
                 event = next(events, None)
             self._meet(waiting)
-            store.database.write(lambda tx, some=waiting: store.inbox.add_events(tx, "past", some, history=True))  # type: ignore[misc]
+            arrived = [(event.source or "past", event) for event in waiting]
+            store.database.write(lambda tx, some=arrived: store.inbox.add_all(tx, some, history=True))  # type: ignore[misc]
             self.posted += len(waiting)
             self.progress(waiting[-1].time)
             while self.app.engine.tick(at).total:
@@ -223,8 +223,7 @@ class _Simulation:
             following = next(events, None)
         self._meet(waiting)
         received = self.run_.now
-        posted = self.run_.post("past", [replace(e, received_at=max(e.time, received)) for e in waiting])
-        self.posted, self.repeated = self.posted + posted, self.repeated + len(waiting) - posted
+        self.posted += self.run_.post("past", [replace(e, received_at=max(e.time, received)) for e in waiting])
         self._settle(max(received, waiting[-1].time), window)
         return following
 

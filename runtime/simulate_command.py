@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -17,7 +17,7 @@ from runtime.applying import check_project, check_release
 from runtime.caveats import caveats_of
 from runtime.commandline import A_RELEASE, FAILED, OK, USAGE, Config, DatabasePath, Json, Stop, err, print_json, project_of, reading_app
 from runtime.comparing import Comparison, compare
-from runtime.eventfile import to_stderr, wrong_columns
+from runtime.eventfile import BadRows, to_stderr, wrong_columns
 from runtime.foreseen import Foreseen
 from runtime.past import WHOLE, DatabasePast, FilePast, Past, RecordFile, Sample
 from runtime.report import report
@@ -101,7 +101,7 @@ def simulate_(  # noqa: PLR0913 - each is an option of its own
         found, project.language(), from_database=from_database, has_users=users is not None, has_history=begins is not None
     )
     stages = {stage.stage: stage.name for stage in load_audience_text(after.audience_text)[0].lifecycle}
-    _print(project.language(), found, compared, caveats, runs.bad_rows, stages, as_json=json)
+    _print(project.language(), found, compared, caveats, runs.read, stages, as_json=json)
     if report_ is not None:
         report_.write_text(report(found, compared, after, caveats, project.language()), encoding="utf-8")
         err.print(word("written", project.language(), file=report_), markup=False)
@@ -122,10 +122,10 @@ class _Runs:
             )
 
     @property
-    def bad_rows(self) -> int:
-        """How many rows were passed over."""
+    def read(self) -> list[BadRows]:
+        """What was wrong with the rows of each file."""
         read = [self.past.bad if isinstance(self.past, FilePast) else None, self.records.bad if self.records is not None else None]
-        return sum(bad.count for bad in read if bad is not None)
+        return [bad for bad in read if bad is not None]
 
 
 class _Chosen:
@@ -198,12 +198,16 @@ def _readable(path: Path, *, columns: bool) -> None:
 
 
 def _print(
-    language: Language, found: Foreseen, compared: Comparison | None, caveats: dict[str, str], bad: int, stages: dict[str, str],
+    language: Language, found: Foreseen, compared: Comparison | None, caveats: dict[str, str], read: list[BadRows], stages: dict[str, str],
     *, as_json: bool,
 ) -> None:  # fmt: skip
+    bad = sum(file.count for file in read)
     if as_json:
-        told = {"caveats": [{"code": code, "text": text} for code, text in caveats.items()]}
-        print_json({**found.as_json(), "bad_rows": bad, **({"compared": compared.as_json()} if compared is not None else {}), **told})
+        told: dict[str, Any] = {"bad_rows": bad, "repeated_ids": sum(file.repeated for file in read),
+                                "differing_ids": sum(file.differing for file in read),
+                                "remarks": {about: n for file in read for about, n in file.remarks.items()}}  # fmt: skip
+        told |= {"compared": compared.as_json()} if compared is not None else {}
+        print_json({**found.as_json(), **told, "caveats": [{"code": code, "text": text} for code, text in caveats.items()]})
         return
     paper = show.paper()
     foreseen_table(paper, found, language)
@@ -211,8 +215,9 @@ def _print(
     if compared is not None:
         compared_table(paper, compared, language)
     err.print(word("simulated", language, events=f"{found.events:,}", users=f"{found.users:,}", bad=f"{bad:,}"), markup=False)
-    if found.repeated:
-        err.print(word("repeated_ids", language, n=found.repeated), markup=False)
+    for file in read:
+        if file.repeated:
+            err.print(word("repeated_ids", language, file=file.file, n=file.repeated, differing=file.differing), markup=False)
     err.print(word("cannot_know_short", language), markup=False)
     for code, text in caveats.items():
         if code not in ("reactions", "conversions", "vendors"):

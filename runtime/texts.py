@@ -44,29 +44,29 @@ WORDS: dict[str, tuple[str, str]] = {
     "unknown_user": ("nobody is known by the id {user}", "没有 id 为 {user} 的用户"),
     "checked": ("{files} {files:journey|journeys}, {tests} {tests:test|tests}: no findings", "{files} 个旅程、{tests} 条测试，没有问题"),
     "findings": ("{errors} {errors:error|errors}, {warnings} {warnings:warning|warnings}", "{errors} 个错误，{warnings} 个提醒"),
-    "applied": ("release {id}: {changed} {changed:journey|journeys} changed{names}", "已发布 {id} 号版本，{changed} 个旅程有变化{names}"),
-    "unchanged": ("nothing changed since release {id}", "与 {id} 号版本相同，没有变化"),
+    "applied": ("release {id}: {changed} {changed:journey|journeys} changed{names}", "第 {id} 次发布：{changed} 个旅程有变化{names}"),
+    "unchanged": ("nothing changed since release {id}", "与第 {id} 次发布相同，没有变化"),
     "rebuild": ("profiles", "用户画像"),
     "differs": ("{user}: {what} are not what the events say", "{user}：{what} 与事件不符"),
     "history_of": ("the history of {event}", "{event} 的历史"),
     "unreadable": ("{user}: the profile cannot be read; it was left as it is", "{user}：画像读不出来，没有改动"),
     "rebuilt": (
         "{users} profiles: {differing} differed from their events and were made anew, {renewed} were brought to this release",
-        "{users} 份画像：{differing} 份与事件不符，已重建；{renewed} 份按当前版本重算",
+        "{users} 份画像：{differing} 份与事件不符，已重建；{renewed} 份按当前发布重算",
     ),
     "compared": (
         "{users} profiles: {differing} differ from their events, {renewed} still wait for this release",
-        "{users} 份画像：{differing} 份与事件不符；{renewed} 份还没按当前版本重算",
+        "{users} 份画像：{differing} 份与事件不符；{renewed} 份还没按当前发布重算",
     ),
     "go_on": ("stopped; go on with: {command}", "停下了；接着做：{command}"),
     "journey_pauses": ("{journey} is paused since {since} by {author} “{reason}”", "{journey} 自 {since} 起暂停（{author}：“{reason}”）"),
     "moves_left": ("{journey}: {n} {n:person is|people are} still to be moved", "{journey}：还有 {n} 人没迁移"),
     "moving": ("moving those inside", "迁移旅程里的人"),
-    "plan_same": ("nothing to apply: release {release} holds just this", "没有要应用的：与 {release} 号版本相同"),
-    "plan_first": ("nothing is applied yet; this would be the first release", "还没有应用过；这将是第一个版本"),
-    "plan_on": ("on top of release {release}, applied by {author} “{message}”", "在 {release} 号版本之上（{author}：“{message}”）"),
+    "plan_same": ("nothing to apply: release {release} holds just this", "没有要应用的：与第 {release} 次发布相同"),
+    "plan_first": ("nothing is applied yet; this would be the first release", "还没有应用过；这将是第 1 次发布"),
+    "plan_on": ("on top of release {release}, applied by {author} “{message}”", "在第 {release} 次发布之上（{author}：“{message}”）"),
     "plan_new": ("{journey}: new", "{journey}：新旅程"),
-    "plan_changed": ("{journey}: changed (version {version} runs now)", "{journey}：有变化（现在运行第 {version} 版）"),
+    "plan_changed": ("{journey}: changed (v{version} runs now)", "{journey}：有变化（现在运行 v{version}）"),
     "plan_gone": ("{journey}: gone; nobody enters any more", "{journey}：文件没有了，不再有人进入"),
     "plan_wording": (
         "{n} {n:journey differs|journeys differ} in comments or layout only, those inside stay on their version: {journeys}",
@@ -92,22 +92,22 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "files_stay": (
         (
-            "the files are as they were, and the next apply would bring back what they say; "
-            "`journeyd releases {number} --write FOLDER` writes what release {number} held"
+            "the files are as they were, and the next apply would bring back what they say; to take the files of release {number} in their"
+            " place: {command}"
         ),
-        "文件没有改动，下次 apply 会回到文件的内容；journeyd releases {number} --write 文件夹 可写出 {number} 号版本的文件",
+        "文件没有改动，下次 apply 会回到文件的内容；要把文件也换成第 {number} 次发布的：{command}",
     ),
     "files_differ": (
         "{folder} has other files under these names: {files}; --overwrite replaces them (nothing was written)",
         "{folder} 里这些文件内容不同：{files}；--overwrite 才会覆盖（没有写入）",
     ),
-    "files_written": ("{n} {n:file|files} of release {number} written to {folder}", "已把 {number} 号版本的 {n} 个文件写到 {folder}"),
-    "files_besides": ("not in release {number}, and left as they are: {files}", "{number} 号版本里没有、原样保留的：{files}"),
+    "files_written": ("{n} {n:file|files} of release {number} written to {folder}", "已把第 {number} 次发布的 {n} 个文件写到 {folder}"),
+    "files_besides": ("not in release {number}, and left as they are: {files}", "第 {number} 次发布里没有、原样保留的：{files}"),
     "status_none": (
         "no release is applied yet; `journeyd apply` or `journeyd run` makes the first",
-        "还没有应用过版本；journeyd apply 或 journeyd run 会建第一个",
+        "还没有发布过；journeyd apply 或 journeyd run 会做第 1 次发布",
     ),
-    "status_release": ("release {id}, {at}, by {author}: {n} {n:journey|journeys}", "{id} 号版本，{at}，{author}：{n} 个旅程"),
+    "status_release": ("release {id}, {at}, by {author}: {n} {n:journey|journeys}", "第 {id} 次发布，{at}，{author}：{n} 个旅程"),
     "total_users": ("users", "用户"),
     "total_events": ("events", "事件"),
     "total_inbox": ("inbox", "待处理"),
@@ -123,8 +123,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "plan_inside": ("inside: {n}", "旅程里：{n} 人"),
     "plan_nobody": ("nobody is inside", "旅程里没有人"),
     "in_holdout": ("the hold-out", "对照组"),
-    "plan_step": ("{n} at {step} (version {version})", "{n} 人在 {step}（第 {version} 版）"),
-    "plan_keep": ("stay on version {version}", "留在第 {version} 版"),
+    "plan_step": ("{n} at {step} (v{version})", "{n} 人在 {step}（v{version}）"),
+    "plan_keep": ("stay on v{version}", "留在 v{version}"),
     "plan_exit": ("end (moved), what is planned is cancelled", "结束（moved），未发的取消"),
     "plan_move": ("move: {fates}", "迁移：{fates}"),
     "plan_could_move": ("would move with --in-flight {journey}=move: {fates}", "若 --in-flight {journey}=move：{fates}"),
@@ -169,24 +169,24 @@ WORDS: dict[str, tuple[str, str]] = {
     "unwritten": ("(not written)", "（未写）"),
     "release_line": (
         "release {id}  {at}  {author}  {journeys} journeys  {message}",
-        "{id} 号版本  {at}  {author}  {journeys} 个旅程  {message}",
+        "第 {id} 次发布  {at}  {author}  {journeys} 个旅程  {message}",
     ),
     "plan_is_old": (
         "nothing was applied: files or release are others than plan {plan} was made for; look at `journeyd plan` again (now {now})",
-        "没有应用：文件或版本与计划 {plan} 对应的已不同；请再看 journeyd plan（现在是 {now}）",
+        "没有应用：文件或发布与计划 {plan} 对应的已不同；请再看 journeyd plan（现在是 {now}）",
     ),
     "overtaken": (
         "nothing was applied: meanwhile {author} applied release {release} “{message}”; look at `journeyd plan` and apply again",
-        "没有应用：{author} 刚刚应用了 {release} 号版本（“{message}”）；请看 journeyd plan 再应用",
+        "没有应用：{author} 刚刚做了第 {release} 次发布（“{message}”）；请看 journeyd plan 再应用",
     ),
     "moves_under_way": (
         (
             "nothing was applied: release {release} has {n} {n:person|people} still to move ({journeys}); "
             "`journeyd run` does it, apply again then"
         ),
-        "没有应用：{release} 号版本还有 {n} 人没迁移完（{journeys}）；journeyd run 会迁移，之后再应用",
+        "没有应用：第 {release} 次发布还有 {n} 人没迁移完（{journeys}）；journeyd run 会迁移，之后再应用",
     ),
-    "no_release": ("there is no release {number}; `journeyd releases` lists them", "没有 {number} 号版本；journeyd releases 列出全部"),
+    "no_release": ("there is no release {number}; `journeyd releases` lists them", "没有第 {number} 次发布；journeyd releases 列出全部"),
     "paused": (
         "{journey} is paused: no timer fires, nothing is sent; {due} {due:timer is|timers are} due already",
         "{journey} 已暂停：不走步骤，不发消息；已有 {due} 个定时到点",
@@ -201,11 +201,26 @@ WORDS: dict[str, tuple[str, str]] = {
         'expected a journey, or --all: journeyd pause win_back_30d -m "wrong coupon"',
         '请写旅程名或 --all：journeyd pause win_back_30d -m "券发错了"',
     ),
-    "town": ("A town lives 90 days", "小镇的 90 天"),
-    "demo_with": ("{n} {n:journey|journeys} of {folder}", "{folder} 里的 {n} 个旅程"),
+    "town": ("A town lives {days} {days:day|days}", "小镇的 {days} 天"),
+    "demo_with": (
+        "the town lives with the {n} {n:journey|journeys} of this project ({folder})",
+        "小镇用的是本项目的 {n} 个旅程（{folder}）",
+    ),
+    "demo_shipped": (
+        "the town lives with the {n} journeys that come with journeyd: there is no {file}",
+        "小镇用的是 journeyd 自带的 {n} 个旅程：没有 {file}",
+    ),
+    "demo_vendors": (
+        "the town lives with the {n} journeys that come with journeyd: the vendors' stand-ins know their templates and coupons only",
+        "小镇用的是 journeyd 自带的 {n} 个旅程：模拟的服务商只认得它们的模板和券",
+    ),
+    "demo_own": (
+        "{database} is the project's own database, and a demo begins with an empty one: name another, or remove it if that is meant",
+        "{database} 是项目自己的数据库，而 demo 从空库开始：请另写一个；确实不要了就先删掉它",
+    ),
     "demo_errors": (
-        "{folder}: {n} {n:error|errors}, nothing can run with these files; `journeyd check` says which",
-        "{folder}：有 {n} 处错误，不能运行；请看 journeyd check",
+        "{folder}: {n} {n:error|errors}, nothing can run with these files; `journeyd check` shows all, the first: {first}",
+        "{folder}：有 {n} 处错误，不能运行；journeyd check 列出全部，第一处：{first}",
     ),
     "demo_next": ("Look further: {commands}", "接着看：{commands}"),
     "channel_held": ("{what} is held since {since}, next probe {probe}:", "{what} 自 {since} 起暂停，{probe} 再试："),
@@ -235,6 +250,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "import_stopped": (
         "{file}: stopped after row {rows}; the same command goes on from there",
         "{file}：停在第 {rows} 行之后；再执行同一条命令就接着导",
+    ),
+    "known_before": (
+        "{file}: what was known before stays as it was kept first, also where a row says something else now",
+        "{file}：已有的保持最初收下的内容，即使现在这一行写得不同",
     ),
     "rejected_rows": ("rows that were not taken: {file}", "没有收下的行：{file}"),
     "retried": ("{taken} taken, {left} left", "收下 {taken} 条，留下 {left} 条"),
@@ -287,15 +306,15 @@ WORDS: dict[str, tuple[str, str]] = {
     "graph_hint": (", did you mean {hint}?", "，是不是 {hint}？"),
     "graph_not_applied": (
         "release {release}, which runs, has no journey {journey}; without --applied the file is drawn",
-        "正在运行的 {release} 号版本里没有旅程 {journey}；不写 --applied 就画文件",
+        "正在运行的第 {release} 次发布里没有旅程 {journey}；不写 --applied 就画文件",
     ),
     "graph_no_release": (
         "nothing is applied yet; `journeyd apply` or `journeyd run` makes the first release, without --applied the file is drawn",
-        "还没有发布过；`journeyd apply` 或 `journeyd run` 产生第一个版本，不写 --applied 就画文件",
+        "还没有发布过；`journeyd apply` 或 `journeyd run` 做第 1 次发布，不写 --applied 就画文件",
     ),
     "graph_broken": (
         "{journey} of release {release} does not compile any more, so it cannot be drawn: {why}",
-        "{release} 号版本的 {journey} 已不能编译，画不出来：{why}",
+        "第 {release} 次发布的 {journey} 已不能编译，画不出来：{why}",
     ),
     "graph_wrong": ("{journey} cannot be drawn: its file has errors", "{journey} 的文件有错误，画不出来："),
     "graph_more_findings": ("and {n} more; `journeyd check` shows all", "还有 {n} 个，`journeyd check` 全部列出"),
@@ -374,8 +393,8 @@ WORDS |= {
         "回放不知道大家会有什么反应：“转化”是本来就会发生的，消息一律算发成功。",
     ),
     "repeated_ids": (
-        "{n} {n:event has|events have} an id that came before: the first of each id counts, whatever the others say",
-        "{n} 条事件的 id 重复：每个 id 只算第一条，其余不看内容",
+        "{file}: {n} {n:row repeats|rows repeat} an id, {differing} with other content: the first row of each id counts",
+        "{file}：{n} 行的 id 重复，其中 {differing} 行内容不同：每个 id 只算第一行",
     ),
     "simulated": (
         "{events} {events:event|events}, {users} {users:user|users}, {bad} bad {bad:row|rows}",

@@ -22,8 +22,9 @@ class VirtualRun:
         self._doubts = False  # whether the end of any attempt was ever unknown: where none is, nobody looks for them
 
     def post(self, source: str, events: Sequence[Event]) -> int:
-        """Let events arrive (they are worked on by the next `settle`); returns how many are new."""
-        return self.store.database.write(lambda tx: self.store.inbox.add_events(tx, source, events))
+        """Let events arrive (they are worked on by the next `settle`), from `source` where they have none; returns how many are new."""
+        arrived = [(event.source or source, event) for event in events]
+        return len(self.store.database.write(lambda tx: self.store.inbox.add_all(tx, arrived)))
 
     def _go(self, now: int) -> None:
         self.now = max(self.now, now)

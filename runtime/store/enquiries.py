@@ -49,10 +49,25 @@ class Then:
 
 
 @dataclass(frozen=True, slots=True)
+class Got:
+    """What an enrolment had of one step: `n` rows of the ledger in one state.
+
+    `channel` of a grant is its benefit, of a call its endpoint.
+    """
+
+    step: str
+    kind: str
+    channel: str
+    state: str
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
 class Entrant:
-    """One enrolment of a journey: who, since when, where now, and what she got: counts by (step, state) of the ledger."""
+    """One enrolment of a journey: who, since when, where now, and what came of its messages, grants and calls, in their order."""
 
     user_id: str
+    subject: str
     version: int
     entered_at: int
     status: str
@@ -61,7 +76,7 @@ class Entrant:
     ended_at: int | None
     ended_by: str | None
     converted_at: int | None
-    got: dict[tuple[str, str], int]
+    got: list[Got]
 
 
 class Enquiries:
@@ -148,24 +163,26 @@ class Enquiries:
         query = select(releases.c.id, releases.c.applied_at, releases.c.audience_digest).order_by(releases.c.id)
         return [(row.id, row.applied_at, row.audience_digest) for row in tx.execute(query)]
 
-    def entrants(self, tx: Connection, journey: str, most: int | None) -> tuple[list[Entrant], int]:
-        """Those who entered a journey, the newest first, and how many there are; `most` None: all of them."""
-        mine = enrolments.c.journey == journey
+    def entrants(self, tx: Connection, journey: str, since: int, most: int | None) -> tuple[list[Entrant], int]:
+        """Those who entered a journey from an instant on, the newest first, and how many there are; `most` None: all of them."""
+        mine = (enrolments.c.journey == journey) & (enrolments.c.entered_at >= since)
         n = tx.execute(select(func.count()).select_from(enrolments).where(mine)).scalar_one()
         query = select(enrolments, versions.c.number).join(versions, versions.c.id == enrolments.c.version_id).where(mine)
         rows = tx.execute(query.order_by(enrolments.c.entered_at.desc(), enrolments.c.id.desc()).limit(most)).all()
-        got: dict[int, dict[tuple[str, str], int]] = {}
+        got: dict[int, list[Got]] = {}
         ids = [row.id for row in rows]
-        columns = (messages.c.enrolment_id, messages.c.step, messages.c.state)
+        columns = tuple(messages.c[name] for name in ("enrolment_id", "step", "kind", "channel", "state"))
+        # a call or grant and the message that tells of it are often of one instant
+        order = (func.min(messages.c.created_at), messages.c.kind, messages.c.step, messages.c.channel, messages.c.state)
         for start in range(0, len(ids), IDS):
             part = messages.c.enrolment_id.in_(ids[start : start + IDS])
             counted = select(*columns, func.count()).where(part).group_by(*columns)
-            for enrolment_id, step, state, count in tx.execute(counted.order_by(func.min(messages.c.created_at), messages.c.step)):
-                got.setdefault(enrolment_id, {})[step, state] = count
+            for enrolment_id, *one in tx.execute(counted.order_by(*order)):
+                got.setdefault(enrolment_id, []).append(Got(*one))
         return [
             Entrant(
-                row.user_id, row.number, row.entered_at, STATUS_NAMES[row.status], row.state, row.due_at, row.ended_at, row.ended_by,
-                row.converted_at, got.get(row.id, {}),
+                row.user_id, row.subject, row.number, row.entered_at, STATUS_NAMES[row.status], row.state, row.due_at,
+                row.ended_at, row.ended_by, row.converted_at, got.get(row.id, []),
             )
             for row in rows
         ], int(n)  # fmt: skip

@@ -1,5 +1,6 @@
 """The READMEs are true: every command stands in them, every command line in them works, every key of config is known."""
 
+import json
 import re
 import shlex
 import tomllib
@@ -84,6 +85,48 @@ def test_every_journeyd_line_of_the_readme_can_be_parsed(readme):
         command, bound, _ = cli.parse_args(words, exit_on_error=False, print_error=False)
         assert command is not None, words
         assert bound is not None
+
+
+def inline_lines(readme):
+    """The commands that stand within sentences and tables, ours only."""
+    text = re.sub(r"^```.*?^```", "", (ROOT / readme).read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    return [shlex.split(line) for line in re.findall(r"`journeyd ([^`]+)`", text)]
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_every_journeyd_line_within_a_sentence_of_the_readme_can_be_parsed(readme):
+    lines = inline_lines(readme)
+
+    assert len(lines) > 20
+    for words in lines:
+        assert cli.parse_args(words, exit_on_error=False, print_error=False)[0] is not None, words
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory):
+    """A project with two of the shipped journeys, and the town long enough for somebody to have left the first."""
+    project = make_project(tmp_path_factory.mktemp("town") / "shop")
+    for shipped in (project / "journeys").glob("*.yaml"):
+        if shipped.stem not in ("audience", "win_back_30d", "ab_winback_offer"):
+            shipped.unlink()
+    assert run(["demo", "--days", "36", "--config", str(project), "--database", str(project / "data" / "demo.db")]) == 0
+    return project
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_the_line_that_records_a_story_works_for_those_whom_the_readme_names(readme, town, capsys, monkeypatch):
+    monkeypatch.chdir(town)
+    words = next(words for words in inline_lines(readme) if {"--record", "--journey"} <= set(words))
+    name, user = words[words.index("--record") + 1], words.index("--user") + 1
+    assert run(["explain", "--json", *words[user + 1 :]]) == 0
+    listed = json.loads(capsys.readouterr().out)["enrolments"]
+    over = [row["user_id"] for row in listed if row["status"] == "ended" and row["got"]]
+
+    codes = [run([*words[:user], one, *words[user + 1 :]]) for one in over[:2]]
+
+    assert words[user] in ("USER", "用户")
+    assert 0 in codes, capsys.readouterr()
+    assert name in (town / "journeys" / "win_back_30d.yaml").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("readme", READMES)

@@ -77,7 +77,7 @@ def test_a_trait_that_somebody_inside_needs_cannot_be_taken_away(shop):
     assert isinstance(outcome, Refused)
     assert [f.code for f in outcome.findings] == ["J088"]
     assert "city" in outcome.findings[0].text("en")
-    assert "local@1" in outcome.findings[0].text("en")
+    assert "local v1" in outcome.findings[0].text("en")
     assert releases(shop) == 1
 
 

@@ -1,6 +1,7 @@
 """The command line: data on stdout, the rest on stderr, exit codes 0, 1 and 2, and never a traceback."""
 
 import json
+import shlex
 
 import pytest
 
@@ -263,10 +264,13 @@ def test_going_back_to_a_release_asks_nothing_of_the_files(call, folder):
     write_journeys(folder, HELLO + "tests:\n  - {name: nothing happens, expect: [{after: 0s, end: completed}]}\n")
 
     code, out, err = call("apply", "--version", "1", "--config", folder)
+    command = err.strip().partition("in their place: journeyd ")[2]
+    back = call(*shlex.split(command))
 
     assert (code, out) == (0, "nothing changed since release 1\n")
-    assert "the files are as they were" in err
-    assert "`journeyd releases 1 --write FOLDER`" in err
+    assert "the files are as they were, and the next apply would bring back what they say" in err
+    assert command == f"releases 1 --write {folder}/journeys --overwrite --config {folder}"
+    assert (back[0], (folder / "journeys" / "hello.yaml").read_text()) == (0, HELLO)
 
 
 @pytest.mark.parametrize("arguments", [["--plan", "0123456789ab"], ["--version", "3"], ["--in-flight", "no=move"]])

@@ -63,8 +63,8 @@ def test_a_story_reads_in_english(shop):
         "traits    level = normal, orders_count = 1, orders_7d = 1, last_order_at = 2026-12-02 12:02",
         "reach     WeChat u1-o…enid: service yes, marketing yes",
     ]
-    assert lines[lines.index("care · J · version 1 · 2026-12-01 12:00 → inside · converted 2026-12-02 12:02") :] == [
-        "care · J · version 1 · 2026-12-01 12:00 → inside · converted 2026-12-02 12:02",
+    assert lines[lines.index("care · J · v1 · 2026-12-01 12:00 → inside · converted 2026-12-02 12:02") :] == [
+        "care · J · v1 · 2026-12-01 12:00 → inside · converted 2026-12-02 12:02",
         "  2026-12-01 12:00  entered: event app_opened",
         "                    user.orders_count == 0; then user.orders_count = 0; care.yaml:6",
         "  2026-12-01 12:00  gift: asked for benefit gift",
@@ -99,8 +99,8 @@ def test_the_same_story_reads_in_chinese(shop):
     lines = told_story(shop, language="zh", journey="care")
 
     assert lines[0] == "u1 的经过"
-    assert lines[lines.index("care · J · 第 1 版 · 2026-12-01 12:00 → 进行中 · 2026-12-02 12:02 转化") :] == [
-        "care · J · 第 1 版 · 2026-12-01 12:00 → 进行中 · 2026-12-02 12:02 转化",
+    assert lines[lines.index("care · J · v1 · 2026-12-01 12:00 → 进行中 · 2026-12-02 12:02 转化") :] == [
+        "care · J · v1 · 2026-12-01 12:00 → 进行中 · 2026-12-02 12:02 转化",
         "  2026-12-01 12:00  进入旅程：事件 app_opened",
         "                    user.orders_count == 0；当时 user.orders_count = 0；care.yaml:6",
         "  2026-12-01 12:00  gift：申请权益 gift",
@@ -189,7 +189,7 @@ def test_lines_are_those_of_the_version_that_ran_then(shop):
     lines = told_story(shop)
 
     assert [line for line in lines if line.startswith("care")] == [
-        "care · J · version 1, which is not the current one · 2026-12-01 12:00 → 2026-12-04 12:01 all steps are done · converted 2026-12-02 12:02"
+        "care · J · v1, which is not the current one · 2026-12-01 12:00 → 2026-12-04 12:01 all steps are done · converted 2026-12-02 12:02"
     ]
     assert "                    care.yaml:15" in lines, "look stood there then"
 
@@ -201,7 +201,7 @@ def test_an_entry_by_a_segment_names_the_line_of_the_segment_too(tmp_path):
     shop.settle()
 
     assert told_story(shop, journey="buy", language="zh")[-6:-3] == [
-        "buy · J · 第 1 版 · 2026-12-01 12:00 → 进行中",
+        "buy · J · v1 · 2026-12-01 12:00 → 进行中",
         "  2026-12-01 12:00  进入旅程：进入分群「买过」buyers",
         "                    user.orders_count > 0；当时 user.orders_count = 1；buy.yaml:6, audience.yaml:21",
     ]
@@ -400,10 +400,9 @@ def test_a_move_that_finds_the_wait_over_says_so_before_what_was_late(tmp_path):
 
     told = [line.strip() for line in told_story(shop)]
     shop.close()
-    moved = next(n for n, line in enumerate(told) if "moved to version 2" in line)
+    moved = next(n for n, line in enumerate(told) if "moved to v2" in line)
     assert told[moved] == (
-        "2026-12-03 13:00  pause: moved to version 2, where this was over at 2026-12-02 12:00 (instead of 2026-12-04 12:00): what follows is"
-        " late"
+        "2026-12-03 13:00  pause: moved to v2, where this was over at 2026-12-02 12:00 (instead of 2026-12-04 12:00): what follows is late"
     )
     assert [line for line in told[moved + 1 :] if "too late" in line or "ended:" in line] == [
         "2026-12-02 12:00  gift: too late by 1d1h",

@@ -1,6 +1,7 @@
 """`journeyd explain`: whom and what it takes, its exit codes, its data."""
 
 import json
+import shlex
 
 import pytest
 
@@ -33,7 +34,7 @@ def test_one_journey_is_named_as_an_argument_or_as_an_option(call, lived_in):
     option = call("explain", "u1", "--journey", "hello", "--config", lived_in[0])
 
     assert "hello" not in named[1]
-    assert "hello · J · version 1" in option[1]
+    assert "hello · J · v1" in option[1]
 
 
 @pytest.mark.parametrize("name", ["key", "vendor_key", "reference"])
@@ -113,12 +114,20 @@ def test_who_entered_a_journey_is_listed_the_newest_first_with_what_each_got(cal
 
     assert (code, rows[0], rows[1][0]) == (0, ["user", "entered", "where", "now", "got"], "u1")
     assert "ended: all steps are done" in out
-    assert "hello: the vendor has taken it" in out
+    assert out.splitlines()[1].endswith("hello (push)")
     data = json.loads(call("explain", "--journey", "hello", "--json", "--config", lived_in[0])[1])
     assert (data["journey"], data["entered"]) == ("hello", 1)
-    assert [(row["user_id"], row["version"], row["ended_by"], row["got"]) for row in data["enrolments"]] == [
-        ("u1", 1, "completed", [{"step": "hello", "state": "ACCEPTED", "n": 1}])
+    assert [(row["user_id"], row["subject"], row["version"], row["ended_by"], row["got"]) for row in data["enrolments"]] == [
+        ("u1", None, 1, "completed", [{"step": "hello", "kind": "message", "channel": "push", "state": "ACCEPTED", "n": 1}])
     ]
+
+
+def test_the_list_of_those_who_entered_begins_at_a_day_and_why_not_is_for_one_user(call, lived_in):
+    later = call("explain", "--journey", "hello", "--since", "2099-01-01", "--config", lived_in[0])
+    why_not = call("explain", "--journey", "hello", "--why-not", "--config", lived_in[0])
+
+    assert later[:2] == (0, "nobody has entered hello\n")
+    assert (why_not[0], "needs a user and a journey" in why_not[2]) == (2, True)
 
 
 def test_of_more_than_twenty_how_many_more_there_are_is_said(call, tmp_path):
@@ -142,4 +151,6 @@ def test_a_journey_that_nobody_entered_says_so_and_without_a_journey_it_is_asked
 def test_who_was_never_in_the_journey_that_is_asked_about_is_pointed_to_why_not(call, lived_in):
     out = call("explain", "u2", "resting", "--config", lived_in[0])[1]
 
-    assert "she was never in resting; why not: journeyd explain u2 resting --why-not" in out
+    command = out.rpartition("she was never in resting; why not: journeyd ")[2]
+    assert command == f"explain u2 resting --why-not --config {lived_in[0]}\n"
+    assert call(*shlex.split(command))[0] == 0

@@ -48,7 +48,7 @@ def test_an_accepted_message_tells_who_what_why_then_and_the_attempt(shop):
     assert told_message(shop, key) == [
         "Message KEY",
         "to           u1",
-        "from         hello@1 say hello.yaml:9; version 1",
+        "from         hello v1; say hello.yaml:9",
         "way there    2026-12-01 13:00  entered: event app_opened  hello.yaml:6",
         "what         push “T / 在吗”; marketing, topic chat",
         "at its step  2026-12-01 13:00  say: planned a message by push",
@@ -66,7 +66,7 @@ def test_it_reads_in_chinese(shop):
 
     assert told_message(shop, key, "zh")[1:7] == [
         "收件人        u1",
-        "来自          hello@1 say hello.yaml:9；第 1 版",
+        "来自          hello v1；say hello.yaml:9",
         "之前          2026-12-01 12:00  进入旅程：事件 app_opened  hello.yaml:6",
         "内容          推送 “T / 在吗”；营销，主题 chat",
         "步骤经过      2026-12-01 12:00  say：发推送",

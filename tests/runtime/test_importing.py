@@ -230,8 +230,8 @@ def test_a_second_run_without_bad_rows_leaves_no_old_list_of_them(sqlite_store, 
     assert not file.rejected_path.exists()
 
 
-def test_what_no_rule_will_see_is_remarked_once(sqlite_store, write):
-    text = HEAD + order(1, amount="many") + order(2, amount="many")
+def test_what_no_rule_will_see_is_told_row_by_row_and_an_undeclared_type_once(sqlite_store, write):
+    text = HEAD + order(1, amount="many") + order(2, amount="¥44")
 
     _, shown, *_ = taken(sqlite_store, write(text))
     _, undeclared, *_ = taken(
@@ -240,12 +240,35 @@ def test_what_no_rule_will_see_is_remarked_once(sqlite_store, write):
 
     assert shown == [
         "orders.csv:2: order_paid.amount is no number: 'many' counts as missing: write 44 or 44.5, without a currency, a unit or commas",
+        "orders.csv:3: order_paid.amount is no number: '¥44' counts as missing: write 44 or 44.5, without a currency, a unit or commas",
         "orders.csv: order_paid.amount: so in 2 rows",
     ]
     assert undeclared == [
         "b.csv:2: event order_payed is not declared in audience.yaml: it is kept, and no rule sees it; did you mean order_paid?",
         "b.csv: order_payed: so in 2 rows",
     ]
+
+
+def test_of_many_rows_with_such_a_value_the_first_twenty_are_told_and_all_are_counted(sqlite_store, write):
+    _, shown, *_ = taken(sqlite_store, write(HEAD + "".join(order(n, amount="88元") for n in range(1, 31))))
+
+    assert (len(shown), shown[-1]) == (21, "orders.csv: order_paid.amount: so in 30 rows")
+
+
+def test_a_row_that_repeats_an_id_with_other_content_is_told_with_both_lines(sqlite_store, write):
+    row = "A1,order_paid,u1,2026-11-02 10:00,9\n"
+    file = write("id,type,user_id,time,amount\n" + row + row + row.replace(",9", ",7"))
+
+    counts, shown, *_ = taken(sqlite_store, file, Asked("events"))
+
+    assert counts == (3, 1, 2, 0)
+    assert shown == ["orders.csv:4: id A1 stands in line 2 already, with another amount: the first row of an id counts"]
+
+
+def test_a_day_or_hour_that_there_is_not_is_told_as_it_was_written(sqlite_store, write):
+    _, shown, *_ = taken(sqlite_store, write(HEAD + order(1).replace("2026-11-02 10:00", "2026-02-30 25:03")))
+
+    assert [line.rpartition("found ")[2] for line in shown] == ["2026-02-30 25:03"]
 
 
 def test_user_records_come_in_in_their_order_and_the_same_file_changes_nothing(store, write):

@@ -1,6 +1,7 @@
 """`plan`, `apply`, `releases` and `pause` on the command line: the loop of an edit with people inside."""
 
 import json
+import shlex
 
 import pytest
 
@@ -38,9 +39,9 @@ def test_a_plan_reads_as_a_marketer_would_say_it(shop, call):
     code, out, _ = call("plan", "--config", shop.folder, "--database", shop.url)
 
     assert code == 0
-    assert "~ j: changed (version 1 runs now)" in out
+    assert "~ j: changed (v1 runs now)" in out
     assert "step pause, delay: 3d → 2d" in out
-    assert "1 at pause (version 1): stay on version 1; would move with --in-flight j=move: 1 " in out
+    assert "1 at pause (v1): stay on v1; would move with --in-flight j=move: 1 " in out
     assert "to apply exactly this: journeyd apply --plan " in out
 
 
@@ -53,16 +54,16 @@ def test_journeys_that_only_read_differently_share_a_line_unless_something_is_de
     assert "~ 2 journeys differ in comments or layout only, those inside stay on their version: hello, j\n" in shared
     assert "at pause" not in shared
     assert "~ j: changed" in apart
-    assert "1 at pause (version 1): end (moved)" in apart
+    assert "1 at pause (v1): end (moved)" in apart
     assert "~ 1 journey differs in comments or layout only, those inside stay on their version: hello\n" in apart
 
 
 def test_the_line_that_a_plan_of_another_database_ends_with_applies_there(shop, call):
     write_journeys(shop.folder, NEW, HELLO)
     planned = call("plan", "--config", shop.folder, "--database", shop.url)[1]
-    line = planned.splitlines()[-1].partition("journeyd ")[2].replace(' -m "…"', "").split()
+    line = shlex.split(planned.splitlines()[-1].partition("journeyd ")[2].replace(' -m "…"', ""))
 
-    code, out, _ = call(*line, "--config", shop.folder)
+    code, out, _ = call(*line)
 
     assert (code, out.splitlines()) == (0, ["release 2: 1 journey changed: j", "  j: 1 stays on her version"])
 
@@ -74,7 +75,7 @@ def test_journeys_that_did_not_change_share_the_last_line(shop, call):
 
     lines = call("plan", "--config", shop.folder, "--database", shop.url)[1].splitlines()
 
-    assert lines[1] == "~ hello: changed (version 1 runs now)"
+    assert lines[1] == "~ hello: changed (v1 runs now)"
     assert lines[-2] == "  unchanged, with people on older versions: j (1); --in-flight JOURNEY=move would take them along"
 
 
@@ -127,8 +128,8 @@ def test_a_plan_in_chinese(shop, call, monkeypatch):
 
     _, out, _ = call("plan", "--config", shop.folder, "--database", shop.url, "--in-flight", "j=exit")
 
-    assert "j：有变化（现在运行第 1 版）" in out
-    assert "1 人在 pause（第 1 版）: 结束（moved），未发的取消" in out
+    assert "j：有变化（现在运行 v1）" in out
+    assert "1 人在 pause（v1）: 结束（moved），未发的取消" in out
 
 
 def test_the_exit_code_says_whether_there_is_something_to_apply_as_terraform_s_does(shop, call):
@@ -211,6 +212,16 @@ def test_without_a_daemon_apply_moves_those_inside_itself(tmp_path, call):
     assert (code, "  j: 1 moved, 0 ended, 0 stay on their version\n" in out) == (0, True)
     told = json.loads(call("explain", "u1", "--json", "--config", made)[1])
     assert [line["action"] for line in told["story"] if line["journey"] == "j"][-1] == "moved"
+
+
+@pytest.mark.parametrize("command", [["pause", "j"], ["pause", "--all", "--resume"], ["rebuild"]])
+def test_where_there_is_no_database_none_is_made_by_a_command_that_needs_one(folder, call, command, tmp_path):
+    nowhere = tmp_path / "nowhere.db"
+
+    code, out, err = call(*command, "--config", folder, "--database", nowhere)
+
+    assert (code, out, nowhere.exists()) == (1, "", False)
+    assert err.startswith(f"{nowhere}: there is no database yet; `journeyd apply` or `journeyd run` makes one")
 
 
 def test_pausing_and_resuming(folder, call):

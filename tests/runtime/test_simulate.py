@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from runtime.app import build_app
 from runtime.applying import check_project
 from runtime.past import FilePast
 from runtime.settings import load_project
 from runtime.simulate import Replay, simulate
+from runtime.state import Event
 from tests.e2e.running import journeyd
 from tests.shop import CONFIG, HELLO, Shop, make_folder, write_journeys
 from tests.town import DAY, HOUR, MINUTE, NOON, at, journey_text
@@ -151,7 +153,7 @@ def test_the_json_has_the_documented_shape(call, folder, tmp_path):
         "from": "2026-12-01 00:00", "until": "2026-12-01 05:00", "sample": None, "journeys": {"hello": row},
         "days": [{"day": "2026-12-01", "entered": 3, "sent": {"push": 3}, "suppressed": {}, "granted": {}, "capped": {}}],
         "cost": {"push": None}, "budgets": {"gift": {"budget": 10, "granted": 0}}, "stages": {"2026-11": {"buying": 3}},
-        "events": 6, "users": 3, "quarantined": 0, "repeated_ids": 0, "bad_rows": 0,
+        "events": 6, "users": 3, "quarantined": 0, "bad_rows": 0, "repeated_ids": 0, "differing_ids": 0, "remarks": {},
     }  # fmt: skip
     assert [c["code"] for c in caveats] == ["reactions", "conversions", "vendors", "everybody", "cold_start"]
     assert err == ""
@@ -683,12 +685,29 @@ def test_progress_tells_the_virtual_time_reached(folder):
     assert past.done == 1.0
 
 
-def test_events_whose_id_came_before_are_counted_and_said(call, folder, tmp_path):
+def test_of_rows_with_one_id_the_first_of_the_file_counts_and_what_the_others_say_is_told(call, folder, tmp_path):
     file = tmp_path / "past.jsonl"
-    file.write_text(as_jsonl([EVENTS[1], {**EVENTS[1], "time": "2026-12-02T05:00:00+08:00"}, EVENTS[3]]))
+    earlier = {**EVENTS[1], "time": "2026-11-20T05:00:00+08:00", "user_id": "u9"}
+    file.write_text(as_jsonl([EVENTS[1], EVENTS[1], earlier, EVENTS[3]]))
 
-    told, _ = simulated(call, folder, "--events", file)
+    told, shown = simulated(call, folder, "--events", file)
     said = call("simulate", "--events", file, "--config", folder)[2]
 
-    assert (told["events"], told["repeated_ids"]) == (2, 1)
-    assert "1 event has an id that came before: the first of each id counts" in said
+    assert (told["events"], told["users"], told["repeated_ids"], told["differing_ids"]) == (2, 2, 2, 1)
+    identifier = EVENTS[1]["id"]
+    assert f"past.jsonl:3: id {identifier} stands in line 1 already, with another user_id, time: the first row of an id counts\n" == shown
+    assert "past.jsonl: 2 rows repeat an id, 1 with other content: the first row of each id counts\n" in said
+
+
+def test_events_of_two_sources_under_one_id_are_both_the_past_of_a_database(call, folder, tmp_path):
+    url = f"sqlite:///{tmp_path}/two.db"
+    project = load_project(folder)
+    app = build_app(project, url=url, channels={})
+    for source, user in (("shop", "u1"), ("mini", "u2")):
+        one = Event("1", "app_opened", user, at("2026-12-01 12:00"), at("2026-12-01 12:00"), {})
+        app.store.database.write(lambda tx, source=source, one=one: app.store.inbox.add_events(tx, source, [one]))
+    app.close()
+
+    told, _ = simulated(call, folder, "--from-database", "--database", url)
+
+    assert (told["events"], told["users"]) == (2, 2)

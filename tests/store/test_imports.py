@@ -74,6 +74,16 @@ def test_a_new_audience_does_not_look_at_those_who_are_held(store):
     assert found == {"held": None, "other": NOON}
 
 
+def test_what_was_met_first_is_known_with_its_line():
+    with Occurrences() as seen:
+        assert [seen.first(what, line, b"%d" % line) for line, what in enumerate(("a", "b", "a", "a"), 1)] == [
+            None,
+            None,
+            (1, b"1"),
+            (1, b"1"),
+        ]
+
+
 def test_equal_things_are_counted():
     with Occurrences() as seen:
         assert [seen.count(what) for what in ("a", "b", "a", "a")] == [1, 1, 2, 3]

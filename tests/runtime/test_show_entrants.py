@@ -1,0 +1,55 @@
+"""The list of those who entered a journey: what each got reads as channels and benefits."""
+
+import io
+import re
+
+import pytest
+from rich.console import Console
+
+from runtime.show_entrants import entrants
+from runtime.store.enquiries import Entrant, Got
+from runtime.wording import Wording
+from tests.town import DAY, NOON, ZONE
+
+GOT = [
+    Got("reserve", "call", "stock", "ACCEPTED", 1),
+    Got("gift", "grant", "gift", "ACCEPTED", 1),
+    Got("tell", "message", "sms", "DELIVERED", 2),
+    Got("again", "message", "push", "SUPPRESSED", 1),
+]
+
+
+def listed(one, language="en"):
+    out = io.StringIO()
+    entrants(Console(file=out, width=200), "j", [one], 1, Wording(language, ZONE))
+    return out.getvalue().splitlines()[1].rstrip()
+
+
+def entrant(status="live", state="rest", due_at=NOON + DAY, ended_by=None, got=(), subject=""):
+    return Entrant("u1", subject, 3, NOON, status, state, due_at, None, ended_by, None, list(got))
+
+
+def test_a_call_gave_her_nothing_and_of_a_message_the_vendor_took_no_more_is_said():
+    line = listed(entrant(got=GOT))
+
+    assert line.endswith("at rest, until 2026-12-02 12:00  gift (benefit gift); tell (SMS) ×2; again (push): not sent")
+
+
+def test_it_reads_in_chinese():
+    assert listed(entrant(got=GOT), "zh").endswith("gift（权益 gift）；tell（短信） ×2；again（推送）：没有发")
+
+
+@pytest.mark.parametrize(
+    ("one", "where"),
+    [
+        (entrant(due_at=None), "at rest"),
+        (entrant("ended", "$ended", None, "no_coupon_needed"), "ended: no_coupon_needed"),
+        (entrant("held_out", "$held_out"), "she is in the hold-out: measured, never messaged"),
+    ],
+)
+def test_where_she_is_or_how_it_ended_is_said(one, where):
+    assert re.split(" {2,}", listed(one)) == ["u1", "2026-12-01 12:00", where, "–"]
+
+
+def test_what_she_entered_for_stands_beside_her_id():
+    assert listed(entrant(subject="o-1")).startswith("u1 for o-1  ")
