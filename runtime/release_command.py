@@ -52,7 +52,7 @@ Ways = Annotated[
 ]
 Back = Annotated[
     int | None,
-    Parameter(name=["--version", "--release"], validator=A_RELEASE, help="go back to what this release held, in place of the files"),
+    Parameter(name="--version", validator=A_RELEASE, help="go back to what this release held, in place of the files"),
 ]
 
 
