@@ -1,20 +1,18 @@
-"""Events and users from rows of files: columns become fields, traits, identities, consents. Bad rows are counted and shown."""
+"""Events and users from rows of files: columns become fields, traits, identities, consents."""
 
 import re
 import sys
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import orjson
-
 from journeys.audience import Audience
 from journeys.errors import did_you_mean
 from journeys.values import parse_time
+from runtime.badrows import BadRows, Met
 from runtime.intake.items import Reader, parse_event
 from runtime.rowfile import Row, RowFile
 from runtime.state import Event
@@ -28,11 +26,7 @@ ANSWERS = {"true": True, "1": True, "æ˜¯": True, "false": False, "0": False, "å
 ANSWER_PART, ANSWER_DETAIL = 2, 3  # consents.CHANNEL.PURPOSE and what stands below it
 PARTS = ("traits", "identities", "consents")
 LISTS = ("tags", "remove_tags")
-CURES = {
-    "number": ": write 44 or 44.5, without a currency, a unit or commas",
-    "time": ": write 2026-01-31 or 2026-01-31 18:00",
-    "boolean": ": write true or false",
-}
+AT_ONCE = 1000  # rows whose ids are looked up together
 
 
 @dataclass(frozen=True)
@@ -45,72 +39,6 @@ class Shape:
     def named(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """The row with its columns by the names that we know."""
         return {self.names.get(key, key): value for key, value in row.items()} if self.names else dict(row)
-
-
-@dataclass
-class BadRows:
-    """Rows that were passed over; the first ones are shown as they are met. `remarks` counts what is wrong with rows that were taken,
-    `repeated` the rows whose id an earlier row has, and `differing` those of them that say something else than it.
-    """
-
-    file: str
-    show: Callable[[str], None]
-    count: int = 0
-    most_shown: int = 20
-    lines: list[str] = field(default_factory=list)
-    remarks: Counter[str] = field(default_factory=Counter)
-    repeated: int = 0
-    differing: int = 0
-
-    def add(self, line: int, problem: str) -> None:
-        """Count a row and show it."""
-        self.count += 1
-        text = f"{self.file}:{line}: {problem}"
-        if self.count <= self.most_shown:
-            self.lines.append(text)
-            self.show(text)
-
-    def remark_on(self, line: int, event: Event, given: Mapping[str, Any], audience: Audience) -> None:
-        """Say what no rule will see of an event that is taken all the same: its type, where nobody declared it, or a field's value."""
-        fields = audience.events.get(event.type)
-        if fields is None:
-            hint = did_you_mean(event.type, audience.events)
-            guess = f"; did you mean {hint}?" if hint else ""
-            remark = f"event {event.type} is not declared in audience.yaml: it is kept, and no rule sees it{guess}"
-            self._remark(line, event.type, remark, 1)
-            return
-        for name, value in given.items():
-            if name in fields and value is not None and name not in event.data:
-                kind = fields[name]
-                remark = f"{event.type}.{name} is no {kind}: {str(value)[:40]!r} counts as missing{CURES.get(kind, '')}"
-                self._remark(line, f"{event.type}.{name}", remark, self.most_shown)
-
-    def _remark(self, line: int, about: str, remark: str, most: int) -> None:
-        self.remarks[about] += 1
-        if self.remarks[about] <= most:
-            self.show(f"{self.file}:{line}: {remark}")
-
-    def repeats(self, line: int, event: Event, given: Mapping[str, Any], seen: Occurrences) -> bool:
-        """Whether an earlier row of the file has this id; one that says something else than it is shown."""
-        content = {"type": event.type, "user_id": event.user_id, "time": event.time, **given}
-        written = orjson.dumps(content, default=str)
-        first = seen.first(event.id, line, written)
-        if first is None:
-            return False
-        self.repeated += 1
-        before, content = orjson.loads(first[1]), orjson.loads(written)
-        others = [name for name in {**before, **content} if before.get(name) != content.get(name)]
-        self.differing += bool(others)
-        if others and self.differing <= self.most_shown:
-            differs = f"with another {', '.join(others)}"
-            self.show(f"{self.file}:{line}: id {event.id} stands in line {first[0]} already, {differs}: the first row of an id counts")
-        return True
-
-    def sum_up(self) -> None:
-        """Say of how many rows what was said of some."""
-        for about, n in self.remarks.items():
-            if n > 1:
-                self.show(f"{self.file}: {about}: so in {n:,} rows")
 
 
 def event_item(row: Row, shape: Shape, audience: Audience, *, is_csv: bool) -> dict[str, Any]:
@@ -229,6 +157,7 @@ def undated(item: dict[str, Any]) -> dict[str, Any]:
 def read_events(file: RowFile, audience: Audience, zone: ZoneInfo, bad: BadRows) -> Iterator[Event]:
     """The events of a file in its order; an event without an id is known by its line. Of equal ids the first row counts."""
     path, shape = file.path, Shape()
+    met: list[Met] = []
     with Occurrences() as seen:
         for row in file:
             if row.problem:
@@ -240,10 +169,21 @@ def read_events(file: RowFile, audience: Audience, zone: ZoneInfo, bad: BadRows)
                 bad.add(row.line, event + _meant(event.split(":", 1)[0], row.value))
             elif item.get("time") is None:
                 bad.add(row.line, "time: expected a time, found none")
-            elif not bad.repeats(row.line, event, item.get("data") or {}, seen):
-                bad.remark_on(row.line, event, item.get("data") or {}, audience)
-                yield Event(event.id, event.type, event.user_id, event.time, event.time, event.data)
+            else:
+                met.append(Met(row.line, event, item.get("data") or {}))
+                bad.remark_on(met[-1], audience)
+            if len(met) == AT_ONCE:
+                yield from _firsts(met, bad, seen)
+                met.clear()
+        yield from _firsts(met, bad, seen)
     bad.sum_up()
+
+
+def _firsts(met: Sequence[Met], bad: BadRows, seen: Occurrences) -> Iterator[Event]:
+    repeats = bad.repeats(met, seen)
+    for line, e, _ in met:
+        if line not in repeats:
+            yield Event(e.id, e.type, e.user_id, e.time, e.time, e.data)
 
 
 def _meant(key: str, given: Mapping[str, Any]) -> str:

@@ -13,8 +13,9 @@ from zoneinfo import ZoneInfo
 import orjson
 
 from journeys.audience import Audience
+from runtime.badrows import BadRows, Met
 from runtime.clock import Clock
-from runtime.eventfile import BadRows, Shape, event_item, undated, user_item
+from runtime.eventfile import Shape, event_item, undated, user_item
 from runtime.intake.items import Reader
 from runtime.rowfile import KINDS, Row, RowFile
 from runtime.state import Event, Person, stable_key
@@ -165,6 +166,7 @@ class FileImport:
         self.bad = BadRows(path.name, show)
         self.rejected_path = path.with_name(path.name + ".rejected.jsonl")
         self._events: list[Event] = []
+        self._met: list[Met] = []  # the events' rows
         self._records: list[Record] = []
         self._persons: dict[int, Person] = {}
         self._rejected: list[dict[str, Any]] = []
@@ -184,11 +186,11 @@ class FileImport:
             for number, row in enumerate(self.file, 1):
                 self._read(number, row, seen, behind=number <= self.resumed_at)
                 if self._rows >= MOST_ROWS or self._bytes >= MOST_BYTES:
-                    self._hand_over(taker, written)
+                    self._hand_over(taker, written, seen)
                     advance(self.file.read_so_far, self.position.rows)
                 elif number <= self.resumed_at and number % MOST_ROWS == 0:
                     advance(self.file.read_so_far, number)
-        self._hand_over(taker, written)
+            self._hand_over(taker, written, seen)
         self.bad.sum_up()
 
     def finish(self, taker: Taker) -> None:
@@ -205,9 +207,11 @@ class FileImport:
             "rejected_file": str(self.rejected_path) if at.rejected and not dry else None, "dry_run": dry,
         }  # fmt: skip
 
-    def _hand_over(self, taker: Taker, written: Rejected | None) -> None:
+    def _hand_over(self, taker: Taker, written: Rejected | None, seen: Occurrences) -> None:
         if not self._rows:
             return
+        self.bad.repeats(self._met, seen)
+        self._met.clear()
         if written is not None:
             written.add(self._rejected)  # before its count is kept: what stands there too much is cut off when the import goes on
         chunk = Chunk(
@@ -224,7 +228,7 @@ class FileImport:
         if behind:
             return
         self._rows += 1
-        problem = row.problem or (self._event(row, identity, seen) if self.asked.kind == "events" else self._user(row, identity))
+        problem = row.problem or (self._event(row, identity) if self.asked.kind == "events" else self._user(row, identity))
         if problem:
             self.bad.add(row.line, problem)
             self._rejected.append({"line": row.line, "reason": problem, "row": row.value})
@@ -242,7 +246,7 @@ class FileImport:
         count = seen.count(what)
         return f"row:{what}" if count == 1 else f"row:{what}:{count}"
 
-    def _event(self, row: Row, identity: str, seen: Occurrences) -> str:
+    def _event(self, row: Row, identity: str) -> str:
         item = event_item(row, self.asked.shape, self.audience, is_csv=self.file.is_csv)
         if identity:
             item["id"] = identity
@@ -253,9 +257,10 @@ class FileImport:
             return problem
         parsed = self._reader.events(item)
         for event in parsed.events:
-            given = item.get("data") or {}
-            if not self.bad.repeats(row.line, event, given, seen):
-                self.bad.remark_on(row.line, event, given, self.audience)
+            met = Met(row.line, event, item.get("data") or {})
+            self.bad.remark_on(met, self.audience)
+            if not identity:
+                self._met.append(met)
         self._persons |= {len(self._events) + n: person for n, person in parsed.persons.items()}
         self._events += parsed.events
         return parsed.reasons[0]["reason"] if parsed.reasons else ""

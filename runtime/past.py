@@ -14,7 +14,8 @@ import orjson
 from journeys.audience import Audience
 from journeys.localtime import zone_named
 from journeys.values import typed_again
-from runtime.eventfile import BadRows, read_events, read_users
+from runtime.badrows import BadRows
+from runtime.eventfile import read_events, read_users
 from runtime.policy import ADDRESS_OF
 from runtime.rowfile import RowFile
 from runtime.state import Event, User, bucket

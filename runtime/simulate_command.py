@@ -14,10 +14,11 @@ from journeys.values import parse_time
 from runtime import show
 from runtime.app import App
 from runtime.applying import check_project, check_release
+from runtime.badrows import BadRows
 from runtime.caveats import caveats_of
 from runtime.commandline import A_RELEASE, FAILED, OK, USAGE, Config, DatabasePath, Json, Stop, err, print_json, project_of, reading_app
 from runtime.comparing import Comparison, compare
-from runtime.eventfile import BadRows, to_stderr, wrong_columns
+from runtime.eventfile import to_stderr, wrong_columns
 from runtime.foreseen import Foreseen
 from runtime.past import WHOLE, DatabasePast, FilePast, Past, RecordFile, Sample
 from runtime.report import report

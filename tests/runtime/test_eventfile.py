@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from runtime.eventfile import BadRows, Shape, event_item, read_events, read_users, undated, user_item, wrong_columns
+from runtime.badrows import BadRows
+from runtime.eventfile import Shape, event_item, read_events, read_users, undated, user_item, wrong_columns
 from runtime.rowfile import RowFile
 from tests.town import HOUR, NOON, ZONE, audience
 
@@ -21,6 +22,17 @@ def read(tmp_path):
         return list(reader(path, audience(), ZONE, bad)), shown, bad
 
     return events
+
+
+def test_an_id_is_known_again_however_many_rows_lie_between(read):
+    rows = "".join(f"e{n % 2500},order_paid,u1,2026-12-01 12:00,{n // 2500},x\n" for n in range(2502))
+
+    events, shown, bad = read("long.csv", HEAD + rows)
+
+    assert (len(events), bad.repeated, bad.differing) == (2500, 2, 2)
+    assert shown == [
+        f"long.csv:{2502 + n}: id e{n} stands in line {2 + n} already, with another amount: the first row of an id counts" for n in (0, 1)
+    ]
 
 
 def test_csv_and_jsonl_are_the_same_events(read):

@@ -76,12 +76,9 @@ def test_a_new_audience_does_not_look_at_those_who_are_held(store):
 
 def test_what_was_met_first_is_known_with_its_line():
     with Occurrences() as seen:
-        assert [seen.first(what, line, b"%d" % line) for line, what in enumerate(("a", "b", "a", "a"), 1)] == [
-            None,
-            None,
-            (1, b"1"),
-            (1, b"1"),
-        ]
+        assert seen.firsts([("a", 1, "x"), ("b", 2, "y"), ("a", 3, "z")]) == {3: (1, "x")}
+        assert seen.firsts([("c", 4, "x")]) == {}
+        assert seen.firsts([("b", 5, "y"), ("d", 6, "y")]) == {5: (2, "y")}
 
 
 def test_equal_things_are_counted():
