@@ -73,8 +73,8 @@ WORDS: dict[str, tuple[str, str]] = {
         "{n} 个旅程只有注释或排版不同，里面的人留在原版：{journeys}",
     ),
     "plan_older": (
-        "unchanged, with people on older versions: {journeys}; --in-flight JOURNEY=move would take them along",
-        "没有变化、但有人还在旧版：{journeys}；--in-flight 旅程=move 可以迁过来",
+        "unchanged, with people on other versions: {journeys}; --in-flight JOURNEY=move would take them along",
+        "没有变化、但有人在别的版本：{journeys}；--in-flight 旅程=move 可以迁过来",
     ),
     "plan_refused": (
         "apply will refuse these files: {n} of their tests {n:fails|fail} (`journeyd check` shows them; --no-tests insists)",

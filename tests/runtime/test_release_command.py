@@ -76,7 +76,7 @@ def test_journeys_that_did_not_change_share_the_last_line(shop, call):
     lines = call("plan", "--config", shop.folder, "--database", shop.url)[1].splitlines()
 
     assert lines[1] == "~ hello: changed (v1 runs now)"
-    assert lines[-2] == "  unchanged, with people on older versions: j (1); --in-flight JOURNEY=move would take them along"
+    assert lines[-2] == "  unchanged, with people on other versions: j (1); --in-flight JOURNEY=move would take them along"
 
 
 def test_tests_that_say_something_else_are_no_change_of_their_number(folder, call):
