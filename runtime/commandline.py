@@ -76,16 +76,32 @@ def next_command(text: str, config: Path, database: str | None) -> str:
     return " ".join([text, *map(shlex.quote, options)])
 
 
-def no_database(project: "Project", url: str | None) -> str:
-    """What is said where a database should be."""
-    path = (url or project.database_url).removeprefix("sqlite:///")
+def require_database(project: "Project", url: str | None, *, own_is_made: bool = False) -> None:
+    """Raises Stop where there is no database, with what makes one.
+
+    A command that makes the project's own (`own_is_made`) is stopped only where --database names another that is not there: a name
+    typed wrong would publish, or take events, where nobody looks.
+    """
+    if is_there(project, url) or (own_is_made and url in (None, project.database_url)):
+        return
     demo = "; the demo's is there: --database data/demo.db" if Path("data/demo.db").exists() else ", `journeyd demo` one to look at"
-    return f"{path}: there is no database yet; `journeyd apply` or `journeyd run` makes one{demo}"
+    made = f"`journeyd apply` or `journeyd run` makes one{demo}"
+    if url in (None, project.database_url):
+        raise Stop(FAILED, f"{_path(project, url)}: there is no database yet; {made}")
+    raise Stop(
+        FAILED,
+        f"{_path(project, url)}: there is no such database, and --database makes none; without it, the project's own is taken"
+        f" ({_path(project, None)}): {made}",
+    )
+
+
+def _path(project: "Project", url: str | None) -> str:
+    return (url or project.database_url).removeprefix("sqlite:///")
 
 
 def is_there(project: "Project", url: str | None) -> bool:
     """Whether the database exists; of a server's it is known when it is asked."""
-    path = (url or project.database_url).removeprefix("sqlite:///")
+    path = _path(project, url)
     return "://" in path or Path(path).exists()
 
 
@@ -95,6 +111,5 @@ def reading_app(config: Path, database: str | None) -> "App":
 
     project = project_of(config, database)
     url = url_of(database)
-    if not is_there(project, url):
-        raise Stop(FAILED, no_database(project, url))
+    require_database(project, url)
     return build_app(project, "reading", url=url)

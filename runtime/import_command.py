@@ -25,6 +25,7 @@ from runtime.commandline import (
     err,
     print_json,
     project_of,
+    require_database,
     url_of,
 )  # fmt: skip
 from runtime.control import NoAnswer
@@ -99,6 +100,8 @@ def _import(files: tuple[Path, ...], asked: Asked, project: Project, database: s
     if not files:
         raise Stop(USAGE, f"journeyd import {asked.kind}: expected one file or more")
     clock = SystemClock()
+    if not dry:
+        require_database(project, url_of(database), own_is_made=True)
     handover = Handover(project, url_of(database), clock)
     taker: Taker = DryRun() if dry else handover
     under_way: list[FileImport] = []

@@ -18,10 +18,9 @@ from runtime.commandline import (
     DatabasePath,
     Json,
     Stop,
-    is_there,
-    no_database,
     print_json,
     project_of,
+    require_database,
     url_of,
 )
 from runtime.control import ask, socket_path
@@ -45,9 +44,8 @@ def pause(
     request = {"journeys": list(journeys), "resume": resume, "reason": clean_text(reason), "author": getpass.getuser()}
     path = socket_path(url or project.database_url)
     answer = ask(path, {"command": "pause", **request}) if path is not None else None
-    if answer is None and not is_there(project, url):
-        raise Stop(FAILED, no_database(project, url))
     if answer is None:
+        require_database(project, url)
         app = build_app(project, url=url, channels={})
         try:
             answer = paused(app, request)

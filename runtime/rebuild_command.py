@@ -22,10 +22,9 @@ from runtime.commandline import (
     Json,
     Stop,
     err,
-    is_there,
-    no_database,
     print_json,
     project_of,
+    require_database,
     url_of,
 )
 from runtime.control import ask, socket_path
@@ -68,8 +67,7 @@ def rebuild(
 def _rebuilder(project: Project, url: str | None) -> Iterator[Ask]:
     """Who works off a chunk: the daemon that holds the SQLite file, else this process, which then holds it."""
     path = socket_path(url or project.database_url)
-    if not is_there(project, url):
-        raise Stop(FAILED, no_database(project, url))
+    require_database(project, url)
     if path is not None and ask(path, {"command": "hello"}) is not None:
         gone = {"error": "the daemon has stopped"}
         yield lambda request: ask(path, request) or gone

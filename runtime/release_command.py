@@ -31,6 +31,7 @@ from runtime.commandline import (
     print_json,
     project_of,
     reading_app,
+    require_database,
     url_of,
 )
 from runtime.control import ask, socket_path
@@ -63,6 +64,7 @@ def plan(
 ) -> int:  # fmt: skip
     """What `apply` would change, and what it would make of everybody inside. Changes nothing."""
     project, url = project_of(config, database), url_of(database)
+    require_database(project, url, own_is_made=True)
     # before the first run there is nothing to read, and everything is new
     app = reading_app(config, database) if is_there(project, url) else build_app(project, url="sqlite:///:memory:", channels={})
     try:
@@ -94,6 +96,7 @@ def apply_(
 ) -> int:  # fmt: skip
     """Make the checked files the release that runs: atomically, or not at all. Those inside stay on their version, unless --in-flight."""
     project, url = project_of(config, database), url_of(database)
+    require_database(project, url, own_is_made=True)
     if tests and version is None and not _tests_hold(_checker(config, database), project, json=json):
         return FAILED
     request = {"author": getpass.getuser(), "message": clean_text(message), "in_flight": in_flight or [], "version": version, "plan": plan}

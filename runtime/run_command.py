@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from runtime import show
 from runtime.app import App, build_app
 from runtime.applying import Asked, Declined, Refused, apply, check_project
-from runtime.commandline import FAILED, OK, Config, DatabasePath, Stop, err, project_of, url_of
+from runtime.commandline import FAILED, OK, Config, DatabasePath, Stop, err, project_of, require_database, url_of
 from runtime.daemon import serve
 from runtime.newproject import make_project
 from runtime.settings import Project, load_project
@@ -28,6 +28,7 @@ def init(folder: Path) -> int:
 def run_(*, config: Config = Path(), database: DatabasePath = None, log_json: Annotated[bool, Parameter(negative=())] = False) -> int:
     """Run the daemon: HTTP intake and the scheduler, until SIGTERM. A database without a release gets one from the files."""
     project = project_of(config, database)
+    require_database(project, url_of(database), own_is_made=True)
     app = build_app(project, "daemon", url=url_of(database))
     try:
         _first_release(app, project)

@@ -22,8 +22,9 @@ from rich.table import Table
 from journeys.errors import Language
 from journeys.localtime import print_instant
 from runtime.doctor import Examined
+from runtime.state import SYSTEM_ENDS
 from runtime.store.quarantine import SetAside
-from runtime.storytexts import STATES, said
+from runtime.storytexts import STATES, said, stage_name
 from runtime.texts import reason, word
 
 __all__ = [
@@ -90,8 +91,13 @@ def differences(console: Console, found: Sequence[dict[str, Any]], unreadable: S
         console.print(word("unreadable", language, user=user_id), markup=False)
 
 
-def _pairs(counts: dict[str, int], language: Language, *, reasons: bool) -> str:
+def _pairs(counts: dict[str, int], language: Language, *, reasons: bool = False) -> str:
     return "\n".join(f"{reason(name, language) if reasons else name} {n:,}" for name, n in sorted(counts.items(), key=lambda i: -i[1]))
+
+
+def _ends(counts: dict[str, int], language: Language) -> str:
+    """The system's own ends in the reader's language, the file's as it says them."""
+    return _pairs({reason(name, language) if name in SYSTEM_ENDS else name: n for name, n in counts.items()}, language)
 
 
 def journeys_table(console: Console, journeys: dict[str, dict[str, Any]], language: Language) -> None:
@@ -101,7 +107,7 @@ def journeys_table(console: Console, journeys: dict[str, dict[str, Any]], langua
         table.add_column(word(key, language), justify="left" if key in ("journey", "messages", "suppressed") else "right", overflow="fold")
     for journey, row in journeys.items():
         table.add_row(
-            journey, f"{row['entered']:,}", _pairs(row["sent"], language, reasons=False), _pairs(row["suppressed"], language, reasons=True),
+            journey, f"{row['entered']:,}", _pairs(row["sent"], language), _pairs(row["suppressed"], language, reasons=True),
             f"{row['converted']:,}", f"{row['holdout']:,}",
         )  # fmt: skip
     console.print(table)
@@ -131,8 +137,8 @@ def status(console: Console, summary: dict[str, Any], language: Language, zone: 
             | ({"unknown": row["unknown"]} if row["unknown"] else {})
         )
         table.add_row(
-            journey, f"{row['inside']:,}", f"{row['entered']:,}", _pairs(sent, language, reasons=False),
-            _pairs(row["suppressed"], language, reasons=True), f"{row['converted']:,}", _pairs(row["ended"], language, reasons=True),
+            journey, f"{row['inside']:,}", f"{row['entered']:,}", _pairs(sent, language),
+            _pairs(row["suppressed"], language, reasons=True), f"{row['converted']:,}", _ends(row["ended"], language),
         )  # fmt: skip
     console.print(table)
     if summary["unmapped"]:
@@ -146,12 +152,6 @@ def _in_ledger(name: str, language: Language) -> str:
     """`message.ACCEPTED` as it is, or in Chinese."""
     kind, _, state = name.partition(".")
     return f"{word(f'kind_{kind}', language)}{said(STATES, state, language)}" if language == "zh" else name
-
-
-def stage_name(stage: str, names: Mapping[str, str], language: Language) -> str:
-    """A stage for people: with its name, where it has one of its own."""
-    name = names.get(stage, "")
-    return stage if name in ("", stage) else f"{name} {stage}" if language == "zh" else f"{stage} ({name})"
 
 
 def stages_by_month(

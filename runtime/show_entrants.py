@@ -33,7 +33,7 @@ def entrants(console: Console, journey: str, found: list[Entrant], n: int, wordi
 
 def _where(one: Entrant, wording: Wording) -> str:
     if one.status == "ended":
-        return wording("entrants_ended", reason=wording.reason(one.ended_by or ""))
+        return wording("entrants_ended", reason=wording.end(one.ended_by or ""))
     if one.status == "held_out":
         return wording.reason("held_out")
     until = wording("entrants_until", until=wording.at(one.due_at)) if one.due_at is not None else ""

@@ -120,7 +120,7 @@ def title_of(one: Chapter, wording: Wording) -> list[str]:
     if row["subject"]:
         parts.append(wording("subject_is", subject=row["subject"]))
     if row["status"] == "ended":
-        parts.append(f"{wording.at(row['entered_at'])} → {wording.at(row['ended_at'])} {wording.reason(row['ended_by'] or '')}")
+        parts.append(f"{wording.at(row['entered_at'])} → {wording.at(row['ended_at'])} {wording.end(row['ended_by'] or '')}")
     else:
         parts.append(f"{wording.at(row['entered_at'])} → {wording('in_hold_out' if row['status'] == 'held_out' else 'is_inside')}")
     if row["converted_at"] is not None and row["ended_by"] != "converted":

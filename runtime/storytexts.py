@@ -1,5 +1,6 @@
 """What `explain` says, in Chinese and in English: log entries, reasons as sentences, who she is, why not. Identifiers stay English."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from journeys.errors import Language
@@ -292,6 +293,12 @@ def said(table: Texts, key: str, language: Language, /, **values: Any) -> str:
     """A text of one of the tables; the key itself where the table has none."""
     texts = table.get(key)
     return key if texts is None else phrase(texts[0 if language == "en" else 1], _Gaps(values))
+
+
+def stage_name(stage: str, names: Mapping[str, str], language: Language) -> str:
+    """A lifecycle stage with its name for people, where it has one of its own."""
+    name = names.get(stage, "")
+    return stage if name in ("", stage) else f"{name} {stage}" if language == "zh" else f"{stage} ({name})"
 
 
 def reason_sentence(code: str, language: Language) -> str:

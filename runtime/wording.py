@@ -9,8 +9,9 @@ from journeys.duration import MINUTE, format_duration
 from journeys.errors import Language
 from journeys.localtime import print_instant
 from journeys.values import LARGEST_NUMBER, print_number
+from runtime.state import SYSTEM_ENDS
 from runtime.storyline import Line
-from runtime.storytexts import ACTIONS, CHANNELS, FACTS, KINDS, STATES, STORY, reason_sentence, said
+from runtime.storytexts import ACTIONS, CHANNELS, FACTS, KINDS, STATES, STORY, reason_sentence, said, stage_name
 from runtime.texts import word
 from runtime.whynottexts import WHY_NOT
 
@@ -46,6 +47,10 @@ class Wording:
         """A reason as a sentence."""
         return reason_sentence(code, self.language)
 
+    def end(self, code: str) -> str:
+        """Why an enrolment ended: the system's own reasons as sentences, the file's as it says them."""
+        return self.reason(code) if code in SYSTEM_ENDS else code
+
     def channel(self, name: str) -> str:
         """A channel or purpose for people."""
         return said(CHANNELS, name, self.language)
@@ -65,8 +70,7 @@ class Wording:
 
     def stage(self, name: str) -> str:
         """A lifecycle stage with its name for people."""
-        known = self.stages.get(name)
-        return name if not known or known == name else f"{known} {name}" if self.language == "zh" else f"{name} ({known})"
+        return stage_name(name, self.stages, self.language)
 
     def joined(self, parts: list[str]) -> str:
         """A list in one line."""
@@ -124,6 +128,8 @@ class Wording:
         if line.action == "event":
             values["data"] = self.fields(why["data"])
         action = line.action
+        if action in ("ended", "exit_when") and "reason" in why:
+            values["reason"] = self.end(str(why["reason"]))
         if action == "waits" and why.get("for"):
             action, values["for"] = "waits_for", self.listed(why["for"]) if isinstance(why["for"], list) else str(why["for"])
         if action == "matched" and "event" in why:

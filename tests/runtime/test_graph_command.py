@@ -195,7 +195,7 @@ def test_the_held_out_are_counted_apart(call, tmp_path):
 def test_a_database_asked_for_by_name_has_to_be_there(call, folder, tmp_path, applied):
     code, out, err = call("graph", "waits", "--database", tmp_path / "none.db", *applied, "--config", folder)
 
-    assert (code, out, "there is no database yet" in err) == (1, "", True)
+    assert (code, out, "there is no such database" in err) == (1, "", True)
 
 
 def test_a_database_that_cannot_be_read_costs_only_the_numbers(call, folder):

@@ -214,14 +214,28 @@ def test_without_a_daemon_apply_moves_those_inside_itself(tmp_path, call):
     assert [line["action"] for line in told["story"] if line["journey"] == "j"][-1] == "moved"
 
 
-@pytest.mark.parametrize("command", [["pause", "j"], ["pause", "--all", "--resume"], ["rebuild"]])
-def test_where_there_is_no_database_none_is_made_by_a_command_that_needs_one(folder, call, command, tmp_path):
+NEEDS_ONE = [["pause", "j"], ["pause", "--all", "--resume"], ["rebuild"]]
+
+
+@pytest.mark.parametrize("command", NEEDS_ONE)
+def test_where_there_is_no_database_none_is_made_by_a_command_that_needs_one(tmp_path, call, command):
+    made = tmp_path / "shop"
+    Shop(made, OLD, HELLO, url=f"sqlite:///{tmp_path}/other.db").app.close()
+
+    code, out, err = call(*command, "--config", made)
+
+    assert (code, out, (made / "data" / "journeyd.db").exists()) == (1, "", False)
+    assert err.startswith(f"{made / 'data' / 'journeyd.db'}: there is no database yet; `journeyd apply` or `journeyd run` makes one")
+
+
+@pytest.mark.parametrize("command", [*NEEDS_ONE, ["plan"], ["apply"], ["run"], ["import", "events", "orders.csv"], ["status"]])
+def test_a_name_after_database_typed_wrong_makes_no_database_and_publishes_nothing(folder, call, command, tmp_path):
     nowhere = tmp_path / "nowhere.db"
 
     code, out, err = call(*command, "--config", folder, "--database", nowhere)
 
     assert (code, out, nowhere.exists()) == (1, "", False)
-    assert err.startswith(f"{nowhere}: there is no database yet; `journeyd apply` or `journeyd run` makes one")
+    assert err.startswith(f"{nowhere}: there is no such database, and --database makes none; without it, the project's own is taken (")
 
 
 def test_pausing_and_resuming(folder, call):
