@@ -27,6 +27,7 @@ MOST_IN_MEMORY = 100_000  # events that are sorted at once; more are sorted in p
 _CONSENTS: dict[str, Any] = {channel: {"service": True, "marketing": True} for channel in ADDRESS_OF}
 Records = Sequence[tuple[str, dict[str, Any]]]
 Numbered = tuple[int, int, Event]
+Newcomer = tuple[int, str]  # since when she is known, and her id
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,9 @@ class Past(Protocol):
 
     def events(self, audience: Audience, sample: Sample, until: int | None) -> Iterator[Event]:
         """Those of the sample up to an instant, by time; events of one time in the order in which they stand."""
+
+    def newcomers(self, sample: Sample) -> Iterator[Newcomer]:
+        """Those of the sample who are known by more than events, by the time since when; who has an event before it is among them."""
 
     def people(self, user_ids: Sequence[str]) -> list[User]:
         """What is known of these users before their first event."""
@@ -99,6 +103,10 @@ class FilePast(_Counted):
         read = read_events(RowFile(self.path), audience, self.zone, self.bad)
         return self._ordered(e for e in read if sample.takes(e.user_id) and (until is None or e.time <= until))
 
+    def newcomers(self, sample: Sample) -> Iterator[Newcomer]:  # noqa: ARG002 - of the protocol
+        """Nobody: a file of events knows people by these alone."""
+        return iter(())
+
     def people(self, user_ids: Sequence[str]) -> list[User]:
         """Everybody can be reached on every channel."""
         return [_reachable(user_id, self.zone) for user_id in user_ids]
@@ -130,6 +138,12 @@ class DatabasePast(_Counted):
             for after, event in page:  # noqa: B007 - the last one's number
                 if event is not None:
                     yield event
+
+    def newcomers(self, sample: Sample) -> Iterator[Newcomer]:
+        """Everybody, from when her row was made: by a user record, or by her first event or import."""
+        with self.store.database.reading() as tx:
+            known = list(self.store.outcomes.known_since(tx))
+        return iter(sorted(one for one in known if sample.takes(one[1])))
 
     def people(self, user_ids: Sequence[str]) -> list[User]:
         """As they are now; nothing that events or journeys have made of them."""

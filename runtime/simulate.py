@@ -16,7 +16,7 @@ from runtime.applying import Asked, Refused, apply
 from runtime.catalogue import Catalogue, Versioned
 from runtime.engine import LONGEST_WINDOW
 from runtime.foreseen import Foreseen
-from runtime.past import EVERYBODY, Past, Records, Sample
+from runtime.past import EVERYBODY, Newcomer, Past, Records, Sample
 from runtime.reckoning import reckon
 from runtime.settings import Project
 from runtime.state import Event
@@ -112,6 +112,9 @@ class _Simulation:
     def __init__(self, app: App, checked: Checked, asked: Replay, progress: Callable[[int], None], meets_from: int | None) -> None:
         self.app, self.checked, self.asked, self.progress, self.meets_from = app, checked, asked, progress, meets_from
         self.known: set[str] = set()
+        # a file of user records says itself who there is
+        self.newcomers = asked.past.newcomers(asked.sample) if asked.records is None else iter(())
+        self.newcomer = next(self.newcomers, None)
         self.posted = 0
         self.first = 0
 
@@ -142,6 +145,7 @@ class _Simulation:
         if self.asked.records is not None:
             self._records(self.asked.records(self.checked.audience, self.asked.sample), at)
         if self.asked.begins is None:
+            self._introduce(at)
             self.run_.settle(at)
 
     def _shrink(self, catalogue: Catalogue) -> None:
@@ -176,6 +180,7 @@ class _Simulation:
             return event
         store, at = self.app.store, self.first - 1
         store.database.write(lambda tx: store.imports.save(tx, HISTORY, at))  # so that nobody is taken for complete before she is
+        self._introduce(at, history=True)
         self.run_.settle(at)  # the records
         while event is not None and event.time < self.asked.begins:
             waiting: list[Event] = []
@@ -221,6 +226,7 @@ class _Simulation:
         ):
             waiting.append(following)
             following = next(events, None)
+        self._introduce(waiting[-1].time)
         self._meet(waiting)
         received = self.run_.now
         self.posted += self.run_.post("past", [replace(e, received_at=max(e.time, received)) for e in waiting])
@@ -242,6 +248,25 @@ class _Simulation:
             people = self.asked.past.people(new)
             self.app.store.database.write(lambda tx: self.app.store.people.save_users(tx, people))
 
+    def _introduce(self, until: int, *, history: bool = False) -> None:
+        """Who was known by then without an event: an empty record at her time makes the rules look at her. `history`: it moves nobody."""
+        store, new = self.app.store, list[Newcomer]()
+        while self.newcomer is not None and self.newcomer[0] <= until:
+            if self.newcomer[1] not in self.known:
+                new.append(self.newcomer)
+            self.newcomer = next(self.newcomers, None)
+        for start in range(0, len(new), MOST_EVENTS):
+            some = new[start : start + MOST_EVENTS]
+            self.known.update(user_id for _, user_id in some)
+
+            def unit(tx: Any, some: list[Newcomer] = some) -> None:
+                store.people.save_users(tx, self.asked.past.people([user_id for _, user_id in some]))
+                for at, user_id in some:
+                    known_at = max(at, self.run_.now)
+                    store.inbox.add_user_record(tx, "past", f"known:{user_id}", user_id, {}, known_at, history=history)
+
+            store.database.write(unit)
+
     def _advance(self, until: int) -> None:
         """Let time go on without events, from one schedule to the next, and no further at once than users who meet allow."""
         while self.run_.now < until:
@@ -249,8 +274,10 @@ class _Simulation:
             edge = until if fire is None else min(fire, until)
             window = self.crossings.window(self.run_.now)
             if edge - self.run_.now > window:
-                work = self.run_.next_work()
+                comes = self.newcomer[0] if self.newcomer is not None else None
+                work = min((at for at in (self.run_.next_work(), comes) if at is not None), default=None)
                 edge = edge if work is None else min(edge, max(work, self.run_.now) + window)
+            self._introduce(edge)
             self._settle(edge, window)
 
     def _next_fire(self, after: int) -> int | None:

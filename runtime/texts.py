@@ -351,9 +351,9 @@ CAVEATS: dict[str, tuple[str, str]] = {
     "today": (
         (
             "Consents, addresses, tags and the traits that came from outside are those of today, not of then; "
-            "what journeys set or tagged is taken back."
+            "what journeys set or tagged is taken back. Who has no event takes part from when the database knew her."
         ),
-        "是否同意、联系地址、标签和外部送来的特征，用的是今天的，不是当时的；旅程自己设的值和标签已除去。",
+        "是否同意、联系地址、标签和外部送来的特征，用的是今天的，不是当时的；旅程自己设的值和标签已除去。没有事件的人，从数据库认识她那时算起。",
     ),
     "credits": (
         "WeChat subscriptions are not counted: whoever has consented can be sent any number of subscribe messages.",

@@ -482,6 +482,30 @@ def test_of_the_database_a_chosen_day_too(call, lived_in):
     assert {i: row["entered"] for i, row in result["journeys"].items()} == {"hello": 1, "bye": 1}
 
 
+@pytest.mark.parametrize(("arguments", "tagged_then"), [([], 3), (["--from", "2026-12-02"], 1)])
+def test_whom_the_database_knows_without_an_event_takes_part_from_when_it_knew_her(call, tmp_path, arguments, tagged_then):
+    born = journey_text(f"- id: hello\n  {PUSH}", id="born", entry="{date: user.birthday}")
+    tagged = journey_text(f"- id: hello\n  {PUSH}", id="tagged", entry="{segment: tagged, existing: skip}")
+    shop = Shop(tmp_path / "shop", born, tagged)
+    shop.post([{"user_id": f"u{n}", "traits": {"birthday": "12-05"}, "tags": ["vip"]} for n in (1, 2)], "/v1/users")
+    shop.post([{"id": "e1", "type": "app_opened", "user_id": "u1"}])
+    shop.settle(NOON + HOUR)
+    shop.clock.set(NOON + 3 * DAY)
+    shop.post([{"user_id": "u3", "traits": {"birthday": "12-05"}, "tags": ["vip"]}], "/v1/users")
+    shop.settle()
+    shop.clock.set(NOON + 8 * DAY)
+    shop.post([{"id": "e2", "type": "app_opened", "user_id": "u1"}])
+    shop.settle()
+    shop.clock.set(NOON + 9 * DAY)
+    shop.post([{"user_id": "too late", "traits": {"birthday": "12-05"}}], "/v1/users")
+    shop.close()
+
+    result = simulated(call, shop.folder, "--from-database", *arguments)[0]
+
+    assert result["users"] == 3
+    assert {i: row["entered"] for i, row in result["journeys"].items()} == {"born": 3, "tagged": tagged_then}
+
+
 def test_what_is_applied_is_simulated_and_not_the_files(call, lived_in):
     write_journeys(lived_in, journey_text(f"- id: a\n  {PUSH}", id="edited", entry="{event: app_opened}"))
 
