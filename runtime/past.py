@@ -142,7 +142,7 @@ class DatabasePast(_Counted):
     def newcomers(self, sample: Sample) -> Iterator[Newcomer]:
         """Everybody, from when her row was made: by a user record, or by her first event or import."""
         with self.store.database.reading() as tx:
-            known = list(self.store.outcomes.known_since(tx))
+            known = self.store.outcomes.known_since(tx)
         return iter(sorted(one for one in known if sample.takes(one[1])))
 
     def people(self, user_ids: Sequence[str]) -> list[User]:

@@ -3,6 +3,8 @@
 import getpass
 import shlex
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -105,8 +107,8 @@ def apply_(
     if answer is None and not is_there(project, url):  # what is refused leaves no database behind
         answer = _applied_here(project, "sqlite:///:memory:", request)
         answer = None if answer.get("outcome") == "applied" else answer
-    back = next_command(f"journeyd releases {version} --write {shlex.quote(str(project.definitions))} --overwrite", config, database)
-    return _said(answer or _applied_here(project, url, request), project, version, back, json=json)
+    said = answer or _applied_here(project, url, request)
+    return _said(said, project, version, partial(next_command, config=config, database=database), json=json)
 
 
 def _applied_here(project: Project, url: str | None, request: dict[str, Any]) -> dict[str, Any]:
@@ -155,8 +157,8 @@ def _sweep(app: App) -> None:
             advance(moved)
 
 
-def _said(answer: dict[str, Any], project: Project, version: int | None, back: str, *, json: bool) -> int:
-    """What came of an apply. `back` is the command that brings back the files of `version`, too."""
+def _said(answer: dict[str, Any], project: Project, version: int | None, command: Callable[[str], str], *, json: bool) -> int:
+    """What came of an apply. `command` gives a command to type next the options that told this one its project and database."""
     if "error" in answer:
         raise Stop(USAGE if answer.get("usage") else FAILED, answer["error"])
     language, outcome = project.language(), answer["outcome"]
@@ -175,10 +177,18 @@ def _said(answer: dict[str, Any], project: Project, version: int | None, back: s
         names = ": " + ", ".join(changed) if 0 < len(changed) <= MOST_NAMED else ""
         sys.stdout.write(show.word("applied", language, id=answer["release"], changed=len(changed), names=names) + "\n")
         for journey, row in sorted(answer["inside"].items()):
+            if row["gone"]:
+                sys.stdout.write("  " + show.word("plan_gone", language, journey=journey) + "\n")
             how = "inside_stay" if not row["decided"] else "inside_done" if "stay" in row else "inside_going"
             sys.stdout.write("  " + show.word(how, language, journey=journey, n=row["older"], **row) + "\n")
+        staying = [journey for journey, row in sorted(answer["inside"].items()) if not (row["decided"] or row["gone"])]
+        if staying:
+            again = "journeyd apply" if version is None else f"journeyd apply --version {version}"
+            along = command(" ".join([again, *(f"--in-flight {journey}=move" for journey in staying)]))
+            err.print(show.word("take_along", language, command=along), markup=False)
     others = version is not None and answer.get("digest") != digest_of_all(check_project(project))
     if not json and others and outcome in ("applied", "unchanged"):
+        back = command(f"journeyd releases {version} --write {shlex.quote(str(project.definitions))} --overwrite")
         err.print(show.word("files_stay", language, number=version, command=back), markup=False)
     return OK if outcome in ("applied", "unchanged") else FAILED
 

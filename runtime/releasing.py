@@ -4,7 +4,7 @@ from typing import Any
 
 from journeys.check import Checked
 from runtime.app import App
-from runtime.applying import Asked, Declined, apply, check_project, check_release, in_flight_of, outcome_json
+from runtime.applying import Applied, Asked, Declined, apply, check_project, check_release, in_flight_of, outcome_json
 from runtime.moving import InFlight
 
 
@@ -51,10 +51,14 @@ def applied(app: App, request: dict[str, Any]) -> dict[str, Any]:
     if isinstance(decided, str):
         return {"error": decided, "usage": True}
     asked = Asked(str(request.get("author", "")), str(request.get("message", "")), decided, str(request.get("plan", "")))
-    answer = outcome_json(apply(app.store, app.project, checked, app.clock.now(), asked), language)
-    if answer["outcome"] == "applied":
+    outcome = apply(app.store, app.project, checked, app.clock.now(), asked)
+    answer = outcome_json(outcome, language)
+    if isinstance(outcome, Applied):
+        current = {version.journey for version in outcome.release.versions}
         answer["inside"] = {
-            journey: {"inside": n, "older": older, "decided": journey in decided} for journey, (n, older) in inside(app).items() if older
+            journey: {"inside": n, "older": older, "decided": journey in decided, "gone": journey not in current}
+            for journey, (n, older) in inside(app).items()
+            if older
         }
     return answer
 

@@ -86,6 +86,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "{journey}：迁移 {moved} 人，结束 {ended} 人，{stay} 人留在原版",
     ),
     "inside_stay": ("{journey}: {n} {n:stays on her|stay on their} version", "{journey}：{n} 人留在原版"),
+    "take_along": ("to take those along who stay: {command}", "要把留在原版的人也迁过来：{command}"),
     "inside_going": (
         "{journey}: {n} {n:person is|people are} inside older versions, and moved or ended now; `journeyd status` says how many are left",
         "{journey}：{n} 人在旧版中，正在迁移或结束；journeyd status 会显示还剩多少",

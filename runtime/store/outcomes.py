@@ -63,11 +63,10 @@ class Outcomes:
         event = event_of(row[:-1], self._codec) if row.type not in _OURS else None
         return None if event is None or isinstance(event.data, Unreadable) else event
 
-    def known_since(self, tx: Connection) -> Iterator[tuple[int, str]]:
+    def known_since(self, tx: Connection) -> list[tuple[int, str]]:
         """(since when, id) of everybody but former ids, in no order."""
         query = select(users.c.created_at, users.c.user_id).where(users.c.merged_into.is_(None))
-        for created_at, user_id in tx.execution_options(yield_per=ROWS).execute(query):
-            yield created_at, user_id
+        return [(since, user_id) for since, user_id in tx.execute(query)]
 
     def known(self, tx: Connection, user_ids: Sequence[str]) -> Iterator[tuple[str, str, dict[str, Any], dict[str, Any]]]:
         """(id, zone, profile, reach) of these users as they are now; who cannot be read is left out."""

@@ -214,6 +214,29 @@ def test_without_a_daemon_apply_moves_those_inside_itself(tmp_path, call):
     assert [line["action"] for line in told["story"] if line["journey"] == "j"][-1] == "moved"
 
 
+def test_going_back_says_who_stays_and_the_line_that_takes_them_back(shop, call):
+    other = ["--config", shop.folder, "--database", shop.url]
+    write_journeys(shop.folder, NEW, HELLO)
+    assert call("apply", "--in-flight", "j=move", *other)[0] == 0
+
+    code, out, err = call("apply", "--version", "1", *other)
+    line = next(line for line in err.splitlines() if line.startswith("to take those along who stay: journeyd "))
+    again = call(*shlex.split(line.partition("journeyd ")[2]))
+
+    assert (code, out.splitlines()[1:]) == (0, ["  j: 1 stays on her version"])
+    assert (again[0], "  j: 1 moved, 0 ended, 0 stay on their version\n" in again[1]) == (0, True)
+    assert "to take those along" not in again[2]
+
+
+def test_an_apply_names_a_journey_that_is_gone_and_those_who_go_on_in_it(shop, call):
+    (shop.folder / "journeys" / "j.yaml").unlink()
+
+    code, out, err = call("apply", "--config", shop.folder, "--database", shop.url)
+
+    assert (code, out.splitlines()[1:]) == (0, ["  j: gone; nobody enters any more", "  j: 1 stays on her version"])
+    assert "to take those along" not in err
+
+
 NEEDS_ONE = [["pause", "j"], ["pause", "--all", "--resume"], ["rebuild"]]
 
 
