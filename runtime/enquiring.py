@@ -59,6 +59,11 @@ class WhyNot:
         """What does not hold now."""
         return [requirement for requirement, _ in self.entry if requirement.held is False]
 
+    @property
+    def to_come(self) -> list[Requirement]:
+        """What would let her in and is still to come: her date, the schedule's next fire, a call."""
+        return [requirement for requirement, _ in self.entry if requirement.held is None]
+
 
 def why_not(app: App, user_id: str, journey: str, now: int) -> WhyNot:
     """Ask everything about one user and one journey that was ever applied."""

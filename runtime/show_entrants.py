@@ -41,8 +41,10 @@ def _where(one: Entrant, wording: Wording) -> str:
 
 
 def _got(one: Entrant, wording: Wording) -> str:
-    """Messages and benefits; the state of those that the vendor has not just taken. A call gives her nothing."""
-    return wording.joined([_one(got, wording) for got in one.got if got.kind != "call"]) or "–"
+    """Messages and benefits; the state of those that the vendor has not just taken; what was not sent. A call gives her nothing."""
+    had = [_one(got, wording) for got in one.got if got.kind != "call"]
+    missed = [wording("entrants_missed", step=missed.step, reason=wording.reason(missed.reason)) for missed in one.missed]
+    return wording.joined([*had, *dict.fromkeys(missed)]) or "–"
 
 
 def _one(got: Got, wording: Wording) -> str:
@@ -58,7 +60,7 @@ def entrants_json(journey: str, found: list[Entrant], n: int, zone: ZoneInfo) ->
             **dated({"entered_at": one.entered_at, "due_at": one.due_at, "ended_at": one.ended_at, "converted_at": one.converted_at}, zone),
             "user_id": one.user_id, "subject": one.subject or None,
             "version": one.version, "status": one.status, "step": one.state, "ended_by": one.ended_by,
-            "got": [asdict(got) for got in one.got],
+            "got": [asdict(got) for got in one.got], "not_sent": [asdict(missed) for missed in one.missed],
         }
         for one in found
     ]  # fmt: skip

@@ -80,7 +80,7 @@ def verdict(answer: WhyNot, wording: Wording) -> str:
     if answer.refusals:
         row = answer.refusals[0][0]
         told |= {"at": wording.at(row["last_at"]), "reason": wording.reason(row["reason"])} if answer.verdict == "refused" else {}
-    return wording(f"wn_{answer.verdict}", **told)
+    return wording("wn_open_to_come" if answer.verdict == "open" and answer.to_come else f"wn_{answer.verdict}", **told)
 
 
 def _reasons(answer: WhyNot, wording: Wording) -> Iterable[Text]:
@@ -90,9 +90,10 @@ def _reasons(answer: WhyNot, wording: Wording) -> Iterable[Text]:
             yield Text(f"  {wording.at(line.at)}  {line_text(line, wording)}")
     elif answer.verdict == "inside":
         yield from (Text("  " + text) for text in standing(answer.told.chapters[-1], wording))
-    elif answer.verdict in ("refused", "never"):
-        yield Text(wording("wn_lacking" if answer.lacking else "wn_free"))
-        for requirement in answer.lacking:
+    elif answer.verdict in ("refused", "never", "open"):
+        if answer.lacking or answer.verdict != "open":
+            yield Text(wording("wn_lacking" if answer.lacking else "wn_to_come" if answer.to_come else "wn_free"))
+        for requirement in answer.lacking or answer.to_come:
             yield Text("  " + requirement_text(requirement, wording))
 
 

@@ -173,6 +173,7 @@ STORY: Texts = {
     "entrants_got": ("got", "收到"),
     "entrants_message": ("{step} ({channel})", "{step}（{channel}）"),
     "entrants_benefit": ("{step} (benefit {channel})", "{step}（权益 {channel}）"),
+    "entrants_missed": ("{step}: not sent, {reason}", "{step}：没有发，{reason}"),
     "entrants_state": ("{what}: {state}", "{what}：{state}"),
     "entrants_ended": ("ended: {reason}", "已结束：{reason}"),
     "entrants_at": ("at {step}", "在 {step}"),

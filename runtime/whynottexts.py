@@ -14,6 +14,11 @@ WHY_NOT: Texts = {
     "wn_refused": ("She never entered. She was refused, last on {at}: {reason}.", "从没进入过。最近一次是 {at} 没让进：{reason}。"),
     "wn_never": ("She never entered, and no refusal of hers is kept.", "从没进入过，也没有被拒的记录。"),
     "wn_open": ("She never entered. Nothing that can be seen now stands in the way.", "从没进入过。现在看不出有什么挡着。"),
+    "wn_open_to_come": (
+        "She never entered. Nothing stands in the way; what would let her in is still to come:",
+        "从没进入过。没有什么挡着，只是还没等到：",
+    ),
+    "wn_to_come": ("Nothing stands in the way now; what would let her in is still to come:", "现在没有什么挡着，只是还没等到："),
     "wn_gone": ("The journey is not in the current release: nobody enters.", "现在的发布里没有这个旅程，没有人能进入。"),
     "wn_then": ("What was decided then (kept)", "当时的判定（有记录）"),
     "wn_now": ("How it is now ({at})", "现在是怎样（{at}）"),

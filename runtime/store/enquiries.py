@@ -1,11 +1,11 @@
 """Whom and what somebody asks about: users by what is known of them, messages by what a vendor calls them, and what is kept besides."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
-from runtime.state import STATUS_NAMES, Event
+from runtime.state import STATUS_NAMES, Event, LogEntry
 from runtime.store.codec import Codec
 from runtime.store.ledger_rows import TOUCHED
 from runtime.store.rows import event_of
@@ -15,6 +15,7 @@ from runtime.store.tables import (
     events,
     identities,
     inbox,
+    log,
     messages,
     populations,
     release_versions,
@@ -23,6 +24,7 @@ from runtime.store.tables import (
     versions,
 )
 
+NOT_SENT = ("suppressed", "late")  # log entries of a step that gave her nothing
 IDS = 500  # asked for at once
 LAST_CHARACTER = "\U0010ffff"
 
@@ -63,8 +65,18 @@ class Got:
 
 
 @dataclass(frozen=True, slots=True)
+class Missed:
+    """What an enrolment was not sent: a step, and why."""
+
+    step: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Entrant:
-    """One enrolment of a journey: who, since when, where now, and what came of its messages, grants and calls, in their order."""
+    """One enrolment of a journey: who, since when, where now, what came of its messages, grants and calls, in their order, and what was
+    not sent.
+    """
 
     user_id: str
     subject: str
@@ -77,6 +89,7 @@ class Entrant:
     ended_by: str | None
     converted_at: int | None
     got: list[Got]
+    missed: list[Missed]
 
 
 class Enquiries:
@@ -179,10 +192,24 @@ class Enquiries:
             counted = select(*columns, func.count()).where(part).group_by(*columns)
             for enrolment_id, *one in tx.execute(counted.order_by(*order)):
                 got.setdefault(enrolment_id, []).append(Got(*one))
+        missed = self._missed(tx, {row.id: row.user_id for row in rows})
         return [
             Entrant(
                 row.user_id, row.subject, row.number, row.entered_at, STATUS_NAMES[row.status], row.state, row.due_at,
-                row.ended_at, row.ended_by, row.converted_at, got.get(row.id, []),
+                row.ended_at, row.ended_by, row.converted_at, got.get(row.id, []), missed.get(row.id, []),
             )
             for row in rows
         ], int(n)  # fmt: skip
+
+    def _missed(self, tx: Connection, whose: Mapping[int, str]) -> dict[int, list[Missed]]:
+        """By enrolment: the sends that it passed without a message. These are no rows of the ledger; the log has them."""
+        found: dict[int, list[Missed]] = {}
+        ids = list(whose)
+        for start in range(0, len(ids), IDS):
+            part = ids[start : start + IDS]
+            mine = log.c.user_id.in_({whose[one] for one in part}) & log.c.enrolment_id.in_(part)  # by user: what the index has
+            for enrolment_id, text in tx.execute(select(log.c.enrolment_id, log.c.entries).where(mine).order_by(log.c.id)):
+                lines = (LogEntry(*parts) for parts in self._codec.decode("log.entries", whose[enrolment_id], text))
+                missed = [Missed(line.step, str(line.why.get("reason", line.action))) for line in lines if line.action in NOT_SENT]
+                found.setdefault(enrolment_id, []).extend(missed)
+        return found

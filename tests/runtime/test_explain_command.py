@@ -122,6 +122,21 @@ def test_who_entered_a_journey_is_listed_the_newest_first_with_what_each_got(cal
     ]
 
 
+def test_who_was_not_sent_something_is_in_the_list_with_the_reason(call, tmp_path):
+    shop = Shop(tmp_path / "shop", HELLO)
+    shop.welcome("u1")
+    shop.post({"user_id": "u1", "consents": {"push": {"marketing": False, "service": False}}}, "/v1/users")
+    shop.post({"id": "o", "type": "app_opened", "user_id": "u1"})
+    shop.settle()
+    shop.close()
+
+    out = call("explain", "--journey", "hello", "--config", shop.folder)[1]
+    data = json.loads(call("explain", "--journey", "hello", "--json", "--config", shop.folder)[1])
+
+    assert "hello: not sent, she has not agreed to such messages on this channel" in out
+    assert data["enrolments"][0]["not_sent"] == [{"step": "hello", "reason": "no_consent"}]
+
+
 def test_the_list_of_those_who_entered_begins_at_a_day_and_why_not_is_for_one_user(call, lived_in):
     later = call("explain", "--journey", "hello", "--since", "2099-01-01", "--config", lived_in[0])
     why_not = call("explain", "--journey", "hello", "--why-not", "--config", lived_in[0])

@@ -95,6 +95,10 @@ def test_a_date_to_come_is_named(make):
     shop.settle()
 
     assert "  ? 按日期进入：user.birthday = 12-24，下次 2026-12-21 10:00" in now_lines(shop, language="zh")
+    assert told_why_not(shop, "u1", "wake", "en")[1:3] == [
+        "She never entered. Nothing stands in the way; what would let her in is still to come:",
+        "  enters on her date: user.birthday = 12-24, next 2026-12-21 10:00",
+    ]
 
 
 def test_a_segment_is_opened_clause_by_clause_and_says_when_it_begins(make):

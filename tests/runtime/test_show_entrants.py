@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from runtime.show_entrants import entrants
-from runtime.store.enquiries import Entrant, Got
+from runtime.store.enquiries import Entrant, Got, Missed
 from runtime.wording import Wording
 from tests.town import DAY, NOON, ZONE
 
@@ -25,14 +25,23 @@ def listed(one, language="en"):
     return out.getvalue().splitlines()[1].rstrip()
 
 
-def entrant(status="live", state="rest", due_at=NOON + DAY, ended_by=None, got=(), subject=""):
-    return Entrant("u1", subject, 3, NOON, status, state, due_at, None, ended_by, None, list(got))
+def entrant(status="live", state="rest", due_at=NOON + DAY, ended_by=None, got=(), subject="", missed=()):
+    return Entrant("u1", subject, 3, NOON, status, state, due_at, None, ended_by, None, list(got), list(missed))
 
 
 def test_a_call_gave_her_nothing_and_of_a_message_the_vendor_took_no_more_is_said():
     line = listed(entrant(got=GOT))
 
     assert line.endswith("at rest, until 2026-12-02 12:00  gift (benefit gift); tell (SMS) ×2; again (push): not sent")
+
+
+def test_what_she_was_not_sent_stands_beside_it_with_its_reason_once_however_often():
+    line = listed(entrant(got=GOT[1:2], missed=[Missed("tell", "no_consent"), Missed("tell", "no_consent"), Missed("late_one", "late")]))
+
+    assert line.endswith(  # and "(max_lateness)" stands in the next line
+        "  gift (benefit gift); tell: not sent, she has not agreed to such messages on this channel; "
+        "late_one: not sent, it had fallen too far behind"
+    )
 
 
 def test_it_reads_in_chinese():

@@ -77,7 +77,7 @@ def test_touches_then_are_those_begun_in_the_window_without_the_message_itself(s
 def test_what_is_kept_of_journeys_events_and_the_inbox_is_told(store):
     town = Town(store, HELLO)
     town.settle_people(somebody())
-    town.post(event("app_opened", NOON, id="e1"), event("app_opened", NOON + 1, id="e2"), event("order_paid", NOON + 2))
+    town.post(event("app_opened", NOON, id="e1"), event("app_opened", NOON + 1, id="e2"), event("order_paid", NOON + 2, id="e3"))
 
     with store.database.reading() as tx:
         enquiries = store.enquiries
