@@ -51,13 +51,13 @@ def demo(
     app = build_app(project, url=url_of(database))
     try:
         wording = wording_of(app)
-        for user_id in lived.stories:
+        for user_id in lived.stories[:1]:
             story(out, whole_story(app, user_id, app.clock.now())[0], wording, most=14)
     finally:
         app.close()
     if vendors:
         vendors_table(out, lived, language)
-    user = lived.stories[0] if lived.stories else "USER"
-    commands = [next_command(f"journeyd {what}", config, database) for what in ("status", f"explain {user}", "run")]
+    others = [f"explain {user}" for user in lived.stories[1:] or ("USER",)]
+    commands = [next_command(f"journeyd {what}", config, database) for what in ("status", *others, "run")]
     out.print(show.word("demo_next", language, commands="   ".join(commands)), markup=False, soft_wrap=True)
     return code

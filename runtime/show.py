@@ -1,5 +1,6 @@
 """Tables, stories and progress in the terminal. Looks only; what it shows was computed elsewhere."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -33,9 +34,9 @@ __all__ = [
 
 
 def paper() -> Console:
-    """Stdout for people: as wide as the terminal, and wide enough for tables where it is a file."""
+    """Stdout for people: as wide as the terminal or as COLUMNS says, and wide enough for tables where it is a file."""
     console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=max(console.width, 140))
+    return console if console.is_terminal or "COLUMNS" in os.environ else Console(highlight=False, width=max(console.width, 140))
 
 
 @contextmanager
@@ -141,6 +142,8 @@ def status(console: Console, summary: dict[str, Any], language: Language, zone: 
             _pairs(row["suppressed"], language, reasons=True), f"{row['converted']:,}", _ends(row["ended"], language),
         )  # fmt: skip
     console.print(table)
+    if any(row["converted"] != row["ended"].get("converted", 0) for row in summary["journeys"].values()):
+        console.print(word("converted_means", language), style="dim", markup=False, soft_wrap=True)
     if summary["unmapped"]:
         shown = "  ".join(f"{row['source']}:{row['name']} {row['n']:,}" for row in summary["unmapped"])
         console.print(f"[yellow]{word('unmapped', language)}[/yellow] {escape(shown)}")

@@ -223,6 +223,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "{folder}: {n} {n:error|errors}, nothing can run with these files; `journeyd check` shows all, the first: {first}",
         "{folder}：有 {n} 处错误，不能运行；journeyd check 列出全部，第一处：{first}",
     ),
+    "converted_means": (
+        "converted: whoever reached the goal in its time, the hold-out and those who had left too; under “ended”: who left by it",
+        "转化：在目标期内达成的所有人，也算已离开的和对照组；“结束”一列的“已转化”只是因此离开的人",
+    ),
     "demo_next": ("Look further: {commands}", "接着看：{commands}"),
     "channel_held": ("{what} is held since {since}, next probe {probe}:", "{what} 自 {since} 起暂停，{probe} 再试："),
     "channel_pauses": ("{what} pauses until {until}:", "{what} 暂歇到 {until}："),

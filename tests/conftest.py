@@ -21,6 +21,8 @@ settings.load_profile("quick")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # begun in the background of a shell: what the tests start would be deaf to Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+os.environ.pop("COLUMNS", None)  # readline sets it for whatever a test runner starts: how wide tables are would hang on the runner
+
 DATABASES = ["sqlite", "postgresql"]
 MEMORY = "/dev/shm"
 

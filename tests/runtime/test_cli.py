@@ -317,6 +317,28 @@ def test_status_tells_what_runs_and_who_is_inside(call, lived_in):
     assert (shown[0], "hello" in shown[1], "push 1" in shown[1]) == (0, True, True)
 
 
+def test_status_says_what_converted_counts_where_it_is_not_those_who_left_by_it(call, tmp_path):
+    told = []
+    for name, steps in (("left", "- {id: w, delay: 1d}"), ("after", f"- id: a\n  {PUSH}")):
+        shop = Shop(tmp_path / name, journey_text(steps, entry="{event: app_opened}", goal="{event: order_paid, within: 14d}"))
+        shop.post([{"id": "e", "type": "app_opened", "user_id": "u1"}])
+        shop.settle(NOON + 1)
+        shop.post([{"id": "o", "type": "order_paid", "user_id": "u1"}])
+        shop.settle(NOON + 2)
+        shop.close()
+        told.append(call("status", "--config", shop.folder)[1])
+
+    assert ["converted: whoever reached the goal" in text for text in told] == [False, True]
+
+
+def test_tables_are_as_wide_as_columns_says(call, lived_in, monkeypatch):
+    wide = call("status", "--config", lived_in)[1]
+    monkeypatch.setenv("COLUMNS", "80")
+    narrow = call("status", "--config", lived_in)[1]
+
+    assert max(map(len, narrow.splitlines())) <= 80 < max(map(len, wide.splitlines()))
+
+
 def test_explain_tells_why_one_was_written_to_and_another_was_not(call, lived_in):
     written = json.loads(call("explain", "u1", "--json", "--config", lived_in)[1])
     refused = call("explain", "u2", "--config", lived_in)
