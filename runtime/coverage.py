@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from journeys.compiled import ENDED, CompiledJourney, CompiledStep
+from journeys.compiled import ENDED, CompiledJourney, CompiledStep, SendSpec
 from runtime.verdicts import Coverage, Place
 
-Move = tuple[str, str]  # a step and the trigger of a move out of it
+Move = tuple[str, str]  # a step and the trigger of a move out of it, or the channel that it sent by
 
 
 class Trodden(dict[str, str]):
@@ -28,11 +28,11 @@ def followed(journey: CompiledJourney, taken: set[Move]) -> CompiledJourney:
 
 @dataclass(frozen=True)
 class Visits:
-    """What the tests of a journey visited: moves, steps stood in, and steps that sent."""
+    """What the tests of a journey visited: moves, steps stood in, and steps that sent, each with the channel."""
 
     moves: frozenset[Move] = frozenset()
     steps: frozenset[str] = frozenset()
-    sent: frozenset[str] = frozenset()
+    sent: frozenset[Move] = frozenset()
 
     @staticmethod
     def together(several: Iterable["Visits"]) -> "Visits":
@@ -45,7 +45,7 @@ class Visits:
         )
 
 
-def visits(journey: CompiledJourney, taken: Iterable[Move], sent: Iterable[str], *, began: bool) -> Visits:
+def visits(journey: CompiledJourney, taken: Iterable[Move], sent: Iterable[Move], *, began: bool) -> Visits:
     """The visits of one test, from the moves it took; `began`: the user took the first step (she was let in, and not held out)."""
     moves = frozenset(taken)
     steps = {journey.steps[step].moves[trigger] for step, trigger in moves} - {ENDED}
@@ -60,8 +60,13 @@ def coverage_of(journey: CompiledJourney, seen: Visits) -> Coverage:
         name = step.id if step.named else f"exit {getattr(step.spec, 'reason', '')}"
         places.append(Place(name, "", step.line, step.id in seen.steps))
         places += [Place(name, trigger, step.line, (step.id, trigger) in seen.moves) for trigger in outcomes(step)]
-        if step.kind == "send" and step.id not in seen.sent:
-            unread.append(Place(name, "", step.line, visited=False))
+        if isinstance(step.spec, SendSpec):
+            sent = {channel for sender, channel in seen.sent if sender == step.id}
+            channels = dict.fromkeys(position.channel for position in step.spec.positions)
+            if len(channels) > 1 and sent:  # the text for the phone that has no WeChat is one more text
+                places += [Place(name, f"channel_{channel}", step.line, channel in sent) for channel in channels]
+            if not sent:
+                unread.append(Place(name, "", step.line, visited=False))
     return Coverage(tuple(places), tuple(unread))
 
 

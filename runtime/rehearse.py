@@ -225,7 +225,7 @@ class _Rehearsal:
         actual = timeline_of(story, self.zone)
         rows = compare([self._line(expected) for expected in self.test.expect], actual)
         entered = bool(story.enrolments)
-        sent = {line.step for line in actual if line.kind == "send"}
+        sent = {(line.step, line.what) for line in actual if line.kind == "send"}
         began = entered and not self.test.given.holdout
         seen = visits(self.journey, self.taken, sent, began=began)
         return Rehearsed(self.test.name, self.start, rows, seen, None if entered else refusal_of(story, self.zone))

@@ -112,8 +112,8 @@ def coverage(console: Console, files: Sequence[Looked], language: Language) -> N
         counts = {"visited": looked.coverage.visited, "all": len(looked.coverage.places), "tests": len(looked.tests)}
         console.print(word("coverage", language, journey=looked.journey, **counts), markup=False)
         for place in looked.coverage.missed:
-            key = "outcome_missed" if place.outcome else "never_visited"
-            told = word(key, language, step=place.step, outcome=place.outcome)
+            kind, _, name = place.outcome.partition("_")
+            told = word(f"missed_{kind}" if kind else "never_visited", language, step=place.step, name=name)
             console.print(Text(f"{MARGIN}{Place(looked.file, place.line)}  {told}", style="yellow"))
 
 

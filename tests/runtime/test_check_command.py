@@ -138,8 +138,8 @@ def test_coverage_tells_per_journey_what_no_test_visits(call, folder):
     _, out, _ = call("check", "--coverage", "--config", folder)
     _, data, _ = call("check", "--coverage", "--json", "--config", folder)
 
-    assert "hello: 3 of 5 steps and outcomes visited by 1 tests" in out
-    assert "which never goes case_1" in out
+    assert "hello: 3 of 5 steps and outcomes visited by 1 test" in out
+    assert "which: no test takes branch 1" in out
     assert "exit local is never reached" in out
     assert json.loads(data)["coverage"] == [{
         "journey": "hello", "tests": 1, "places": 5, "visited": 3,

@@ -57,6 +57,15 @@ def test_a_send_that_is_reached_and_not_sent_was_never_read():
     assert ("often", "") not in missed(coverage)
 
 
+def test_each_channel_of_a_send_has_a_text_of_its_own_that_a_test_can_render():
+    steps = "- {id: hi, send: [{push: {title: T, body: B}}, {sms: {template: news}}, {push: {title: T2, body: B2}}]}"
+    by_push = "expect: []"
+    by_sms = "given: {consents: {push: false}}, expect: []"
+
+    assert missed(covered(by_push, steps=steps)) == [("hi", "channel_sms")]
+    assert missed(covered(by_push, by_sms, steps=steps)) == []
+
+
 def test_who_is_held_out_or_not_let_in_visits_nothing():
     held_out = covered("given: {holdout: true}, expect: []", goal="{event: account_closed, within: 2d}", holdout="10%")
     nobody = covered("expect: []", steps=STEPS + "- {exit: x}", exit_when="[]", ends_at="'2026-01-01 00:00'")
