@@ -19,3 +19,8 @@ _PHRASES = _Phrases()
 def phrase(template: str, values: Mapping[str, Any]) -> str:
     """The text with its places filled. Raises KeyError for a place that has no value."""
     return _PHRASES.vformat(template, (), values)
+
+
+def step_name(step_id: str) -> str:
+    """A step as people read it: `exit REASON` for an exit without an id of its own, whose id (`exit:REASON`, `#2` …) is made up."""
+    return "exit " + step_id.removeprefix("exit:").partition("#")[0] if step_id.startswith("exit:") else step_id

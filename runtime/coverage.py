@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from journeys.compiled import ENDED, CompiledJourney, CompiledStep, SendSpec
+from journeys.phrasing import step_name
 from runtime.verdicts import Coverage, Place
 
 Move = tuple[str, str]  # a step and the trigger of a move out of it, or the channel that it sent by
@@ -57,7 +58,7 @@ def coverage_of(journey: CompiledJourney, seen: Visits) -> Coverage:
     places: list[Place] = []
     unread: list[Place] = []
     for step in sorted(journey.steps.values(), key=lambda s: s.index):
-        name = step.id if step.named else f"exit {getattr(step.spec, 'reason', '')}"
+        name = step_name(step.id)
         places.append(Place(name, "", step.line, step.id in seen.steps))
         places += [Place(name, trigger, step.line, (step.id, trigger) in seen.moves) for trigger in outcomes(step)]
         if isinstance(step.spec, SendSpec):

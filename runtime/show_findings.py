@@ -11,6 +11,7 @@ from rich.text import Text
 
 from journeys.errors import Finding, Language, Place
 from journeys.localtime import print_instant
+from journeys.phrasing import step_name
 from runtime.storyline import Line
 from runtime.texts import reason, word
 from runtime.timelines import Note, Row, offset
@@ -93,7 +94,7 @@ def _shortened(text: str) -> str:
 
 def _note(note: Note, language: Language, zone: ZoneInfo) -> str:
     told = Wording(language, zone).sentence(Line(note.at, "", None, note.step, note.action, dict(note.why)))
-    where = f"{note.step}: " if note.step else ""
+    where = f"{step_name(note.step)}: " if note.step else ""
     return f"{print_instant(note.at, zone)} {where}{told}" + (f"; {note.grounds}" if note.grounds else "")
 
 

@@ -12,6 +12,7 @@ from journeys.difference import Change
 from journeys.duration import format_duration
 from journeys.errors import Language
 from journeys.localtime import print_instant
+from journeys.phrasing import step_name
 from runtime.planning import AtStep, JourneyPlan, Plan
 from runtime.store.releases import Release
 from runtime.texts import word
@@ -103,7 +104,7 @@ def _lateness(plan: JourneyPlan, language: Language) -> str:
 def _changes(console: Console, changes: Sequence[Change], language: Language) -> None:
     for change in changes:
         values = {name: _value(getattr(change, name), language) for name in ("before", "after")}
-        console.print("    " + escape(word(f"change_{change.kind}", language, step=change.step, key=change.key, **values)))
+        console.print("    " + escape(word(f"change_{change.kind}", language, step=step_name(change.step), key=change.key, **values)))
 
 
 def _value(value: Any, language: Language) -> str:

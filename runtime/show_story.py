@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from journeys.phrasing import step_name
 from runtime.explain import Chapter, Told
 from runtime.present import Present
 from runtime.show_portrait import head
@@ -191,7 +192,7 @@ def _lines(
 def line_text(line: Line, wording: Wording) -> str:
     """A line's step and what happened there."""
     sentence = wording.sentence(line)
-    about = line.step or (line.journey if not line.enrolment else "")
+    about = step_name(line.step) or (line.journey if not line.enrolment else "")
     return f"{about}: {sentence}" if about and wording.language == "en" else f"{about}：{sentence}" if about else sentence
 
 

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from journeys.duration import MINUTE, format_duration
 from journeys.errors import Language
 from journeys.localtime import print_instant
+from journeys.phrasing import step_name
 from journeys.values import LARGEST_NUMBER, print_number
 from runtime.state import SYSTEM_ENDS
 from runtime.storyline import Line
@@ -216,6 +217,8 @@ class Wording:
         """The step that comes next."""
         if not follows.step:
             return self("then_end")
+        if step_name(follows.step) != follows.step:
+            return step_name(follows.step)
         kind = self.kind(follows.kind)
         if follows.channels:
             kind = f"{kind} {self.listed([self.channel(c) for c in dict.fromkeys(follows.channels)])}"
