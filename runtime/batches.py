@@ -34,6 +34,13 @@ class Work:
         place = f" at {where.name}:{where.lineno}" if where else ""
         self.quarantined.append(Quarantined("engine", (reason or "no progress") + place, body, user_id, kind))
 
+    def take_profile(self, session: Session, profile: dict[str, Any], now: int, *, quietly: bool) -> None:
+        """Let a user go on with a profile made anew; see Session."""
+        try:
+            session.take_profile(profile, now, quietly=quietly)
+        except Exception as error:  # noqa: BLE001 - one bad record never stops the batch
+            self.quarantine(session.user.id, "rebuild", error, session.user.id)
+
     def let_go(self, now: int) -> None:
         """Whoever is held in this batch is looked at next."""
         for session in self.sessions.values():

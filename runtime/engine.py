@@ -9,21 +9,21 @@ from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from journeys.compiled import WaitSpec
-from journeys.duration import DAY
 from journeys.schedule import next_fire
 from journeys.world import World
 from runtime.batches import Progress, Work, Writing
 from runtime.catalogue import Catalogue, Versioned, catalogue_of
 from runtime.crowds import MOST_RANGES, Crowd, Crowds, takes_crowds
 from runtime.facts import UserFacts
+from runtime.lookback import look_back
 from runtime.merge import merge
+from runtime.opening import Opening
 from runtime.pacing import Windows
-from runtime.policy import PersonReach, Reach, Rules
+from runtime.policy import Rules
 from runtime.reaching import Reaching
-from runtime.reprojection import Reprojected, difference_of, is_current, only_zone_differs, reproject
+from runtime.reprojection import Reprojected, difference_of, is_current, reproject
 from runtime.session import Rehearsal, Session, Tracked
-from runtime.state import ENDED, HISTORY, Arrived, Enrolment, Event, Fact, User, Window
+from runtime.state import HISTORY, Enrolment, Fact
 from runtime.store import DatabaseError, SqlStore, Unreadable
 from runtime.store.database import Batch
 from runtime.store.inbox import Note, Quarantined
@@ -31,7 +31,6 @@ from runtime.store.releases import Population
 from runtime.underway import Swept, Underway
 
 BATCH = 500
-LONGEST_WINDOW = DAY  # of time that a virtual clock works on at once
 MOST_FIRES = 50  # of one schedule caught up in one tick
 
 
@@ -70,12 +69,11 @@ class Engine:
         self.crowds = Crowds(store, zone, rules.holdout)
         self.catalogue = Catalogue(0, 0, catalogue_of(None, world, zone).audience, "", {}, {}, world, zone)
         self.underway = Underway(store)
-        self.paused: frozenset[str] = frozenset()  # journeys in which nobody takes a step
+        self.opening = Opening(store, zone, rules, self.reaching, self.underway, rehearsal, virtual=virtual)
         self._version_ids: list[int] = []
         self._shares: dict[int, float] = {}
         self._since: dict[int, int] = {}
         self._rechecked = ""
-        self._windows_of_run: dict[str, list[Window]] = {}  # on a virtual clock
 
     # --- the tick
 
@@ -155,8 +153,13 @@ class Engine:
         with self.store.database.reading() as tx:
             paused = frozenset(pause.journey for pause in self.store.movements.paused(tx))
         if paused != self.paused:
-            self.paused = paused
+            self.opening.paused = paused
             self.take_versions(self._version_ids)
+
+    @property
+    def paused(self) -> frozenset[str]:
+        """The journeys in which nobody takes a step."""
+        return self.opening.paused
 
     def _is_prompt(self, version_id: int) -> bool:
         journey = self.catalogue.versions[version_id].journey
@@ -166,7 +169,7 @@ class Engine:
         """Enrol one user by call; False when the journey refuses (the reason is kept)."""
         with self.store.database.batch() as batch:
             user_id = self.store.identity.survivors(batch.connection, [user_id]).get(user_id, user_id)
-            work = self._open(batch, [user_id], now, set(), journeys=[journey])
+            work = self.opening.open(self.catalogue, batch, [user_id], now, journeys=[journey])
             session = work.sessions[user_id]
             refusal = session.enter(self.catalogue.current[journey], fact, now)
             session.finish(now)
@@ -190,7 +193,7 @@ class Engine:
                 return
             merges = [first for mine in by_user.values() if (first := _until_merge(mine)) is not None]
             events = {note.event.type for note in notes if note.event is not None and note.kind != "history"}
-            work = self._open(batch, list(by_user), now, events)
+            work = self.opening.open(self.catalogue, batch, list(by_user), now, events=events)
             if any(note.kind == "history" for note in notes):
                 work.holds_until = self.store.imports.holds_until(batch.connection, now)
             watchers = self.store.inbox.watchers_of(batch.connection, list(by_user))
@@ -251,7 +254,7 @@ class Engine:
             if not users:
                 return
             worked.rechecked += len(users)
-            work = self._open(batch, [u.id for u in users], now, set(), users)
+            work = self.opening.open(self.catalogue, batch, [u.id for u in users], now, users=users)
             if any(user.audience == HISTORY for user in users):
                 work.holds_until = self.store.imports.holds_until(batch.connection, now)
             for user in users:
@@ -284,7 +287,7 @@ class Engine:
             worked.advanced += len(claimed)
             people = list({user.id: user for _, user in claimed}.values())
             claimed_ids = {enrolment.id for enrolment, _ in claimed}
-            work = self._open(batch, [u.id for u in people], now, set(), people, [e for e, _ in claimed])
+            work = self.opening.open(self.catalogue, batch, [u.id for u in people], now, users=people, claimed=[e for e, _ in claimed])
             claimed.sort(key=lambda pair: -self._priority(pair[0]))  # of one user's sends, the more important asks the caps first
             for enrolment, user in claimed:
                 session = work.sessions[user.id]
@@ -332,7 +335,7 @@ class Engine:
             if swept is None:
                 return
             worked.moved += len(swept.users) if swept.cursor > swept.movement.cursor else 0
-            work = self._open(batch, [u.id for u in swept.users], now, set(), swept.users)
+            work = self.opening.open(self.catalogue, batch, [u.id for u in swept.users], now, users=swept.users)
             for session in work.sessions.values():
                 session.finish(now)  # whoever waits for the end of a journey hears of it
             self._look_back(batch, work, now)
@@ -365,7 +368,7 @@ class Engine:
                 return
             versioned = self._still_wanted(population)
             progress = Progress(population, versioned.journey.entry.pace if versioned else None, now, virtual=self.virtual)
-            windows = self._windows()
+            windows = self.opening.windows(self.catalogue)
             progress.window = windows.known(batch.connection, population.journey, progress.counted_at)
             if progress.is_full():  # by others: nobody is looked at
                 worked.populated += 1
@@ -382,7 +385,9 @@ class Engine:
                     return
             users = self.store.people.users_after(batch.connection, population.cursor, limit) if versioned else []
             worked.populated += max(len(users), 1)
-            work = self._open(batch, [u.id for u in users], now, set(), users, journeys=[population.journey], windows=windows)
+            work = self.opening.open(
+                self.catalogue, batch, [u.id for u in users], now, users=users, journeys=[population.journey], windows=windows
+            )
             for user in users:
                 progress.window = windows.known(batch.connection, population.journey, progress.counted_at)
                 if progress.is_full():
@@ -468,86 +473,6 @@ class Engine:
         facts = UserFacts(self.catalogue.audience, session.user, population.at)
         return facts.segment(versioned.journey.entry.segment)
 
-    # --- opening and writing a batch
-
-    def _open(
-        self, batch: Batch, user_ids: list[str], now: int, events: set[str], users: Sequence[User] = (),
-        claimed: Sequence[Enrolment] = (), journeys: Sequence[str] = (), windows: Windows | None = None,
-    ) -> Work:  # fmt: skip
-        tx, catalogue, people = batch.connection, self.catalogue, self.store.people
-        found = {u.id: u for u in users} or people.load_users(tx, user_ids)
-        known = {user_id: found.get(user_id) or User(user_id, self.zone, is_new=True) for user_id in user_ids}
-        measured_at = now - LONGEST_WINDOW if self.virtual else now  # a goal may still count at the time of the earliest event in hand
-        open_ = people.open_enrolments(tx, user_ids, measured_at) if not claimed else _by_user(claimed)
-        if claimed and self._needs_everything:
-            open_ = people.open_enrolments(tx, user_ids, measured_at)
-        candidates = list(journeys) or self._candidates(events, timers=bool(claimed))
-        past = people.past_entries(tx, user_ids, candidates) if candidates else {}
-        variants = self.rehearsal.variants if self.rehearsal else {}
-        reach = Reach(self.rules, {}, self.store.budgets.remaining(tx), variants, self.paused)
-        reach.later = partial(self._people, tx, now, frozenset(user_ids), known)
-        load = partial(self._people, tx, now)
-        windows = windows or self._windows()
-        window_of = partial(windows.counting, tx)
-        work = Work(reach=reach, windows=windows)
-        for user_id in user_ids:
-            user = known[user_id]
-            tracked = [Tracked(e, versioned) for e in open_.get(user_id, ()) if (versioned := self._version_for(tx, e)) is not None]
-            work.sessions[user_id] = Session(
-                catalogue, user, reach, tracked, past.get(user_id, ()), load, window_of, self.rehearsal
-            )  # fmt: skip
-        self._renew(batch, work, now)
-        if self.underway.movements:
-            self._settle_moves(work, now)
-        return work
-
-    def _version_for(self, tx: Any, enrolment: Enrolment) -> Versioned | None:
-        """The version of an enrolment in hand, also one that is none of the current nor has anybody inside.
-
-        Its goal may still count (also where the rest of it does not compile any more), and on PostgreSQL another daemon may have
-        applied it, and moved her, since this tick began.
-        """
-        version_id = enrolment.version
-        found = self.catalogue.versions.get(version_id)
-        if found is None and version_id not in self.catalogue.broken:
-            version = self.store.releases.version(tx, version_id)
-            found = self.catalogue.version(version) if version is not None else None
-        return found or (self.catalogue.measuring.get(version_id) if enrolment.status == ENDED else None)
-
-    def _settle_moves(self, work: Work, now: int) -> None:
-        """Nobody takes a step of a version that the release has moved her out of."""
-        for session in work.sessions.values():
-            for tracked in list(session.tracked):
-                try:
-                    self.underway.settle(session, tracked, now)
-                except (DatabaseError, MemoryError):
-                    raise
-                except Exception as error:  # noqa: BLE001 - one bad record never stops the batch
-                    session.tracked.remove(tracked)
-                    work.hold_back.append(tracked.enrolment.id)
-                    work.quarantine(session.user.id, "move", error, tracked.enrolment.key)
-
-    def _windows(self) -> Windows:
-        """The windows of paced journeys, for one batch; on a virtual clock those of the run."""
-        return Windows(self.store, self.catalogue.paces, self._windows_of_run if self.virtual else {}, virtual=self.virtual)
-
-    def _renew(self, batch: Batch, work: Work, now: int) -> None:
-        """Profiles made under other definitions are made anew before anything is evaluated."""
-        audience = self.catalogue.audience
-        stale = [s.user for s in work.sessions.values() if not is_current(audience, s.user)]
-        if not stale:
-            return
-        for user_id, profile in reproject(self.store, batch.connection, stale, audience, self.zone).items():
-            session = work.sessions[user_id]
-            self._take_profile(work, session, profile, now, quietly=not only_zone_differs(audience, session.user))
-
-    @staticmethod
-    def _take_profile(work: Work, session: Session, profile: dict[str, Any], now: int, *, quietly: bool) -> None:
-        try:
-            session.take_profile(profile, now, quietly=quietly)
-        except Exception as error:  # noqa: BLE001 - one bad record never stops the batch
-            work.quarantine(session.user.id, "rebuild", error, session.user.id)
-
     def rebuild(self, after: str, now: int, limit: int = BATCH, *, user_id: str = "", check: bool = False) -> Reprojected:
         """Make the profiles of the next users by id anew (or of one); with `check` they are only compared, and nothing is written."""
         people, audience = self.store.people, self.catalogue.audience
@@ -567,85 +492,18 @@ class Engine:
                     continue
                 renewed[user.id] = profile
             if renewed and not check:
-                work = self._open(batch, sorted(renewed), now, set(), [u for u in known if u.id in renewed])
+                work = self.opening.open(self.catalogue, batch, sorted(renewed), now, users=[u for u in known if u.id in renewed])
                 for found in done.differences:  # what is not current was made anew when it was opened
-                    self._take_profile(work, work.sessions[found.user_id], renewed[found.user_id], now, quietly=True)
+                    work.take_profile(work.sessions[found.user_id], renewed[found.user_id], now, quietly=True)
                 self._write(batch, work, now, Worked())
         return done
 
-    @property
-    def _needs_everything(self) -> bool:
-        """Whether a timer's turn must see the user's other enrolments (in_journey, journey_ended, edges by an update of the step)."""
-        catalogue = self.catalogue
-        return self.virtual or len(catalogue.versions) > 1 or bool(catalogue.by_segment or catalogue.by_date)
-
-    def _candidates(self, events: set[str], *, timers: bool) -> list[str]:
-        catalogue = self.catalogue
-        found = {v.journey.id for event in events for v in catalogue.by_event.get(event, ())}
-        if not timers or self._needs_everything:
-            found |= {v.journey.id for entries in catalogue.by_segment.values() for v in entries}
-            found |= {v.journey.id for v in catalogue.by_date}
-            found |= {
-                v.journey.id
-                for e in ("stage_changed", "segment_entered", "segment_left", "journey_ended")
-                for v in catalogue.by_event.get(e, ())
-            }
-            found |= {v.journey.id for v in catalogue.current.values() if v.journey.entry.user is not None}
-        return sorted(found)
-
-    def _people(self, tx: Any, now: int, user_ids: frozenset[str], known: dict[str, User] | None = None) -> dict[str, PersonReach]:
-        """What these users can be sent; one whose row cannot be read costs only who asks for it."""
-        rows = known if known is not None else self._recipients(tx, user_ids)
-        people: dict[str, PersonReach] = {}
-        for user_id, reach in self.reaching.load(tx, user_ids, rows, now, started_only=False).items():
-            if isinstance(reach, PersonReach):
-                people[user_id] = reach
-            elif known is None:
-                raise reach
-        return people
-
-    def _recipients(self, tx: Any, user_ids: frozenset[str]) -> dict[str, User]:
-        """Other users, whom a rule names: also by an id that one of them had before a merge."""
-        moved = self.store.identity.survivors(tx, user_ids)
-        rows = self.store.people.load_users(tx, sorted({*user_ids, *moved.values()}))
-        return {user_id: rows[now_id] for user_id in user_ids if (now_id := moved.get(user_id, user_id)) in rows}
+    # --- writing a batch
 
     def _look_back(self, batch: Batch, work: Work, now: int, done: Sequence[int] = ()) -> None:
-        """Events that came between a wait's logical begin and now (after a downtime) are matched as if it had been there."""
-        waiting = (
-            []
-            if self.virtual
-            else [
-                (session, tracked)
-                for session in work.sessions.values()
-                for tracked in session.tracked
-                if tracked.changed and tracked.enrolment.begun_at < now and _awaits_events(tracked) and not _has_heard(tracked)
-            ]
-        )
-        if not waiting:
-            return
-        owners = {t.enrolment.user_id for _, t in waiting}.union(*(t.watched for _, t in waiting))
-        since = min(t.enrolment.begun_at for _, t in waiting)
-        events = self.store.inbox.events_since(batch.connection, sorted(owners), since, done)
-        for session, tracked in waiting:
-            try:
-                self._match_earlier(session, tracked, events, now)
-            except (DatabaseError, MemoryError):
-                raise
-            except Exception as error:  # noqa: BLE001 - one bad record never stops the batch
-                work.quarantine(session.user.id, "enrolment", error, tracked.enrolment.key)
-
-    @staticmethod
-    def _match_earlier(session: Session, tracked: Tracked, events: Sequence[Event], now: int) -> None:
-        for event in events:
-            if not _awaits_events(tracked) or _has_heard(tracked):
-                break
-            enrolment = tracked.enrolment
-            if event.user_id != enrolment.user_id and event.user_id not in tracked.watched:
-                continue
-            if enrolment.begun_at < event.time <= min(now, enrolment.context["until"]):
-                session.apply(tracked, Arrived(event, earlier=not tracked.is_new), now)
-        session.finish(now)
+        """What came between a wait's begin and now; on a virtual clock every event is worked on at its own time."""
+        if not self.virtual:
+            look_back(self.store, batch, work, now, done)
 
     def _write(
         self, batch: Batch, work: Work, now: int, worked: Worked, done: Sequence[int] = (),
@@ -689,22 +547,3 @@ def _note_time(note: Note) -> int:
 def _virtual_order(note: Note) -> tuple[bool, int]:
     """By time; but first what a user's standing time waits for: what came later in the meantime would wait for it for ever."""
     return note.kind != "settled", _note_time(note)
-
-
-def _by_user(enrolments: Sequence[Enrolment]) -> dict[str, list[Enrolment]]:
-    found: dict[str, list[Enrolment]] = {}
-    for enrolment in enrolments:
-        found.setdefault(enrolment.user_id, []).append(enrolment)
-    return found
-
-
-def _has_heard(tracked: Tracked) -> bool:
-    return tracked.heard == (tracked.enrolment.state, tracked.enrolment.begun_at)
-
-
-def _awaits_events(tracked: Tracked) -> bool:
-    enrolment = tracked.enrolment
-    if enrolment.status == ENDED:
-        return False
-    step = tracked.versioned.journey.steps.get(enrolment.state)
-    return step is not None and isinstance(step.spec, WaitSpec) and bool(step.spec.cases) and "until" in enrolment.context

@@ -14,8 +14,8 @@ from runtime.adapters import silent_channels
 from runtime.app import App, build_app
 from runtime.applying import Asked, Refused, apply
 from runtime.catalogue import Catalogue, Versioned
-from runtime.engine import LONGEST_WINDOW
 from runtime.foreseen import Foreseen
+from runtime.opening import LONGEST_WINDOW
 from runtime.past import EVERYBODY, Newcomer, Past, Records, Sample
 from runtime.reckoning import reckon
 from runtime.settings import Project

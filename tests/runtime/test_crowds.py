@@ -210,7 +210,9 @@ def test_a_place_that_is_taken_is_left_alone_and_its_log_is_not_written(store, m
     }
 
     def collide(tx):
-        crowd = made.engine.crowds.look(tx, made.engine.catalogue.audience, population, versioned, progress, made.engine._windows())
+        crowd = made.engine.crowds.look(
+            tx, made.engine.catalogue.audience, population, versioned, progress, made.engine.opening.windows(made.engine.catalogue)
+        )
         tx.execute(insert(enrolments), [row])  # between the look and the writing
         return crowd.write(store, tx, NOON)
 

@@ -173,7 +173,7 @@ def test_an_import_that_ends_while_a_batch_is_in_hand_lets_its_people_go(store):
     made.remember(paid(20))
     with store.database.batch() as batch:
         [note] = store.inbox.waiting(batch.connection, 10)
-        work = made.engine._open(batch, ["u1"], NOON, set())
+        work = made.engine.opening.open(made.engine.catalogue, batch, ["u1"], NOON)
         work.holds_until = store.imports.holds_until(batch.connection, NOON)
         made.engine._take(work, work.sessions["u1"], note, (), NOON)
         if store.database.is_sqlite:

@@ -220,7 +220,7 @@ def test_an_entry_that_is_not_written_is_not_counted(store):
            "status": ENDED, "begun_at": 0, "entered_at": 0, "context": "{}"}  # fmt: skip
 
     with store.database.batch() as batch:
-        work = made.engine._open(batch, ["a", "b"], NOON, set(), journeys=["j"])
+        work = made.engine.opening.open(made.engine.catalogue, batch, ["a", "b"], NOON, journeys=["j"])
         for user_id in ("a", "b"):
             assert work.sessions[user_id].enter(versioned, fact, NOON) is None
         batch.write(lambda tx: tx.execute(insert(enrolments), [row]))  # between the look and the writing
@@ -240,7 +240,7 @@ def test_entries_of_a_range_that_are_not_written_are_not_counted_and_the_populat
 
     with store.database.batch() as batch:
         population = store.releases.due_population(batch.connection, NOON)
-        progress, windows = Progress(population, (2, DAY), NOON), engine._windows()
+        progress, windows = Progress(population, (2, DAY), NOON), engine.opening.windows(engine.catalogue)
         versioned = engine.catalogue.current["j"]
         crowd = engine.crowds.look(batch.connection, engine.catalogue.audience, population, versioned, progress, windows)
         batch.write(lambda tx: tx.execute(insert(enrolments), [row]))
@@ -261,7 +261,7 @@ def test_a_window_filled_since_we_looked_makes_the_population_wait_where_it_is(s
         made.engine.rehearsal = rehearsal
         with store.database.batch() as batch:
             population = store.releases.due_population(batch.connection, NOON)
-            progress, windows = Progress(population, (1, DAY), NOON), made.engine._windows()
+            progress, windows = Progress(population, (1, DAY), NOON), made.engine.opening.windows(made.engine.catalogue)
             assert windows.known(batch.connection, "j", NOON) is None
             other.store.database.write(lambda tx: other.store.paces.save(tx, {"j": (NOON, 1)}))
             versioned = made.engine.catalogue.current["j"]
@@ -269,7 +269,7 @@ def test_a_window_filled_since_we_looked_makes_the_population_wait_where_it_is(s
                 crowd = made.engine.crowds.look(batch.connection, made.engine.catalogue.audience, population, versioned, progress, windows)
                 assert (crowd.newcomers, crowd.is_last) == ([], False)
             else:
-                work = made.engine._open(batch, ["in_1"], NOON, set(), journeys=["j"], windows=windows)
+                work = made.engine.opening.open(made.engine.catalogue, batch, ["in_1"], NOON, journeys=["j"], windows=windows)
                 assert made.engine._must_wait(population, progress, versioned, work.sessions["in_1"], NOON)
                 assert work.sessions["in_1"].tallies == {}
             assert progress.cursor == ""
