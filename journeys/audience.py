@@ -13,6 +13,7 @@ from journeys.certainty import report_covered, verdict_problems
 from journeys.duration import parse_duration
 from journeys.errors import did_you_mean
 from journeys.evaluate import Change
+from journeys.expectations import VALUES, found_of, one_of
 from journeys.expression import TIME_FUNCTIONS, Call, Node, Problem, Scope, drops_of, kind_of, parse_condition, parse_expression, walk
 from journeys.flips import changes_of
 from journeys.model import Condition, Duration, Expression, Identifier, Strict, Text
@@ -301,7 +302,9 @@ class _AudienceReader:
         choices = tuple(model.of) if isinstance(model.of, list) else ()
         default = coerce(model.default, model.type, _UTC, choices)
         if model.default is not None and default is None:
-            self.source.report("J013", (*path, "default"), problem=f"expected a default of type {model.type}, found “{model.default}”")
+            self.source.report(
+                "J013", (*path, "default"), expected=one_of(choices) if choices else VALUES[model.type], found=found_of(model.default)
+            )
             return None
         if model.value is not None:
             node, problems = parse_expression(model.value, self.scope)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from journeys.compiled import PositionSpec
 from journeys.errors import did_you_mean, nearest
+from journeys.expectations import NONE
 from journeys.expression import kind_of
 from journeys.model import EmailContent, Position, PushContent, Robot, SendStep, SmsContent, Strict, WechatContent, WecomContent
 from journeys.source import Path_, Source
@@ -30,7 +31,7 @@ class ContentReader:
             here = (*path, "send", index)
             chosen = position.chosen()
             if len(chosen) != 1:
-                names = ", ".join(name for name, _ in chosen) or "none"
+                names = ", ".join(name for name, _ in chosen) or NONE
                 self.source.report("J015", here, expected=", ".join(Position.model_fields), found=names)
                 continue
             channel, content = chosen[0]

@@ -2,13 +2,12 @@
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from journeys.codes import CODES
-from journeys.codes.code import Language, Severity, said
-from journeys.expectations import in_chinese
+from journeys.codes.code import Language, Severity, Words, said, words
 from journeys.phrasing import phrase
 
 __all__ = ["CODES", "Finding", "JourneyError", "Language", "Place", "Severity", "did_you_mean", "explain_code"]
@@ -29,7 +28,7 @@ class Place:
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that is wrong, at one place. `params` fill the code's texts: `hint` is a did-you-mean, `under` where a key belongs, `known`
-    what there is (each or nothing); a list is said as alternatives.
+    what there is (each or nothing); a list is said as alternatives, words in the reader's language.
     """
 
     code: str
@@ -43,19 +42,9 @@ class Finding:
 
     def text(self, language: Language = "en") -> str:
         """The sentence for a person, without place and code."""
-        template = said(CODES[self.code].text, language)
-        is_en = language == "en"
-        params = {"hint": "", "under": "", "known": (), **self.params}
-        if params["hint"]:
-            params["hint"] = f", did you mean {params['hint']}?" if is_en else f"，是不是 {params['hint']}？"
-        if params["under"]:
-            params["under"] = f"; it belongs under {params['under']}" if is_en else f"；它要写在 {params['under']} 里"
-        known = ("、", ", ")[is_en].join(params["known"])
-        params["known"] = known and (f"; there are {known}" if is_en else f"；有 {known}")
-        if self.code == "J013" and not is_en:
-            params["problem"] = in_chinese(params["problem"])
-        listed = {key: (" 或 ", " or ")[is_en].join(map(str, value)) for key, value in params.items() if isinstance(value, list | tuple)}
-        return phrase(template, params | listed)
+        params = {name: _told(value, _COMMA if name == "known" else _OR, language) for name, value in self.params.items()}
+        clauses = {name: clause[language].format(params[name]) if params.get(name) else "" for name, clause in _CLAUSES.items()}
+        return phrase(said(CODES[self.code].text, language), params | clauses)
 
     def line(self, language: Language = "en") -> str:
         """`file:line:col: J012 unknown key …`, as editors and terminals make it clickable."""
@@ -68,6 +57,20 @@ class Finding:
     def cure(self, language: Language = "en") -> str:
         """What to do; the same wherever the code is found."""
         return said(CODES[self.code].cure, language)
+
+
+_OR, _COMMA = words(" or ", " 或 "), words(", ", "、")
+_CLAUSES: Mapping[str, Words] = {  # what is said only where there is something to say
+    "hint": words(", did you mean {}?", "，是不是 {}？"),
+    "under": words("; it belongs under {}", "；它要写在 {} 里"),
+    "known": words("; there are {}", "；有 {}"),
+}
+
+
+def _told(value: Any, joint: Words, language: Language) -> Any:
+    if isinstance(value, list | tuple):
+        return joint[language].join(str(_told(item, joint, language)) for item in value)
+    return value[language] if isinstance(value, dict) else value
 
 
 _PARAM = re.compile(r"(?<!\{)\{(\w+)\}(?!\})")

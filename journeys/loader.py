@@ -7,9 +7,12 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from journeys.audience import AudienceModel
+from journeys.codes.code import Words, words
 from journeys.errors import Finding, Place, did_you_mean
+from journeys.expectations import found_of
 from journeys.keys import belongs_under, keys_at
 from journeys.model import KINDS, Journey
+from journeys.shapes import SHAPES, expectation
 from journeys.source import Path_, Source, decode_source, parse_source, read_source
 from journeys.traps import wide, wide_params
 
@@ -62,7 +65,9 @@ def load_journey_text(text: str, file: str) -> LoadedJourney:
 
 
 def _journey(source: Source) -> LoadedJourney:
-    return LoadedJourney(source, _validate(Journey, source, "a mapping of keys (id, name, entry, steps, …)"))
+    return LoadedJourney(
+        source, _validate(Journey, source, words("a mapping of keys (id, name, entry, steps, …)", "一组键（id、name、entry、steps……）"))
+    )
 
 
 def load_audience(path: Path) -> tuple[AudienceModel, Source]:
@@ -86,16 +91,21 @@ def load_audience_text(text: str, file: str = AUDIENCE_FILE) -> tuple[AudienceMo
 def _audience(source: Source) -> AudienceModel:
     if source.data is None and not source.findings:
         return AudienceModel()
-    return _validate(AudienceModel, source, "a mapping (events, traits, segments, lifecycle)") or AudienceModel()
+    return (
+        _validate(
+            AudienceModel, source, words("a mapping (events, traits, segments, lifecycle)", "一组键（events、traits、segments、lifecycle）")
+        )
+        or AudienceModel()
+    )
 
 
-def _validate(model: type[_Model], source: Source, expected: str) -> _Model | None:
+def _validate(model: type[_Model], source: Source, expected: Words) -> _Model | None:
     if source.data is None:
         if not source.findings:
             source.report("J004", ())
         return None
     if not isinstance(source.data, dict):
-        source.report("J009", (), expected=expected, found=_found(source.data))
+        source.report("J009", (), expected=expected, found=found_of(source.data))
         return None
     try:
         return model.model_validate(source.data)
@@ -123,20 +133,20 @@ def _report(model: type[BaseModel], source: Source, error: ValidationError) -> N
         elif (trap := _trap(detail, path)) is not None:
             source.report(trap[0], path, **trap[1])
         else:
-            problem = _problem(detail, path)
-            if (path, problem) not in seen:
-                seen.add((path, problem))
-                source.report("J013", path, problem=problem)
+            expected, hint = expectation(detail, path, source.data)
+            if (path, expected["en"]) not in seen:
+                seen.add((path, expected["en"]))
+                source.report("J013", path, expected=expected, found=found_of(detail["input"]), hint=hint)
 
 
 def _without_other_shapes(source: Source, error: ValidationError) -> list[tuple[Path_, Any]]:
     """The errors with their paths. Where a place takes one of two shapes, only those of the shape that was written."""
     details = [(_path(source.data, detail), detail) for detail in error.errors(include_url=False)]
-    nearer = {path[:length] for path, detail in details if detail["type"] not in _EXPECTED for length in range(len(path) + 1)}
+    nearer = {path[:length] for path, detail in details if detail["type"] not in SHAPES for length in range(len(path) + 1)}
     deeper = {path[:length] for path, _ in details for length in range(len(path))}
     return [
         (path, detail) for path, detail in details
-        if path not in (deeper | nearer if detail["type"] in _EXPECTED else deeper if detail["type"] == "literal_error" else ())
+        if path not in (deeper | nearer if detail["type"] in SHAPES else deeper if detail["type"] == "literal_error" else ())
     ]  # fmt: skip
 
 
@@ -177,14 +187,15 @@ def _report_kind(source: Source, path: Path_) -> None:
         step = step[part]
     kinds = ", ".join(KINDS)
     if not isinstance(step, dict):
-        source.report("J013", path, problem=f"expected a step (a mapping with one of {kinds}), found {_found(step)}")
+        wanted = words(f"a step (a mapping with one of {kinds})", f"一个步骤（一组键，带以下之一：{'、'.join(KINDS)}）")
+        source.report("J013", path, expected=wanted, found=found_of(step))
         return
     found = [k for k in KINDS if k in step]
     unknown = [k for k in step if k not in _ALL_KEYS]
     for key in unknown:
         source.report("J012", (*path, key), key=True, found=key, hint=did_you_mean(key, [*KINDS, "id", "if", "was"]))
     if not unknown or found:
-        source.report("J015", path, expected=kinds, found=", ".join(found) or "none of them")
+        source.report("J015", path, expected=kinds, found=", ".join(found) or words("none of them", "一个也没有"))
 
 
 _YES_AND_NO = ("yes", "no", "on", "off", "y", "n", "true", "false", "是", "否")
@@ -195,56 +206,8 @@ def _trap(detail: Any, path: Path_) -> tuple[str, dict[str, Any]] | None:
     kind, value = detail["type"], detail["input"]
     if kind in ("bool_type", "literal_error") and str(value).lower() in _YES_AND_NO and isinstance(value, str):
         wants_true = kind == "bool_type" or detail["ctx"]["expected"] == "True"
-        return ("J128", {"found": _found(value)}) if wants_true else None
+        return ("J128", {"found": found_of(value)}) if wants_true else None
     if kind == "list_type" and isinstance(value, dict):
         return "J126", {"found": f"{path[-1]}: {next(iter(value), '')}: …" if path else "…"}
-    sign = wide(value) if kind == "value_error" and isinstance(value, str) else None
+    sign = wide(value) if kind == "form" and isinstance(value, str) else None
     return ("J123", wide_params(sign)) if sign else None
-
-
-_EXPECTED = {
-    "string_type": "a text", "int_type": "a whole number", "float_type": "a number", "bool_type": "true or false",
-    "list_type": "a list", "dict_type": "a mapping", "model_type": "a mapping", "model_attributes_type": "a mapping",
-}  # fmt: skip
-
-
-_A_DURATION = "a duration such as 12h or 60d"
-_DURATIONS = frozenset({"after", "within", "timeout", "delay", "expires", "max_lateness", "offset"})
-_BY_NAME = {"grant": "benefit", "call": "endpoint", "goto": "step", "wait_for": "event", "goal": "event", "entry": "event"}
-
-
-def _problem(detail: Any, path: Path_) -> str:
-    kind, found = detail["type"], _found(detail["input"])
-    key = path[-1] if path else ""
-    if key == "reentry" and kind in ("literal_error", *_EXPECTED):
-        return f"expected once, always, or a duration after which she may, such as {{after: 60d}}, found {found}"
-    if key in _DURATIONS and kind in _EXPECTED and not isinstance(detail["input"], dict | list):
-        return f"expected {_A_DURATION}, found {found}"
-    if kind in ("model_type", "model_attributes_type") and isinstance(detail["input"], str) and key in _BY_NAME:
-        return f"expected a mapping such as {{{_BY_NAME[key]}: {detail['input']}}}, found {found}"
-    if kind == "too_short":
-        return f"expected at least {detail['ctx']['min_length']} items, found {found}"
-    if kind in _EXPECTED:
-        return f"expected {_EXPECTED[kind]}, found {found}"
-    if kind == "literal_error":
-        expected = detail["ctx"]["expected"].replace("'", "").replace(" or ", ", ")
-        hint = did_you_mean(detail["input"], expected.split(", "))
-        return f"expected one of {expected}, found {found}" + (f", did you mean {hint}?" if hint else "")
-    if kind == "string_pattern_mismatch":
-        return f"expected lower-case letters, digits and _ (a letter first, at most 64), found {found}"
-    if kind == "value_error":
-        return f"{detail['msg'].removeprefix('Value error, ')}, found {found}"
-    message = detail["msg"]
-    message = f"{message[0].lower()}{message[1:]}"
-    return f"expected {message.removeprefix('input should be ')}, found {found}"
-
-
-def _found(value: Any) -> str:
-    if value is None:
-        return "nothing"
-    if isinstance(value, dict):
-        return "a mapping"
-    if isinstance(value, list):
-        return "a list" if value else "an empty list"
-    text = str(value)
-    return f"“{text[:60]}…”" if len(text) > 60 else f"“{text}”"  # noqa: PLR2004 - a line's worth

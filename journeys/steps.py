@@ -1,5 +1,6 @@
 """From the steps of a file to compiled steps: nested lists become one table of moves from step to step."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +28,7 @@ from journeys.compiled import (
 from journeys.contents import ContentReader
 from journeys.duration import DAY, MINUTE, parse_duration, parse_time_of_day, parse_window
 from journeys.errors import did_you_mean
+from journeys.expectations import CLOCK, IF_MISSING, NONE, OWN_NAME, WEIGHT, clock_meant, found_of, twice
 from journeys.expression import Const, Problem, Scope, drops_of, kind_of, parse_condition, parse_expression
 from journeys.rule import Rule, rule_of
 from journeys.scopes import Scopes
@@ -34,6 +36,7 @@ from journeys.source import Path_, Source
 from journeys.template import Template, parse_template
 from journeys.values import ValueType
 
+_CLOCK = re.compile(r"[0-9]{1,2}:[0-9]{1,2}")
 _NEVER = rule_of("false", Const(value=False, kind="boolean"))
 
 
@@ -300,6 +303,9 @@ class StepReader:
     def _moment(self, until: model.Until, path: Path_, scope: Scope) -> Moment | None:
         at_clock = parse_time_of_day(until.until)
         rule = None
+        if at_clock is None and _CLOCK.fullmatch(until.until):  # no clock shows it
+            self.source.report("J013", (*path, "until"), expected=CLOCK, found=found_of(until.until), hint=clock_meant(until.until))
+            return None
         if at_clock is None:
             kinds: tuple[ValueType, ...] = ("time", "time_of_day")
             rule = self.rules.expression(until.until, scope, (*path, "until"), kinds, "a time or a time of day")
@@ -311,8 +317,7 @@ class StepReader:
         if missing not in ("go_on", "exit"):
             missing = parse_time_of_day(missing)
             if missing is None:
-                problem = f"expected go_on, exit or a quoted time of day, found “{until.if_missing}”"
-                self.source.report("J013", (*path, "if_missing"), problem=problem)
+                self.source.report("J013", (*path, "if_missing"), expected=IF_MISSING, found=found_of(until.if_missing))
                 return None
         offset = parse_duration(until.offset) or 0 if until.offset else 0
         at = parse_time_of_day(until.at) if until.at else None
@@ -322,7 +327,7 @@ class StepReader:
         wait, here = step.wait_for, (*path, "wait_for")
         forms = [k for k in ("event", "when", "any_of") if getattr(wait, k) is not None]
         if len(forms) != 1:
-            self.source.report("J015", here, key=True, expected="event, when, any_of", found=", ".join(forms) or "none")
+            self.source.report("J015", here, key=True, expected="event, when, any_of", found=", ".join(forms) or NONE)
         for key in ("where", "of", "any_subject"):
             if getattr(wait, key) and wait.event is None:
                 self.source.report("J085", (*here, key), key=True, found=key, needs="event")
@@ -365,10 +370,9 @@ class StepReader:
         names = [v.name for v in step.split]
         for index, name in enumerate(names):
             if name in names[:index]:
-                problem = f"two variants have the name “{name}”"
-                self.source.report("J013", (*path, "split", index, "name"), problem=problem)
+                self.source.report("J013", (*path, "split", index, "name"), expected=OWN_NAME, found=twice(name))
         if not any(v.weight for v in step.split):
-            self.source.report("J013", (*path, "split"), problem="expected a weight above 0, found none")
+            self.source.report("J013", (*path, "split"), expected=WEIGHT, found=NONE)
         return SplitSpec(tuple((v.name, v.weight) for v in step.split), step.per == "enrolment")
 
     def _grant(self, step: model.GrantStep, path: Path_, scope: Scope) -> GrantSpec:

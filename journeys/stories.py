@@ -5,9 +5,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from journeys.audience import Audience
+from journeys.codes.code import Words
 from journeys.compiled import ENDED, CompiledJourney, CompiledStep, DelaySpec, ExitSpec, GrantSpec, SendSpec, SplitSpec, UpdateSpec
 from journeys.duration import parse_duration
 from journeys.errors import did_you_mean
+from journeys.expectations import BOTH, MOMENT, NONE, PAST, VALUES, found_of, one_of
 from journeys.localtime import print_instant
 from journeys.model import CHANNELS, Expectation, JourneyTest
 from journeys.source import Path_, Source
@@ -71,11 +73,11 @@ class _Story:
     def _instant(self, text: str | None, *where: str | int) -> int | None:
         found = parse_time(text, self.zone)
         if text is not None and found is None:
-            self._report("J013", *where, problem=f'expected a quoted moment such as "2026-12-01 10:00", found “{text}”')
+            self._report("J013", *where, expected=MOMENT, found=found_of(text))
         return found
 
-    def _unfit(self, kind: str, raw: Any, *where: str | int) -> None:
-        self._report("J013", *where, problem=f"expected a {kind.replace('_', ' ')}, found “{raw}”")
+    def _unfit(self, expected: Words, raw: Any, *where: str | int) -> None:
+        self._report("J013", *where, expected=expected, found=found_of(raw))
 
     # --- who, and what is given
 
@@ -85,7 +87,8 @@ class _Story:
             if trait is None:
                 self._known("J022", name, [*self.audience.traits, "id"], "user", name)
             elif raw is not None and value_of(raw, trait.kind, self.zone, self.start, trait.choices) is None:
-                self._unfit(trait.kind, raw, "user", name)
+                choices = one_of(trait.choices) if trait.choices else VALUES[trait.kind]
+                self._unfit(PAST if trait.kind == "time" else choices, raw, "user", name)
 
     def _entry(self) -> None:
         events = self.journey.entry.events
@@ -105,7 +108,7 @@ class _Story:
             if self._known("J023", name, fields, *where, name, event=event) and raw is not None:
                 kind = fields[name]
                 if coerce(raw, kind, self.zone) is None:
-                    self._unfit(kind, raw, *where, name)
+                    self._unfit(VALUES[kind], raw, *where, name)
 
     def _given(self) -> None:
         given, world, steps = self.test.given, self.world, self.journey.steps
@@ -149,7 +152,7 @@ class _Story:
 
     def _moment(self, after: str | None, at: str | None, *where: str | int) -> int | None:
         if (after is None) == (at is None):
-            self._report("J015", *where, expected="after, at", found="none" if at is None else "both")
+            self._report("J015", *where, expected="after, at", found=NONE if at is None else BOTH)
             return None
         if after is not None:
             return self.start + (parse_duration(after) or 0)
@@ -170,7 +173,7 @@ class _Story:
             earliest = max(at or 0, earliest)
             kinds = [kind for kind in KINDS if getattr(expected, kind) is not None]
             if len(kinds) != 1:
-                self._report("J015", *where, expected=", ".join(KINDS), found=", ".join(kinds) or "none")
+                self._report("J015", *where, expected=", ".join(KINDS), found=", ".join(kinds) or NONE)
                 continue
             if expected.contains is not None and expected.send is None:
                 self._report("J085", *where, "contains", key=True, found="contains", needs="send")
