@@ -11,6 +11,7 @@ from transitions import Machine
 from journeys import model
 from journeys.advice import advise
 from journeys.audience import Audience, windows_of
+from journeys.codes.code import words
 from journeys.compiled import (
     ENDED,
     HELD_OUT,
@@ -22,7 +23,7 @@ from journeys.compiled import (
     WaitSpec,
 )
 from journeys.duration import DAY, parse_duration, parse_time_of_day
-from journeys.errors import Finding, JourneyError, did_you_mean
+from journeys.errors import Finding, JourneyError, did_you_mean, fields_near
 from journeys.expectations import BOTH, CLOCK, CRON, MOMENT, NONE, found_of
 from journeys.expression import OF_ONE_PERSON, Call, walk
 from journeys.flow import check_flow
@@ -144,11 +145,14 @@ class _Compiler:
             self.source.report("J021", ("entry", "segment"), found=entry.segment, hint=hint)
         if form == "segment" and entry.existing is None and self.journey.status == "live":
             self.source.report("J080", ("entry",), key=True)
-        where_scope = self.scopes.arriving(events, self.scopes.base) if form == "event" else self.scopes.base
+        named = model.event_names(entry.event)
+        where_scope = self.scopes.arriving(named, self.scopes.base) if form == "event" else self.scopes.base
         where = self.rules.condition(entry.where, where_scope, ("entry", "where"))
         if form in ("schedule", "at") or entry.existing == "enrol":
             self._of_everybody(where)
-        user = self.rules.expression(entry.user, self.scopes.entered(), ("entry", "user"), ("text", "list"), "a user id or a list of ids")
+        user = self.rules.expression(
+            entry.user, self.scopes.entered(), ("entry", "user"), ("text", "list"), words("a user id or a list of ids", "用户 id 或一组 id")
+        )
         self._subject(entry, events)
         date, anniversary = self._date(entry)
         clock = parse_time_of_day(entry.at) if form == "date" and entry.at else None
@@ -197,12 +201,21 @@ class _Compiler:
         fields = self.audience.event_fields(events)
         if fields.get(entry.subject) not in ("text", "number"):
             hint = did_you_mean(entry.subject, fields)
-            self.source.report("J023", ("entry", "subject"), found=entry.subject, event=" or ".join(events), hint=hint)
+            self.source.report(
+                "J023",
+                ("entry", "subject"),
+                found=entry.subject,
+                event=" or ".join(events),
+                hint=hint,
+                known=fields_near(entry.subject, fields),
+            )
 
     def _date(self, entry: model.Entry) -> tuple[Rule | None, bool]:
         if entry.date is None:
             return None, False
-        rule = self.rules.expression(entry.date, self.scopes.base, ("entry", "date"), ("anniversary", "time"), "an anniversary or a time")
+        rule = self.rules.expression(
+            entry.date, self.scopes.base, ("entry", "date"), ("anniversary", "time"), words("an anniversary or a time", "纪念日或时间")
+        )
         return rule, rule is not None and getattr(rule.node, "kind", "") == "anniversary"
 
     def _schedule(self, text: str) -> None:

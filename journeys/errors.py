@@ -2,13 +2,14 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from journeys.codes import CODES
 from journeys.codes.code import Language, Severity, Words, said, words
 from journeys.phrasing import phrase
+from journeys.values import ENVELOPE
 
 __all__ = ["CODES", "Finding", "JourneyError", "Language", "Place", "Severity", "did_you_mean", "explain_code"]
 
@@ -28,7 +29,7 @@ class Place:
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that is wrong, at one place. `params` fill the code's texts: `hint` is a did-you-mean, `under` where a key belongs, `known`
-    what there is (each or nothing); a list is said as alternatives, words in the reader's language.
+    what there is, `rather` what to write (each or nothing); a list is said as alternatives, words in the reader's language.
     """
 
     code: str
@@ -64,6 +65,7 @@ _CLAUSES: Mapping[str, Words] = {  # what is said only where there is something 
     "hint": words(", did you mean {}?", "，是不是 {}？"),
     "under": words("; it belongs under {}", "；它要写在 {} 里"),
     "known": words("; there are {}", "；有 {}"),
+    "rather": words("; {}", "；{}"),
 }
 
 
@@ -81,7 +83,7 @@ def explain_code(code: str, language: Language) -> str | None:
     entry = CODES.get(code.upper())
     if entry is None:
         return None
-    sentence = _PARAM.sub(lambda m: "" if m[1] == "hint" else "…", said(entry.text, language)).replace("{{", "{").replace("}}", "}")
+    sentence = _PARAM.sub(lambda m: "" if m[1] in _CLAUSES else "…", said(entry.text, language)).replace("{{", "{").replace("}}", "}")
     why, cure = ("Why: ", "Cure: ") if language == "en" else ("原因：", "办法：")
     severity = entry.severity if language == "en" else {"error": "错误", "warning": "提醒"}[entry.severity]
     head = f"{code.upper()} ({severity}): {sentence}"
@@ -96,6 +98,21 @@ def nearest(found: object, known: Iterable[str], most: int = 8) -> list[str]:
     """The known names, the nearest first; of many the first ones and an ellipsis."""
     names = sorted(known, key=lambda name: (-difflib.SequenceMatcher(None, str(found), name).ratio(), name))
     return names if len(names) <= most else [*names[:most], "…"]
+
+
+def fields_near(found: object, fields: Iterable[str]) -> list[str]:
+    """The fields of an event, the nearest first; those that every event has only where it has no others."""
+    names = list(fields)
+    return nearest(found, [name for name in names if name not in ENVELOPE] or names, most=12)
+
+
+def unknown_template(found: str, channel: str, channels: Mapping[str, Collection[str]]) -> dict[str, Any]:
+    """What J025 says of a name that is no template of the channel; of one that is another channel's, only that."""
+    if others := [name for name, templates in channels.items() if found in templates]:
+        rather = words(f"it is one of {' and '.join(others)}", f"它是 {'、'.join(others)} 的模板")
+        return {"found": found, "channel": channel, "rather": rather}
+    known = channels[channel]
+    return {"found": found, "channel": channel, "hint": did_you_mean(found, known), "known": nearest(found, known)}
 
 
 def did_you_mean(found: object, known: Iterable[str]) -> str:

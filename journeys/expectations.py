@@ -37,6 +37,12 @@ IF_MISSING = words(
 OWN_NAME = words("a name of its own for each variant", "每个分组各用一个名字")
 WEIGHT = words("a weight above 0", "大于 0 的权重")
 PAST = words('a time such as "2026-12-18 10:00" or 3d ago', '时间，如 "2026-12-18 10:00" 或 3d ago')
+QUOTED = words("a quoted text", "一个加引号的文字")
+ONE_TIME = words("one time", "一个时间")
+TEXT_IN_LIST = words("text in a list", "列表里的文字")
+OTHERWISE = words("something else", "别的")
+TOO_DEEP = words("nested too deep", "嵌套太深")
+USER_ID = words("a user id", "用户 id")
 REENTRY = words(
     "once, always, or a duration after which she may, such as {after: 60d}", "以下之一：once、always，或隔多久可再进，如 {after: 60d}"
 )
@@ -60,6 +66,11 @@ def one_of(names: Iterable[object]) -> Words:
     return words(f"one of {', '.join(listed)}", f"以下之一：{'、'.join(listed)}")
 
 
+def contained_in(left: ValueType, right: ValueType) -> Words:
+    """`number in text`."""
+    return words(f"{KINDS[left]['en']} in {KINDS[right]['en']}", f"{KINDS[left]['zh']} in {KINDS[right]['zh']}")
+
+
 def twice(name: str) -> Words:
     """A name that stands a second time."""
     return words(f"“{name}” twice", f"两个“{name}”")
@@ -67,7 +78,7 @@ def twice(name: str) -> Words:
 
 def typed(spelled: str, kind: ValueType) -> Words:
     """What was written, with its type: `user.age (number)`."""
-    return words(f"{spelled} ({KINDS[kind]['en']})", f"{spelled}（{KINDS[kind]['zh']}）")
+    return words(f"{spelled} ({KINDS[kind]['en']})", f"{spelled} ({KINDS[kind]['zh']})")
 
 
 def clock_meant(value: object) -> str:

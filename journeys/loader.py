@@ -10,14 +10,13 @@ from journeys.audience import AudienceModel
 from journeys.codes.code import Words, words
 from journeys.errors import Finding, Place, did_you_mean
 from journeys.expectations import found_of
-from journeys.keys import belongs_under, keys_at
+from journeys.meant import at, cut_by_comma, explains, unknown_key
 from journeys.model import KINDS, Journey
 from journeys.shapes import SHAPES, expectation
 from journeys.source import Path_, Source, decode_source, parse_source, read_source
 from journeys.traps import wide, wide_params
 
 AUDIENCE_FILE = "audience.yaml"
-MOST_KEYS = 10  # listed where nothing near is found
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -115,28 +114,51 @@ def _validate(model: type[_Model], source: Source, expected: Words) -> _Model | 
 
 
 def _report(model: type[BaseModel], source: Source, error: ValidationError) -> None:
-    seen: set[tuple[Any, ...]] = set()
+    reported: set[tuple[Any, ...]] = set()
+    unknown: dict[Path_, list[dict[str, Any]]] = {}
+    missing: list[tuple[Path_, str]] = []
+
+    def once(code: str, path: Path_, *, key: bool = False, **params: Any) -> None:
+        if (marks := (code, path, str(params))) not in reported:
+            reported.add(marks)
+            source.report(code, path, key=key, **params)
+
     for path, detail in _without_other_shapes(source, error):
         kind = detail["type"]
         if kind == "extra_forbidden":
-            key = str(path[-1])
-            if not wide(key):  # that was told when the file was read
-                known = keys_at(model, source.data, path[:-1])
-                under = belongs_under(model, key) if key not in known else ""
-                hint = did_you_mean(key, known) if not under else ""
-                there = known if not hint and not under and len(known) <= MOST_KEYS else ()
-                source.report("J012", path, key=True, found=key, hint=hint, under=under, known=there)
+            told = unknown_key(model, source.data, path)
+            cut = cut_by_comma(source.lines, source.spots, source.data, path) if "known" in told else None
+            unknown.setdefault(path[:-1], []).append(told)
+            if cut is not None:
+                once("J141", cut[0], found=cut[1])
+            elif not _was_told(source, path):
+                once("J012", path, key=True, **told)
         elif kind == "missing":
-            source.report("J014", path[:-1] if path and path not in source.spots else path, found=str(detail["loc"][-1]))
+            missing.append((path[:-1] if path and path not in source.spots else path, str(detail["loc"][-1])))
         elif kind == "step_kind":
             _report_kind(source, path)
         elif (trap := _trap(detail, path)) is not None:
-            source.report(trap[0], path, **trap[1])
+            once(trap[0], path, **trap[1])
         else:
             expected, hint = expectation(detail, path, source.data)
-            if (path, expected["en"]) not in seen:
-                seen.add((path, expected["en"]))
-                source.report("J013", path, expected=expected, found=found_of(detail["input"]), hint=hint)
+            once("J013", path, expected=expected, found=found_of(detail["input"]), hint=hint)
+    for path, name in missing:
+        if not any(explains(told, name) for told in unknown.get(path, ())) and not _has_spoiled_key(source, path):
+            once("J014", path, found=name)
+
+
+def _has_spoiled_key(source: Source, path: Path_) -> bool:
+    """Whether full-width punctuation made a key of the mapping at a path another one."""
+    mapping = at(source.data, path)
+    return isinstance(mapping, dict) and any(_was_told(source, (*path, key)) for key in mapping)
+
+
+def _was_told(source: Source, path: Path_) -> bool:
+    """Whether full-width punctuation in this key was told when the file was read."""
+    spot = source.spots.get(path)
+    line, column = spot.key if spot is not None else (0, 0)
+    ends = column + len(str(path[-1]))
+    return any(f.code == "J123" and f.place.line == line and column <= f.place.column < ends for f in source.findings)
 
 
 def _without_other_shapes(source: Source, error: ValidationError) -> list[tuple[Path_, Any]]:
@@ -182,13 +204,13 @@ _ALL_KEYS = _all_keys()
 
 
 def _report_kind(source: Source, path: Path_) -> None:
-    step: Any = source.data
-    for part in path:
-        step = step[part]
+    step = at(source.data, path)
     kinds = ", ".join(KINDS)
     if not isinstance(step, dict):
         wanted = words(f"a step (a mapping with one of {kinds})", f"一个步骤（一组键，带以下之一：{'、'.join(KINDS)}）")
         source.report("J013", path, expected=wanted, found=found_of(step))
+        return
+    if _has_spoiled_key(source, path):
         return
     found = [k for k in KINDS if k in step]
     unknown = [k for k in step if k not in _ALL_KEYS]

@@ -1,11 +1,13 @@
 """What should stand where a value has another shape, from what pydantic says of it, and what was likely meant. Pure."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from journeys.codes.code import Words, words
 from journeys.errors import did_you_mean
 from journeys.expectations import IDENTIFIER, LIST, MAPPING, MOMENT, NUMBER, REENTRY, TEXT, UNTIL, clock_meant, one_of
+from journeys.model import ID_PATTERN
 
 SHAPES: Mapping[str, Words] = {
     "string_type": TEXT, "int_type": words("a whole number", "整数"), "float_type": NUMBER,
@@ -20,7 +22,8 @@ _LIMITS: Mapping[str, tuple[str, Words]] = {
     "string_too_short": ("min_length", words("a text of at least {} characters", "至少 {} 个字的文字")),
     "string_too_long": ("max_length", words("a text of at most {} characters", "至多 {} 个字的文字")),
 }
-_BY_NAME = {"grant": "benefit", "call": "endpoint", "goto": "step", "wait_for": "event", "goal": "event", "entry": "event"}
+_BY_NAME = {"grant": "benefit", "call": "endpoint", "goto": "step", "wait_for": "event", "goal": "event", "entry": "event",
+            "wechat": "template", "sms": "template", "wecom": "text"}  # fmt: skip
 
 
 def expectation(detail: Any, path: tuple[str | int, ...], data: Any) -> tuple[Words, str]:
@@ -34,7 +37,8 @@ def expectation(detail: Any, path: tuple[str | int, ...], data: Any) -> tuple[Wo
         is_moment = key == "at" and not (path[0] == "entry" and "date" in data["entry"])
         return (MOMENT, "") if is_moment else (UNTIL, clock_meant(value))
     if kind in ("model_type", "model_attributes_type") and isinstance(value, str) and key in _BY_NAME:
-        return words(*[f"{what} {{{_BY_NAME[key]}: {value}}}" for what in ("a mapping such as", "一组键，如")]), ""
+        shown = value if key == "wecom" or re.fullmatch(ID_PATTERN, value) else "NAME"
+        return words(*(f"{what} {{{_BY_NAME[key]}: {shown}}}" for what in ("a mapping such as", "一组键，如"))), ""
     if kind in SHAPES:
         return SHAPES[kind], ""
     if kind == "literal_error":

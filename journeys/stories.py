@@ -8,19 +8,18 @@ from journeys.audience import Audience
 from journeys.codes.code import Words
 from journeys.compiled import ENDED, CompiledJourney, CompiledStep, DelaySpec, ExitSpec, GrantSpec, SendSpec, SplitSpec, UpdateSpec
 from journeys.duration import parse_duration
-from journeys.errors import did_you_mean
+from journeys.errors import did_you_mean, fields_near, unknown_template
 from journeys.expectations import BOTH, MOMENT, NONE, PAST, VALUES, found_of, one_of
 from journeys.localtime import print_instant
 from journeys.model import CHANNELS, Expectation, JourneyTest
 from journeys.source import Path_, Source
-from journeys.values import ValueType, coerce, parse_time
+from journeys.values import ENVELOPE, ValueType, coerce, parse_time
 from journeys.world import World
 
 DEFAULT_START = "2026-12-01 10:00"
 AGO = " ago"
 KINDS = ("send", "grant", "tag", "suppressed", "end")
 NOT_SENT = ("no_consent", "unreachable", "no_credit", "cap", "suppressed", "expired", "late", "cancelled", "invalid_content", "budget")
-ENVELOPE = ("type", "id", "time", "user_id")
 ANYTHING = "*"  # a tag with a value in it
 PURPOSES = ("service", "marketing")
 
@@ -64,10 +63,10 @@ class _Story:
     def _report(self, code: str, *where: str | int, key: bool = False, **params: Any) -> None:
         self.source.report(code, (*self.path, *where), key=key, **params)
 
-    def _known(self, code: str, found: str, known: Collection[str], *where: str | int, key: bool = True, **params: Any) -> bool:
-        if found in known:
+    def _known(self, code: str, found: str, names: Collection[str], *where: str | int, key: bool = True, **params: Any) -> bool:
+        if found in names:
             return True
-        self._report(code, *where, key=key, found=found, hint=did_you_mean(found, known), **params)
+        self._report(code, *where, key=key, found=found, hint=did_you_mean(found, names), **params)
         return False
 
     def _instant(self, text: str | None, *where: str | int) -> int | None:
@@ -105,7 +104,7 @@ class _Story:
         for name, raw in data.items():
             if name in ENVELOPE:
                 continue
-            if self._known("J023", name, fields, *where, name, event=event) and raw is not None:
+            if self._known("J023", name, fields, *where, name, event=event, known=fields_near(name, fields)) and raw is not None:
                 kind = fields[name]
                 if coerce(raw, kind, self.zone) is None:
                     self._unfit(VALUES[kind], raw, *where, name)
@@ -113,7 +112,8 @@ class _Story:
     def _given(self) -> None:
         given, world, steps = self.test.given, self.world, self.journey.steps
         for name in given.credits:
-            self._known("J025", name, world.channels.get("wechat", {}), "given", "credits", name, channel="wechat")
+            if "wechat" in world.channels and name not in world.channels["wechat"]:
+                self._report("J025", "given", "credits", name, key=True, **unknown_template(name, "wechat", world.channels))
         for name, said in given.consents.items():
             self._known("J024", name, CHANNELS, "given", "consents", name)
             for purpose in said if isinstance(said, dict) else ():
@@ -123,7 +123,17 @@ class _Story:
         for name, answer in given.calls.items():
             if self._known("J029", name, world.endpoints, "given", "calls", name) and isinstance(answer, dict):
                 for field in answer:
-                    self._known("J023", field, world.endpoints[name], "given", "calls", name, field, event=name)
+                    self._known(
+                        "J023",
+                        field,
+                        world.endpoints[name],
+                        "given",
+                        "calls",
+                        name,
+                        field,
+                        event=name,
+                        known=fields_near(field, world.endpoints[name]),
+                    )
         for step, variant in given.variant.items():
             spec = steps[step].spec if step in steps else None
             if self._is_a("split", step, "given", "variant", step) and isinstance(spec, SplitSpec):

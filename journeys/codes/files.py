@@ -97,7 +97,7 @@ CODES: Mapping[str, Code] = {
     ),
     "J012": Code(
         "error",
-        ("unknown key {found}{hint}{under}{known}", "不认识的键 {found}{hint}{under}{known}"),
+        ("unknown key {found}{hint}{under}{known}{rather}", "不认识的键 {found}{hint}{under}{known}{rather}"),
         why=("An unknown key would do nothing, and nobody would notice.", "不认识的键不起作用，却没人会发现。"),
         cure=(
             "Take the spelling that is proposed, or look the key up in docs/journeys.md.",

@@ -140,7 +140,7 @@ def test_parallel_ways_are_one_arrow_and_a_plain_way_among_them_needs_no_word(wo
     ("entry", "more", "expected"),
     [
         ("{segment: dormant, existing: enrol, pace: 2000 per 1d, reentry: {after: 60d}}", "holdout: 10%\ngoal: {event: order_paid, within: 7d, then: go_on}",
-         ["分群 dormant", "已在分群里的也进入", "速度 2000 per 1d", "60d后可再进", "对照组 10%"]),
+         ["分群 dormant", "已在分群里的也进入", "速度 2000 per 1d", "60d 后可再进", "对照组 10%"]),
         ("{date: user.birthday, offset: -3d, at: '09:30'}", "", ["日期 user.birthday -3d 09:30", "可以再进"]),
         ("{event: [order_paid, app_opened], where: event.id is known, mode: restart}", "",
          ["事件 order_paid, app_opened", "条件 event.id is known", "每人一次", "再进时重新开始"]),

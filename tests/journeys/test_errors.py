@@ -115,6 +115,7 @@ JOURNEYS = {
     "J127": {"more": "topic: 'open"},
     "J128": {"steps": "- id: a\n  wait_for: {event: app_opened, any_subject: yes, timeout: 1d}\n"},
     "J129": {"more": "topic: @deals"},
+    "J141": {"steps": send("push: {title: a, body: b, c}")},
     "J130": {"steps": GRANT + "- id: b\n  delay: 8d\n" + USE},
     "J131": {"steps": GRANT + "- id: b\n  wait_for: {event: app_opened, timeout: 8d}\n" + USE},
     "J132": {"steps": GRANT + "- id: b\n  delay: {until: steps.gift.expires_at, offset: -8d}\n"},
