@@ -45,6 +45,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "answer": ("answer within {what}", "{what} 内回应"), "default": ("else {what}", "否则 {what}"),
     "otherwise": ("otherwise", "否则"), "timeout": ("timeout", "超时"), "failed": ("failed", "失败"), "missing": ("missing", "缺失"),
     "past": ("past", "已过"), "then": ("afterwards", "之后"), "met": ("it holds", "成立"),
+    "case": ("branch {what}", "分支 {what}"), "variant": ("variant {what}", "分组 {what}"), "awaited": ("event {what}", "事件 {what}"),
     "status": ("status {what}", "状态 {what}"),
     "reads_inside": ("numbers: how many are inside now", "数字：现在有多少人在这里"),
     "reads_passed": ("numbers: how many passed", "数字：有多少人走过"), "held_out": ("held out: {n}", "对照组：{n}"),
@@ -150,8 +151,19 @@ def move_label(step: CompiledStep, trigger: str, language: Language) -> str:
         return " / ".join(say(word, language) for word in missed(spec))
     if trigger == "done" and isinstance(spec, compiled.GotoSpec):
         return say("then", language)
-    words = {"pass": "otherwise", "otherwise": "otherwise", "timeout": "timeout", "failed": "failed"}
-    return say(words[trigger], language) if trigger in words else ""
+    return say(_ALONE[trigger], language) if trigger in _ALONE else ""
+
+
+_OUTCOMES = {"case_": "case", "variant_": "variant", "event_": "awaited"}
+_ALONE = {"pass": "otherwise", "otherwise": "otherwise", "timeout": "timeout", "failed": "failed"}
+
+
+def outcome_label(trigger: str, language: Language) -> str:
+    """A way out of a step where only its trigger is at hand: the number that the picture writes before its clause, the variant's name."""
+    for prefix, word in _OUTCOMES.items():
+        if trigger.startswith(prefix):
+            return say(word, language, what=trigger.removeprefix(prefix))
+    return say(_ALONE[trigger], language) if trigger in _ALONE else trigger
 
 
 def missed(spec: compiled.DelaySpec) -> list[str]:

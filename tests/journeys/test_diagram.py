@@ -4,7 +4,7 @@ import pytest
 
 from journeys.compiled import ENDED
 from journeys.diagram import ENTRY, Counts, diagram, end_id
-from journeys.labels import WORDS
+from journeys.labels import WORDS, move_label, outcome_label
 
 SHOP = """\
 - id: a
@@ -159,3 +159,26 @@ def test_both_languages_say_the_same_things():
         assert english, key
         assert chinese, key
         assert set(re.findall(r"{\w+}", english)) == set(re.findall(r"{\w+}", chinese)), key
+
+
+@pytest.mark.parametrize(
+    ("trigger", "en", "zh"),
+    [
+        ("case_3", "branch 3", "分支 3"),
+        ("variant_half", "variant half", "分组 half"),
+        ("event_2", "event 2", "事件 2"),
+        ("otherwise", "otherwise", "否则"),
+        ("timeout", "timeout", "超时"),
+        ("failed", "failed", "失败"),
+        ("jump", "jump", "jump"),
+    ],
+)
+def test_an_outcome_is_named_without_its_journey_by_what_the_picture_numbers_and_names(trigger, en, zh):
+    assert (outcome_label(trigger, "en"), outcome_label(trigger, "zh")) == (en, zh)
+
+
+def test_the_number_of_a_case_is_the_one_in_the_picture(shipped):
+    step = shipped.checked.journeys["win_back_30d"].steps["reason"]
+
+    for trigger in ("case_1", "case_3"):
+        assert move_label(step, trigger, "en").startswith(f"{outcome_label(trigger, 'en').removeprefix('branch ')}.\u00a0")
