@@ -13,8 +13,8 @@ MOST_KEYS = 10  # listed where nothing near is found
 _OTHER_WORDS = {"else": "otherwise"}
 _TEXTS = ("text", "title", "body", "content", "message")
 _BESIDE_BRANCH = words(
-    "what everybody else gets is written otherwise:, beside branch and as far indented, not into its list",
-    "其余的人走的步骤写在 otherwise: 里，和 branch 并列、缩进相同，不写进它的列表",
+    "what everybody else gets stands under otherwise:, beside branch in the same step, without a dash",
+    "其余的人走的步骤写在 otherwise: 里，和 branch 在同一步并列，前面不加短横",
 )
 
 Path = tuple[str | int, ...]
@@ -69,7 +69,7 @@ def at(data: Any, path: Path) -> Any:
 
 def _rather(key: str, path: Path, data: Any) -> Words | None:
     above = path[-2] if len(path) > 1 else ""
-    if key in ("otherwise", "else") and path[-3:-2] == ("branch",):
+    if key in ("otherwise", "else") and (path[-3:-2] == ("branch",) or set(at(data, path[:-1])) <= {"id", key}):
         return _BESIDE_BRANCH
     if key in _TEXTS and above in ("sms", "wechat") and "template" not in at(data, path[:-1]):
         return words(

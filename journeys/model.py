@@ -28,7 +28,7 @@ def _fits(fits: Callable[[str], bool], expected: Words) -> BeforeValidator:
     def checked(value: Any) -> Any:
         if isinstance(value, dict | list) or (isinstance(value, str) and fits(value)):
             return value
-        raise PydanticCustomError("form", "of another form", {"expected": expected})
+        raise PydanticCustomError("form", "expected {en}", {"en": expected["en"], "expected": expected})
 
     return BeforeValidator(checked)
 

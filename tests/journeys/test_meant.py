@@ -7,7 +7,7 @@ from tests.journeys.conftest import AUDIENCE
 from tests.town import journey_text
 
 CASES = "- id: a\n  branch:\n    - {when: user.age > 3, steps: [{exit: b}]}\n"
-BESIDE = "what everybody else gets is written otherwise:, beside branch and as far indented, not into its list"
+BESIDE = "what everybody else gets stands under otherwise:, beside branch in the same step, without a dash"
 TEMPLATES = "sends templates of config.toml only; write"
 
 
@@ -23,6 +23,7 @@ def shapes(steps, **keys):
         (CASES + "  else: [{exit: c}]\n", "J012 unknown key else, did you mean otherwise?"),
         (CASES + "    - otherwise: [{exit: c}]\n", f"J012 unknown key otherwise; {BESIDE}"),
         (CASES + "    - otherwise:\n      steps: [{exit: c}]\n", f"J012 unknown key otherwise; {BESIDE}"),
+        (CASES + "- otherwise: [{exit: c}]\n", f"J012 unknown key otherwise; {BESIDE}"),
         (CASES + "    - else: [{exit: c}]\n", f"J012 unknown key else; {BESIDE}"),
         ("- {id: a, send: [{sms: {text: hello}}]}", f"J012 unknown key text; sms {TEMPLATES} sms: {{template: NAME}}"),
         ("- {id: a, send: [{wechat: {title: hello}}]}", f"J012 unknown key title; wechat {TEMPLATES} wechat: {{template: NAME}}"),
@@ -55,6 +56,11 @@ def test_a_tag_that_is_given_is_asked_for_as_tags():
         ("wecom: {text: hello, world}", "J141 the text hello, world has a comma and stands in braces; put quotes around it"),
         ("push: {title: a, body: one, two, three}", "J141 the text one, two, three has a comma and stands in braces; put quotes around it"),
         ("push: {title: one, two , body: b}", "J141 the text one, two has a comma and stands in braces; put quotes around it"),
+        (
+            "sms: {template: x, params: {name: 一, 二, b: 三}}",
+            "J141 the text 一, 二 has a comma and stands in braces; put quotes around it",
+        ),
+        ("sms: {template: x, params: {name: one, two}}", "J013 expected a text, found nothing"),  # two may be a name of the template's
         ("push: {title: one, bdy, body: b}", "J012 unknown key bdy, did you mean body?"),
         ("push: {title: one, body: b, two: }", "J012 unknown key two; there are body, page, title"),
         ("push: {two, title: one, body: b}", "J012 unknown key two; there are body, page, title"),
