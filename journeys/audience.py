@@ -11,19 +11,19 @@ from pydantic import ConfigDict, Field
 
 from journeys.certainty import report_covered, verdict_problems
 from journeys.duration import parse_duration
-from journeys.errors import did_you_mean
+from journeys.errors import did_you_mean, nearest
 from journeys.evaluate import Change
+from journeys.expectations import VALUES, found_of, one_of
 from journeys.expression import TIME_FUNCTIONS, Call, Node, Problem, Scope, drops_of, kind_of, parse_condition, parse_expression, walk
 from journeys.flips import changes_of
 from journeys.model import Condition, Duration, Expression, Identifier, Strict, Text
 from journeys.projection import Projection, digest_of_profiles, meaning_of, projections_of
 from journeys.rule import Rule, rule_of
 from journeys.source import Path_, Source
-from journeys.values import ValueType, coerce
+from journeys.values import ENVELOPE, ValueType, coerce
 
 FIELD_TYPES = ("text", "number", "boolean", "time", "list")
 AGGREGATES = ("count", "sum", "avg", "first", "last", "top", "distinct", "median_gap")
-ENVELOPE: dict[str, ValueType] = {"user_id": "text", "type": "text", "time": "time", "id": "text"}
 SYSTEM_EVENTS: dict[str, dict[str, ValueType]] = {
     "stage_changed": {"from": "text", "to": "text"},
     "segment_entered": {"segment": "text"},
@@ -137,6 +137,8 @@ class Audience:
     stops: tuple[tuple[str, Rule], ...]
     windows: Mapping[str, int] = field(default_factory=dict)  # event → how long its history is kept
     longer: Mapping[str, int] = field(default_factory=dict)  # the same, of journeys' older versions with people inside
+    left_out: frozenset[str] = frozenset()  # traits and segments that are declared and wrong
+    unread: bool = False  # the file is of another shape: nothing is known of what it declares
 
     @cached_property
     def projections(self) -> Mapping[str, Projection]:
@@ -216,6 +218,7 @@ EMPTY = Audience(SYSTEM_EVENTS, {}, {}, {}, (), ())
 
 def compile_audience(model: AudienceModel, source: Source) -> Audience:
     """The compiled audience; findings go to `source`. What is wrong is left out, so that the rest can be checked."""
+    unread = any(finding.severity == "error" for finding in source.findings)
     events: dict[str, Mapping[str, ValueType]] = {**SYSTEM_EVENTS}
     for name, fields in model.events.items():
         if name in SYSTEM_EVENTS:
@@ -250,7 +253,8 @@ def compile_audience(model: AudienceModel, source: Source) -> Audience:
     for trait in traits.values():
         if trait.within:
             windows[trait.event] = max(windows.get(trait.event, 0), trait.within)
-    return Audience(events, traits, segments, names, tuple(stages), tuple(stops), windows)
+    left_out = frozenset([*(model.traits.keys() - traits.keys()), *(model.segments.keys() - segments.keys())])
+    return Audience(events, traits, segments, names, tuple(stages), tuple(stops), windows, left_out=left_out, unread=unread)
 
 
 def windows_of(rules: list[Rule]) -> dict[str, int]:
@@ -301,7 +305,9 @@ class _AudienceReader:
         choices = tuple(model.of) if isinstance(model.of, list) else ()
         default = coerce(model.default, model.type, _UTC, choices)
         if model.default is not None and default is None:
-            self.source.report("J013", (*path, "default"), problem=f"expected a default of type {model.type}, found “{model.default}”")
+            self.source.report(
+                "J013", (*path, "default"), expected=one_of(choices) if choices else VALUES[model.type], found=found_of(model.default)
+            )
             return None
         if model.value is not None:
             node, problems = parse_expression(model.value, self.scope)
@@ -339,7 +345,9 @@ class _AudienceReader:
         known: dict[str, ValueType] = {**fields, "time": "time", "hour": "time_of_day"}
         for key, wanted in (("of", of), ("take", model.take or "")):
             if wanted and wanted not in known:
-                self.source.report("J023", (*path, key), found=wanted, event=event, hint=did_you_mean(wanted, known))
+                self.source.report(
+                    "J023", (*path, key), found=wanted, event=event, hint=did_you_mean(wanted, known), known=nearest(wanted, known)
+                )
                 return None
         made = known[of] if aggregate in ("sum", "avg") else _MADE.get(aggregate) or known[model.take or of]
         if not self._made(name, model, aggregate, made):

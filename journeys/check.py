@@ -59,7 +59,8 @@ def check_file(
 
     `ids` are those of all journeys, `first` is the first file that has this one's. Nothing else of other files is looked at.
     """
-    journey, found = analyse(loaded, audience, world, zone, ids)
+    journey, every = analyse(loaded, audience, world, zone, ids)
+    found = [finding for finding in every if not _follows(finding, audience)]
     if loaded.journey is None:
         return None, found
     source, identifier = loaded.source, loaded.journey.id
@@ -76,3 +77,10 @@ def check_file(
     check_stories(told, journey, audience, world)
     wrong = any(finding.severity == "error" for finding in told.findings)
     return None if wrong else journey, [*found, *told.findings]
+
+
+def _follows(finding: Finding, audience: Audience) -> bool:
+    """Whether a finding of a journey only follows from one of audience.yaml, where the name is declared and wrong."""
+    if audience.unread:
+        return finding.code in ("J020", "J021", "J022", "J023")
+    return finding.code in ("J021", "J022") and finding.params["found"] in audience.left_out

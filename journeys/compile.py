@@ -11,6 +11,7 @@ from transitions import Machine
 from journeys import model
 from journeys.advice import advise
 from journeys.audience import Audience, windows_of
+from journeys.codes.code import words
 from journeys.compiled import (
     ENDED,
     HELD_OUT,
@@ -22,13 +23,14 @@ from journeys.compiled import (
     WaitSpec,
 )
 from journeys.duration import DAY, parse_duration, parse_time_of_day
-from journeys.errors import Finding, JourneyError, did_you_mean
+from journeys.errors import Finding, JourneyError, did_you_mean, fields_near
+from journeys.expectations import BOTH, CLOCK, CRON, MOMENT, NONE, found_of
 from journeys.expression import OF_ONE_PERSON, Call, walk
 from journeys.flow import check_flow
 from journeys.loader import LoadedJourney
 from journeys.localtime import to_instant
 from journeys.rule import Rule
-from journeys.schedule import trigger_of
+from journeys.schedule import trigger_of, unfit_part
 from journeys.scopes import Scopes
 from journeys.source import Source
 from journeys.steps import Rules, StepReader
@@ -123,8 +125,7 @@ class _Compiler:
         try:
             moment = datetime.fromisoformat(text)
         except ValueError:
-            problem = f'expected a quoted moment such as "2026-12-18 10:00", found “{text}”'
-            self.source.report("J013", path, problem=problem)
+            self.source.report("J013", path, expected=MOMENT, found=found_of(text))
             return None
         return to_instant(moment if moment.tzinfo else moment.replace(tzinfo=self.zone))
 
@@ -134,7 +135,7 @@ class _Compiler:
         if "date" in forms and "at" in forms:
             forms.remove("at")
         if len(forms) != 1:
-            self.source.report("J015", ("entry",), key=True, expected=", ".join(entry.FORMS), found=", ".join(forms) or "none")
+            self.source.report("J015", ("entry",), key=True, expected=", ".join(entry.FORMS), found=", ".join(forms) or NONE)
             return EntrySpec("api")
         form = forms[0]
         self._entry_companions(form)
@@ -144,16 +145,19 @@ class _Compiler:
             self.source.report("J021", ("entry", "segment"), found=entry.segment, hint=hint)
         if form == "segment" and entry.existing is None and self.journey.status == "live":
             self.source.report("J080", ("entry",), key=True)
-        where_scope = self.scopes.arriving(events, self.scopes.base) if form == "event" else self.scopes.base
+        named = model.event_names(entry.event)
+        where_scope = self.scopes.arriving(named, self.scopes.base) if form == "event" else self.scopes.base
         where = self.rules.condition(entry.where, where_scope, ("entry", "where"))
         if form in ("schedule", "at") or entry.existing == "enrol":
             self._of_everybody(where)
-        user = self.rules.expression(entry.user, self.scopes.entered(), ("entry", "user"), ("text", "list"), "a user id or a list of ids")
+        user = self.rules.expression(
+            entry.user, self.scopes.entered(), ("entry", "user"), ("text", "list"), words("a user id or a list of ids", "用户 id 或一组 id")
+        )
         self._subject(entry, events)
         date, anniversary = self._date(entry)
         clock = parse_time_of_day(entry.at) if form == "date" and entry.at else None
         if form == "date" and entry.at and clock is None:
-            self.source.report("J013", ("entry", "at"), problem=f'expected a time of day such as "09:30", found “{entry.at}”')
+            self.source.report("J013", ("entry", "at"), expected=CLOCK, found=found_of(entry.at))
         if form == "schedule":
             self._schedule(entry.schedule or "")
         return EntrySpec(
@@ -197,21 +201,28 @@ class _Compiler:
         fields = self.audience.event_fields(events)
         if fields.get(entry.subject) not in ("text", "number"):
             hint = did_you_mean(entry.subject, fields)
-            self.source.report("J023", ("entry", "subject"), found=entry.subject, event=" or ".join(events), hint=hint)
+            self.source.report(
+                "J023",
+                ("entry", "subject"),
+                found=entry.subject,
+                event=" or ".join(events),
+                hint=hint,
+                known=fields_near(entry.subject, fields),
+            )
 
     def _date(self, entry: model.Entry) -> tuple[Rule | None, bool]:
         if entry.date is None:
             return None, False
-        rule = self.rules.expression(entry.date, self.scopes.base, ("entry", "date"), ("anniversary", "time"), "an anniversary or a time")
+        rule = self.rules.expression(
+            entry.date, self.scopes.base, ("entry", "date"), ("anniversary", "time"), words("an anniversary or a time", "纪念日或时间")
+        )
         return rule, rule is not None and getattr(rule.node, "kind", "") == "anniversary"
 
     def _schedule(self, text: str) -> None:
         try:
             trigger_of(text, self.zone)
-        except ValueError as error:
-            self.source.report(
-                "J013", ("entry", "schedule"), problem=f"expected five cron fields such as 0 9 * * 5, found “{text}” ({error})"
-            )
+        except ValueError:
+            self.source.report("J013", ("entry", "schedule"), expected=CRON, found=unfit_part(text))
 
     @staticmethod
     def _reentry(entry: model.Entry, form: str, *, anniversary: bool) -> int | Literal["once", "always"]:
@@ -234,7 +245,7 @@ class _Compiler:
         for index, item in enumerate(self.journey.exit_when):
             path, scope = ("exit_when", index), self.scopes.entered()
             if (item.event is None) == (item.when is None):
-                found = "both" if item.event else "none"
+                found = BOTH if item.event else NONE
                 self.source.report("J015", path, expected="event, when", found=found)
                 continue
             if item.event is None:

@@ -4,7 +4,8 @@ import re
 from collections.abc import Callable
 
 from journeys.compiled import PositionSpec
-from journeys.errors import did_you_mean, nearest
+from journeys.errors import did_you_mean, unknown_template
+from journeys.expectations import NONE
 from journeys.expression import kind_of
 from journeys.model import EmailContent, Position, PushContent, Robot, SendStep, SmsContent, Strict, WechatContent, WecomContent
 from journeys.source import Path_, Source
@@ -30,7 +31,7 @@ class ContentReader:
             here = (*path, "send", index)
             chosen = position.chosen()
             if len(chosen) != 1:
-                names = ", ".join(name for name, _ in chosen) or "none"
+                names = ", ".join(name for name, _ in chosen) or NONE
                 self.source.report("J015", here, expected=", ".join(Position.model_fields), found=names)
                 continue
             channel, content = chosen[0]
@@ -70,8 +71,7 @@ class ContentReader:
         templates = self.world.channels[channel]
         known = templates.get(template)
         if known is None:
-            hint = did_you_mean(template, templates)
-            self.source.report("J025", (*path, "template"), found=template, channel=channel, hint=hint, known=nearest(template, templates))
+            self.source.report("J025", (*path, "template"), **unknown_template(template, channel, self.world.channels))
             return None
         if known.purpose is not None and known.purpose != purpose:
             self.source.report("J090", (*path, "template"), found=template, template_purpose=known.purpose, purpose=purpose)

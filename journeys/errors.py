@@ -2,14 +2,14 @@
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from journeys.codes import CODES
-from journeys.codes.code import Language, Severity, said
-from journeys.expectations import in_chinese
+from journeys.codes.code import Language, Severity, Words, said, words
 from journeys.phrasing import phrase
+from journeys.values import ENVELOPE
 
 __all__ = ["CODES", "Finding", "JourneyError", "Language", "Place", "Severity", "did_you_mean", "explain_code"]
 
@@ -29,7 +29,7 @@ class Place:
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that is wrong, at one place. `params` fill the code's texts: `hint` is a did-you-mean, `under` where a key belongs, `known`
-    what there is (each or nothing); a list is said as alternatives.
+    what there is, `rather` what to write (each or nothing); a list is said as alternatives, words in the reader's language.
     """
 
     code: str
@@ -43,19 +43,9 @@ class Finding:
 
     def text(self, language: Language = "en") -> str:
         """The sentence for a person, without place and code."""
-        template = said(CODES[self.code].text, language)
-        is_en = language == "en"
-        params = {"hint": "", "under": "", "known": (), **self.params}
-        if params["hint"]:
-            params["hint"] = f", did you mean {params['hint']}?" if is_en else f"，是不是 {params['hint']}？"
-        if params["under"]:
-            params["under"] = f"; it belongs under {params['under']}" if is_en else f"；它要写在 {params['under']} 里"
-        known = ("、", ", ")[is_en].join(params["known"])
-        params["known"] = known and (f"; there are {known}" if is_en else f"；有 {known}")
-        if self.code == "J013" and not is_en:
-            params["problem"] = in_chinese(params["problem"])
-        listed = {key: (" 或 ", " or ")[is_en].join(map(str, value)) for key, value in params.items() if isinstance(value, list | tuple)}
-        return phrase(template, params | listed)
+        params = {name: _told(value, _COMMA if name == "known" else _OR, language) for name, value in self.params.items()}
+        clauses = {name: clause[language].format(params[name]) if params.get(name) else "" for name, clause in _CLAUSES.items()}
+        return phrase(said(CODES[self.code].text, language), params | clauses)
 
     def line(self, language: Language = "en") -> str:
         """`file:line:col: J012 unknown key …`, as editors and terminals make it clickable."""
@@ -70,6 +60,21 @@ class Finding:
         return said(CODES[self.code].cure, language)
 
 
+_OR, _COMMA = words(" or ", " 或 "), words(", ", "、")
+_CLAUSES: Mapping[str, Words] = {  # what is said only where there is something to say
+    "hint": words(", did you mean {}?", "，是不是 {}？"),
+    "under": words("; it belongs under {}", "；它要写在 {} 里"),
+    "known": words("; there are {}", "；有 {}"),
+    "rather": words("; {}", "；{}"),
+}
+
+
+def _told(value: Any, joint: Words, language: Language) -> Any:
+    if isinstance(value, list | tuple):
+        return joint[language].join(str(_told(item, joint, language)) for item in value)
+    return value[language] if isinstance(value, dict) else value
+
+
 _PARAM = re.compile(r"(?<!\{)\{(\w+)\}(?!\})")
 
 
@@ -78,7 +83,7 @@ def explain_code(code: str, language: Language) -> str | None:
     entry = CODES.get(code.upper())
     if entry is None:
         return None
-    sentence = _PARAM.sub(lambda m: "" if m[1] == "hint" else "…", said(entry.text, language)).replace("{{", "{").replace("}}", "}")
+    sentence = _PARAM.sub(lambda m: "" if m[1] in _CLAUSES else "…", said(entry.text, language)).replace("{{", "{").replace("}}", "}")
     why, cure = ("Why: ", "Cure: ") if language == "en" else ("原因：", "办法：")
     severity = entry.severity if language == "en" else {"error": "错误", "warning": "提醒"}[entry.severity]
     head = f"{code.upper()} ({severity}): {sentence}"
@@ -93,6 +98,21 @@ def nearest(found: object, known: Iterable[str], most: int = 8) -> list[str]:
     """The known names, the nearest first; of many the first ones and an ellipsis."""
     names = sorted(known, key=lambda name: (-difflib.SequenceMatcher(None, str(found), name).ratio(), name))
     return names if len(names) <= most else [*names[:most], "…"]
+
+
+def fields_near(found: object, fields: Iterable[str]) -> list[str]:
+    """The fields of an event, the nearest first; those that every event has only where it has no others."""
+    names = list(fields)
+    return nearest(found, [name for name in names if name not in ENVELOPE] or names, most=12)
+
+
+def unknown_template(found: str, channel: str, channels: Mapping[str, Collection[str]]) -> dict[str, Any]:
+    """What J025 says of a name that is no template of the channel; of one that is another channel's, only that."""
+    if others := [name for name, templates in channels.items() if found in templates]:
+        rather = words(f"it is one of {' and '.join(others)}", f"它是 {'、'.join(others)} 的模板")
+        return {"found": found, "channel": channel, "rather": rather}
+    known = channels[channel]
+    return {"found": found, "channel": channel, "hint": did_you_mean(found, known), "known": nearest(found, known)}
 
 
 def did_you_mean(found: object, known: Iterable[str]) -> str:

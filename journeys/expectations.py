@@ -1,50 +1,100 @@
-"""What J013 says in Chinese: “expected …, found …” part by part. What has no translation stands as it is. Pure."""
+"""What a value should be and what it is: the words of findings, in both languages from the start. Pure."""
 
 import re
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-_SENTENCE = re.compile(r"expected (?P<expected>.+?), found (?P<found>.+?)(?:, did you mean (?P<hint>.+)\?)?", re.DOTALL)
-_FOUND = {
-    "nothing": "空的", "a mapping": "一组键", "a list": "一个列表", "an empty list": "空列表", "none": "没有", "both": "两个都有",
+from journeys.codes.code import Words, words
+from journeys.duration import parse_time_of_day
+from journeys.values import ValueType
+
+_HOUR = re.compile(r"([0-9]{1,2})(?::([0-9]{2}))?")
+LONGEST_SHOWN = 60  # characters of a value: a line's worth
+
+NOTHING = words("nothing", "空的")
+NONE = words("none", "一个也没有")
+BOTH = words("both", "两个都有")
+MAPPING = words("a mapping", "一组键")
+NUMBER = words("a number", "数字")
+LIST = words("a list", "列表")
+TEXT = words("a text", "文字")
+
+IDENTIFIER = words("lower-case letters, digits and _ (a letter first, at most 64)", "小写字母、数字和 _（字母开头，最多 64 个）")
+DURATION = words("a duration such as 30m, 2h, 3d or 1d12h", "时长，如 30m、2h、3d、1d12h")
+CLOCK = words('a quoted time of day such as "18:30", hours 00 to 23', '加引号的时刻，如 "18:30"，小时是 00 到 23')
+WINDOW = words('a quoted window such as "08:00-21:30", hours 00 to 23', '加引号的时段，如 "08:00-21:30"，小时是 00 到 23')
+MOMENT = words('a quoted moment such as "2026-12-18 10:00"', '加引号的日期和时刻，如 "2026-12-18 10:00"')
+PERCENT = words("a share such as 10%", "比例，如 10%")
+PACE = words("a pace such as 2000 per 1d", "速度，如 2000 per 1d")
+CRON = words("five cron fields such as 0 9 * * 5", "五段 cron，如 0 9 * * 5")
+UNTIL = words(
+    'a quoted time of day such as "18:30", or a time such as user.active_hour', '加引号的时刻，如 "18:30"，或时间，如 user.active_hour'
+)
+IF_MISSING = words(
+    'go_on, exit or a quoted time of day such as "18:30", hours 00 to 23',
+    '以下之一：go_on、exit、加引号的时刻，如 "18:30"，小时是 00 到 23',
+)
+OWN_NAME = words("a name of its own for each variant", "每个分组各用一个名字")
+WEIGHT = words("a weight above 0", "大于 0 的权重")
+PAST = words('a time such as "2026-12-18 10:00" or 3d ago', '时间，如 "2026-12-18 10:00" 或 3d ago')
+QUOTED = words("a quoted text", "一个加引号的文字")
+ONE_TIME = words("one time", "一个时间")
+TEXT_IN_LIST = words("text in a list", "列表里的文字")
+OTHERWISE = words("something else", "别的")
+TOO_DEEP = words("nested too deep", "嵌套太深")
+USER_ID = words("a user id", "用户 id")
+REENTRY = words(
+    "once, always, or a duration after which she may, such as {after: 60d}", "以下之一：once、always，或隔多久可再进，如 {after: 60d}"
+)
+
+KINDS: Mapping[ValueType, Words] = {
+    "text": words("text", "文字"), "number": words("number", "数字"), "boolean": words("boolean", "真或假"), "time": words("time", "时间"),
+    "time_of_day": words("time_of_day", "时刻"), "anniversary": words("anniversary", "纪念日"), "choice": words("choice", "选项"),
+    "list": words("list", "列表"), "any": words("any", "任何类型"),
 }  # fmt: skip
-_WORDS = {
-    "a text": "文字", "a whole number": "整数", "a number": "数字", "true or false": "true 或 false", "a list": "列表",
-    "a mapping": "一组键", "a boolean": "true 或 false", "a time": "时间", "a choice": "所列的选项之一",
-    "a time of day": "时刻", "a anniversary": "日期", "a weight above 0": "大于 0 的权重",
-    "go_on, exit or a quoted time of day": "go_on、exit 或加引号的时刻",
+VALUES: Mapping[ValueType, Words] = {
+    "text": TEXT, "number": NUMBER, "boolean": words("true or false", "true 或 false"), "list": LIST,
+    "time": words('a time such as "2026-12-18 10:00"', '时间，如 "2026-12-18 10:00"'),
+    "time_of_day": CLOCK, "anniversary": words("a day such as 12-18", "日期，如 12-18"),
+    "choice": words("one of the declared choices", "声明过的选项之一"), "any": TEXT,
 }  # fmt: skip
-_FORMS = (
-    (r"a duration such as (.+) or (.+)", r"时长，如 \1 或 \2"),
-    (r"(.+), or a duration after which she may, such as (.+)", r"\1，或可再进的间隔 \2"),
-    (r"a quoted (?:time of day|window|moment) such as (.+)", r"加引号的 \1 这样的写法"),
-    (r"a time of day such as (.+)", r"时刻，如 \1"),
-    (r"a share such as (.+)", r"比例，如 \1"),
-    (r"a pace such as (.+)", r"速度，如 \1"),
-    (r"five cron fields such as (.+)", r"五段 cron，如 \1"),
-    (r"one of (.+)", r"\1 之一"),
-    (r"a default of type (.+)", r"\1 类型的默认值"),
-    (r"at least (\d+) items?", r"至少 \1 项"),
-    (r"less than or equal to (.+)", r"不大于 \1"),
-    (r"greater than or equal to (.+)", r"不小于 \1"),
-    (r"greater than (.+)", r"大于 \1"),
-    (r"a step \(a mapping with one of (.+)\)", r"一个步骤（带 \1 之一的一组键）"),
-    (r"lower-case letters, digits and _ \(a letter first, at most 64\)", "小写字母、数字和 _（字母开头，最多 64 个）"),
-)  # fmt: skip
 
 
-def in_chinese(problem: str) -> str:
-    """The sentence in Chinese; as it is where it is none of these."""
-    match = _SENTENCE.fullmatch(problem)
-    if match is None:
-        return problem
-    hint = f"，是不是 {match['hint']}？" if match["hint"] else ""
-    return f"应为{_expected(match['expected'])}，现在是{_FOUND.get(match['found'], match['found'])}{hint}"
+def one_of(names: Iterable[object]) -> Words:
+    """`one of a, b`."""
+    listed = list(map(str, names))
+    return words(f"one of {', '.join(listed)}", f"以下之一：{'、'.join(listed)}")
 
 
-def _expected(text: str) -> str:
-    if text in _WORDS:
-        return _WORDS[text]
-    for pattern, replacement in _FORMS:
-        if re.fullmatch(pattern, text):
-            return re.sub(pattern, replacement, text)
-    parts = text.split(" or ")
-    return " 或 ".join(_expected(part) for part in parts) if len(parts) > 1 else f" {text}"
+def contained_in(left: ValueType, right: ValueType) -> Words:
+    """`number in text`."""
+    return words(f"{KINDS[left]['en']} in {KINDS[right]['en']}", f"{KINDS[left]['zh']} in {KINDS[right]['zh']}")
+
+
+def twice(name: str) -> Words:
+    """A name that stands a second time."""
+    return words(f"“{name}” twice", f"两个“{name}”")
+
+
+def typed(spelled: str, kind: ValueType) -> Words:
+    """What was written, with its type: `user.age (number)`."""
+    return words(f"{spelled} ({KINDS[kind]['en']})", f"{spelled} ({KINDS[kind]['zh']})")
+
+
+def clock_meant(value: object) -> str:
+    """The time of day that a bare hour, or one without its first zero, stands for: "10:00" for 10."""
+    match = _HOUR.fullmatch(str(value))
+    text = f"{match[1]:0>2}:{match[2] or '00'}" if match else ""
+    return f'"{text}"' if parse_time_of_day(text) is not None else ""
+
+
+def found_of(value: Any) -> Words | str:
+    """What stands there, as a person sees it."""
+    if value is None:
+        return NOTHING
+    if isinstance(value, dict):
+        return MAPPING
+    if isinstance(value, list):
+        return LIST if value else words("an empty list", "空列表")
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return f"“{text[:LONGEST_SHOWN]}…”" if len(text) > LONGEST_SHOWN else f"“{text}”"

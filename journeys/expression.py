@@ -7,9 +7,12 @@ from typing import Any, Literal
 from jinja2 import Environment, TemplateSyntaxError, nodes
 from jinja2.parser import Parser
 
+from journeys.codes.code import Words, words
 from journeys.duration import parse_duration, parse_time_of_day
-from journeys.errors import did_you_mean, nearest
+from journeys.errors import did_you_mean, fields_near, unknown_template
+from journeys.expectations import KINDS, ONE_TIME, OTHERWISE, QUOTED, TEXT_IN_LIST, TOO_DEEP, contained_in, typed
 from journeys.traps import wide, wide_params
+from journeys.unread import why_unread
 from journeys.values import LARGEST_NUMBER, ValueType, as_number
 
 Root = Literal["user", "entry", "steps", "event"]
@@ -140,27 +143,29 @@ def parse_expression(text: str, scope: Scope) -> tuple[Node | None, list[Problem
         parser = Parser(_ENVIRONMENT, text, state="variable")
         tree = parser.parse_expression()
         if not parser.stream.eos:
-            return None, [Problem("J040", {"problem": f"unexpected {parser.stream.current.value!r}"})]
+            return None, [unreadable("J040", text, f"unexpected {parser.stream.current.value!r}")]
         return _Reader(scope).read(tree), []
     except TemplateSyntaxError as error:
         return None, [unreadable("J040", text, error.message)]
     except RecursionError:
-        return None, [Problem("J040", {"problem": "nested too deep"})]
+        return None, [Problem("J040", {"problem": TOO_DEEP})]
     except _Refused as refused:
         return None, [refused.problem]
 
 
 def unreadable(code: str, text: str, message: str | None) -> Problem:
-    """Why an expression cannot be read: its first full-width sign, where it has one outside quotes, else what the parser says."""
-    sign = wide(text)
-    return Problem("J123", wide_params(sign), sign) if sign else Problem(code, {"problem": message})
+    """Why an expression cannot be read: its first full-width sign, where it has one outside quotes, else what is written in another way."""
+    if sign := wide(text):
+        return Problem("J123", wide_params(sign), sign)
+    problem, word = why_unread(text, message or "")
+    return Problem(code, {"problem": problem}, word)
 
 
 def parse_condition(text: str, scope: Scope) -> tuple[Node | None, list[Problem]]:
     """Like parse_expression, and the result must be true or false."""
     node, problems = parse_expression(text, scope)
     if node is not None and kind_of(node) not in ("boolean", "any"):
-        return None, [Problem("J044", {"found": f"{text} ({kind_of(node)})"})]
+        return None, [Problem("J044", {"found": typed(text, kind_of(node))})]
     return node, problems
 
 
@@ -214,9 +219,9 @@ def drops_of(node: Node | None, scope: Scope) -> list[Problem]:
 
 _OPERATORS = {"eq": "==", "ne": "!=", "lt": "<", "lteq": "<=", "gt": ">", "gteq": ">="}
 _ARITHMETIC = {nodes.Add: "+", nodes.Sub: "-", nodes.Mul: "*", nodes.Div: "/"}
-_WORDS: dict[type, str] = {
+_WORDS: dict[type, str | Words] = {
     nodes.Pow: "**", nodes.Mod: "%", nodes.FloorDiv: "//", nodes.Concat: "~", nodes.CondExpr: "if … else",
-    nodes.Getitem: "[…]", nodes.Dict: "{…}", nodes.Filter: "a filter",
+    nodes.Getitem: "[…]", nodes.Dict: "{…}", nodes.Filter: words("a filter", "过滤器"),
 }  # fmt: skip
 _TEXTS = ("text", "choice")
 _ORDERED = ("number", "time", "time_of_day")
@@ -269,7 +274,7 @@ class _Reader:
     def _condition(self, node: nodes.Node) -> Node:
         read = self.read(node)
         if kind_of(read) not in ("boolean", "any"):
-            raise _Refused(Problem("J044", {"found": f"{_spell(read)} ({kind_of(read)})"}, _spell(read)))
+            raise _Refused(Problem("J044", {"found": typed(_spell(read), kind_of(read))}, _spell(read)))
         return read
 
     def _const(self, value: Any) -> Const:
@@ -277,7 +282,9 @@ class _Reader:
             return Const(value, "boolean")
         if isinstance(value, int | float):
             if abs(value) > LARGEST_NUMBER:
-                raise _Refused(Problem("J040", {"problem": f"a number above {LARGEST_NUMBER:.0f}"}))
+                raise _Refused(
+                    Problem("J040", {"problem": words(f"a number above {LARGEST_NUMBER:.0f}", f"数字大于 {LARGEST_NUMBER:.0f}")})
+                )
             return Const(as_number(value), "number")
         if isinstance(value, str):
             return Const(value, "text")
@@ -286,18 +293,18 @@ class _Reader:
     def _text_constant(self, node: nodes.Node, function: str) -> str:
         if isinstance(node, nodes.Const) and isinstance(node.value, str):
             return node.value
-        raise _Refused(Problem("J043", {"function": function, "expected": "a quoted text", "found": _raw(node)}))
+        raise _Refused(Problem("J043", {"function": function, "expected": QUOTED, "found": _raw(node)}))
 
     def _number(self, node: Node, operator: str) -> Node:
         if kind_of(node) not in ("number", "any"):
-            raise _Refused(Problem("J046", {"operator": operator, "found": kind_of(node)}, _spell(node)))
+            raise _Refused(Problem("J046", {"operator": operator, "found": typed(_spell(node), kind_of(node))}, _spell(node)))
         if self.scope.timed and contains_time(node):
             raise _Refused(Problem("J049", {}))
         return node
 
     def _compare(self, node: nodes.Compare) -> Node:
         if len(node.ops) != 1:
-            raise _Refused(Problem("J041", {"found": "a chain of comparisons"}))
+            raise _Refused(Problem("J041", {"found": words("a chain of comparisons", "连写的比较")}))
         operand = node.ops[0]
         left, right = self.read(node.expr), self.read(operand.expr)
         if operand.op in ("in", "notin"):
@@ -308,11 +315,11 @@ class _Reader:
         a, b = kind_of(left), kind_of(right)
         same = a == b or {a, b} <= set(_TEXTS) or "any" in (a, b)
         if not same:
-            raise _Refused(Problem("J045", {"left": f"{_spell(left)} ({a})", "right": f"{_spell(right)} ({b})"}, _spell(left)))
+            raise _Refused(Problem("J045", {"left": typed(_spell(left), a), "right": typed(_spell(right), b)}, _spell(left)))
         if operator not in ("==", "!=") and "any" not in (a, b) and a not in _ORDERED:
-            raise _Refused(Problem("J046", {"operator": operator, "found": f"{_spell(left)} ({a})"}, _spell(left)))
+            raise _Refused(Problem("J046", {"operator": operator, "found": typed(_spell(left), a)}, _spell(left)))
         if "list" in (a, b):
-            raise _Refused(Problem("J045", {"left": a, "right": b}, _spell(left)))
+            raise _Refused(Problem("J045", {"left": KINDS[a], "right": KINDS[b]}, _spell(left)))
         if self.scope.timed and contains_time(left) and contains_time(right):
             raise _Refused(Problem("J049", {}))
         return Compare(operator, left, right)
@@ -327,7 +334,7 @@ class _Reader:
 
     def _in(self, left: Node, right: Node) -> Node:
         if kind_of(right) not in ("list", "any") or kind_of(left) not in (*_TEXTS, "any"):
-            params = {"function": "in", "expected": "text in a list", "found": f"{kind_of(left)} in {kind_of(right)}"}
+            params = {"function": "in", "expected": TEXT_IN_LIST, "found": contained_in(kind_of(left), kind_of(right))}
             raise _Refused(Problem("J043", params, _spell(right)))
         return In(left, right)
 
@@ -359,15 +366,22 @@ class _Reader:
         if table is None or len(path) != 2:  # noqa: PLR2004 - ROOT.FIELD
             known = [r for r, t in {**tables, "steps": scope.steps}.items() if t is not None]
             event = ", event" if scope.event is not None else ""
-            raise _Refused(Problem("J033", {"found": spelled, "hint": did_you_mean(root, known), "event": event}, spelled))
+            hint = self._meant(root) if len(path) == 1 else did_you_mean(root, known)
+            raise _Refused(Problem("J033", {"found": spelled, "hint": hint, "event": event}, spelled))
         kind = table.get(path[1]) or table.get("*")
         if kind is None:
             hint = did_you_mean(path[1], table)
             if root == "user":
                 raise _Refused(Problem("J022", {"found": path[1], "hint": hint}, spelled))
             event = scope.event_name if root == "event" else "entry"
-            raise _Refused(Problem("J023", {"found": path[1], "event": event, "hint": hint}, spelled))
+            raise _Refused(Problem("J023", {"found": path[1], "event": event, "hint": hint, "known": fields_near(path[1], table)}, spelled))
         return Name(root, path[1], kind)  # type: ignore[arg-type]
+
+    def _meant(self, name: str) -> list[str]:
+        """What a bare name stands for: the segment, or what has a value, of that name."""
+        tables = {"user": self.scope.user, "entry": self.scope.entry, "event": self.scope.event}
+        fields = [f"{root}.{name}" for root, table in tables.items() if table is not None and name in table]
+        return ([f"segment('{name}')"] if name in self.scope.segments else []) + fields
 
     def _step_result(self, step: str, attribute: str, spelled: str) -> Node:
         steps = self.scope.steps or {}
@@ -394,20 +408,20 @@ class _Reader:
         return reader(self, function, node)
 
     def _time_function(self, function: str, node: nodes.Call) -> Node:
-        arguments = self._arguments(function, node, "one time")
+        arguments = self._arguments(function, node, ONE_TIME)
         if len(arguments) != 1 or kind_of(inner := self.read(arguments[0])) not in ("time", "any"):
             found = ", ".join(f"{_raw(a)}" for a in arguments)
-            raise _Refused(Problem("J043", {"function": function, "expected": "one time", "found": found}, function))
+            raise _Refused(Problem("J043", {"function": function, "expected": ONE_TIME, "found": found}, function))
         return Call(function, (inner,), "number")
 
-    def _arguments(self, function: str, node: nodes.Call, expected: str) -> list[nodes.Expr]:
+    def _arguments(self, function: str, node: nodes.Call, expected: Words) -> list[nodes.Expr]:
         if node.kwargs:
             params = {"function": function, "expected": expected, "found": f"{node.kwargs[0].key}="}
             raise _Refused(Problem("J043", params, function))
         return node.args
 
     def _texts(self, function: str, node: nodes.Call, least: int, most: int) -> list[str]:
-        expected = f"{least} quoted text" if most == 1 else f"{least} to {most} quoted texts"
+        expected = QUOTED if most == 1 else words(f"{least} to {most} quoted texts", f"{least} 到 {most} 个加引号的文字")
         arguments = self._arguments(function, node, expected)
         if not least <= len(arguments) <= most:
             params = {"function": function, "expected": expected, "found": len(arguments)}
@@ -441,16 +455,14 @@ class _Reader:
             raise _Refused(Problem("J024", {"found": channel, "hint": hint}, channel))
         templates = self.scope.channels[channel]
         if rest and rest[0] not in templates:
-            near = nearest(rest[0], templates)
-            params = {"found": rest[0], "channel": channel, "hint": did_you_mean(rest[0], templates), "known": near}
-            raise _Refused(Problem("J025", params, rest[0]))
+            raise _Refused(Problem("J025", unknown_template(rest[0], channel, self.scope.channels), rest[0]))
         return Call(function, (channel, *rest), "boolean")
 
     def _count(self, function: str, node: nodes.Call) -> Node:
         keywords = {k.key: k.value for k in node.kwargs}
         within = parse_duration(self._text_constant(keywords["within"], function)) if "within" in keywords else None
         if len(node.args) != 1 or set(keywords) != {"within"} or not within or within < 0:
-            params = {"function": function, "expected": "count('event', within='30d')", "found": "something else"}
+            params = {"function": function, "expected": "count('event', within='30d')", "found": OTHERWISE}
             raise _Refused(Problem("J043", params, function))
         event = self._text_constant(node.args[0], function)
         if event not in self.scope.events:

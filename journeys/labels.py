@@ -27,9 +27,9 @@ WORDS: dict[str, tuple[str, str]] = {
     "pace": ("at most {what}", "速度 {what}"), "once": ("once for each user", "每人一次"),
     "once_for": ("once for each user and {what}", "每人每个 {what} 一次"), "paused": ("PAUSED since {what}", "已暂停，自 {what}"),
     "always": ("again at any time", "可以再进"),
-    "after": ("again after {what}", "{what}后可再进"), "holdout": ("hold-out {what}", "对照组 {what}"),
+    "after": ("again after {what}", "{what} 后可再进"), "holdout": ("hold-out {what}", "对照组 {what}"),
     "restart": ("a new entry restarts", "再进时重新开始"), "parallel": ("entries run in parallel", "可同时走几次"),
-    "goal": ("goal: {what} within {within}", "目标：{within}内 {what}"), "ends": ("{what} → ends ({reason})", "{what} → 结束（{reason}）"),
+    "goal": ("goal: {what} within {within}", "目标：{within} 内 {what}"), "ends": ("{what} → ends ({reason})", "{what} → 结束（{reason}）"),
     "goes_on": ("{what}, goes on", "{what}，继续走"), "ends_at": ("ends at {what}", "{what} 整体结束"),
     "exit_when": ("at any time: {what} → {reason}", "随时：{what} → {reason}"), "of": ("of {what}", "属于 {what}"),
     "to": ("to {what}", "发给 {what}"), "robot": ("to the group robot {what}", "发到群机器人 {what}"), "all": ("all of these", "以下全发"),
@@ -42,9 +42,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "at_most": ("at most {what}", "最多等 {what}"), "at_most_until": ("at most until {what}", "最多等到 {what}"),
     "valid": ("valid for {what}", "有效 {what}"), "once_per": ("once for each {what}", "每个 {what} 一次"),
     "anew": ("drawn anew for each enrolment", "每次进入重新抽"), "visits": ("at most {what} times", "最多 {what} 次"),
-    "answer": ("answer within {what}", "{what}内回应"), "default": ("else {what}", "否则 {what}"),
+    "answer": ("answer within {what}", "{what} 内回应"), "default": ("else {what}", "否则 {what}"),
     "otherwise": ("otherwise", "否则"), "timeout": ("timeout", "超时"), "failed": ("failed", "失败"), "missing": ("missing", "缺失"),
     "past": ("past", "已过"), "then": ("afterwards", "之后"), "met": ("it holds", "成立"),
+    "case": ("branch {what}", "分支 {what}"), "variant": ("variant {what}", "分组 {what}"), "awaited": ("event {what}", "事件 {what}"),
     "status": ("status {what}", "状态 {what}"),
     "reads_inside": ("numbers: how many are inside now", "数字：现在有多少人在这里"),
     "reads_passed": ("numbers: how many passed", "数字：有多少人走过"), "held_out": ("held out: {n}", "对照组：{n}"),
@@ -150,8 +151,19 @@ def move_label(step: CompiledStep, trigger: str, language: Language) -> str:
         return " / ".join(say(word, language) for word in missed(spec))
     if trigger == "done" and isinstance(spec, compiled.GotoSpec):
         return say("then", language)
-    words = {"pass": "otherwise", "otherwise": "otherwise", "timeout": "timeout", "failed": "failed"}
-    return say(words[trigger], language) if trigger in words else ""
+    return say(_ALONE[trigger], language) if trigger in _ALONE else ""
+
+
+_OUTCOMES = {"case_": "case", "variant_": "variant", "event_": "awaited"}
+_ALONE = {"pass": "otherwise", "otherwise": "otherwise", "timeout": "timeout", "failed": "failed"}
+
+
+def outcome_label(trigger: str, language: Language) -> str:
+    """A way out of a step where only its trigger is at hand: the number that the picture writes before its clause, the variant's name."""
+    for prefix, word in _OUTCOMES.items():
+        if trigger.startswith(prefix):
+            return say(word, language, what=trigger.removeprefix(prefix))
+    return say(_ALONE[trigger], language) if trigger in _ALONE else trigger
 
 
 def missed(spec: compiled.DelaySpec) -> list[str]:

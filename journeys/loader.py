@@ -2,19 +2,19 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from journeys.audience import AudienceModel
-from journeys.errors import Finding, Place, did_you_mean
-from journeys.keys import belongs_under, keys_at
-from journeys.model import KINDS, Journey
-from journeys.source import Path_, Source, decode_source, parse_source, read_source
-from journeys.traps import wide, wide_params
+from journeys.codes.code import Words, words
+from journeys.errors import Finding, Place
+from journeys.expectations import found_of
+from journeys.misshapen import report_shape
+from journeys.model import Journey
+from journeys.source import Source, decode_source, parse_source, read_source
 
 AUDIENCE_FILE = "audience.yaml"
-MOST_KEYS = 10  # listed where nothing near is found
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -62,7 +62,9 @@ def load_journey_text(text: str, file: str) -> LoadedJourney:
 
 
 def _journey(source: Source) -> LoadedJourney:
-    return LoadedJourney(source, _validate(Journey, source, "a mapping of keys (id, name, entry, steps, …)"))
+    return LoadedJourney(
+        source, _validate(Journey, source, words("a mapping of keys (id, name, entry, steps, …)", "一组键（id、name、entry、steps……）"))
+    )
 
 
 def load_audience(path: Path) -> tuple[AudienceModel, Source]:
@@ -86,165 +88,24 @@ def load_audience_text(text: str, file: str = AUDIENCE_FILE) -> tuple[AudienceMo
 def _audience(source: Source) -> AudienceModel:
     if source.data is None and not source.findings:
         return AudienceModel()
-    return _validate(AudienceModel, source, "a mapping (events, traits, segments, lifecycle)") or AudienceModel()
+    return (
+        _validate(
+            AudienceModel, source, words("a mapping (events, traits, segments, lifecycle)", "一组键（events、traits、segments、lifecycle）")
+        )
+        or AudienceModel()
+    )
 
 
-def _validate(model: type[_Model], source: Source, expected: str) -> _Model | None:
+def _validate(model: type[_Model], source: Source, expected: Words) -> _Model | None:
     if source.data is None:
         if not source.findings:
             source.report("J004", ())
         return None
     if not isinstance(source.data, dict):
-        source.report("J009", (), expected=expected, found=_found(source.data))
+        source.report("J009", (), expected=expected, found=found_of(source.data))
         return None
     try:
         return model.model_validate(source.data)
     except ValidationError as error:
-        _report(model, source, error)
+        report_shape(model, source, error)
     return None
-
-
-def _report(model: type[BaseModel], source: Source, error: ValidationError) -> None:
-    seen: set[tuple[Any, ...]] = set()
-    for path, detail in _without_other_shapes(source, error):
-        kind = detail["type"]
-        if kind == "extra_forbidden":
-            key = str(path[-1])
-            if not wide(key):  # that was told when the file was read
-                known = keys_at(model, source.data, path[:-1])
-                under = belongs_under(model, key) if key not in known else ""
-                hint = did_you_mean(key, known) if not under else ""
-                there = known if not hint and not under and len(known) <= MOST_KEYS else ()
-                source.report("J012", path, key=True, found=key, hint=hint, under=under, known=there)
-        elif kind == "missing":
-            source.report("J014", path[:-1] if path and path not in source.spots else path, found=str(detail["loc"][-1]))
-        elif kind == "step_kind":
-            _report_kind(source, path)
-        elif (trap := _trap(detail, path)) is not None:
-            source.report(trap[0], path, **trap[1])
-        else:
-            problem = _problem(detail, path)
-            if (path, problem) not in seen:
-                seen.add((path, problem))
-                source.report("J013", path, problem=problem)
-
-
-def _without_other_shapes(source: Source, error: ValidationError) -> list[tuple[Path_, Any]]:
-    """The errors with their paths. Where a place takes one of two shapes, only those of the shape that was written."""
-    details = [(_path(source.data, detail), detail) for detail in error.errors(include_url=False)]
-    nearer = {path[:length] for path, detail in details if detail["type"] not in _EXPECTED for length in range(len(path) + 1)}
-    deeper = {path[:length] for path, _ in details for length in range(len(path))}
-    return [
-        (path, detail) for path, detail in details
-        if path not in (deeper | nearer if detail["type"] in _EXPECTED else deeper if detail["type"] == "literal_error" else ())
-    ]  # fmt: skip
-
-
-def _path(data: Any, detail: Any) -> Path_:
-    """The path in the data of a pydantic error, without its union tags."""
-    path: list[str | int] = []
-    here = data
-    parts = list(detail["loc"])
-    names_a_key = detail["type"] == "missing"
-    for index, part in enumerate(parts):
-        if isinstance(here, dict) and (part in here or (names_a_key and index == len(parts) - 1)):
-            path.append(part)
-            here = here.get(part)
-        elif isinstance(here, list) and isinstance(part, int) and part < len(here):
-            path.append(part)
-            here = here[part]
-    return tuple(path)
-
-
-def _all_keys() -> set[str]:
-    from journeys import audience, model  # noqa: PLC0415 - only to list every key once
-
-    return {
-        name.rstrip("_")
-        for module in (model, audience)
-        for item in vars(module).values()
-        if isinstance(item, type) and issubclass(item, BaseModel)
-        for name in (field.alias or key for key, field in item.model_fields.items())
-    }
-
-
-_ALL_KEYS = _all_keys()
-
-
-def _report_kind(source: Source, path: Path_) -> None:
-    step: Any = source.data
-    for part in path:
-        step = step[part]
-    kinds = ", ".join(KINDS)
-    if not isinstance(step, dict):
-        source.report("J013", path, problem=f"expected a step (a mapping with one of {kinds}), found {_found(step)}")
-        return
-    found = [k for k in KINDS if k in step]
-    unknown = [k for k in step if k not in _ALL_KEYS]
-    for key in unknown:
-        source.report("J012", (*path, key), key=True, found=key, hint=did_you_mean(key, [*KINDS, "id", "if", "was"]))
-    if not unknown or found:
-        source.report("J015", path, expected=kinds, found=", ".join(found) or "none of them")
-
-
-_YES_AND_NO = ("yes", "no", "on", "off", "y", "n", "true", "false", "是", "否")
-
-
-def _trap(detail: Any, path: Path_) -> tuple[str, dict[str, Any]] | None:
-    """What a person meant who wrote it: yes for true, one item without its dash, a full-width quote or colon."""
-    kind, value = detail["type"], detail["input"]
-    if kind in ("bool_type", "literal_error") and str(value).lower() in _YES_AND_NO and isinstance(value, str):
-        wants_true = kind == "bool_type" or detail["ctx"]["expected"] == "True"
-        return ("J128", {"found": _found(value)}) if wants_true else None
-    if kind == "list_type" and isinstance(value, dict):
-        return "J126", {"found": f"{path[-1]}: {next(iter(value), '')}: …" if path else "…"}
-    sign = wide(value) if kind == "value_error" and isinstance(value, str) else None
-    return ("J123", wide_params(sign)) if sign else None
-
-
-_EXPECTED = {
-    "string_type": "a text", "int_type": "a whole number", "float_type": "a number", "bool_type": "true or false",
-    "list_type": "a list", "dict_type": "a mapping", "model_type": "a mapping", "model_attributes_type": "a mapping",
-}  # fmt: skip
-
-
-_A_DURATION = "a duration such as 12h or 60d"
-_DURATIONS = frozenset({"after", "within", "timeout", "delay", "expires", "max_lateness", "offset"})
-_BY_NAME = {"grant": "benefit", "call": "endpoint", "goto": "step", "wait_for": "event", "goal": "event", "entry": "event"}
-
-
-def _problem(detail: Any, path: Path_) -> str:
-    kind, found = detail["type"], _found(detail["input"])
-    key = path[-1] if path else ""
-    if key == "reentry" and kind in ("literal_error", *_EXPECTED):
-        return f"expected once, always, or a duration after which she may, such as {{after: 60d}}, found {found}"
-    if key in _DURATIONS and kind in _EXPECTED and not isinstance(detail["input"], dict | list):
-        return f"expected {_A_DURATION}, found {found}"
-    if kind in ("model_type", "model_attributes_type") and isinstance(detail["input"], str) and key in _BY_NAME:
-        return f"expected a mapping such as {{{_BY_NAME[key]}: {detail['input']}}}, found {found}"
-    if kind == "too_short":
-        return f"expected at least {detail['ctx']['min_length']} items, found {found}"
-    if kind in _EXPECTED:
-        return f"expected {_EXPECTED[kind]}, found {found}"
-    if kind == "literal_error":
-        expected = detail["ctx"]["expected"].replace("'", "").replace(" or ", ", ")
-        hint = did_you_mean(detail["input"], expected.split(", "))
-        return f"expected one of {expected}, found {found}" + (f", did you mean {hint}?" if hint else "")
-    if kind == "string_pattern_mismatch":
-        return f"expected lower-case letters, digits and _ (a letter first, at most 64), found {found}"
-    if kind == "value_error":
-        return f"{detail['msg'].removeprefix('Value error, ')}, found {found}"
-    message = detail["msg"]
-    message = f"{message[0].lower()}{message[1:]}"
-    return f"expected {message.removeprefix('input should be ')}, found {found}"
-
-
-def _found(value: Any) -> str:
-    if value is None:
-        return "nothing"
-    if isinstance(value, dict):
-        return "a mapping"
-    if isinstance(value, list):
-        return "a list" if value else "an empty list"
-    text = str(value)
-    return f"“{text[:60]}…”" if len(text) > 60 else f"“{text}”"  # noqa: PLR2004 - a line's worth

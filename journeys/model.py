@@ -1,11 +1,15 @@
 """The shape of a journey file. Knows keys and types only; names and flow are `check`'s, meaning is `compile`'s."""
 
 import re
+from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
+from journeys.codes.code import Words
 from journeys.duration import parse_duration, parse_time_of_day, parse_window
+from journeys.expectations import CLOCK, DURATION, PACE, PERCENT, WINDOW
 from journeys.values import print_number
 
 ID_PATTERN = r"^[a-z][a-z0-9_]{0,63}$"
@@ -18,84 +22,52 @@ def _text(value: Any) -> Any:
     return print_number(value)
 
 
-def _duration(text: str) -> str:
-    if parse_duration(text) is None:
-        msg = "expected a duration such as 30m, 2h, 3d or 1d12h"
-        raise ValueError(msg)
-    return text
+def _fits(fits: Callable[[str], bool], expected: Words) -> BeforeValidator:
+    """A text of a form. A number and nothing are told that form, too; what is no single value is not meant to have it."""
+
+    def checked(value: Any) -> Any:
+        if isinstance(value, dict | list) or (isinstance(value, str) and fits(value)):
+            return value
+        raise PydanticCustomError("form", "expected {en}", {"en": expected["en"], "expected": expected})
+
+    return BeforeValidator(checked)
 
 
-def _positive(text: str) -> str:
-    ms = parse_duration(text)
-    if ms is None or ms < 0:
-        msg = "expected a duration such as 30m, 2h, 3d or 1d12h"
-        raise ValueError(msg)
-    return text
+def _forwards(text: str) -> bool:
+    span = parse_duration(text)
+    return span is not None and span >= 0
 
 
-def _clock(text: str) -> str:
-    if parse_time_of_day(text) is None:
-        msg = 'expected a quoted time of day such as "18:30"'
-        raise ValueError(msg)
-    return text
-
-
-def _window(text: str) -> str:
-    if parse_window(text) is None:
-        msg = 'expected a quoted window such as "08:00-21:30"'
-        raise ValueError(msg)
-    return text
-
-
-def _percent(text: str) -> str:
-    number = text.removesuffix("%")
+def _percent(text: str) -> bool:
     try:
-        share = float(number)
+        return text.endswith("%") and 0 <= float(text.removesuffix("%")) <= 100  # noqa: PLR2004 - percent
     except ValueError:
-        share = -1
-    if not text.endswith("%") or not 0 <= share <= 100:  # noqa: PLR2004 - percent
-        msg = "expected a share such as 10%"
-        raise ValueError(msg)
-    return text
+        return False
 
 
-def _pace(text: str) -> str:
+def _pace(text: str) -> bool:
     count, _, per = text.partition(" per ")
-    if not re.fullmatch("[1-9][0-9]{0,8}", count) or (parse_duration(per) or 0) <= 0:
-        msg = "expected a pace such as 2000 per 1d"
-        raise ValueError(msg)
-    return text
+    return re.fullmatch("[1-9][0-9]{0,8}", count) is not None and (parse_duration(per) or 0) > 0
 
 
-def _shape(pattern: str, wanted: tuple[str, str], *examples: str) -> WithJsonSchema:
-    """A text of a form, for editors: what they complete, and say (English, Chinese) where it does not fit."""
-    message = f"{wanted[1]} / expected {wanted[0]}"
+def _shape(pattern: str, expected: Words, *examples: str) -> WithJsonSchema:
+    """A text of a form, for editors: what they complete, and say where it does not fit."""
+    message = f"应是{expected['zh']} / expected {expected['en']}"
     return WithJsonSchema({"type": "string", "pattern": pattern, "patternErrorMessage": message, "examples": list(examples)})
 
 
-_SPAN = ("a duration such as 30m, 2h, 3d or 1d12h", "应是时长，如 30m、2h、3d、1d12h")
 _MINUTES = "([01][0-9]|2[0-3]):[0-5][0-9]"
 Text = Annotated[str, BeforeValidator(_text), WithJsonSchema({"type": ["string", "number"]})]
 Identifier = Annotated[str, Field(pattern=ID_PATTERN)]
 StepId = Annotated[str, Field(pattern=ID_PATTERN)]
-Duration = Annotated[str, AfterValidator(_positive), _shape("^([0-9]{1,12}[wdhms])+$", _SPAN, "30m", "2h", "3d", "1d12h")]
-SignedDuration = Annotated[str, AfterValidator(_duration), _shape("^-?([0-9]{1,12}[wdhms])+$", _SPAN, "-1d", "2h")]
-Clock = Annotated[
-    str, AfterValidator(_clock), _shape(f"^{_MINUTES}$", ('a quoted time of day such as "18:30"', '应是加引号的时刻，如 "18:30"'), "18:30")
+Duration = Annotated[str, _fits(_forwards, DURATION), _shape("^([0-9]{1,12}[wdhms])+$", DURATION, "30m", "2h", "3d", "1d12h")]
+SignedDuration = Annotated[
+    str, _fits(lambda t: parse_duration(t) is not None, DURATION), _shape("^-?([0-9]{1,12}[wdhms])+$", DURATION, "-1d", "2h")
 ]
-Window = Annotated[
-    str,
-    AfterValidator(_window),
-    _shape(f"^{_MINUTES}-{_MINUTES}$", ('a quoted window such as "08:00-21:30"', '应是加引号的时段，如 "08:00-21:30"'), "08:00-21:30"),
-]
-Percent = Annotated[
-    str, AfterValidator(_percent), _shape(r"^(100|[0-9]{1,2}(\.[0-9]+)?)%$", ("a share such as 10%", "应是比例，如 10%"), "10%")
-]
-Pace = Annotated[
-    str,
-    AfterValidator(_pace),
-    _shape("^[1-9][0-9]{0,8} per ([0-9]{1,12}[wdhms])+$", ("a pace such as 2000 per 1d", "应是速度，如 2000 per 1d"), "2000 per 1d"),
-]
+Clock = Annotated[str, _fits(lambda t: parse_time_of_day(t) is not None, CLOCK), _shape(f"^{_MINUTES}$", CLOCK, "18:30")]
+Window = Annotated[str, _fits(lambda t: parse_window(t) is not None, WINDOW), _shape(f"^{_MINUTES}-{_MINUTES}$", WINDOW, "08:00-21:30")]
+Percent = Annotated[str, _fits(_percent, PERCENT), _shape(r"^(100|[0-9]{1,2}(\.[0-9]+)?)%$", PERCENT, "10%")]
+Pace = Annotated[str, _fits(_pace, PACE), _shape("^[1-9][0-9]{0,8} per ([0-9]{1,12}[wdhms])+$", PACE, "2000 per 1d")]
 Missing = Annotated[str, WithJsonSchema({"anyOf": [{"enum": ["go_on", "exit"]}, {"type": "string", "pattern": f"^{_MINUTES}$"}]})]
 Expression = Annotated[str, Field(min_length=1, max_length=2000)]
 Condition = Annotated[str, Field(min_length=1, max_length=2000)]

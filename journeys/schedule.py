@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from apscheduler.triggers.cron import CronTrigger
 
+from journeys.codes.code import Words, words
 from journeys.localtime import local_instant, to_datetime
 
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -26,6 +27,27 @@ def trigger_of(text: str, zone: ZoneInfo) -> CronTrigger:
     if fields[4] != "*":
         fields[4] = ",".join(dict.fromkeys(day for part in fields[4].lower().split(",") for day in _weekdays(part)))
     return CronTrigger.from_crontab(" ".join(fields), timezone=zone)
+
+
+_FIELDS = (words("minute", "分"), words("hour", "时"), words("day", "日"), words("month", "月"), words("weekday", "周几"))
+
+
+def unfit_part(text: str) -> Words:
+    """What is wrong with a schedule that is none: how many fields it has, or which of them does not fit."""
+    fields = text.split()
+    if len(fields) != len(_FIELDS):
+        return words(
+            f"“{text}” with {len(fields)}",
+            f"“{text}”，只有 {len(fields)} 段" if len(fields) < len(_FIELDS) else f"“{text}”，有 {len(fields)} 段",
+        )
+    for place, name in enumerate(_FIELDS):
+        try:
+            trigger_of(" ".join(fields[place] if other == place else "*" for other in range(len(_FIELDS))), _WALL)
+        except ValueError:
+            return words(
+                f"“{text}”, whose {name['en']} {fields[place]} does not fit", f"“{text}”，其中“{name['zh']}”写的 {fields[place]} 不对"
+            )
+    return words(f"“{text}”", f"“{text}”")
 
 
 def _weekdays(part: str) -> list[str]:

@@ -27,9 +27,13 @@ class Scopes:
         )
         self.entry_fields = self._entry_fields(journey.entry)
 
+    def fields(self, names: tuple[str, ...]) -> dict[str, ValueType]:
+        """The fields that all of these events have; any, where one of them is not declared: that was told already."""
+        return self.audience.event_fields(names) if all(name in self.audience.events for name in names) else {"*": "any"}
+
     def _entry_fields(self, entry: Entry) -> Mapping[str, ValueType]:
         if entry.event is not None:
-            return self.audience.event_fields(event_names(entry.event))
+            return self.fields(event_names(entry.event))
         if entry.api:
             return {"*": "any"}
         return {"time": "time"}
@@ -48,7 +52,7 @@ class Scopes:
 
     def arriving(self, names: tuple[str, ...], scope: Scope) -> Scope:
         """A `where`: the scope around it, and the event at hand."""
-        return _with(scope, event=self.audience.event_fields(names), event_name=" or ".join(names) or "event")
+        return _with(scope, event=self.fields(names), event_name=" or ".join(names) or "event")
 
     def result_of(self, step: StepBase) -> dict[str, ValueType]:
         """The fields that steps.ID.… has for this step."""
@@ -70,10 +74,10 @@ class Scopes:
     def _awaited_fields(self, step: WaitStep) -> dict[str, ValueType]:
         wait = step.wait_for
         if wait.any_of is None:
-            return self.audience.event_fields(event_names(wait.event)) if wait.event else {}
+            return self.fields(event_names(wait.event)) if wait.event else {}
         fields: dict[str, ValueType] = {}
         for case in wait.any_of:
-            for name, kind in self.audience.event_fields(event_names(case.event)).items():
+            for name, kind in self.fields(event_names(case.event)).items():
                 fields[name] = kind if fields.get(name, kind) == kind else "any"
         return fields
 

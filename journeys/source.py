@@ -19,7 +19,7 @@ from ruamel.yaml.events import (
 )
 
 from journeys.errors import Finding, Place
-from journeys.traps import WIDE_SPACES, Trap, braces, trap_of_key, traps, traps_of_text
+from journeys.traps import Trap, braces, spoiled, trap_of_key, traps, traps_of_text
 
 LARGEST_FILE = 1024 * 1024
 DEEPEST = 60
@@ -224,7 +224,7 @@ class _Builder:
         key, key_at = waiting
         self.pending[-1] = None
         here = (*path, key)
-        if ((value is None and not quoted) or key[:1] in WIDE_SPACES) and (trap := trap_of_key(key, *key_at)):
+        if ((value is None and not quoted) or spoiled(key)) and (trap := trap_of_key(key, *key_at)):
             written = self.source.lines[key_at[0] - 1][key_at[1] - 1 :]
             self.source.report_traps([trap] if written.startswith(key) else [])
         if key not in parent:

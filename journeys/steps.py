@@ -1,5 +1,6 @@
 """From the steps of a file to compiled steps: nested lists become one table of moves from step to step."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from journeys import model
 from journeys.certainty import report_covered, verdict_problems
+from journeys.codes.code import Words, words
 from journeys.compiled import (
     ENDED,
     BranchSpec,
@@ -27,6 +29,7 @@ from journeys.compiled import (
 from journeys.contents import ContentReader
 from journeys.duration import DAY, MINUTE, parse_duration, parse_time_of_day, parse_window
 from journeys.errors import did_you_mean
+from journeys.expectations import CLOCK, IF_MISSING, KINDS, NONE, OWN_NAME, USER_ID, WEIGHT, clock_meant, found_of, twice
 from journeys.expression import Const, Problem, Scope, drops_of, kind_of, parse_condition, parse_expression
 from journeys.rule import Rule, rule_of
 from journeys.scopes import Scopes
@@ -34,6 +37,7 @@ from journeys.source import Path_, Source
 from journeys.template import Template, parse_template
 from journeys.values import ValueType
 
+_CLOCK = re.compile(r"[0-9]{1,2}:[0-9]{1,2}")
 _NEVER = rule_of("false", Const(value=False, kind="boolean"))
 
 
@@ -69,7 +73,7 @@ class Rules:
         self.report(problems or [*drops_of(node, scope), *verdict_problems(text, node, scope.sure)], path)
         return self._kept(rule_of(text, node)) if node is not None else None
 
-    def expression(self, text: str | None, scope: Scope, path: Path_, kinds: tuple[ValueType, ...], expected: str) -> Rule | None:
+    def expression(self, text: str | None, scope: Scope, path: Path_, kinds: tuple[ValueType, ...], expected: Words) -> Rule | None:
         """A rule whose value has one of these types."""
         if text is None:
             return None
@@ -78,7 +82,7 @@ class Rules:
         if node is None:
             return None
         if kind_of(node) not in (*kinds, "any"):
-            self.source.report("J043", path, function=text, expected=expected, found=kind_of(node))
+            self.source.report("J043", path, function=text, expected=expected, found=KINDS[kind_of(node)])
             return None
         return self._kept(rule_of(text, node))
 
@@ -255,14 +259,16 @@ class StepReader:
         if isinstance(step.to, model.Robot):
             robot = self._robot(step.to.robot, (*path, "to", "robot"), scope)
         elif step.to is not None:
-            to = self.rules.expression(step.to, scope, (*path, "to"), ("text",), "a user id")
+            to = self.rules.expression(step.to, scope, (*path, "to"), ("text",), USER_ID)
         if step.reach and step.fall_through:
             self.source.report("J092", (*path, "reach"), key=True)
         expires: int | Rule | None = None
         if step.expires is not None:
             expires = parse_duration(step.expires)
             if expires is None:
-                expires = self.rules.expression(step.expires, scope, (*path, "expires"), ("time",), "a duration or a time")
+                expires = self.rules.expression(
+                    step.expires, scope, (*path, "expires"), ("time",), words("a duration or a time", "时长或时间")
+                )
         window = parse_window(step.between) if step.between else None
         self._hours(step, window, purpose, path, sms=any(position.channel == "sms" for position in positions))
         topic = step.topic or self.journey.topic
@@ -288,7 +294,7 @@ class StepReader:
         if name in self.scopes.world.robots:
             return name
         if "." in name:
-            return self.rules.expression(name, scope, path, ("text",), "a robot's name")
+            return self.rules.expression(name, scope, path, ("text",), words("a robot's name", "群机器人的名字"))
         self.source.report("J030", path, found=name, hint=did_you_mean(name, self.scopes.world.robots))
         return None
 
@@ -300,9 +306,12 @@ class StepReader:
     def _moment(self, until: model.Until, path: Path_, scope: Scope) -> Moment | None:
         at_clock = parse_time_of_day(until.until)
         rule = None
+        if at_clock is None and _CLOCK.fullmatch(until.until):  # no clock shows it
+            self.source.report("J013", (*path, "until"), expected=CLOCK, found=found_of(until.until), hint=clock_meant(until.until))
+            return None
         if at_clock is None:
             kinds: tuple[ValueType, ...] = ("time", "time_of_day")
-            rule = self.rules.expression(until.until, scope, (*path, "until"), kinds, "a time or a time of day")
+            rule = self.rules.expression(until.until, scope, (*path, "until"), kinds, words("a time or a time of day", "时间或时刻"))
             if rule is None:
                 return None
             if until.if_missing is None and _may_be_missing(rule, self.results):
@@ -311,8 +320,7 @@ class StepReader:
         if missing not in ("go_on", "exit"):
             missing = parse_time_of_day(missing)
             if missing is None:
-                problem = f"expected go_on, exit or a quoted time of day, found “{until.if_missing}”"
-                self.source.report("J013", (*path, "if_missing"), problem=problem)
+                self.source.report("J013", (*path, "if_missing"), expected=IF_MISSING, found=found_of(until.if_missing))
                 return None
         offset = parse_duration(until.offset) or 0 if until.offset else 0
         at = parse_time_of_day(until.at) if until.at else None
@@ -322,7 +330,7 @@ class StepReader:
         wait, here = step.wait_for, (*path, "wait_for")
         forms = [k for k in ("event", "when", "any_of") if getattr(wait, k) is not None]
         if len(forms) != 1:
-            self.source.report("J015", here, key=True, expected="event, when, any_of", found=", ".join(forms) or "none")
+            self.source.report("J015", here, key=True, expected="event, when, any_of", found=", ".join(forms) or NONE)
         for key in ("where", "of", "any_subject"):
             if getattr(wait, key) and wait.event is None:
                 self.source.report("J085", (*here, key), key=True, found=key, needs="event")
@@ -347,8 +355,8 @@ class StepReader:
     def match(self, event: Any, where: str | None, of: str | None, path: Path_, scope: Scope, *, any_subject: bool) -> EventMatch:
         """An event clause: event, where, of, any_subject."""
         names = self.events(event, (*path, "event"))
-        rule = self.rules.condition(where, self.scopes.arriving(names, scope), (*path, "where"))
-        owner = self.rules.expression(of, scope, (*path, "of"), ("text",), "a user id")
+        rule = self.rules.condition(where, self.scopes.arriving(model.event_names(event), scope), (*path, "where"))
+        owner = self.rules.expression(of, scope, (*path, "of"), ("text",), USER_ID)
         return EventMatch(names, rule, owner, any_subject)
 
     def events(self, event: Any, path: Path_) -> tuple[str, ...]:
@@ -365,10 +373,9 @@ class StepReader:
         names = [v.name for v in step.split]
         for index, name in enumerate(names):
             if name in names[:index]:
-                problem = f"two variants have the name “{name}”"
-                self.source.report("J013", (*path, "split", index, "name"), problem=problem)
+                self.source.report("J013", (*path, "split", index, "name"), expected=OWN_NAME, found=twice(name))
         if not any(v.weight for v in step.split):
-            self.source.report("J013", (*path, "split"), problem="expected a weight above 0, found none")
+            self.source.report("J013", (*path, "split"), expected=WEIGHT, found=NONE)
         return SplitSpec(tuple((v.name, v.weight) for v in step.split), step.per == "enrolment")
 
     def _grant(self, step: model.GrantStep, path: Path_, scope: Scope) -> GrantSpec:
@@ -377,9 +384,9 @@ class StepReader:
         if grant.benefit not in benefits:
             hint = did_you_mean(grant.benefit, benefits)
             self.source.report("J028", (*here, "benefit"), found=grant.benefit, hint=hint)
-        to = self.rules.expression(grant.to, scope, (*here, "to"), ("text",), "a user id")
+        to = self.rules.expression(grant.to, scope, (*here, "to"), ("text",), USER_ID)
         any_kind: tuple[ValueType, ...] = ("text", "number", "choice")
-        once = self.rules.expression(grant.once_per, scope, (*here, "once_per"), any_kind, "a text or a number")
+        once = self.rules.expression(grant.once_per, scope, (*here, "once_per"), any_kind, words("a text or a number", "文字或数字"))
         expires = parse_duration(grant.expires) if grant.expires else None
         timeout = parse_duration(grant.timeout) if grant.timeout else None
         return GrantSpec(grant.benefit, grant.amount, expires, to, once, timeout or DAY)

@@ -5,20 +5,21 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from journeys.audience import Audience
+from journeys.codes.code import Words
 from journeys.compiled import ENDED, CompiledJourney, CompiledStep, DelaySpec, ExitSpec, GrantSpec, SendSpec, SplitSpec, UpdateSpec
 from journeys.duration import parse_duration
-from journeys.errors import did_you_mean
+from journeys.errors import did_you_mean, fields_near, unknown_template
+from journeys.expectations import BOTH, MOMENT, NONE, PAST, VALUES, found_of, one_of
 from journeys.localtime import print_instant
 from journeys.model import CHANNELS, Expectation, JourneyTest
 from journeys.source import Path_, Source
-from journeys.values import ValueType, coerce, parse_time
+from journeys.values import ENVELOPE, ValueType, coerce, parse_time
 from journeys.world import World
 
 DEFAULT_START = "2026-12-01 10:00"
 AGO = " ago"
 KINDS = ("send", "grant", "tag", "suppressed", "end")
 NOT_SENT = ("no_consent", "unreachable", "no_credit", "cap", "suppressed", "expired", "late", "cancelled", "invalid_content", "budget")
-ENVELOPE = ("type", "id", "time", "user_id")
 ANYTHING = "*"  # a tag with a value in it
 PURPOSES = ("service", "marketing")
 
@@ -62,20 +63,20 @@ class _Story:
     def _report(self, code: str, *where: str | int, key: bool = False, **params: Any) -> None:
         self.source.report(code, (*self.path, *where), key=key, **params)
 
-    def _known(self, code: str, found: str, known: Collection[str], *where: str | int, key: bool = True, **params: Any) -> bool:
-        if found in known:
+    def _known(self, code: str, found: str, names: Collection[str], *where: str | int, key: bool = True, **params: Any) -> bool:
+        if found in names:
             return True
-        self._report(code, *where, key=key, found=found, hint=did_you_mean(found, known), **params)
+        self._report(code, *where, key=key, found=found, hint=did_you_mean(found, names), **params)
         return False
 
     def _instant(self, text: str | None, *where: str | int) -> int | None:
         found = parse_time(text, self.zone)
         if text is not None and found is None:
-            self._report("J013", *where, problem=f'expected a quoted moment such as "2026-12-01 10:00", found “{text}”')
+            self._report("J013", *where, expected=MOMENT, found=found_of(text))
         return found
 
-    def _unfit(self, kind: str, raw: Any, *where: str | int) -> None:
-        self._report("J013", *where, problem=f"expected a {kind.replace('_', ' ')}, found “{raw}”")
+    def _unfit(self, expected: Words, raw: Any, *where: str | int) -> None:
+        self._report("J013", *where, expected=expected, found=found_of(raw))
 
     # --- who, and what is given
 
@@ -85,7 +86,8 @@ class _Story:
             if trait is None:
                 self._known("J022", name, [*self.audience.traits, "id"], "user", name)
             elif raw is not None and value_of(raw, trait.kind, self.zone, self.start, trait.choices) is None:
-                self._unfit(trait.kind, raw, "user", name)
+                choices = one_of(trait.choices) if trait.choices else VALUES[trait.kind]
+                self._unfit(PAST if trait.kind == "time" else choices, raw, "user", name)
 
     def _entry(self) -> None:
         events = self.journey.entry.events
@@ -102,15 +104,16 @@ class _Story:
         for name, raw in data.items():
             if name in ENVELOPE:
                 continue
-            if self._known("J023", name, fields, *where, name, event=event) and raw is not None:
+            if self._known("J023", name, fields, *where, name, event=event, known=fields_near(name, fields)) and raw is not None:
                 kind = fields[name]
                 if coerce(raw, kind, self.zone) is None:
-                    self._unfit(kind, raw, *where, name)
+                    self._unfit(VALUES[kind], raw, *where, name)
 
     def _given(self) -> None:
         given, world, steps = self.test.given, self.world, self.journey.steps
         for name in given.credits:
-            self._known("J025", name, world.channels.get("wechat", {}), "given", "credits", name, channel="wechat")
+            if "wechat" in world.channels and name not in world.channels["wechat"]:
+                self._report("J025", "given", "credits", name, key=True, **unknown_template(name, "wechat", world.channels))
         for name, said in given.consents.items():
             self._known("J024", name, CHANNELS, "given", "consents", name)
             for purpose in said if isinstance(said, dict) else ():
@@ -120,7 +123,17 @@ class _Story:
         for name, answer in given.calls.items():
             if self._known("J029", name, world.endpoints, "given", "calls", name) and isinstance(answer, dict):
                 for field in answer:
-                    self._known("J023", field, world.endpoints[name], "given", "calls", name, field, event=name)
+                    self._known(
+                        "J023",
+                        field,
+                        world.endpoints[name],
+                        "given",
+                        "calls",
+                        name,
+                        field,
+                        event=name,
+                        known=fields_near(field, world.endpoints[name]),
+                    )
         for step, variant in given.variant.items():
             spec = steps[step].spec if step in steps else None
             if self._is_a("split", step, "given", "variant", step) and isinstance(spec, SplitSpec):
@@ -149,7 +162,7 @@ class _Story:
 
     def _moment(self, after: str | None, at: str | None, *where: str | int) -> int | None:
         if (after is None) == (at is None):
-            self._report("J015", *where, expected="after, at", found="none" if at is None else "both")
+            self._report("J015", *where, expected="after, at", found=NONE if at is None else BOTH)
             return None
         if after is not None:
             return self.start + (parse_duration(after) or 0)
@@ -170,7 +183,7 @@ class _Story:
             earliest = max(at or 0, earliest)
             kinds = [kind for kind in KINDS if getattr(expected, kind) is not None]
             if len(kinds) != 1:
-                self._report("J015", *where, expected=", ".join(KINDS), found=", ".join(kinds) or "none")
+                self._report("J015", *where, expected=", ".join(KINDS), found=", ".join(kinds) or NONE)
                 continue
             if expected.contains is not None and expected.send is None:
                 self._report("J085", *where, "contains", key=True, found="contains", needs="send")

@@ -9,10 +9,13 @@ from zoneinfo import ZoneInfo
 from jinja2 import TemplateSyntaxError, nodes
 from jinja2.parser import Parser
 
+from journeys.codes.code import Words, words
 from journeys.errors import did_you_mean
 from journeys.evaluate import Closure, compile_node
+from journeys.expectations import KINDS, NOTHING, OTHERWISE, TOO_DEEP
 from journeys.expression import _ENVIRONMENT, Node, Problem, Scope, _Reader, _Refused, kind_of, unreadable
 from journeys.localtime import DIRECTIVES, date_format, print_instant, to_datetime
+from journeys.unread import unclosed
 from journeys.values import ValueType, as_number, print_number
 
 LONGEST_OUTPUT = 4096  # bytes of UTF-8; a longer text costs only its user
@@ -63,7 +66,7 @@ def parse_template(text: str, scope: Scope) -> tuple[Template | None, list[Probl
             return None, [Problem("J061", {"found": match[0]}, match[0])]
         end = _closing(text, match.end())
         if end < 0:
-            return None, [Problem("J060", {"problem": "{{ without }}"}, match[0])]
+            return None, [_unended(text[match.start() :])]
         if match.start() > position:
             parts.append(text[position : match.start()])
         printed = _expression(text[match.end() : end].strip(), scope)
@@ -77,6 +80,18 @@ def parse_template(text: str, scope: Scope) -> tuple[Template | None, list[Probl
         return None, problems
     parts.append(text[position:])
     return Template(text, tuple(parts), tuple(trees)), []
+
+
+def _unended(rest: str) -> Problem:
+    """What begins with {{ and has no end: a quote inside that swallowed it, or nothing that closes it."""
+    if "}}" in rest and (quote := unclosed(rest)):
+        return unreadable("J060", rest[: rest.find("}}", quote)], "")
+    return Problem("J060", {"problem": words("{{ without }}", "{{ 没有对应的 }}")}, rest[:2])
+
+
+def _unreadable(source: str, message: str | None) -> Problem:
+    problem = unreadable("J060", source, message)
+    return problem if problem.word else Problem(problem.code, problem.params, source)
 
 
 def _closing(text: str, start: int) -> int:
@@ -98,15 +113,14 @@ def _expression(source: str, scope: Scope) -> tuple[Node, Closure] | Problem:
         parser = Parser(_ENVIRONMENT, source, state="variable")
         tree = parser.parse_expression()
         if not parser.stream.eos:
-            return Problem("J060", {"problem": f"unexpected {parser.stream.current.value!r}"}, source)
+            return _unreadable(source, f"unexpected {parser.stream.current.value!r}")
         return _filtered(tree, scope)
     except TemplateSyntaxError as error:
-        problem = unreadable("J060", source, error.message)
-        return problem if problem.word else Problem(problem.code, problem.params, source)
+        return _unreadable(source, error.message)
     except RecursionError:
-        return Problem("J060", {"problem": "nested too deep"})
+        return Problem("J060", {"problem": TOO_DEEP})
     except ValueError:  # Python refuses to read that many digits
-        return Problem("J060", {"problem": "a number of too many digits"})
+        return Problem("J060", {"problem": words("a number of too many digits", "数字位数太多")})
     except _Refused as refused:
         if refused.problem.code == "J040":
             return Problem("J060", refused.problem.params, source)
@@ -120,7 +134,7 @@ def _filtered(tree: nodes.Expr, scope: Scope) -> tuple[Node, Closure]:
     while isinstance(tree, nodes.Filter):
         chain.append(tree)
         if tree.node is None:
-            raise _Refused(Problem("J060", {"problem": "a filter without a value"}))
+            raise _Refused(Problem("J060", {"problem": words("a filter without a value", "过滤器前面没有值")}))
         tree = tree.node
     reader = _Reader(scope)
     node = reader.read(tree)
@@ -162,30 +176,32 @@ def print_value(value: Any, kind: ValueType, zone: ZoneInfo) -> str:
 _Typed = tuple[ValueType, Closure]
 
 
-def _argument(link: nodes.Filter, expected: str, types: tuple[type, ...]) -> Any:
+def _argument(link: nodes.Filter, expected: Words, types: tuple[type, ...]) -> Any:
     if len(link.args) == 1 and not link.kwargs and isinstance(link.args[0], nodes.Const):
         value = link.args[0].value
         if isinstance(value, types) and not isinstance(value, bool):
             return value
-    found = "nothing" if not link.args else getattr(link.args[0], "value", "something else")
+    found = NOTHING if not link.args else getattr(link.args[0], "value", OTHERWISE)
     raise _Refused(Problem("J063", {"filter": link.name, "expected": expected, "found": found}, link.name))
 
 
 def _of_kind(link: nodes.Filter, kind: ValueType, expected: tuple[ValueType, ...]) -> None:
     if kind not in (*expected, "any"):
-        raise _Refused(Problem("J063", {"filter": link.name, "expected": " or ".join(expected), "found": kind}, link.name))
+        raise _Refused(
+            Problem("J063", {"filter": link.name, "expected": [KINDS[one] for one in expected], "found": KINDS[kind]}, link.name)
+        )
 
 
 def _default(kind: ValueType, value: Closure, link: nodes.Filter, reader: _Reader) -> _Typed:
     if len(link.args) != 1 or link.kwargs:
-        raise _Refused(Problem("J063", {"filter": "default", "expected": "one value", "found": len(link.args)}, "default"))
+        raise _Refused(Problem("J063", {"filter": "default", "expected": words("one value", "一个值"), "found": len(link.args)}, "default"))
     node = reader.read(link.args[0])
     other_kind, other = kind_of(node), compile_node(node)
     kind = other_kind if kind == "any" else kind
     texts = ("text", "choice")
     if other_kind not in (kind, "any") and not (other_kind in texts and kind in texts):
         if other_kind not in texts:
-            raise _Refused(Problem("J063", {"filter": "default", "expected": kind, "found": other_kind}, "default"))
+            raise _Refused(Problem("J063", {"filter": "default", "expected": KINDS[kind], "found": KINDS[other_kind]}, "default"))
         return "text", _text_or(kind, value, other)
     return kind, lambda f: other(f) if (v := value(f)) is None else v
 
@@ -196,10 +212,10 @@ def _text_or(kind: ValueType, value: Closure, other: Closure) -> Closure:
 
 def _date(kind: ValueType, value: Closure, link: nodes.Filter, _: _Reader) -> _Typed:
     _of_kind(link, kind, ("time",))
-    pattern = _argument(link, "a quoted format", (str,))
+    pattern = _argument(link, words("a quoted format", "加引号的格式"), (str,))
     printer = date_format(pattern)
     if printer is None:
-        expected = "a format of " + " ".join(DIRECTIVES)
+        expected = words(f"a format of {' '.join(DIRECTIVES)}", f"由 {' '.join(DIRECTIVES)} 组成的格式")
         raise _Refused(Problem("J063", {"filter": "date", "expected": expected, "found": pattern}, pattern))
     return "text", lambda f: None if (t := value(f)) is None else printer(to_datetime(t, f.zone))
 
@@ -210,9 +226,11 @@ def _money(kind: ValueType, value: Closure, link: nodes.Filter, _: _Reader) -> _
 
 
 def _truncate(kind: ValueType, value: Closure, link: nodes.Filter, _: _Reader) -> _Typed:
-    length = _argument(link, "a number of characters", (int,))
+    length = _argument(link, words("a number of characters", "字数"), (int,))
     if length < 1:
-        raise _Refused(Problem("J063", {"filter": "truncate", "expected": "1 or more", "found": length}, "truncate"))
+        raise _Refused(
+            Problem("J063", {"filter": "truncate", "expected": words("1 or more", "不小于 1 的数"), "found": length}, "truncate")
+        )
 
     def cut(facts: Any) -> str | None:
         found = value(facts)
@@ -226,7 +244,7 @@ def _truncate(kind: ValueType, value: Closure, link: nodes.Filter, _: _Reader) -
 
 def _join(kind: ValueType, value: Closure, link: nodes.Filter, _: _Reader) -> _Typed:
     _of_kind(link, kind, ("list",))
-    separator = _argument(link, "a quoted separator", (str,))
+    separator = _argument(link, words("a quoted separator", "加引号的分隔符"), (str,))
     return "text", lambda f: None if (items := value(f)) is None else separator.join(items)
 
 

@@ -1,14 +1,18 @@
 """YAML's traps: what a person wrote, told from where and how the parser stumbled. Only names them; nothing is mended or guessed."""
 
 import re
+from functools import cached_property
 from typing import Any, NamedTuple
+
+from journeys.indentation import moved, previous
+from journeys.openquote import left_open
 
 FULL_WIDTH = {
     "：": ":", "，": ",", "“": '"', "”": '"', "‘": "'", "’": "'", "（": "(", "）": ")", "；": ";", "＝": "==",
     "＞": ">", "＜": "<", "！": "!", "｛": "{", "｝": "}", "［": "[", "］": "]", "｜": "|", "＋": "+", "－": "-", "＊": "*", "／": "/",
     "\u3000": " ", "\u00a0": " ",
 }  # fmt: skip
-WIDE_SPACES = ("\u3000", "\u00a0")
+_WIDE_SPACES = ("\u3000", "\u00a0")
 _SHOWN = {"\u3000": "U+3000", "\u00a0": "U+00A0", " ": "U+0020"}  # spaces are seen by their names only
 _KEY = r"[ ]*(?:- +)*"  # what may stand before a key
 _QUOTED = re.compile(r"""(?<![^\s:,\[{(=-])("(?:[^"\\]|\\.)*"|'(?:[^']|'')*')""")
@@ -48,6 +52,11 @@ def wide_params(sign: str) -> dict[str, str]:
     return {"found": _SHOWN.get(sign, sign), "expected": _SHOWN.get(FULL_WIDTH[sign], FULL_WIDTH[sign])}
 
 
+def spoiled(key: str) -> bool:
+    """Whether an unquoted key, whatever its value, is none: it begins with a wide space, or a full-width colon ends its name before."""
+    return key[:1] in _WIDE_SPACES or _WIDE_COLON.match(key) is not None
+
+
 def trap_of_key(key: str, line: int, column: int) -> Trap | None:
     """The full-width sign that made an unquoted key: a colon that ends none, a space that indents nothing."""
     sign = next((c for c in key if c in FULL_WIDTH), None)
@@ -82,12 +91,24 @@ class _Stumble:
         self.lines, self.problem, (self.line, self.column), self.opened = lines, problem, at, opened
 
     def traps(self) -> list[Trap]:
-        found = self._signs() or self._by_problem()
+        found = self._left_open() or self._signs() or self._by_problem()
         return found if isinstance(found, list) else [found] if found else []
 
     def _row(self, line: int) -> str:
         row = self.lines[line - 1] if 0 < line <= len(self.lines) else ""
         return row if len(row) <= _LONGEST_LINE else ""
+
+    @cached_property
+    def _rows(self) -> list[str]:
+        """The lines without comments, up to the one behind the stumble."""
+        return [_bare(self._row(number)) for number in range(1, max(self.line, 1) + 2)]
+
+    def _left_open(self) -> Trap | None:
+        """A quote further up that closes only here. The slow look is taken where some line has a quote that it does not close."""
+        if not any(_unpaired(self._row(number)) for number in range(1, self.line)):
+            return None
+        place = left_open([self._row(number) for number in range(1, self.line + 1)], self.line)
+        return Trap("J127", *place, {"opened": self._sign(place), "line": place[0]}) if place else None
 
     def _sign(self, at: tuple[int, int]) -> str:
         return self.lines[at[0] - 1][at[1] - 1 : at[1]] if at[0] <= len(self.lines) else ""
@@ -118,31 +139,27 @@ class _Stumble:
         if "unexpected end of stream" in self.problem and self._sign(self.opened) in ("'", '"'):
             return self._not_closed()
         if "mapping values are not allowed" in self.problem:
-            spelled = self._spelling(self.line) or self._spelling(self._above(self.line))
-            return spelled or self._colon_inside() or self._indentation()
+            return self._spelling_hereabouts() or self._colon_inside() or self._indentation()
         if "unexpected ':'" in self.problem:
             return self._no_space_inside()
         if "expected ':'" in self.problem:
             return self._spelling(self.opened[0]) or self._item(self.opened[0])
         if "'-' indicator" in self.problem:
             here = len(self._row(self.line)) - len(self._row(self.line).lstrip(" "))
-            if trap := self._spelling(self.line):
+            if trap := self._spelling_hereabouts():
                 return trap
             if here == self.opened[1] - 1 and not self._belongs_to_the_item_above():
                 return Trap("J126", self.line, self.column, {"found": _short(self._row(self.line).strip())})
             return self._indentation()
         if "expected key" in self.problem:
-            return self._braces(self.line) or self._behind_the_end() or self._indentation()
+            return self._braces(self.line) or self._behind_the_end() or self._spelling_hereabouts() or self._indentation()
         if "expected ',' or" in self.problem:
             return self._in_brackets()
         return None
 
-    def _above(self, line: int) -> int:
-        """The nearest line above that says something."""
-        above = line - 1
-        while above > 1 and not _bare(self._row(above)).strip():
-            above -= 1
-        return above
+    def _spelling_hereabouts(self) -> Trap | None:
+        """A key that is none on this line or on the one above: either makes this one stand out of line."""
+        return self._spelling(self.line) or self._spelling(previous(self._rows, self.line) or self.line)
 
     def _spelling(self, line: int) -> Trap | None:
         """A key that is none: a full-width colon or space, or no space after the colon or the dash."""
@@ -174,9 +191,8 @@ class _Stumble:
         return Trap("J124", self.line, before.end() + 1, {"found": _short(value.rstrip())})
 
     def _indentation(self) -> Trap:
-        row = self._row(self.line)
-        here = len(row) - len(row.lstrip(" "))
-        return Trap("J125", self.line, here + 1, {"found": here, "expected": self._levels()})
+        line, found, expected = moved(self._rows, self.line)
+        return Trap("J125", line, found + 1, {"found": found, "expected": expected})
 
     def _belongs_to_the_item_above(self) -> bool:
         """Whether a line at the column of a list's dashes is a further key of the item above, and not a new item without its dash."""
@@ -184,16 +200,6 @@ class _Stumble:
         above = next((row for row in reversed(self.lines[: self.line - 1]) if re.match(r"\s*- ", row)), "")
         first = re.match(rf"{_KEY}([A-Za-z_]\w*):", above)
         return key is not None and first is not None and key[1] != first[1]
-
-    def _levels(self) -> list[int]:
-        """Where this line could stand: below the keys above it, or a list's item below the dashes; the nearest first."""
-        levels: list[int] = []
-        is_item = re.match(r"\s*- ", self._row(self.line)) is not None
-
-        for row in reversed(self.lines[: self.line - 1]):
-            columns = _columns(row, items=is_item)
-            levels += [column for column in columns if not levels or column < levels[-1]]
-        return levels[:3] or [0]
 
     def _braces(self, line: int, *, inside: bool = False) -> Trap | None:
         found = braces(self._row(line), inside=inside)
@@ -250,25 +256,19 @@ class _Stumble:
     def _not_closed(self) -> Trap | None:
         """A quote of these lines that nothing closes, else what was opened last as the parser says, else the last bracket thereabouts."""
         for line in range(self.opened[0], self.line + 1):
-            unpaired = _UNPAIRED.search(_QUOTED.sub(lambda m: "x" * len(m[0]), self._row(line)))
-            if unpaired is not None:
+            if unpaired := _unpaired(self._row(line)):
                 return Trap("J127", line, unpaired.start() + 1, {"opened": unpaired[0], "line": line})
         if not self._sign(self.opened):
-            for line in (self.opened[0], self._above(self.opened[0])):
+            for line in (self.opened[0], previous(self._rows, self.opened[0]) or self.opened[0]):
                 if match := re.search(r"[\[{](?=[^\[{]*$)", _bare(self._row(line))):
                     return Trap("J127", line, match.start() + 1, {"opened": match[0], "line": line})
             return None
         return Trap("J127", *self.opened, {"opened": self._sign(self.opened), "line": self.opened[0]})
 
 
-def _columns(row: str, *, items: bool) -> list[int]:
-    """Where the key of a line stands, or (`items`) its dashes, from right to left."""
-    if not _bare(row).strip():
-        return []
-    match = re.match(_KEY, row)
-    if items:
-        return [n for n in range((match.end() if match else 0) - 1, -1, -1) if row[n] == "-"]
-    return [match.end() if match else 0]
+def _unpaired(line: str) -> re.Match[str] | None:
+    """The first quote of a line that may open a text and that nothing on the line closes."""
+    return _UNPAIRED.search(_QUOTED.sub(lambda m: "x" * len(m[0]), line))
 
 
 def _bare(line: str) -> str:

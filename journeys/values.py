@@ -15,6 +15,7 @@ from journeys.duration import parse_time_of_day
 from journeys.localtime import to_instant
 
 ValueType = Literal["text", "number", "boolean", "time", "time_of_day", "anniversary", "choice", "list", "any"]
+ENVELOPE: dict[str, ValueType] = {"user_id": "text", "type": "text", "time": "time", "id": "text"}  # what every event has
 Value = str | int | float | bool | list[str] | None
 
 LARGEST_NUMBER = 1e11  # up to here a double tells every four-decimal number from its neighbours, also after a sum or two

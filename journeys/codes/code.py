@@ -6,6 +6,12 @@ from typing import Literal
 Severity = Literal["error", "warning"]
 Language = Literal["zh", "en"]
 Both = tuple[str, str]  # English, Chinese
+Words = dict[Language, str]  # a part of a finding's sentence in each language; JSON as it is, since findings are kept
+
+
+def words(english: str, chinese: str) -> Words:
+    """A part of a sentence in both languages."""
+    return {"en": english, "zh": chinese}
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ CODES: Mapping[str, Code] = {
     ),
     "J043": Code(
         "error",
-        ("{function} expects {expected}, found {found}", "{function} 需要 {expected}，现在是 {found}"),
+        ("{function} expects {expected}, found {found}", "{function} 需要{expected}，现在是 {found}"),
         why=("Another type would never give a useful value.", "类型不对，得不到有用的值。"),
         cure=(
             "Give it what it expects; texts stand in quotes: count('order_paid', within='30d').",
@@ -196,7 +196,7 @@ CODES: Mapping[str, Code] = {
     ),
     "J063": Code(
         "error",
-        ("{filter} expects {expected}, found {found}", "{filter} 需要 {expected}，现在是 {found}"),
+        ("{filter} expects {expected}, found {found}", "{filter} 需要{expected}，现在是 {found}"),
         why=("A filter on another type has no result.", "过滤器用在别的类型上没有结果。"),
         cure=(
             "Give the filter what it expects: {{ user.x | default('邻居') | truncate(8) }}.",

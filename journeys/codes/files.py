@@ -73,7 +73,7 @@ CODES: Mapping[str, Code] = {
     ),
     "J009": Code(
         "error",
-        ("expected {expected} at the top of the file, found {found}", "文件最外层应是 {expected}，现在是 {found}"),
+        ("expected {expected} at the top of the file, found {found}", "文件最外层应是{expected}，现在是{found}"),
         why=(
             "A journey is a mapping of keys at the left margin; anything else cannot be one.",
             "旅程最外层是顶格写的一组键，别的形状都不是旅程。",
@@ -97,7 +97,7 @@ CODES: Mapping[str, Code] = {
     ),
     "J012": Code(
         "error",
-        ("unknown key {found}{hint}{under}{known}", "不认识的键 {found}{hint}{under}{known}"),
+        ("unknown key {found}{hint}{under}{known}{rather}", "不认识的键 {found}{hint}{under}{known}{rather}"),
         why=("An unknown key would do nothing, and nobody would notice.", "不认识的键不起作用，却没人会发现。"),
         cure=(
             "Take the spelling that is proposed, or look the key up in docs/journeys.md.",
@@ -106,7 +106,7 @@ CODES: Mapping[str, Code] = {
     ),
     "J013": Code(
         "error",
-        ("{problem}", "{problem}"),
+        ("expected {expected}, found {found}{hint}", "应是{expected}，现在是{found}{hint}"),
         why=("A value of another shape would mean something that nobody wrote.", "值的形状不对，意思就不是你写的那个。"),
         cure=(
             "Write the value as the sentence says; the editor's completion shows the forms.",
@@ -121,7 +121,7 @@ CODES: Mapping[str, Code] = {
     ),
     "J015": Code(
         "error",
-        ("expected exactly one of {expected}, found {found}", "{expected} 中应恰好写一个，现在是 {found}"),
+        ("expected exactly one of {expected}, found {found}", "{expected} 中应恰好写一个，现在是：{found}"),
         why=(
             "With none of them nothing would happen, and with two it is not said which counts.",
             "一个都没写就什么也不做，写了两个就不知道听谁的。",

@@ -43,7 +43,7 @@ CODES: Mapping[str, Code] = {
     ),
     "J023": Code(
         "error",
-        ("unknown field {found} of {event}{hint}", "{event} 没有字段 {found}{hint}"),
+        ("unknown field {found} of {event}{hint}{known}", "{event} 没有字段 {found}{hint}{known}"),
         why=("A field that the event does not have is always missing.", "事件没有的字段永远缺失。"),
         cure=(
             "Take the spelling that is proposed, or add the field to the event in audience.yaml.",
@@ -58,7 +58,7 @@ CODES: Mapping[str, Code] = {
     ),
     "J025": Code(
         "error",
-        ("unknown template {found} of {channel}{hint}{known}", "{channel} 没有模板 {found}{hint}{known}"),
+        ("unknown template {found} of {channel}{hint}{known}{rather}", "{channel} 没有模板 {found}{hint}{known}{rather}"),
         why=("The vendor sends only templates that it has approved; config says which.", "通道只发审核过的模板，有哪些写在 config 里。"),
         cure=(
             "Take the spelling that is proposed, or declare the template in config.toml with the vendor's id.",

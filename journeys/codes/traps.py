@@ -107,6 +107,15 @@ CODES: Mapping[str, Code] = {
         ),
         cure=('Write it in quotes: {until: "18:30"}.', '加引号写：{until: "18:30"}。'),
     ),
+    "J141": Code(
+        "error",
+        ("the text {found} has a comma and stands in braces; put quotes around it", "花括号里的文字 {found} 带了逗号；请加引号"),
+        why=(
+            "Inside braces a comma ends the value, and what follows is taken for a key.",
+            "花括号里的逗号会结束这个值，后面的会被当成键。",
+        ),
+        cure=('Write "…" around the text, or use the Chinese comma ，.', "给文字加双引号，或用中文逗号“，”。"),
+    ),
     "J129": Code(
         "error",
         ("a text that begins with {found} needs quotes", "以 {found} 开头的文字要加引号"),

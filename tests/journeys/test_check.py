@@ -216,3 +216,27 @@ def test_the_machine_and_the_closures_of_a_right_journey_are_made(workshop):
     assert (journey.first, list(journey.steps)) == ("gift", ["gift", "use"])
     assert (journey.goal.within, journey.holdout) == (14 * DAY, 1250)
     assert journey.awaited == {"order_paid", "app_opened"}
+
+
+@pytest.mark.parametrize(
+    ("schedule", "en", "zh"),
+    [
+        ("0 9 * *", "“0 9 * *” with 4", "“0 9 * *”，只有 4 段"),
+        ("0 9 * * * *", "“0 9 * * * *” with 6", "“0 9 * * * *”，有 6 段"),
+        ("0 9 * * 8", "“0 9 * * 8”, whose weekday 8 does not fit", "“0 9 * * 8”，其中“周几”写的 8 不对"),
+        ("0 25 * * 5", "“0 25 * * 5”, whose hour 25 does not fit", "“0 25 * * 5”，其中“时”写的 25 不对"),
+    ],
+)
+def test_the_part_of_a_schedule_that_does_not_fit_is_named(workshop, schedule, en, zh):
+    (finding,) = workshop.findings(entry=f"{{schedule: '{schedule}'}}")
+
+    assert finding.text("en") == f"expected five cron fields such as 0 9 * * 5, found {en}"
+    assert finding.text("zh") == f"应是五段 cron，如 0 9 * * 5，现在是{zh}"
+
+
+@pytest.mark.parametrize(("until", "hint"), [("'25:00'", ""), ("'9:30'", ', did you mean "09:30"?'), ("'10:7'", ""), ("'9:99'", "")])
+def test_a_time_of_day_that_no_clock_shows_is_told_the_hours(workshop, until, hint):
+    (finding,) = workshop.findings(f"- id: a\n  delay: {{until: {until}}}\n")
+
+    found = until.strip("'")
+    assert finding.text("en") == f'expected a quoted time of day such as "18:30", hours 00 to 23, found “{found}”{hint}'

@@ -4,7 +4,7 @@ import pytest
 
 from journeys.compiled import ENDED
 from journeys.diagram import ENTRY, Counts, diagram, end_id
-from journeys.labels import WORDS
+from journeys.labels import WORDS, move_label, outcome_label
 
 SHOP = """\
 - id: a
@@ -140,7 +140,7 @@ def test_parallel_ways_are_one_arrow_and_a_plain_way_among_them_needs_no_word(wo
     ("entry", "more", "expected"),
     [
         ("{segment: dormant, existing: enrol, pace: 2000 per 1d, reentry: {after: 60d}}", "holdout: 10%\ngoal: {event: order_paid, within: 7d, then: go_on}",
-         ["分群 dormant", "已在分群里的也进入", "速度 2000 per 1d", "60d后可再进", "对照组 10%"]),
+         ["分群 dormant", "已在分群里的也进入", "速度 2000 per 1d", "60d 后可再进", "对照组 10%"]),
         ("{date: user.birthday, offset: -3d, at: '09:30'}", "", ["日期 user.birthday -3d 09:30", "可以再进"]),
         ("{event: [order_paid, app_opened], where: event.id is known, mode: restart}", "",
          ["事件 order_paid, app_opened", "条件 event.id is known", "每人一次", "再进时重新开始"]),
@@ -159,3 +159,26 @@ def test_both_languages_say_the_same_things():
         assert english, key
         assert chinese, key
         assert set(re.findall(r"{\w+}", english)) == set(re.findall(r"{\w+}", chinese)), key
+
+
+@pytest.mark.parametrize(
+    ("trigger", "en", "zh"),
+    [
+        ("case_3", "branch 3", "分支 3"),
+        ("variant_half", "variant half", "分组 half"),
+        ("event_2", "event 2", "事件 2"),
+        ("otherwise", "otherwise", "否则"),
+        ("timeout", "timeout", "超时"),
+        ("failed", "failed", "失败"),
+        ("jump", "jump", "jump"),
+    ],
+)
+def test_an_outcome_is_named_without_its_journey_by_what_the_picture_numbers_and_names(trigger, en, zh):
+    assert (outcome_label(trigger, "en"), outcome_label(trigger, "zh")) == (en, zh)
+
+
+def test_the_number_of_a_case_is_the_one_in_the_picture(shipped):
+    step = shipped.checked.journeys["win_back_30d"].steps["reason"]
+
+    for trigger in ("case_1", "case_3"):
+        assert move_label(step, trigger, "en").startswith(f"{outcome_label(trigger, 'en').removeprefix('branch ')}.\u00a0")

@@ -161,7 +161,7 @@ def test_a_reader_that_cannot_see_it_is_told_title_and_description(shipped):
     title, description = root.find(f"{SVG}title"), root.find(f"{SVG}desc")
     assert (title.text, description.text) == (
         "沉睡 30 天召回 (win_back_30d)",
-        "目标：14d内 order_paid 条件 event.amount > 0 → 结束（converted）",
+        "目标：14d 内 order_paid 条件 event.amount > 0 → 结束（converted）",
     )
     assert (root.get("role"), root.get("aria-labelledby")) == ("img", f"{title.get('id')} {description.get('id')}")
 

@@ -177,7 +177,7 @@ def test_an_event_is_known_inside_a_where(workshop):
     scope = Scope(**{**workshop.scope.__dict__, "event": {"amount": "number"}, "event_name": "order_paid"})
 
     assert problem_of("event.amount > 3 and entry.amount > 3", scope) is None
-    assert problem_of("event.amont > 3", scope).params == {"found": "amont", "event": "order_paid", "hint": "amount"}
+    assert problem_of("event.amont > 3", scope).params == {"found": "amont", "event": "order_paid", "hint": "amount", "known": ["amount"]}
 
 
 def test_an_api_entry_may_have_any_field():

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from journeys.check import check
 from journeys.compile import analyse
 from journeys.loader import load_audience, load_audience_text, load_definitions, load_journey, load_journey_text
+from journeys.model import KINDS
 from tests.town import journey_text
 
 FOLDER = Path(__file__).parents[2] / "journeys" / "definitions"
@@ -53,7 +54,7 @@ def test_a_wrong_shape_of_a_step_is_reported_where_it_stands(workshop, steps, pl
 @pytest.mark.parametrize(
     ("line", "place", "code", "words"),
     [
-        ("holdout: 10", "j.yaml:7:10", "J013", "expected a text"),
+        ("holdout: 10", "j.yaml:7:10", "J013", "expected a share such as 10%, found “10”, did you mean 10%?"),
         ("holdout: 110%", "j.yaml:7:10", "J013", "a share such as 10%"),
         ("holdout: nan%", "j.yaml:7:10", "J013", "a share such as 10%"),
         ("priority: 101", "j.yaml:7:11", "J013", "less than or equal to 100"),
@@ -299,8 +300,11 @@ def test_a_journey_file_is_read_from_its_path(shipped):
 @pytest.mark.parametrize(
     ("entry", "problem"),
     [
-        ("reentry: 60d", "expected once, always, or a duration after which she may, such as {after: 60d}, found “60d”"),
-        ("reentry: {after: 60}", "expected a duration such as 12h or 60d, found “60”"),
+        (
+            "reentry: 60d",
+            "expected once, always, or a duration after which she may, such as {after: 60d}, found “60d”, did you mean {after: 60d}?",
+        ),
+        ("reentry: {after: 60}", "expected a duration such as 30m, 2h, 3d or 1d12h, found “60”"),
         ("existing: 1, segment: x", "expected one of skip, enrol, found “1”"),
     ],
 )
@@ -332,4 +336,51 @@ def test_a_bare_name_where_a_mapping_is_wanted_shows_the_mapping(name, found):
     findings = load_journey_text(journey_text(f"- {{id: a, {name}: x}}"), "j.yaml").source.findings
 
     assert [f.text("en") for f in findings] == [f"expected a mapping such as {{{found}}}, found “x”"]
-    assert findings[0].text("zh").startswith("应为")
+    assert findings[0].text("zh").startswith("应是一组键，如")
+
+
+@pytest.mark.parametrize(
+    ("steps", "more", "en", "zh"),
+    [
+        ("- {id: a, delay: 3}", "", "a duration such as 30m, 2h, 3d or 1d12h, found “3”", "时长，如 30m、2h、3d、1d12h，现在是“3”"),
+        ("- {id: a, delay: }", "", "a duration such as 30m, 2h, 3d or 1d12h, found nothing", "时长，如 30m、2h、3d、1d12h，现在是空的"),
+        ("- {id: A, exit: b}", "", "lower-case letters, digits and _ (a letter first, at most 64), found “A”",
+         "小写字母、数字和 _（字母开头，最多 64 个），现在是“A”"),
+        ("- {id: a, send: x}", "", "a list, found “x”", "列表，现在是“x”"),
+        ("- {id: a, send: []}", "", "at least 1 item, found an empty list", "至少 1 项，现在是空列表"),
+        ("- {id: a, goto: {step: a, max_visits: 0}}", "", "greater than or equal to 1, found “0”", "不小于 1，现在是“0”"),
+        ("- {id: a, delay: {until: '10:00', days: [sux]}}", "",
+         "one of mon, tue, wed, thu, fri, sat, sun, found “sux”, did you mean sun?",
+         "以下之一：mon、tue、wed、thu、fri、sat、sun，现在是“sux”，是不是 sun？"),
+        ("- {id: a, if: '', exit: b}", "", "a text of at least 1 character, found “”", "至少 1 个字的文字，现在是“”"),
+        ("- {id: a, delay: {until: 10}}", "",
+         'a quoted time of day such as "18:30", or a time such as user.active_hour, found “10”, did you mean "10:00"?',
+         '加引号的时刻，如 "18:30"，或时间，如 user.active_hour，现在是“10”，是不是 "10:00"？'),
+        ("- {id: a, delay: {until: user.x, if_missing: 18}}", "",
+         'go_on, exit or a quoted time of day such as "18:30", hours 00 to 23, found “18”, did you mean "18:00"?',
+         '以下之一：go_on、exit、加引号的时刻，如 "18:30"，小时是 00 到 23，现在是“18”，是不是 "18:00"？'),
+        ("- {id: a, delay: {until: user.x, at: 9}}", "",
+         'a quoted time of day such as "18:30", hours 00 to 23, found “9”, did you mean "09:00"?',
+         '加引号的时刻，如 "18:30"，小时是 00 到 23，现在是“9”，是不是 "09:00"？'),
+        ("- {id: a, delay: {until: user.x, at: '25:00'}}", "",
+         'a quoted time of day such as "18:30", hours 00 to 23, found “25:00”', '加引号的时刻，如 "18:30"，小时是 00 到 23，现在是“25:00”'),
+        ("- {id: a, delay: {until: user.x, at: 99}}", "",
+         'a quoted time of day such as "18:30", hours 00 to 23, found “99”', '加引号的时刻，如 "18:30"，小时是 00 到 23，现在是“99”'),
+        ("- {id: a, delay: 1d}", "holdout: 10", "a share such as 10%, found “10”, did you mean 10%?", "比例，如 10%，现在是“10”，是不是 10%？"),
+        ("- {id: a, delay: 1d}", "holdout: 110", "a share such as 10%, found “110”", "比例，如 10%，现在是“110”"),
+        ("- {id: a, delay: 1d}", "priority: x", "a whole number, found “x”", "整数，现在是“x”"),
+        ("- x", "", f"a step (a mapping with one of {', '.join(KINDS)}), found “x”", f"一个步骤（一组键，带以下之一：{'、'.join(KINDS)}），现在是“x”"),
+    ],
+)  # fmt: skip
+def test_what_was_expected_and_found_is_said_in_both_languages(steps, more, en, zh):
+    (finding,) = load_journey_text(journey_text(steps) + more + "\n", "j.yaml").source.findings
+
+    assert (finding.code, finding.text("en"), finding.text("zh")) == ("J013", f"expected {en}", f"应是{zh}")
+
+
+def test_an_entry_at_a_bare_number_is_asked_for_a_moment_and_beside_a_date_for_a_time_of_day():
+    def told(entry):
+        return [f.text("en") for f in load_journey_text(journey_text("- {id: a, delay: 1d}", entry=entry), "j.yaml").source.findings]
+
+    assert told("{at: 10}") == ['expected a quoted moment such as "2026-12-18 10:00", found “10”']
+    assert told("{date: user.birthday, at: 10}")[0].endswith('found “10”, did you mean "10:00"?')

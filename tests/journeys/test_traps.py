@@ -140,7 +140,7 @@ def test_what_only_looks_like_a_trap_is_quiet(text):
 def test_the_indentations_that_a_line_could_have_are_told():
     (finding,) = parse_source("a:\n  b:\n    - c: 1\n   d: 2\n", "f").findings
 
-    assert finding.text("en") == "this line is indented by 3 spaces; expected 6 or 2 or 0"
+    assert finding.text("en") == "this line is indented by 3 spaces; expected 2 or 6 or 0"
 
 
 @pytest.mark.parametrize(
@@ -165,6 +165,70 @@ def test_a_quote_that_nothing_closes_is_named_and_not_a_bracket_around_it(text, 
     (finding,) = parse_source(text, "f").findings
 
     assert (str(finding.place), finding.code, finding.params["opened"]) == (f"f:{place}", "J127", text.split("b: ")[1][0])
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ('a: "x\nb: 1\nc: 2\nd: "08:00"\n', "1:4"),
+        ("a: 'x\n- b\n- c: 2\nd: '08:00'\n", "1:4"),
+        ('a: 1\nb:\n  - c: "x\n    d: 2\n  - {e: "y", f: 1}\n', "3:8"),
+        ('a:\n  - {b: 1, c: "x}\n  - {b: "2", c: 1}\n', "2:15"),
+        ('a: "several\n  lines, and \n  no more"\nb: 1\n c: "2"\n', "5:2"),
+        ('a: "steps:\n  - one\n  - two"\nb: "1"\nc: 2\n d: 3\n', "6:2"),
+    ],
+)
+def test_a_quote_that_a_later_line_closes_is_named_where_it_opens(text, place):
+    assert shown(text)[0].split()[0] == f"f:{place}"
+    assert len(shown(text)) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "expected"),
+    [
+        (
+            "s:\n  - id: a\n    b:\n      - when: x\n        t: 1\n  - when: y\n        t: 2\n",
+            "6:3",
+            [6],
+        ),  # the item's key is of the inner list
+        ("s:\n  - id: a\n    t:\n  - id: b\n        if: x\n        to: y\n", "4:3", [6]),  # two keys of it stand where it was
+        ("s:\n  - id: a\n    t:\n      - id: c\n        if: x\n  - id: b\n        if: x\n", "7:9", [4, 0]),  # rather the key
+        ("s:\n  - id: a\n    t:\n      - id: c\n        if: x\n      - id: b\n          if: x\n      - id: d\n", "7:11", [8, 4, 0]),
+        ("s:\n  - id: a\n    b:\n      - when: y\n            t:\n          - id: b\n", "5:13", [8, 4, 0]),
+        ("s:\n  - id: a\n    t:\n      - p: 1\n  - p: 2\n      - p: 3\n", "5:3", [6]),
+        ("s:\n  - id: a\n    t:\n      - p: 1\n  - id: b\n      - p: 3\n", "6:7", [2]),
+        ("e:\n - a: 1\n  - a: 2\n", "2:2", [2]),
+        ("e:\n - a: 1\n   - a: 2\n", "3:4", [1]),
+    ],
+)
+def test_of_two_lines_that_do_not_fit_the_one_that_was_moved_is_blamed(text, place, expected):
+    (finding,) = parse_source(text, "f").findings
+
+    assert (str(finding.place), finding.code, finding.params["expected"]) == (f"f:{place}", "J125", expected)
+
+
+@pytest.mark.parametrize(
+    ("indented", "expected"), [("  ", [4, 0, 8]), ("      ", [8, 4, 12]), ("       ", [8, 4, 12]), ("                  ", [16, 12, 8])]
+)
+def test_the_nearest_places_are_proposed_and_never_the_one_where_the_line_stands(indented, expected):
+    deep = "s:\n  - id: a\n    b:\n      - when: x\n        t:\n          - id: c\n            s:\n              - p: 1\n                q: 2\n"
+
+    (finding,) = parse_source(f"{deep}{indented}otherwise: 1\n", "f").findings
+
+    assert (finding.code, finding.params["expected"]) == ("J125", expected)
+    assert finding.params["found"] not in finding.params["expected"]
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("s:\n  - id：a\n    delay: 3d\n", "2:7"),
+        ("s:\n  - id: a\n    delay：{until: x}\n  - id: b\n", "3:10"),
+        ("a: 1\nb：\n  c: 1\n", "2:2"),
+    ],
+)
+def test_a_full_width_colon_is_told_and_not_the_indentation_that_it_spoils(text, place):
+    assert shown(text) == [f"f:{place} J123"]
 
 
 def test_a_hash_that_eats_a_bracket_is_told_beside_the_open_bracket():
