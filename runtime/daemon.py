@@ -32,6 +32,7 @@ from runtime.ticks import Ticks
 
 log = structlog.get_logger("journeyd")
 STOP_SECONDS = 2  # for open requests; the whole stop takes less than five
+SWITCH_SECONDS = 0.0005  # for which a thread may compute while a request waits for the interpreter; Python has 5 ms, for each of its pauses
 
 
 class Front:
@@ -177,6 +178,7 @@ def serve(app: App, *, as_json: bool = False) -> int:
 
     server = _Server(config, listening)
     gc.collect()
+    sys.setswitchinterval(SWITCH_SECONDS)
     gc.freeze()  # what is there now stays: a full collection would look at all of it, while every request waits
     try:
         server.run()

@@ -275,7 +275,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "coverage_none": ("{journey}: no tests", "{journey}：没有测试"),
     "coverage_not_run": ("{journey}: no tests were run, since the file has errors", "{journey}：文件有错误，没有跑测试"),
     "never_visited": ("{step} is never reached", "没有走到 {step}"),
-    "missed_case": ("{step}: no test takes branch {name}", "{step}：没有测试走第 {name} 支"),
+    "missed_case": ("{step}: no test takes branch {name}", "{step}：没有测试走分支 {name}"),
     "missed_otherwise": ("{step}: no test takes otherwise", "{step}：没有测试走 otherwise"),
     "missed_variant": ("{step}: no test draws {name}", "{step}：没有测试抽到 {name}"),
     "missed_event": ("{step}: in no test comes what it waits for (number {name})", "{step}：没有测试等到它等的事件（第 {name} 个）"),
