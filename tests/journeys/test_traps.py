@@ -175,6 +175,7 @@ def test_a_quote_that_nothing_closes_is_named_and_not_a_bracket_around_it(text, 
         ('a: 1\nb:\n  - c: "x\n    d: 2\n  - {e: "y", f: 1}\n', "3:8"),
         ('a:\n  - {b: 1, c: "x}\n  - {b: "2", c: 1}\n', "2:15"),
         ('a: "several\n  lines, and \n  no more"\nb: 1\n c: "2"\n', "5:2"),
+        ('a: "several\n  lines"\n b: 1\n', "3:2"),
         ('a: "steps:\n  - one\n  - two"\nb: "1"\nc: 2\n d: 3\n', "6:2"),
     ],
 )
@@ -197,6 +198,13 @@ def test_a_quote_that_a_later_line_closes_is_named_where_it_opens(text, place):
         ("s:\n  - id: a\n    b:\n      - when: y\n            t:\n          - id: b\n", "5:13", [8, 4, 0]),
         ("s:\n  - id: a\n    t:\n      - p: 1\n  - p: 2\n      - p: 3\n", "5:3", [6]),
         ("s:\n  - id: a\n    t:\n      - p: 1\n  - id: b\n      - p: 3\n", "6:7", [2]),
+        (
+            "s:\n  - id: a\n    b:\n      - when: x\n        t:\n          - id: c\n      - when: y\n            t:\n          - id: d\n",
+            "8:13",
+            [8, 4, 0],
+        ),
+        ("s:\n  - id: a\n    t:\n      - id: c\n  - id: b\n      - id: d\n", "6:7", [2]),
+        ("e:\n- a: 1\n  - a: 2\n", "3:3", [0]),
         ("e:\n - a: 1\n  - a: 2\n", "2:2", [2]),
         ("e:\n - a: 1\n   - a: 2\n", "3:4", [1]),
     ],
@@ -205,6 +213,14 @@ def test_of_two_lines_that_do_not_fit_the_one_that_was_moved_is_blamed(text, pla
     (finding,) = parse_source(text, "f").findings
 
     assert (str(finding.place), finding.code, finding.params["expected"]) == (f"f:{place}", "J125", expected)
+
+
+def test_a_line_that_stands_where_it_may_is_not_blamed_for_the_colon_that_is_missing_above():
+    (finding,) = parse_source("s:\n  - id: a\n    delay 3d\n    if: x\n", "f").findings
+
+    assert (str(finding.place), finding.code) == ("f:3:5", "J005")
+    assert finding.text("en") == "the YAML cannot be read: a colon is missing in “delay 3d”"
+    assert finding.text("zh") == "YAML 写法有误：“delay 3d”里少了冒号"
 
 
 @pytest.mark.parametrize(
