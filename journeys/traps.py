@@ -199,10 +199,10 @@ class _Stumble:
 
     def _without_colon(self, line: int) -> Trap | None:
         """A key without its colon: the next line, which is right, makes no sense any more."""
-        row = self._rows[line - 1].strip()
-        if not row or ":" in row:
+        row = _bare(self._row(line))
+        if not row.strip() or ":" in row:
             return None
-        return Trap("J005", line, indent(self._rows[line - 1]) + 1, {"problem": _no_colon(_short(row))})
+        return Trap("J005", line, indent(row) + 1, {"problem": _no_colon(_short(row.strip()))})
 
     def _belongs_to_the_item_above(self) -> bool:
         """Whether a line at the column of a list's dashes is a further key of the item above, and not a new item without its dash."""
