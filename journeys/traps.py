@@ -199,10 +199,10 @@ class _Stumble:
 
     def _without_colon(self, line: int) -> Trap | None:
         """A key without its colon: the next line, which is right, makes no sense any more."""
-        row = _bare(self._row(line))
-        if not row.strip() or ":" in row:
+        bare = _bare(self._row(line))
+        if not bare.strip() or ":" in bare:
             return None
-        return Trap("J005", line, indent(row) + 1, {"problem": _no_colon(_short(row.strip()))})
+        return Trap("J005", line, indent(bare) + 1, {"problem": _no_colon(_short(self._row(line)[: len(bare)].strip()))})
 
     def _belongs_to_the_item_above(self) -> bool:
         """Whether a line at the column of a list's dashes is a further key of the item above, and not a new item without its dash."""

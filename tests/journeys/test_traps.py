@@ -215,12 +215,24 @@ def test_of_two_lines_that_do_not_fit_the_one_that_was_moved_is_blamed(text, pla
     assert (str(finding.place), finding.code, finding.params["expected"]) == (f"f:{place}", "J125", expected)
 
 
-def test_a_line_that_stands_where_it_may_is_not_blamed_for_the_colon_that_is_missing_above():
-    (finding,) = parse_source("s:\n  - id: a\n    delay 3d\n    if: x\n", "f").findings
+@pytest.mark.parametrize(
+    ("text", "place", "shown_as"),
+    [
+        ("s:\n  - id: a\n    delay 3d\n    if: x\n", "3:5", "delay 3d"),
+        ("s:\n  - id think\n    delay: 2h\n", "2:3", "- id think"),
+        ("b:\n  - when steps.a.reason == 'price'  # why\n    steps: []\n", "2:3", "- when steps.a.reason == 'price'"),
+    ],
+)
+def test_a_line_that_stands_where_it_may_is_not_blamed_for_the_colon_that_is_missing_above(text, place, shown_as):
+    (finding,) = parse_source(text, "f").findings
 
-    assert (str(finding.place), finding.code) == ("f:3:5", "J005")
-    assert finding.text("en") == "the YAML cannot be read: a colon is missing in “delay 3d”"
-    assert finding.text("zh") == "YAML 写法有误：“delay 3d”里少了冒号"
+    assert (str(finding.place), finding.code) == (f"f:{place}", "J005")
+    assert finding.text("en") == f"the YAML cannot be read: a colon is missing in “{shown_as}”"
+    assert finding.text("zh") == f"YAML 写法有误：“{shown_as}”里少了冒号"
+
+
+def test_nothing_is_said_of_a_line_that_stands_where_it_may_below_one_that_is_whole():
+    assert traps("a: 1\nb: 2\n", "mapping values are not allowed in this context", (2, 1), None) == []
 
 
 @pytest.mark.parametrize(
