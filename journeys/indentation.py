@@ -108,9 +108,14 @@ def _before(row: str) -> int:
     return match.end() if match else 0
 
 
+def stands(rows: Sequence[str], line: int) -> bool:
+    """Whether a line stands where one could, so that its column is no mistake."""
+    row = rows[line - 1]
+    return indent(row) in levels(rows[: line - 1], dashes if _is_item(row) else keys)
+
+
 def _nearest(found: int, columns: list[int]) -> list[int]:
-    others = [column for column in columns if column != found]
-    return sorted(others, key=lambda column: abs(column - found))[:_MOST] or [0]
+    return sorted(columns, key=lambda column: abs(column - found))[:_MOST] or [0]
 
 
 def _is_item(row: str) -> bool:

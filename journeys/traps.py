@@ -4,7 +4,8 @@ import re
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from journeys.indentation import moved, previous
+from journeys.codes.code import Words, words
+from journeys.indentation import indent, moved, previous, stands
 from journeys.openquote import left_open
 
 FULL_WIDTH = {
@@ -143,7 +144,7 @@ class _Stumble:
         if "unexpected ':'" in self.problem:
             return self._no_space_inside()
         if "expected ':'" in self.problem:
-            return self._spelling(self.opened[0]) or self._item(self.opened[0])
+            return self._spelling(self.opened[0]) or self._item(self.opened[0]) or self._without_colon(self.opened[0])
         if "'-' indicator" in self.problem:
             here = len(self._row(self.line)) - len(self._row(self.line).lstrip(" "))
             if trap := self._spelling_hereabouts():
@@ -190,9 +191,18 @@ class _Stumble:
         value = re.split(r"[,}]", row[before.end() :])[0] if "{" in row[: before.end()] else _bare(row[before.end() :])
         return Trap("J124", self.line, before.end() + 1, {"found": _short(value.rstrip())})
 
-    def _indentation(self) -> Trap:
+    def _indentation(self) -> Trap | None:
         line, found, expected = moved(self._rows, self.line)
+        if line == self.line and stands(self._rows, line):
+            return self._without_colon(previous(self._rows, line) or line)
         return Trap("J125", line, found + 1, {"found": found, "expected": expected})
+
+    def _without_colon(self, line: int) -> Trap | None:
+        """A key without its colon: the next line, which is right, makes no sense any more."""
+        bare = _bare(self._row(line))
+        if not bare.strip() or ":" in bare:
+            return None
+        return Trap("J005", line, indent(bare) + 1, {"problem": _no_colon(_short(self._row(line)[: len(bare)].strip()))})
 
     def _belongs_to_the_item_above(self) -> bool:
         """Whether a line at the column of a list's dashes is a further key of the item above, and not a new item without its dash."""
@@ -264,6 +274,10 @@ class _Stumble:
                     return Trap("J127", line, match.start() + 1, {"opened": match[0], "line": line})
             return None
         return Trap("J127", *self.opened, {"opened": self._sign(self.opened), "line": self.opened[0]})
+
+
+def _no_colon(row: str) -> Words:
+    return words(f"a colon is missing in “{row}”", f"“{row}”里少了冒号")
 
 
 def _unpaired(line: str) -> re.Match[str] | None:

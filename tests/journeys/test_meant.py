@@ -27,6 +27,7 @@ def shapes(steps, **keys):
         (CASES + "    - else: [{exit: c}]\n", f"J012 unknown key else; {BESIDE}"),
         ("- {id: a, send: [{sms: {text: hello}}]}", f"J012 unknown key text; sms {TEMPLATES} sms: {{template: NAME}}"),
         ("- {id: a, send: [{wechat: {title: hello}}]}", f"J012 unknown key title; wechat {TEMPLATES} wechat: {{template: NAME}}"),
+        ("- {id: a, send: [{sms: {template: x, text: hello}}]}", "J012 unknown key text; there are params, template"),
         ("- {id: a, send: [{sms: welcome}]}", "J013 expected a mapping such as {template: welcome}, found “welcome”"),
         ("- {id: a, send: [{sms: 您好}]}", "J013 expected a mapping such as {template: NAME}, found “您好”"),
         ("- {id: a, send: [{wecom: 您好}]}", "J013 expected a mapping such as {text: 您好}, found “您好”"),
@@ -76,11 +77,18 @@ def test_a_text_that_a_comma_cuts_is_told_whole_and_once(content, said):
         "- id: a\n  grant: {benefit： x, expires: 1d}",
         "- id: a\n  send: [{sms: {template：x}}]",
         "- id: a\n  delay：{until: user.x}",
+        "- id: a\n  send: [{push: {title：今天的水果特价只有一天, body: b}}]",
         "- id: a\n  wait_for: {event：x, timeout: 1d}",
     ],
 )
 def test_what_follows_from_a_full_width_colon_is_not_told_beside_it(steps):
     assert [said[:4] for said in shapes(steps)] == ["J123"]
+
+
+def test_what_is_missing_elsewhere_is_told_beside_a_full_width_colon():
+    steps = "- {id: a, grant: {benefit：x, amount: 1}}\n- {id: b, grant: {amount: 1}}\n- {id: c, grant: {benefit: x, zzz: 1}}"
+
+    assert [said[:4] for said in shapes(steps)] == ["J123", "J012", "J014"]
 
 
 def test_a_key_with_full_width_punctuation_that_nothing_told_of_is_unknown():

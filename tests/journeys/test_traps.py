@@ -175,6 +175,7 @@ def test_a_quote_that_nothing_closes_is_named_and_not_a_bracket_around_it(text, 
         ('a: 1\nb:\n  - c: "x\n    d: 2\n  - {e: "y", f: 1}\n', "3:8"),
         ('a:\n  - {b: 1, c: "x}\n  - {b: "2", c: 1}\n', "2:15"),
         ('a: "several\n  lines, and \n  no more"\nb: 1\n c: "2"\n', "5:2"),
+        ('a: "several\n  lines"\n b: 1\n', "3:2"),
         ('a: "steps:\n  - one\n  - two"\nb: "1"\nc: 2\n d: 3\n', "6:2"),
     ],
 )
@@ -197,6 +198,13 @@ def test_a_quote_that_a_later_line_closes_is_named_where_it_opens(text, place):
         ("s:\n  - id: a\n    b:\n      - when: y\n            t:\n          - id: b\n", "5:13", [8, 4, 0]),
         ("s:\n  - id: a\n    t:\n      - p: 1\n  - p: 2\n      - p: 3\n", "5:3", [6]),
         ("s:\n  - id: a\n    t:\n      - p: 1\n  - id: b\n      - p: 3\n", "6:7", [2]),
+        (
+            "s:\n  - id: a\n    b:\n      - when: x\n        t:\n          - id: c\n      - when: y\n            t:\n          - id: d\n",
+            "8:13",
+            [8, 4, 0],
+        ),
+        ("s:\n  - id: a\n    t:\n      - id: c\n  - id: b\n      - id: d\n", "6:7", [2]),
+        ("e:\n- a: 1\n  - a: 2\n", "3:3", [0]),
         ("e:\n - a: 1\n  - a: 2\n", "2:2", [2]),
         ("e:\n - a: 1\n   - a: 2\n", "3:4", [1]),
     ],
@@ -205,6 +213,26 @@ def test_of_two_lines_that_do_not_fit_the_one_that_was_moved_is_blamed(text, pla
     (finding,) = parse_source(text, "f").findings
 
     assert (str(finding.place), finding.code, finding.params["expected"]) == (f"f:{place}", "J125", expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "shown_as"),
+    [
+        ("s:\n  - id: a\n    delay 3d\n    if: x\n", "3:5", "delay 3d"),
+        ("s:\n  - id think\n    delay: 2h\n", "2:3", "- id think"),
+        ("b:\n  - when steps.a.reason == 'price'  # why\n    steps: []\n", "2:3", "- when steps.a.reason == 'price'"),
+    ],
+)
+def test_a_line_that_stands_where_it_may_is_not_blamed_for_the_colon_that_is_missing_above(text, place, shown_as):
+    (finding,) = parse_source(text, "f").findings
+
+    assert (str(finding.place), finding.code) == (f"f:{place}", "J005")
+    assert finding.text("en") == f"the YAML cannot be read: a colon is missing in “{shown_as}”"
+    assert finding.text("zh") == f"YAML 写法有误：“{shown_as}”里少了冒号"
+
+
+def test_nothing_is_said_of_a_line_that_stands_where_it_may_below_one_that_is_whole():
+    assert traps("a: 1\nb: 2\n", "mapping values are not allowed in this context", (2, 1), None) == []
 
 
 @pytest.mark.parametrize(
