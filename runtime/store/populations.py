@@ -1,13 +1,14 @@
 """Entries of many at once: who is next, whom the conditions let through, and the writing of those who enter, by ranges of user ids."""
 
 import contextlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from orjson import Fragment
 from sqlalchemy import (
-    ARRAY,
+    JSON,
     BigInteger,
     Boolean,
     ColumnElement,
@@ -39,6 +40,7 @@ from runtime.store.tables import enrolments, log, users
 Compiled = TypeVar("Compiled", bound=ColumnElement[Any])
 _PEOPLE = users.c.merged_into.is_(None)  # a former id is nobody any more
 _LOG = ("user_id", "enrolment_id", "recorded_at", "entries")
+_GIVEN = {"user_id": Text, "key": Text, "held": Boolean, "entries": Text}  # of somebody who enters
 
 
 class CannotSay(Exception):
@@ -143,31 +145,31 @@ class Populations:
         """
         if not newcomers:
             return {False: 0, True: 0}
-        entries = [self._codec.encode("log.entries", n.user_id, Fragment(n.entered)) for n in newcomers]
+        people = compact(
+            [{"user_id": n.user_id, "key": n.key, "held": n.held,
+              "entries": self._codec.encode("log.entries", n.user_id, Fragment(n.entered))} for n in newcomers]
+        )  # fmt: skip
         rows = {held: new_row_of(pattern, "", self._codec) for held, pattern in patterns.items()}
         write = self._enter_sqlite if self._is_sqlite else self._enter_postgres
-        return write(tx, newcomers, entries, rows, now, parallel=parallel)
+        return write(tx, people, Counter(n.held for n in newcomers), rows, now, parallel=parallel)
 
     def _enter_sqlite(
-        self, tx: Connection, newcomers: Sequence[Newcomer], entries: Sequence[str], rows: Mapping[bool, dict[str, Any]], now: int,
-        *, parallel: bool,
-    ) -> Mapping[bool, int]:  # fmt: skip
+        self, tx: Connection, people: str, expected: Counter[bool], rows: Mapping[bool, dict[str, Any]], now: int, *, parallel: bool
+    ) -> Mapping[bool, int]:
         """Two statements from one parameter, during which another thread may go on. The only writer gives the numbers itself, so that
         the log can be written without asking for them.
         """
         first: int = tx.execute(select(func.coalesce(func.max(enrolments.c.id), 0) + 1)).scalar_one()
-        people = compact([(n.user_id, n.key, int(n.held), text) for n, text in zip(newcomers, entries, strict=True)])
         values = {"people": people, "first": first, "at": now}  # beside the statement: a literal would stay with it where it is cached
         each = func.json_each(bindparam("people", type_=Text)).table_valued("key", "value", name="given")
-        user_id, key, is_held, told = (func.json_extract(each.c.value, f"$[{place}]") for place in range(4))
+        user_id, key, is_held, told = (func.json_extract(each.c.value, f"$.{name}") for name in _GIVEN)
         number = each.c.key + bindparam("first", type_=BigInteger)
         made = _made(rows, is_held == 1) | {"user_id": user_id, "key": key, "slot": key if parallel else literal("", Text)}
         chosen = select(number, *made.values()).where(true())  # without a where SQLite takes ON CONFLICT for a join
         written = sqlite_insert(enrolments).from_select(["id", *made], chosen, include_defaults=False).on_conflict_do_nothing()
         logged = select(user_id, number, bindparam("at", type_=BigInteger), told)
-        held_out = sum(n.held for n in newcomers)
-        counts = {False: len(newcomers) - held_out, True: held_out}
-        if tx.execute(written, values).rowcount < len(newcomers):
+        counts = {False: expected[False], True: expected[True]}
+        if tx.execute(written, values).rowcount < expected.total():
             mine = enrolments.c.id >= bindparam("first", type_=BigInteger)
             logged = logged.where(number.in_(select(enrolments.c.id).where(mine)))
             found = tx.execute(select(enrolments.c.status, func.count()).where(mine).group_by(enrolments.c.status), values)
@@ -176,23 +178,14 @@ class Populations:
         return counts
 
     def _enter_postgres(
-        self, tx: Connection, newcomers: Sequence[Newcomer], entries: Sequence[str], rows: Mapping[bool, dict[str, Any]], now: int,
-        *, parallel: bool,
-    ) -> Mapping[bool, int]:  # fmt: skip
-        """One statement from arrays."""
-        values = {
-            "user_ids": [n.user_id for n in newcomers], "keys": [n.key for n in newcomers], "helds": [n.held for n in newcomers],
-            "texts": list(entries), "at": now,
-        }  # fmt: skip
-        types = (Text, Text, Boolean, Text)
-        arrays: list[Any] = [
-            cast(bindparam(name, type_=ARRAY(kind)), ARRAY(kind))
-            for name, kind in zip(("user_ids", "keys", "helds", "texts"), types, strict=True)
-        ]
-        named: list[Any] = [column(name, kind) for name, kind in zip(("user_id", "key", "held", "entries"), types, strict=True)]
-        given = func.unnest(*arrays).table_valued(*named, name="given").render_derived()
-        made_of = _made(rows, given.c.held)
-        made_of |= {"user_id": given.c.user_id, "key": given.c.key, "slot": given.c.key if parallel else literal("", Text)}
+        self, tx: Connection, people: str, _: Counter[bool], rows: Mapping[bool, dict[str, Any]], now: int, *, parallel: bool
+    ) -> Mapping[bool, int]:
+        """One statement from one parameter: as JSON it costs the driver nothing, of an array it would look at every character."""
+        columns: list[Any] = [column(name, kind) for name, kind in _GIVEN.items()]
+        each = func.json_to_recordset(cast(bindparam("people", type_=Text), JSON)).table_valued(*columns, name="each")
+        given = select(each.render_derived(with_types=True)).cte("given")
+        made_of = _made(rows, given.c.held) | {"user_id": given.c.user_id, "key": given.c.key}
+        made_of |= {"slot": given.c.key if parallel else literal("", Text)}
         chosen = select(*made_of.values()).order_by(given.c.user_id)
         made = (
             postgres_insert(enrolments).from_select(list(made_of), chosen, include_defaults=False).on_conflict_do_nothing()
@@ -202,7 +195,7 @@ class Populations:
         told = select(made.c.user_id, made.c.id, at, given.c.entries).join(given, given.c.user_id == made.c.user_id)
         logged = insert(log).from_select(list(_LOG), told, include_defaults=False).cte("logged")
         counts = select(func.count().filter(made.c.status == LIVE), func.count().filter(made.c.status == HELD_OUT)).select_from(made)
-        treated, held_out = tx.execute(counts.add_cte(logged), values).one()
+        treated, held_out = tx.execute(counts.add_cte(logged), {"people": people, "at": now}).one()
         return {False: treated, True: held_out}
 
 
