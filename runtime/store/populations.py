@@ -4,7 +4,8 @@ import contextlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import reduce
+from typing import Any, NamedTuple, TypeVar
 
 from orjson import Fragment
 from sqlalchemy import (
@@ -19,27 +20,30 @@ from sqlalchemy import (
     case,
     cast,
     column,
-    false,
     func,
     insert,
     literal,
+    null,
     or_,
     select,
     true,
 )
+from sqlalchemy.dialects.postgresql import Insert as PostgresInsert
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 
 from runtime.state import HELD_OUT, LIVE, Enrolment
 from runtime.store.codec import Codec, compact
 from runtime.store.conditions import Uncompilable
+from runtime.store.documents import Postgres, Sqlite
 from runtime.store.rows import new_row_of
 from runtime.store.tables import enrolments, log, users
 
 Compiled = TypeVar("Compiled", bound=ColumnElement[Any])
 _PEOPLE = users.c.merged_into.is_(None)  # a former id is nobody any more
 _LOG = ("user_id", "enrolment_id", "recorded_at", "entries")
+_APART = "\n"  # stands in no JSON text that a database writes
 _GIVEN = {"user_id": Text, "key": Text, "held": Boolean, "entries": Text}  # of somebody who enters
 
 
@@ -64,8 +68,7 @@ class Span:
     zones: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Newcomer:
+class Newcomer(NamedTuple):
     """Somebody who enters: the row's key, whether she is held out, and the first entries of her log (JSON text)."""
 
     user_id: str
@@ -79,6 +82,7 @@ class Populations:
 
     def __init__(self, codec: Codec, *, is_sqlite: bool) -> None:
         self._codec, self._is_sqlite = codec, is_sqlite
+        self._json: Sqlite | Postgres = Sqlite() if is_sqlite else Postgres()
 
     @contextlib.contextmanager
     def asking(self, tx: Connection) -> Iterator[None]:
@@ -105,25 +109,32 @@ class Populations:
         return Span(after, upto, count, frozenset(found))
 
     def passing(
-        self, tx: Connection, span: Span, conditions: Sequence[ColumnElement[bool]], unsure: ColumnElement[bool], values: Sequence[Any]
-    ) -> list[Any]:
-        """Those of the span whom every condition lets through, by id, with these values (JSON texts).
+        self, tx: Connection, span: Span, conditions: Sequence[ColumnElement[bool]], unsure: ColumnElement[bool],
+        values: Sequence[ColumnElement[str]],
+    ) -> list[tuple[str, list[str]]]:  # fmt: skip
+        """Those of the span whom every condition lets through, by id, with these values (JSON texts; an empty one for NULL).
 
         CannotSay when `unsure` holds for somebody whom the conditions had to be asked of. On PostgreSQL nobody else works on
         those who pass until the transaction ends: a turn's row lock and this one exclude each other.
         """
-        here = (_between(users.c.user_id, span.after, span.upto), _PEOPLE)
-        asked = or_(and_(*conditions), unsure) if conditions else true()
-        query = select(users.c.user_id, unsure if conditions else false(), *values).where(*here, asked).order_by(users.c.user_id)
-        rows = list(tx.execute(query if self._is_sqlite else query.with_for_update(read=True, key_share=True)))
-        if any(row[1] for row in rows):
-            raise CannotSay(next(row[0] for row in rows if row[1]))
-        return rows
+        here = [_between(users.c.user_id, span.after, span.upto), _PEOPLE]
+        told: ColumnElement[Any] = _joined(values)
+        if conditions:
+            here.append(self._once(or_(and_(*conditions), unsure)))
+            told = case((unsure, null()), else_=told)
+        query = select(users.c.user_id, self._once(told)).where(*here).order_by(users.c.user_id)
+        rows = tx.execute(query if self._is_sqlite else query.with_for_update(read=True, key_share=True)).all()
+        if any(texts is None for _, texts in rows):
+            raise CannotSay(next(user_id for user_id, texts in rows if texts is None))
+        return [(user_id, texts.split(_APART)) for user_id, texts in rows]
 
     def counted(self, tx: Connection, span: Span, conditions: Sequence[ColumnElement[bool]]) -> int:
         """How many of the span the conditions let through."""
-        where = (_between(users.c.user_id, span.after, span.upto), _PEOPLE, *conditions)
+        where = [_between(users.c.user_id, span.after, span.upto), _PEOPLE, *([self._once(and_(*conditions))] if conditions else [])]
         return tx.execute(select(func.count()).select_from(users).where(*where)).scalar_one()
+
+    def _once(self, asked: ColumnElement[Any]) -> Any:
+        return self._json.once(asked, users.c.profile)
 
     def past_entries(self, tx: Connection, span: Span, journey: str) -> dict[str, list[Enrolment]]:
         """Per user of the span: all entries into the journey, ended ones too, without their contexts."""
@@ -187,16 +198,22 @@ class Populations:
         made_of = _made(rows, given.c.held) | {"user_id": given.c.user_id, "key": given.c.key}
         made_of |= {"slot": given.c.key if parallel else literal("", Text)}
         chosen = select(*made_of.values()).order_by(given.c.user_id)
-        made = (
-            postgres_insert(enrolments).from_select(list(made_of), chosen, include_defaults=False).on_conflict_do_nothing()
-            .returning(enrolments.c.id, enrolments.c.user_id, enrolments.c.status).cte("made")
-        )  # fmt: skip
-        at = bindparam("at", type_=BigInteger)
-        told = select(made.c.user_id, made.c.id, at, given.c.entries).join(given, given.c.user_id == made.c.user_id)
-        logged = insert(log).from_select(list(_LOG), told, include_defaults=False).cte("logged")
-        counts = select(func.count().filter(made.c.status == LIVE), func.count().filter(made.c.status == HELD_OUT)).select_from(made)
-        treated, held_out = tx.execute(counts.add_cte(logged), {"people": people, "at": now}).one()
-        return {False: treated, True: held_out}
+        insertion = postgres_insert(enrolments).from_select(list(made_of), chosen, include_defaults=False)
+
+        def write(insertion: PostgresInsert) -> Mapping[bool, int]:
+            made = insertion.returning(enrolments.c.id, enrolments.c.user_id, enrolments.c.status).cte("made")
+            told = select(made.c.user_id, made.c.id, bindparam("at", type_=BigInteger), given.c.entries)
+            told = told.join(given, given.c.user_id == made.c.user_id)
+            logged = insert(log).from_select(list(_LOG), told, include_defaults=False).cte("logged")
+            counts = [func.count().filter(made.c.status == status) for status in (LIVE, HELD_OUT)]
+            found = tx.execute(select(*counts).select_from(made).add_cte(logged), {"people": people, "at": now}).one()
+            return dict(zip((False, True), found, strict=True))
+
+        try:  # to look for every key and place beforehand costs a quarter more, and those who pass are locked: hardly ever is one taken
+            with tx.begin_nested():
+                return write(insertion)
+        except IntegrityError:
+            return write(insertion.on_conflict_do_nothing())
 
 
 def _made(rows: Mapping[bool, dict[str, Any]], is_held: Any) -> dict[str, Any]:
@@ -208,6 +225,12 @@ def _made(rows: Mapping[bool, dict[str, Any]], is_held: Any) -> dict[str, Any]:
         else case((is_held, literal(held[name], enrolments.c[name].type)), else_=literal(value, enrolments.c[name].type))
         for name, value in live.items()
     }
+
+
+def _joined(values: Sequence[ColumnElement[str]]) -> ColumnElement[str]:
+    """Texts as one, NULL as an empty one."""
+    first, *others = (func.coalesce(value, "", type_=Text()) for value in values)
+    return reduce(lambda before, value: before.concat(_APART).concat(value), others, cast(first, Text))
 
 
 def _between(user_id: ColumnElement[str], after: str, upto: str) -> ColumnElement[bool]:
