@@ -4,7 +4,7 @@ It never sends and never sees a vendor; `now` is given with every call.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -375,7 +375,10 @@ class Engine:
                 batch.write(lambda tx: self._save_progress(tx, population, progress, None))
                 return
             if versioned and self.rehearsal is None and takes_crowds(versioned.journey):
-                look = partial(self.crowds.look, batch.connection, self.catalogue.audience, population, versioned, progress, windows)
+
+                def look(versioned: Versioned = versioned) -> Crowd | None:
+                    return self.crowds.look(batch.connection, self.catalogue.audience, population, versioned, progress, windows)
+
                 crowd = look()
                 if crowd is not None and progress.pace is None and batch.reads_apart:
                     self._enter_crowds(batch, population, crowd, look, progress, now, worked)
@@ -410,24 +413,29 @@ class Engine:
         self, batch: Batch, population: Population, first: Crowd, look: Callable[[], Crowd | None], progress: Progress, now: int,
         worked: Worked,
     ) -> None:  # fmt: skip
-        """Ranges of users, each looked at while the one before is written: they are other users, and only this thread changes them."""
+        """Ranges of users, each looked at while the one before is written: they are other users, and nobody else changes them."""
         crowd: Crowd | None = first
         for number in range(1, MOST_RANGES + 1):
             if crowd is None:
                 return
             writing = batch.begin(partial(self._write_crowd, population, crowd, progress.cursor, progress.next_at, now))
             worked.populated += max(crowd.looked_at, 1)
+            population = replace(population, cursor=progress.cursor)
             goes_on = number < MOST_RANGES and not crowd.is_last
             try:
                 crowd = look() if goes_on else None
             finally:
-                worked.entered += writing.result()
+                entered = writing.result()
+            if entered is None:
+                return
+            worked.entered += entered
 
-    def _write_crowd(self, population: Population, crowd: Crowd, cursor: str, next_at: int, now: int, tx: Any) -> int:
-        entered = crowd.write(self.store, tx, now)
+    def _write_crowd(self, population: Population, crowd: Crowd, cursor: str, next_at: int, now: int, tx: Any) -> int | None:
+        """How many entered; None when another daemon goes on with the population: on PostgreSQL it is free for a moment between ranges."""
         done_at = now if crowd.is_last else None
-        self.store.releases.save_population(tx, population, cursor=cursor, next_at=next_at, done_at=done_at)
-        return entered
+        if not self.store.releases.save_population(tx, population, cursor=cursor, next_at=next_at, done_at=done_at):
+            return None
+        return crowd.write(self.store, tx, now)
 
     def _enter_crowd(
         self, batch: Batch, population: Population, crowd: Crowd, progress: Progress, windows: Windows, now: int, worked: Worked

@@ -5,7 +5,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
 
@@ -137,14 +137,15 @@ class Database:
         (idle_in_transaction_session_timeout is their lease). On SQLite there is one daemon, by the lock file.
         """
         if self._mode == "inline":
-            yield Batch(self.inline, None)
+            yield Batch(self.inline)
             self.inline.commit()
         elif self.is_sqlite:
             with self.engine.connect().execution_options(reading=True) as connection:
-                yield Batch(connection, self)
+                yield _BesideTheWriter(connection, self)
         else:
-            with self.engine.begin() as connection:
-                yield Batch(connection, None)
+            with contextlib.closing(_HandedOver(self.engine)) as batch:
+                yield batch
+                batch.connection.commit()
 
     def _checkpoint(self, connection: Connection, groups: int) -> None:
         """Bring the log back into the file, so that it begins anew. Who still reads in it keeps it from that: then after the next group."""
@@ -191,29 +192,80 @@ class Database:
 
 
 class Batch:
-    """A claim with its decisions. `connection` reads (and locks), `write` runs a unit."""
+    """A claim with its decisions, in one transaction. `connection` reads (and locks), `write` runs a unit."""
 
-    def __init__(self, connection: Connection, database: Database | None) -> None:
+    def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self._database = database
-
-    def write(self, unit: Unit[T]) -> T:
-        """Write what was decided: within the batch's own transaction, or as one unit of the writer."""
-        if self._database is None:
-            return unit(self.connection)
-        self.connection.rollback()  # end the read snapshot first
-        return self._database.write(unit, ENGINE)
 
     @property
     def reads_apart(self) -> bool:
-        """Whether this connection may go on reading what was there before, while the writer has a unit of the batch in hand."""
-        return self._database is not None
+        """Whether this batch may go on reading what was there before, while another thread writes what it has begun."""
+        return False
+
+    def write(self, unit: Unit[T]) -> T:
+        """Write what was decided: within the batch's own transaction, or as one unit of the writer."""
+        return unit(self.connection)
 
     def begin(self, unit: Unit[T]) -> "Future[T]":
-        """Give a unit to the writer, and read on meanwhile what was there before it. Only where `reads_apart`."""
+        """Have a unit written by another thread, and read on meanwhile by `connection`: another one from here on, perhaps.
+
+        Only where `reads_apart`, and only once the one before is written.
+        """
+        raise NotImplementedError
+
+
+class _BesideTheWriter(Batch):
+    """SQLite: the writer has the only connection that writes; the batch reads what was there before."""
+
+    def __init__(self, connection: Connection, database: Database) -> None:
+        super().__init__(connection)
+        self._database = database
+
+    @property
+    def reads_apart(self) -> bool:
+        return True
+
+    def write(self, unit: Unit[T]) -> T:
+        return self.begin(unit).result()
+
+    def begin(self, unit: Unit[T]) -> "Future[T]":
         self.connection.rollback()  # what was read until now is no longer needed: the database's log may be brought back up to here
-        assert self._database is not None  # noqa: S101 - see reads_apart
         return self._database.submit(unit, ENGINE)
+
+
+class _HandedOver(Batch):
+    """PostgreSQL: the transaction that has read and locked is the one that writes. It goes to a thread, and the batch takes another.
+
+    What was locked for a unit is locked until that unit is committed, or is not: whoever takes the locks over finds it there.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine.connect())
+        self._engine = engine
+        self._thread: ThreadPoolExecutor | None = None
+
+    @property
+    def reads_apart(self) -> bool:
+        return True
+
+    def begin(self, unit: Unit[T]) -> "Future[T]":
+        self._thread = self._thread or ThreadPoolExecutor(1, "journeyd-ranges")
+        mine, self.connection = self.connection, self._engine.connect()
+        return self._thread.submit(_commit, mine, unit)
+
+    def close(self) -> None:
+        """Wait for what was begun; undo what was not."""
+        self.connection.close()
+        if self._thread is not None:
+            self._thread.shutdown()
+
+
+def _commit(connection: Connection, unit: Unit[T]) -> T:
+    """Run a unit in the transaction of a connection, and let the connection go."""
+    with connection:
+        result = unit(connection)
+        connection.commit()
+        return result
 
 
 def _known_url(url: str) -> URL:

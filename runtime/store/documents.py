@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Boolean,
+    Column,
     ColumnElement,
     Double,
     FromClause,
@@ -22,10 +23,11 @@ from sqlalchemy import (
     column,
     func,
     literal,
+    literal_column,
     null,
     select,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSON
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from journeys.evaluate import calculator
 from journeys.values import LARGEST_NUMBER, ValueType, as_number
@@ -82,6 +84,10 @@ class Sqlite:
     def document(self, text: Sql) -> Spot:
         """The document of a text column."""
         return Spot(text)
+
+    def once(self, asked: Sql, text: Column[str]) -> Sql:  # noqa: ARG002 - its functions keep the last document that they have read
+        """An expression over the document of `text`."""
+        return asked
 
     def _path(self, spot: Spot) -> str:
         for part in spot.path:
@@ -167,22 +173,30 @@ class Sqlite:
 
 
 class Postgres:
-    """PostgreSQL's json, which keeps the order of keys and the spelling of numbers."""
+    """PostgreSQL's jsonb. An expression over a document stands within `once`, which reads the document for all its parts."""
 
     is_sqlite = False
 
-    def document(self, text: Sql) -> Spot:
+    def document(self, text: Sql) -> Spot:  # noqa: ARG002 - `once` says of which
         """The document of a text column."""
-        return Spot(cast(text, JSON))
+        return Spot(literal_column("read_once.document", JSONB))
+
+    def once(self, asked: Sql, text: Column[str]) -> Sql:
+        """An expression over the document of `text`: reading that anew for each of its values costs more than all the rest.
+
+        It stays an expression of the row, so that PostgreSQL asks it again of a row that it had to wait for.
+        """
+        read = select(cast(text, JSONB).label("document")).correlate(text.table).offset(0).subquery("read_once")  # the offset: no copies
+        return select(asked).select_from(read).correlate(text.table).scalar_subquery()
 
     def _fragment(self, spot: Spot) -> Sql:
         found = spot.document
         for part in spot.path:
-            found = found.op("->", return_type=JSON())(_key(part))
+            found = found.op("->", return_type=JSONB())(_key(part))
         return found
 
     def typed(self, spot: Spot, kind: ValueType) -> Sql:
-        """The value at a place, or NULL when it is none of `kind`. A list stays json."""
+        """The value at a place, or NULL when it is none of `kind`. A list stays jsonb."""
         fragment = self._fragment(spot)
         wanted = _JSON_TYPES.get(kind, "string")
         value: Sql = fragment
@@ -195,30 +209,30 @@ class Postgres:
             )
             if wanted in ("number", "boolean"):
                 value = cast(value, Double if wanted == "number" else Boolean)
-        return case((func.json_typeof(fragment) == wanted, value))
+        return case((func.jsonb_typeof(fragment) == wanted, value))
 
     def rows(self, spot: Spot) -> Row:
         """What an array holds."""
         fragment = self._fragment(spot)
-        array = case((func.json_typeof(fragment) == "array", fragment))
-        made = func.json_array_elements(array).table_valued(column("value", JSON), with_ordinality="idx").render_derived()
+        array = case((func.jsonb_typeof(fragment) == "array", fragment))
+        made = func.jsonb_array_elements(array).table_valued(column("value", JSONB), with_ordinality="idx").render_derived()
         return Row(made, Spot(made.c.value), made.c.idx, made.c.idx)
 
     def members(self, spot: Spot) -> Row:
-        """What an object holds, in the order of its text."""
+        """What an object holds, in the order of its keys."""
         fragment = self._fragment(spot)
-        made = func.json_each(case((func.json_typeof(fragment) == "object", fragment)))
-        table = made.table_valued(column("key", Text), column("value", JSON), with_ordinality="idx").render_derived()
+        made = func.jsonb_each(case((func.jsonb_typeof(fragment) == "object", fragment)))
+        table = made.table_valued(column("key", Text), column("value", JSONB), with_ordinality="idx").render_derived()
         return Row(table, Spot(table.c.value), table.c.idx, table.c.key)
 
     def length(self, spot: Spot) -> Sql:
         """How long an array is; NULL when it is none."""
         fragment = self._fragment(spot)
-        return case((func.json_typeof(fragment) == "array", cast(func.json_array_length(fragment), Double)))
+        return case((func.jsonb_typeof(fragment) == "array", cast(func.jsonb_array_length(fragment), Double)))
 
     def holds(self, array: Sql, item: Sql) -> Sql:
         """Whether a list of texts holds a text; NULL in, NULL out."""
-        made = func.json_array_elements_text(array).table_valued(column("value", Text)).render_derived()
+        made = func.jsonb_array_elements_text(array).table_valued(column("value", Text)).render_derived()
         return item.in_(select(made.c.value).scalar_subquery())
 
     def calculate(self, operator: str, left: Sql, right: Sql) -> Sql:
@@ -251,7 +265,7 @@ class Postgres:
 
     def list(self, texts: Sequence[str]) -> Sql:
         """A list's literal."""
-        return cast(literal(compact(texts), Text()), JSON)
+        return cast(literal(compact(texts), Text()), JSONB)
 
     def least(self, left: Sql, right: Sql) -> Sql:
         """The smaller of two that are there."""

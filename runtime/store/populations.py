@@ -1,13 +1,15 @@
 """Entries of many at once: who is next, whom the conditions let through, and the writing of those who enter, by ranges of user ids."""
 
 import contextlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from functools import reduce
+from typing import Any, NamedTuple, TypeVar
 
 from orjson import Fragment
 from sqlalchemy import (
-    ARRAY,
+    JSON,
     BigInteger,
     Boolean,
     ColumnElement,
@@ -18,27 +20,31 @@ from sqlalchemy import (
     case,
     cast,
     column,
-    false,
     func,
     insert,
     literal,
+    null,
     or_,
     select,
     true,
 )
+from sqlalchemy.dialects.postgresql import Insert as PostgresInsert
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 
 from runtime.state import HELD_OUT, LIVE, Enrolment
 from runtime.store.codec import Codec, compact
 from runtime.store.conditions import Uncompilable
+from runtime.store.documents import Postgres, Sqlite
 from runtime.store.rows import new_row_of
 from runtime.store.tables import enrolments, log, users
 
 Compiled = TypeVar("Compiled", bound=ColumnElement[Any])
 _PEOPLE = users.c.merged_into.is_(None)  # a former id is nobody any more
 _LOG = ("user_id", "enrolment_id", "recorded_at", "entries")
+_APART = "\n"  # stands in no JSON text that a database writes
+_GIVEN = {"user_id": Text, "key": Text, "held": Boolean, "entries": Text}  # of somebody who enters
 
 
 class CannotSay(Exception):
@@ -62,8 +68,7 @@ class Span:
     zones: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Newcomer:
+class Newcomer(NamedTuple):
     """Somebody who enters: the row's key, whether she is held out, and the first entries of her log (JSON text)."""
 
     user_id: str
@@ -77,6 +82,7 @@ class Populations:
 
     def __init__(self, codec: Codec, *, is_sqlite: bool) -> None:
         self._codec, self._is_sqlite = codec, is_sqlite
+        self._json: Sqlite | Postgres = Sqlite() if is_sqlite else Postgres()
 
     @contextlib.contextmanager
     def asking(self, tx: Connection) -> Iterator[None]:
@@ -103,25 +109,32 @@ class Populations:
         return Span(after, upto, count, frozenset(found))
 
     def passing(
-        self, tx: Connection, span: Span, conditions: Sequence[ColumnElement[bool]], unsure: ColumnElement[bool], values: Sequence[Any]
-    ) -> list[Any]:
-        """Those of the span whom every condition lets through, by id, with these values (JSON texts).
+        self, tx: Connection, span: Span, conditions: Sequence[ColumnElement[bool]], unsure: ColumnElement[bool],
+        values: Sequence[ColumnElement[str]],
+    ) -> list[tuple[str, list[str]]]:  # fmt: skip
+        """Those of the span whom every condition lets through, by id, with these values (JSON texts; an empty one for NULL).
 
         CannotSay when `unsure` holds for somebody whom the conditions had to be asked of. On PostgreSQL nobody else works on
         those who pass until the transaction ends: a turn's row lock and this one exclude each other.
         """
-        here = (_between(users.c.user_id, span.after, span.upto), _PEOPLE)
-        asked = or_(and_(*conditions), unsure) if conditions else true()
-        query = select(users.c.user_id, unsure if conditions else false(), *values).where(*here, asked).order_by(users.c.user_id)
-        rows = list(tx.execute(query if self._is_sqlite else query.with_for_update(read=True, key_share=True)))
-        if any(row[1] for row in rows):
-            raise CannotSay(next(row[0] for row in rows if row[1]))
-        return rows
+        here = [_between(users.c.user_id, span.after, span.upto), _PEOPLE]
+        told: ColumnElement[Any] = _joined(values)
+        if conditions:
+            here.append(self._once(or_(and_(*conditions), unsure)))
+            told = case((unsure, null()), else_=told)
+        query = select(users.c.user_id, self._once(told)).where(*here).order_by(users.c.user_id)
+        rows = tx.execute(query if self._is_sqlite else query.with_for_update(read=True, key_share=True)).all()
+        if any(texts is None for _, texts in rows):
+            raise CannotSay(next(user_id for user_id, texts in rows if texts is None))
+        return [(user_id, texts.split(_APART)) for user_id, texts in rows]
 
     def counted(self, tx: Connection, span: Span, conditions: Sequence[ColumnElement[bool]]) -> int:
         """How many of the span the conditions let through."""
-        where = (_between(users.c.user_id, span.after, span.upto), _PEOPLE, *conditions)
+        where = [_between(users.c.user_id, span.after, span.upto), _PEOPLE, *([self._once(and_(*conditions))] if conditions else [])]
         return tx.execute(select(func.count()).select_from(users).where(*where)).scalar_one()
+
+    def _once(self, asked: ColumnElement[Any]) -> Any:
+        return self._json.once(asked, users.c.profile)
 
     def past_entries(self, tx: Connection, span: Span, journey: str) -> dict[str, list[Enrolment]]:
         """Per user of the span: all entries into the journey, ended ones too, without their contexts."""
@@ -143,31 +156,31 @@ class Populations:
         """
         if not newcomers:
             return {False: 0, True: 0}
-        entries = [self._codec.encode("log.entries", n.user_id, Fragment(n.entered)) for n in newcomers]
+        people = compact(
+            [{"user_id": n.user_id, "key": n.key, "held": n.held,
+              "entries": self._codec.encode("log.entries", n.user_id, Fragment(n.entered))} for n in newcomers]
+        )  # fmt: skip
         rows = {held: new_row_of(pattern, "", self._codec) for held, pattern in patterns.items()}
         write = self._enter_sqlite if self._is_sqlite else self._enter_postgres
-        return write(tx, newcomers, entries, rows, now, parallel=parallel)
+        return write(tx, people, Counter(n.held for n in newcomers), rows, now, parallel=parallel)
 
     def _enter_sqlite(
-        self, tx: Connection, newcomers: Sequence[Newcomer], entries: Sequence[str], rows: Mapping[bool, dict[str, Any]], now: int,
-        *, parallel: bool,
-    ) -> Mapping[bool, int]:  # fmt: skip
+        self, tx: Connection, people: str, expected: Counter[bool], rows: Mapping[bool, dict[str, Any]], now: int, *, parallel: bool
+    ) -> Mapping[bool, int]:
         """Two statements from one parameter, during which another thread may go on. The only writer gives the numbers itself, so that
         the log can be written without asking for them.
         """
         first: int = tx.execute(select(func.coalesce(func.max(enrolments.c.id), 0) + 1)).scalar_one()
-        people = compact([(n.user_id, n.key, int(n.held), text) for n, text in zip(newcomers, entries, strict=True)])
         values = {"people": people, "first": first, "at": now}  # beside the statement: a literal would stay with it where it is cached
         each = func.json_each(bindparam("people", type_=Text)).table_valued("key", "value", name="given")
-        user_id, key, is_held, told = (func.json_extract(each.c.value, f"$[{place}]") for place in range(4))
+        user_id, key, is_held, told = (func.json_extract(each.c.value, f"$.{name}") for name in _GIVEN)
         number = each.c.key + bindparam("first", type_=BigInteger)
         made = _made(rows, is_held == 1) | {"user_id": user_id, "key": key, "slot": key if parallel else literal("", Text)}
         chosen = select(number, *made.values()).where(true())  # without a where SQLite takes ON CONFLICT for a join
         written = sqlite_insert(enrolments).from_select(["id", *made], chosen, include_defaults=False).on_conflict_do_nothing()
         logged = select(user_id, number, bindparam("at", type_=BigInteger), told)
-        held_out = sum(n.held for n in newcomers)
-        counts = {False: len(newcomers) - held_out, True: held_out}
-        if tx.execute(written, values).rowcount < len(newcomers):
+        counts = {False: expected[False], True: expected[True]}
+        if tx.execute(written, values).rowcount < expected.total():
             mine = enrolments.c.id >= bindparam("first", type_=BigInteger)
             logged = logged.where(number.in_(select(enrolments.c.id).where(mine)))
             found = tx.execute(select(enrolments.c.status, func.count()).where(mine).group_by(enrolments.c.status), values)
@@ -176,34 +189,31 @@ class Populations:
         return counts
 
     def _enter_postgres(
-        self, tx: Connection, newcomers: Sequence[Newcomer], entries: Sequence[str], rows: Mapping[bool, dict[str, Any]], now: int,
-        *, parallel: bool,
-    ) -> Mapping[bool, int]:  # fmt: skip
-        """One statement from arrays."""
-        values = {
-            "user_ids": [n.user_id for n in newcomers], "keys": [n.key for n in newcomers], "helds": [n.held for n in newcomers],
-            "texts": list(entries), "at": now,
-        }  # fmt: skip
-        types = (Text, Text, Boolean, Text)
-        arrays: list[Any] = [
-            cast(bindparam(name, type_=ARRAY(kind)), ARRAY(kind))
-            for name, kind in zip(("user_ids", "keys", "helds", "texts"), types, strict=True)
-        ]
-        named: list[Any] = [column(name, kind) for name, kind in zip(("user_id", "key", "held", "entries"), types, strict=True)]
-        given = func.unnest(*arrays).table_valued(*named, name="given").render_derived()
-        made_of = _made(rows, given.c.held)
-        made_of |= {"user_id": given.c.user_id, "key": given.c.key, "slot": given.c.key if parallel else literal("", Text)}
+        self, tx: Connection, people: str, _: Counter[bool], rows: Mapping[bool, dict[str, Any]], now: int, *, parallel: bool
+    ) -> Mapping[bool, int]:
+        """One statement from one parameter: as JSON it costs the driver nothing, of an array it would look at every character."""
+        columns: list[Any] = [column(name, kind) for name, kind in _GIVEN.items()]
+        each = func.json_to_recordset(cast(bindparam("people", type_=Text), JSON)).table_valued(*columns, name="each")
+        given = select(each.render_derived(with_types=True)).cte("given")
+        made_of = _made(rows, given.c.held) | {"user_id": given.c.user_id, "key": given.c.key}
+        made_of |= {"slot": given.c.key if parallel else literal("", Text)}
         chosen = select(*made_of.values()).order_by(given.c.user_id)
-        made = (
-            postgres_insert(enrolments).from_select(list(made_of), chosen, include_defaults=False).on_conflict_do_nothing()
-            .returning(enrolments.c.id, enrolments.c.user_id, enrolments.c.status).cte("made")
-        )  # fmt: skip
-        at = bindparam("at", type_=BigInteger)
-        told = select(made.c.user_id, made.c.id, at, given.c.entries).join(given, given.c.user_id == made.c.user_id)
-        logged = insert(log).from_select(list(_LOG), told, include_defaults=False).cte("logged")
-        counts = select(func.count().filter(made.c.status == LIVE), func.count().filter(made.c.status == HELD_OUT)).select_from(made)
-        treated, held_out = tx.execute(counts.add_cte(logged), values).one()
-        return {False: treated, True: held_out}
+        insertion = postgres_insert(enrolments).from_select(list(made_of), chosen, include_defaults=False)
+
+        def write(insertion: PostgresInsert) -> Mapping[bool, int]:
+            made = insertion.returning(enrolments.c.id, enrolments.c.user_id, enrolments.c.status).cte("made")
+            told = select(made.c.user_id, made.c.id, bindparam("at", type_=BigInteger), given.c.entries)
+            told = told.join(given, given.c.user_id == made.c.user_id)
+            logged = insert(log).from_select(list(_LOG), told, include_defaults=False).cte("logged")
+            counts = [func.count().filter(made.c.status == status) for status in (LIVE, HELD_OUT)]
+            found = tx.execute(select(*counts).select_from(made).add_cte(logged), {"people": people, "at": now}).one()
+            return dict(zip((False, True), found, strict=True))
+
+        try:  # to look for every key and place beforehand costs a quarter more, and those who pass are locked: hardly ever is one taken
+            with tx.begin_nested():
+                return write(insertion)
+        except IntegrityError:
+            return write(insertion.on_conflict_do_nothing())
 
 
 def _made(rows: Mapping[bool, dict[str, Any]], is_held: Any) -> dict[str, Any]:
@@ -215,6 +225,12 @@ def _made(rows: Mapping[bool, dict[str, Any]], is_held: Any) -> dict[str, Any]:
         else case((is_held, literal(held[name], enrolments.c[name].type)), else_=literal(value, enrolments.c[name].type))
         for name, value in live.items()
     }
+
+
+def _joined(values: Sequence[ColumnElement[str]]) -> ColumnElement[str]:
+    """Texts as one, NULL as an empty one."""
+    first, *others = (func.coalesce(value, "", type_=Text()) for value in values)
+    return reduce(lambda before, value: before.concat(_APART).concat(value), others, cast(first, Text))
 
 
 def _between(user_id: ColumnElement[str], after: str, upto: str) -> ColumnElement[bool]:

@@ -197,9 +197,15 @@ class Releases:
         """When the next population has work."""
         return tx.execute(_NEXT).scalar_one_or_none()
 
-    def save_population(self, tx: Connection, population: Population, *, cursor: str, next_at: int, done_at: int | None) -> None:
-        """Note how far a population came."""
-        tx.execute(update(populations).where(populations.c.id == population.id).values(cursor=cursor, next_at=next_at, done_at=done_at))
+    def save_population(self, tx: Connection, population: Population, *, cursor: str, next_at: int, done_at: int | None) -> bool:
+        """Note how far a population came; False when somebody else has it, or has brought it on from where it was."""
+        mine = select(populations.c.id).where(
+            populations.c.id == population.id, populations.c.cursor == population.cursor, populations.c.done_at.is_(None)
+        )
+        if not self._is_sqlite:  # nobody is waited for: who has it may wait for what this transaction has locked
+            mine = mine.with_for_update(skip_locked=True)
+        moved = update(populations).where(populations.c.id.in_(mine.scalar_subquery()))
+        return tx.execute(moved.values(cursor=cursor, next_at=next_at, done_at=done_at)).rowcount == 1
 
 
 def _version(row: Any) -> Version:

@@ -1,7 +1,9 @@
 """Populations by ranges: they enter whom the sessions would, refuse whom these would, and say the same of it."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from random import Random
+from time import sleep
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
@@ -20,14 +22,6 @@ from runtime.store.tables import enrolments, log, paces, populations, quarantine
 from tests.town import DAY, NOON, WORLD, ZONE, Town, journey_text, somebody
 
 USER_BY_USER = Rehearsal(forced="")  # a rehearsal that forces nothing: every population goes through the sessions
-
-
-@pytest.fixture
-def threaded(tmp_path):
-    """SQLite as the daemon has it: a thread of its own writes."""
-    opened = open_store(f"sqlite:///{tmp_path}/town.db", ZONE, "daemon")
-    yield opened
-    opened.close()
 
 
 STEPS = """
@@ -145,25 +139,155 @@ def test_a_population_by_ranges_ends_as_one_by_the_sessions(store, case):
 
 @settings(phases=[Phase.generate], report_multiple_bugs=False, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(case=cases(), size=st.integers(1, 4))
-def test_ranges_that_are_looked_at_while_others_are_written_end_as_the_sessions(threaded, case, size):
+def test_ranges_that_are_looked_at_while_others_are_written_end_as_the_sessions(store, case, size):
     kind, journey, seed, holdout = case
-    made, draw = Town(threaded, journey, applied_at=NOON - DAY), Random(seed)
+    made, draw = Town(store, journey, applied_at=NOON - DAY), Random(seed)
     people, rules = crowd_of(draw), Rules(holdout=holdout)
     past = past_of(draw, people, kind)
 
     assert lived(made, people, past, kind, None, rules, size) == lived(made, people, past, kind, USER_BY_USER, rules), journey
 
 
-def test_a_later_range_that_cannot_be_asked_leaves_those_before_it_entered_once(threaded):
-    made = Town(threaded, journey_text(STEPS, entry="{schedule: 0 12 * * *, where: user.city == '上海'}"))
-    made.engine.crowds = replace(made.engine.crowds, size=2)
-    made.settle_people(*(somebody(f"u{n}", city="上海") for n in range(9)))
-    threaded.database.write(lambda tx: tx.execute(update(users).where(users.c.user_id == "u5").values(profile="{broken")))
+def test_a_later_range_that_cannot_be_asked_leaves_those_before_it_entered_once(store):
+    made = in_ranges_of_two(store, 9, ", where: user.city == '上海'")
+    store.database.write(lambda tx: tx.execute(update(users).where(users.c.user_id == "u5").values(profile="{broken")))
 
     made.think(NOON)
 
     assert [made.ends(f"u{n}") for n in range(9)] == [[("j", None)] if n != 5 else [] for n in range(9)]
     assert [q["user_id"] for q in made.quarantined()] == ["u5"]
+
+
+def test_a_range_that_cannot_be_written_leaves_those_before_it_entered_and_is_looked_at_anew(store, monkeypatch):
+    made = in_ranges_of_two(store, 9)
+    enter, calls = store.populations.enter, []
+
+    def fails_once(*arguments, **options):
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise OSError("the disk")
+        return enter(*arguments, **options)
+
+    monkeypatch.setattr(store.populations, "enter", fails_once)
+
+    with pytest.raises(OSError, match="the disk"):
+        made.engine.tick(NOON)
+    inside = [made.ends(f"u{n}") for n in range(9)]
+    made.think(NOON)
+
+    assert inside == [[("j", None)]] * 4 + [[]] * 5
+    assert [made.ends(f"u{n}") for n in range(9)] == [[("j", None)]] * 9
+
+
+def in_ranges_of_two(store, people: int, where: str = "") -> Town:
+    made = Town(store, journey_text(STEPS, entry=f"{{schedule: 0 12 * * *{where}}}"))
+    made.engine.crowds = replace(made.engine.crowds, size=2)
+    made.settle_people(*(somebody(f"u{n}", city="上海") for n in range(people)))
+    return made
+
+
+class Between:
+    """Looks at ranges, and does something once the first is written and the second was looked at."""
+
+    def __init__(self, made: Town, does) -> None:
+        self.crowds, self.store, self.does, self.looks = made.engine.crowds, made.store, does, 0
+
+    def look(self, *arguments):
+        crowd = self.crowds.look(*arguments)
+        self.looks += 1
+        if self.looks == 2:
+            with self.store.database.engine.connect() as tx:
+                for _ in range(2000):
+                    if tx.execute(select(populations.c.cursor)).scalar_one():
+                        break
+                    tx.rollback()
+                    sleep(0.005)
+            self.does()
+        return crowd
+
+
+def test_a_population_that_another_daemon_has_just_taken_is_left_to_it(new_postgres):
+    ours, theirs = (open_store(new_postgres, ZONE, "daemon") for _ in range(2))
+    made = in_ranges_of_two(ours, 9)
+    other = theirs.database.engine.connect()
+    taken = []
+    made.engine.crowds = between = Between(made, lambda: taken.append(theirs.releases.due_population(other, NOON)))
+
+    made.engine.tick(NOON)  # waits for nobody
+    inside = [made.ends(f"u{n}") for n in range(9)]
+    other.rollback()
+    made.engine.crowds = between.crowds
+    made.think(NOON)
+
+    assert [population.cursor for population in taken] == ["u1"]
+    assert inside == [[("j", None)]] * 2 + [[]] * 7
+    assert [made.ends(f"u{n}") for n in range(9)] == [[("j", None)]] * 9
+    other.close()
+    for store in (ours, theirs):
+        store.close()
+
+
+@pytest.mark.parametrize("change", [{"cursor": "u5"}, {"done_at": NOON}])
+def test_a_range_beyond_which_another_daemon_has_brought_the_population_is_not_written(new_postgres, change):
+    store = open_store(new_postgres, ZONE, "daemon")
+    made = in_ranges_of_two(store, 9)
+    made.engine.crowds = between = Between(made, lambda: store.database.write(lambda tx: tx.execute(update(populations).values(**change))))
+
+    made.engine.tick(NOON)
+    inside = [made.ends(f"u{n}") for n in range(9)]
+    made.engine.crowds = between.crowds
+    made.think(NOON)
+
+    assert inside == [[("j", None)]] * 2 + [[]] * 7
+    assert [made.ends(f"u{n}") for n in range(6, 9)] == [[("j", None)] if "cursor" in change else []] * 3
+    assert [made.ends(f"u{n}") for n in range(2, 6)] == [[]] * 4
+    store.close()
+
+
+def test_two_daemons_enter_a_population_once(new_postgres):
+    stores = [open_store(new_postgres, ZONE, "daemon") for _ in range(2)]
+    first = in_ranges_of_two(stores[0], 60)
+    second = Town(stores[1], journey_text(STEPS, entry="{schedule: 0 12 * * *}"))
+    second.engine.crowds = replace(first.engine.crowds, store=stores[1])
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda made: [made.engine.tick(NOON) for _ in range(60)], [first, second]))
+
+    with stores[0].database.reading() as tx:
+        assert tx.execute(select(func.count()).select_from(enrolments)).scalar_one() == 60
+        assert stores[0].reports.tallies(tx)["j", "entered", "treated"] == 60
+    for store in stores:
+        store.close()
+
+
+def test_somebody_who_is_just_being_worked_on_is_asked_as_she_is_afterwards(new_postgres):
+    store = open_store(new_postgres, ZONE, "daemon")
+    made = in_ranges_of_two(store, 4, ", where: user.city == '上海'")
+    moved = somebody("u2", city="北京")
+    with ThreadPoolExecutor(1) as pool, store.database.engine.connect() as working:
+        working.execute(select(users.c.user_id).where(users.c.user_id == "u2").with_for_update())
+        store.people.save_users(working, [replace(moved, audience=made.engine.catalogue.audience_digest)])
+        ticking = pool.submit(made.engine.tick, NOON)
+        with store.database.engine.connect() as watching:
+            while not watching.execute(text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")).scalar_one():
+                watching.rollback()
+                sleep(0.005)
+        working.commit()
+        ticking.result()
+    made.think(NOON)
+
+    assert [made.ends(f"u{n}") for n in range(4)] == [[("j", None)], [("j", None)], [], [("j", None)]]
+    store.close()
+
+
+def test_the_log_of_an_entry_keeps_a_percent_sign_of_its_clause(store):
+    made = Town(store, journey_text(STEPS, entry="{schedule: 0 12 * * *, where: \"user.city == '50%s'\"}"))
+    made.settle_people(somebody("u1", city="50%s"))
+
+    made.engine.tick(NOON)
+
+    (_, _, entry), *_ = made.story("u1").log
+    assert (entry.why["where"], entry.why["where_values"]) == ("user.city == '50%s'", {"user.city": "50%s"})
 
 
 def test_the_log_of_an_entry_says_which_clauses_held_with_the_values_then(store):

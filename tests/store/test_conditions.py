@@ -23,6 +23,7 @@ from runtime.facts import UserFacts
 from runtime.profile import change_tags, project, set_values
 from runtime.state import Event, User
 from runtime.store.conditions import Moment, Uncompilable, compile_sql, compile_values
+from runtime.store.documents import Postgres, Sqlite
 from runtime.store.rows import USER_COLUMNS, user_of
 from runtime.store.tables import enrolments, users
 from tests.town import DAY, HOUR, MINUTE, ZONE, at
@@ -197,6 +198,7 @@ class Town:
 
     def __init__(self, store) -> None:
         self.store, self.sqlite = store, store.database.is_sqlite
+        self.json = Sqlite() if self.sqlite else Postgres()
         self.pairs = self.held = 0
 
     def __str__(self) -> str:
@@ -230,6 +232,7 @@ class Town:
         where, values = compile_sql(rule.node, moment), compile_values(leaves_of(rule.node), moment)
         assert not isinstance(where, Uncompilable), (text, where)
         assert not isinstance(values, Uncompilable), (text, values)
+        where, values = (self.json.once(asked, users.c.profile) for asked in (where, values))
         rows = tx.execute(select(*(users.c[c] for c in USER_COLUMNS), where, values)).all()
         held = set(tx.execute(select(users.c.user_id).where(where)).scalars())
         self.held += len(held)

@@ -174,3 +174,41 @@ def test_a_scratch_database_in_memory_is_quick_to_make_and_complete():
     with store.database.reading() as tx:
         assert list(store.people.load_users(tx, ["u1"])) == ["u1"]
     store.close()
+
+
+def test_what_a_batch_has_locked_for_a_unit_is_locked_until_the_unit_is_committed(new_postgres):
+    from threading import Event
+
+    store = open_store(new_postgres, ZONE, "daemon")
+    store.database.write(lambda tx: store.people.save_users(tx, [somebody("u1"), somebody("u2")]))
+    go_on = Event()
+
+    def free(tx):
+        return sorted(store.people.load_users(tx, ["u1", "u2"], lock=True))
+
+    with store.database.batch() as batch:
+        assert list(store.people.load_users(batch.connection, ["u1"], lock=True)) == ["u1"]
+        writing = batch.begin(lambda _: go_on.wait(20))
+        assert list(store.people.load_users(batch.connection, ["u2"], lock=True)) == ["u2"]
+        assert store.database.write(free) == []
+        go_on.set()
+        assert writing.result()
+        assert store.database.write(free) == ["u1"]
+
+    assert store.database.write(free) == ["u1", "u2"]
+    store.close()
+
+
+def test_a_unit_of_a_batch_that_fails_is_undone_and_what_the_batch_reads_on_is_let_go(database_url):
+    store = open_store(database_url, ZONE, "daemon")
+
+    def fails(tx):
+        store.people.save_users(tx, [somebody("u1")])
+        raise OSError("the disk")
+
+    with pytest.raises(OSError, match="the disk"), store.database.batch() as batch:
+        batch.begin(fails).result()
+
+    with store.database.reading() as tx:
+        assert store.people.load_users(tx, ["u1"]) == {}
+    store.close()
