@@ -1,6 +1,6 @@
 """What is applied now, compiled: the current release's journeys, older versions with people inside, who enters by what."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from zoneinfo import ZoneInfo
 
@@ -41,6 +41,7 @@ class Catalogue:
     by_date: list[Versioned] = field(default_factory=list)
     dates_by_event: dict[str, list[Versioned]] = field(default_factory=dict)  # as `dates_moved_by` has found them
     by_schedule: list[Versioned] = field(default_factory=list)
+    since: dict[int, int] = field(default_factory=dict)  # by version: from when its schedule or date counts, see `counts_since`
     paces: dict[str, tuple[int, int]] = field(default_factory=dict)  # of the current versions alone: how many per how long
 
     def version(self, version: Version) -> Versioned | None:
@@ -108,6 +109,30 @@ def catalogue_of(release: Release | None, world: World, zone: ZoneInfo) -> Catal
     # what a user's next look depends on
     catalogue.audience_digest = digest_of("\n".join([release.audience_digest, catalogue.audience.profile_digest, *dated]))
     return catalogue
+
+
+def counts_since(held: Iterable[tuple[int, Version | None]]) -> int:
+    """When a journey began to let people in by the schedule or date that it has now, whatever else was edited since; 0 for none.
+
+    `held` are its versions release by release, the newest first. Nobody enters by a date that was over before anybody asked for it.
+    """
+    since, now = 0, None
+    known: dict[int, object] = {}
+    for applied_at, version in held:
+        if version is None:
+            break
+        asks = known.setdefault(version.id, _asks(version))
+        now = asks if now is None else now
+        if asks != now:
+            break
+        since = applied_at
+    return since
+
+
+def _asks(version: Version) -> object:
+    journey = load_journey_text(version.source, f"{version.journey}@{version.number}").journey
+    entry = journey.entry if journey is not None else None
+    return journey and entry and (journey.status, entry.schedule, entry.date, entry.offset, entry.at)
 
 
 def longest(windows: Mapping[str, int], others: Mapping[str, int]) -> dict[str, int]:

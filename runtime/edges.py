@@ -7,11 +7,13 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from journeys.audience import Moved
 from journeys.duration import DAY
+from journeys.localtime import to_datetime, to_instant
 from runtime.catalogue import Catalogue, Versioned
-from runtime.enrol import next_date
+from runtime.enrol import Fire, next_date
 from runtime.facts import UserFacts
 from runtime.policy import Reach
 from runtime.profile import definitions_of
@@ -31,6 +33,7 @@ class Edges(ABC):
         self.user_changed = False
         self._rebuilt = False
         self._unsure = False  # nothing was evaluated yet under these definitions
+        self._moved_from: ZoneInfo | None = None  # she has moved to another zone since she was last looked at
         self._behind = user.audience == HISTORY  # whether segments and stage lag behind what is known: no edge of the next look
 
     @abstractmethod
@@ -71,8 +74,7 @@ class Edges(ABC):
         earlier, then = UserFacts(audience, user, user.evaluated_at), UserFacts(audience, user, at)
         known: dict[str, Any] = {}
         changes = [user.recheck_at]
-        if self._rebuilt:
-            changes += [change(earlier) for change in audience.everything.changes]
+        changes += [change(earlier if self._rebuilt else then) for change in audience.everything.changes]
         for name, digest in audience.segment_digests.items():
             before = user.segments.get(name)
             if before is None or before[0] != digest:
@@ -99,6 +101,8 @@ class Edges(ABC):
         for _ in range(MOST_FLIPS):
             at = self.user.recheck_at
             if at is None or at > until:
+                # nothing has changed since: what is told now, of dates that are over, lets nobody in
+                self.user.evaluated_at = max(self.user.evaluated_at, until - 1)
                 return
             self.evaluate(max(at, self.user.evaluated_at), now)
             self.finish(now)
@@ -124,14 +128,33 @@ class Edges(ABC):
         entered = self._segments(moved, facts, at, quietly=quietly)
         if moved.stage:
             self._stage(facts, at, quietly=quietly)
-        fires = _fires(dates, facts, previous, changes)
+        fires = self._fires(dates, facts, previous, changes)
+        self._moved_from = None
         if user.audience != HISTORY:  # she is held
             user.recheck_at = min((c for c in changes if c is not None), default=None)
         for name in entered:
             for versioned in self.catalogue.by_segment.get(name, ()):
                 self.enter(versioned, Fact("segment", f"{name}@{at}", at), now)
         for versioned, fire in fires:
-            self.enter(versioned, Fact("date", f"date@{fire}", fire), now)
+            self.enter(versioned, Fact("date", fire.id, fire.at), now)
+
+    def _fires(
+        self, dates: Sequence[Versioned], facts: UserFacts, after: int, changes: list[int | None]
+    ) -> list[tuple[Versioned, Fire]]:  # fmt: skip
+        """The date entries that fire between an instant and now; when each fires next is added to `changes`.
+
+        In another zone the day that has begun there meanwhile is still hers: from the same time of day as it was where she was.
+        """
+        if self._moved_from is not None:
+            after = min(after, to_instant(to_datetime(after, self._moved_from).replace(tzinfo=self.user.zone)))
+        fires: list[tuple[Versioned, Fire]] = []
+        for versioned in dates:
+            fire = next_date(versioned.journey, facts, max(after, self.catalogue.since.get(versioned.version_id, 0)))
+            if fire is not None and fire.at <= facts.now:
+                fires.append((versioned, fire))
+                fire = next_date(versioned.journey, facts, facts.now)
+            changes.append(fire.at if fire is not None else None)
+        return fires
 
     def _concerned(self, event: str, at: int) -> tuple[Moved, Sequence[Versioned], bool]:
         """What is to be looked at, the date entries too, and whether the rest stays as it was: all, or what reads events of one type."""
@@ -182,15 +205,3 @@ class Edges(ABC):
 
 def _stage_of(facts: UserFacts) -> str:
     return next((name for name, rule in facts.audience.stages if rule is None or rule.test(facts)), "")
-
-
-def _fires(dates: Sequence[Versioned], facts: UserFacts, after: int, changes: list[int | None]) -> list[tuple[Versioned, int]]:
-    """The date entries that fire between an instant and now; when each fires next is added to `changes`."""
-    fires: list[tuple[Versioned, int]] = []
-    for versioned in dates:
-        fire = next_date(versioned.journey, facts, after)
-        if fire is not None and fire <= facts.now:
-            fires.append((versioned, fire))
-            fire = next_date(versioned.journey, facts, facts.now)
-        changes.append(fire)
-    return fires

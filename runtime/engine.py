@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from journeys.schedule import next_fire
 from journeys.world import World
 from runtime.batches import Progress, Work, Writing
-from runtime.catalogue import Catalogue, Versioned, catalogue_of
+from runtime.catalogue import Catalogue, Versioned, catalogue_of, counts_since
 from runtime.crowds import MOST_RANGES, Crowd, Crowds, takes_crowds
 from runtime.facts import UserFacts
 from runtime.lookback import look_back
@@ -72,7 +72,6 @@ class Engine:
         self.opening = Opening(store, zone, rules, self.reaching, self.underway, rehearsal, virtual=virtual)
         self._version_ids: list[int] = []
         self._shares: dict[int, float] = {}
-        self._since: dict[int, int] = {}
         self._rechecked = ""
 
     # --- the tick
@@ -94,7 +93,8 @@ class Engine:
                 if version is not None:
                     self.catalogue.version(version)
             self.underway.load(tx, self.catalogue)
-            self._since = {v.version_id: releases.live_since(tx, v.version_id) for v in self.catalogue.by_schedule}
+            dated = [*self.catalogue.by_schedule, *self.catalogue.by_date]
+            self.catalogue.since = {v.version_id: counts_since(releases.held(tx, v.journey.id)) for v in dated}
         current = {v.version_id for v in self.catalogue.current.values()}
         self.take_versions(sorted(current | older & set(self.catalogue.versions)))
         return self.catalogue
@@ -345,7 +345,7 @@ class Engine:
 
     def _next_fire(self, tx: Any, versioned: Versioned) -> int | None:
         last = self.store.releases.last_fire(tx, versioned.journey.id)
-        return next_fire(versioned.journey.entry.schedule, self.zone, max(last or 0, self._since.get(versioned.version_id, 0)))
+        return next_fire(versioned.journey.entry.schedule, self.zone, max(last or 0, self.catalogue.since.get(versioned.version_id, 0)))
 
     def _fire_schedules(self, now: int) -> None:
         for versioned in self.catalogue.by_schedule:

@@ -1,7 +1,7 @@
 """Who may enter a journey: re-entry, mode, subject, hold-out, pace. Pure; every refusal has a reason."""
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from journeys.audience import Audience
 from journeys.compiled import HELD_OUT as HELD_OUT_STATE
@@ -151,7 +151,16 @@ def entered_log(journey: CompiledJourney, fact: Fact, values: Any, where_values:
     return LogEntry(fact.at, "entered", "", why)
 
 
-def next_date(journey: CompiledJourney, facts: UserFacts, after: int) -> int | None:
+class Fire(NamedTuple):
+    """A date entry lets somebody in at an instant. `id` says which date it is: one of a year, or that very time; an edit of the hour or
+    a move to another zone is no other date, and neither is a birthday that she tells anew.
+    """
+
+    at: int
+    id: str
+
+
+def next_date(journey: CompiledJourney, facts: UserFacts, after: int) -> Fire | None:
     """The next instant after `after` at which the journey's date entry fires for this user, or None."""
     entry = journey.entry
     value = entry.date.test(facts) if entry.date is not None else None
@@ -162,11 +171,11 @@ def next_date(journey: CompiledJourney, facts: UserFacts, after: int) -> int | N
     if not entry.anniversary:
         moment = value + entry.offset
         fire = on_local_day(moment, clock, zone) if entry.date_clock is not None else moment
-        return fire if fire > after else None
+        return Fire(fire, f"date@{value}") if fire > after else None
     year = to_datetime(after, zone).year
     for candidate in range(year - 1, year + 3):
         day = to_datetime(local_instant(anniversary_on(candidate, value), 12 * 60, zone) + entry.offset, zone).date()
         fire = local_instant(day, clock, zone)
         if fire > after:
-            return fire
+            return Fire(fire, f"date@{candidate}")
     return None

@@ -138,6 +138,8 @@ class Session(Edges):
 
     def forwarded_event(self, event: Event, now: int) -> None:
         """An event of somebody else that an enrolment of this user waits for."""
+        self.baseline(now)
+        self.catch_up(now, now)
         self._arrived(event, now)
         self.finish(now)
 
@@ -184,8 +186,8 @@ class Session(Edges):
         """Whether she has moved to a zone where stored hours of the day are other ones."""
         user, audience = self.user, self.catalogue.audience
         zone = zone_named(str(payload["zone"])) if payload.get("zone") else None
-        if zone is not None:
-            user.zone = zone
+        if zone is not None and zone != user.zone:
+            self._moved_from, user.zone = user.zone, zone
         moved = zone is not None and user.profile.get("d") != definitions_of(audience, user)
         take_record(audience, user, payload)
         change_tags(user, payload.get("tags") or [], payload.get("remove_tags") or [])
@@ -252,6 +254,8 @@ class Session(Edges):
 
     def settled(self, payload: Mapping[str, Any], now: int) -> None:
         """The outcome of a grant or call of one of this user's enrolments."""
+        self.baseline(now)
+        self.catch_up(now, now)
         outcome = Settled(
             payload["step"], payload["visit"], payload["ok"], payload["at"], payload.get("reason", ""), payload.get("answer") or {}
         )

@@ -131,8 +131,9 @@ class _Asked:
             yield Requirement("at", None if now < entry.at else False, {"at": entry.at}, path=("entry",))
         elif entry.form == "date" and entry.date is not None:
             facts = self.facts_at(now)
-            told = {"name": entry.date.text, "value": entry.date.test(facts), "next": next_date(self.journey_, facts, now)}
-            yield Requirement("date", None if told["next"] is not None else False, told, path=("entry",), changes_at=told["next"])
+            fire = next_date(self.journey_, facts, now)
+            told = {"name": entry.date.text, "value": entry.date.test(facts), "next": fire.at if fire is not None else None}
+            yield Requirement("date", None if fire is not None else False, told, path=("entry",), changes_at=told["next"])
         else:
             yield Requirement("api", None, path=("entry",))
 

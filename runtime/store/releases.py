@@ -128,15 +128,13 @@ class Releases:
         before = select(func.max(releases.c.id)).where(releases.c.id < release_id).scalar_subquery()
         return list(tx.execute(select(release_versions.c.version_id).where(release_versions.c.release_id == before)).scalars())
 
-    def live_since(self, tx: Connection, version_id: int) -> int:
-        """When the version became current, without a break since; 0 when it is not."""
-        holding = set(tx.execute(select(release_versions.c.release_id).where(release_versions.c.version_id == version_id)).scalars())
-        since = 0
-        for release_id, applied_at in tx.execute(select(releases.c.id, releases.c.applied_at).order_by(releases.c.id.desc())):
-            if release_id not in holding:
-                break
-            since = applied_at
-        return since
+    def held(self, tx: Connection, journey: str) -> list[tuple[int, Version | None]]:
+        """(when it was applied, its version of a journey, if any) of every release, the newest first."""
+        known = {version.id: version for version in self.versions_of(tx, journey)}
+        which = select(release_versions.c.release_id, release_versions.c.version_id).where(release_versions.c.version_id.in_(known))
+        held = {release_id: known[version_id] for release_id, version_id in tx.execute(which)}
+        every = select(releases.c.id, releases.c.applied_at).order_by(releases.c.id.desc())
+        return [(applied_at, held.get(release_id)) for release_id, applied_at in tx.execute(every)]
 
     def add(  # noqa: PLR0913 - the columns of a release
         self, tx: Connection, *, follows: int, digest: str, audience: str, audience_digest: str, author: str, message: str, now: int,
