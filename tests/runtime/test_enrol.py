@@ -305,14 +305,14 @@ def test_the_next_date_is_as_the_table_says(entry, values, after, expected):
 
     fire = next_date(made, facts, at(after))
 
-    assert fire == (at(expected) if expected else None)
+    assert (fire and fire.at) == (at(expected) if expected else None)
 
 
 def test_a_birthday_begins_on_the_users_own_clock():
     made = journey(STEPS, entry='{date: user.birthday, at: "09:30"}')
     facts = UserFacts(audience(), somebody(zone=NEW_YORK, birthday="12-21"), NOON)
 
-    assert next_date(made, facts, NOON) == at("2026-12-21 09:30", NEW_YORK)
+    assert next_date(made, facts, NOON) == (at("2026-12-21 09:30", NEW_YORK), "date@2026")
 
 
 @given(
@@ -324,11 +324,13 @@ def test_an_anniversary_fires_once_a_year_never_skipping_one(day, offset, clock,
     made = journey(STEPS, entry=f'{{date: user.birthday, offset: {offset}d, at: "{clock // 60:02d}:{clock % 60:02d}"}}')
     facts = UserFacts(audience(), somebody(zone=zone, birthday=day), after)
 
-    fires, moment = [], after
+    found, moment = [], after
     for _ in range(4):
-        moment = next_date(made, facts, moment)
-        fires.append(moment)
+        found.append(next_date(made, facts, moment))
+        moment = found[-1].at
+    fires = [fire.at for fire in found]
 
+    assert [int(fire.id.removeprefix("date@")) for fire in found] == list(range(int(found[0].id[5:]), int(found[0].id[5:]) + 4))
     assert after < fires[0] <= after + 367 * DAY
     assert all(363 * DAY < later - earlier < 368 * DAY for earlier, later in pairwise(fires))
     wall = to_datetime(fires[0], zone)
