@@ -106,11 +106,15 @@ class Crowds:
         values = [said(compile_values(leaves_of(rule.node), here)) for rule in (segment, where) if rule is not None]
         rows = store.passing(tx, span, conditions, stale_sql(here), [former_sql(here), *values])
         past = store.past_entries(tx, span, journey.id) if rows else {}
+        had = store.came_later(tx, population, span.after, span.upto) if rows else ()
         around = _log_around(journey, crowd.fact, audience)
         passed = 0
         for user_id, (former, *texts) in rows:
             if progress.is_full():
                 break
+            if user_id in had:
+                passed, progress.cursor = passed + 1, user_id
+                continue
             key = stable_key(journey.id, user_id, "", crowd.fact.id)
             keys = {key, *(stable_key(journey.id, id_, "", crowd.fact.id) for id_ in parse(former))} if former else {key}
             mine = past.get(user_id, ())

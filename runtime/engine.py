@@ -391,13 +391,14 @@ class Engine:
             work = self.opening.open(
                 self.catalogue, batch, [u.id for u in users], now, users=users, journeys=[population.journey], windows=windows
             )
+            had = self.store.populations.came_later(batch.connection, population, population.cursor, users[-1].id if users else "")
             for user in users:
                 progress.window = windows.known(batch.connection, population.journey, progress.counted_at)
                 if progress.is_full():
                     break
                 assert versioned is not None  # noqa: S101 - there are no users otherwise
                 try:
-                    if self._must_wait(population, progress, versioned, work.sessions[user.id], now):
+                    if user.id not in had and self._must_wait(population, progress, versioned, work.sessions[user.id], now):
                         break  # another daemon has filled the window since we looked
                 except (DatabaseError, MemoryError):
                     raise

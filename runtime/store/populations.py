@@ -37,8 +37,9 @@ from runtime.state import HELD_OUT, LIVE, Enrolment
 from runtime.store.codec import Codec, compact
 from runtime.store.conditions import Uncompilable
 from runtime.store.documents import Postgres, Sqlite
+from runtime.store.releases import Population
 from runtime.store.rows import new_row_of
-from runtime.store.tables import enrolments, log, users
+from runtime.store.tables import enrolments, log, refusals, users
 
 Compiled = TypeVar("Compiled", bound=ColumnElement[Any])
 _PEOPLE = users.c.merged_into.is_(None)  # a former id is nobody any more
@@ -145,6 +146,21 @@ class Populations:
             slim = Enrolment(key, journey, 0, user_id, "", "", status, None, entered_at, entered_at, id=id_)
             found.setdefault(user_id, []).append(slim)
         return found
+
+    def came_later(self, tx: Connection, population: Population, after: str, upto: str) -> set[str]:
+        """Of those who were inside already when the journey went live: whoever of these users has come to its door by herself since
+        then, let in or not. She has had her answer.
+        """
+        if population.kind != "existing":
+            return set()
+        journey, since = population.journey, population.at
+        asked = select(refusals.c.user_id).where(
+            _between(refusals.c.user_id, after, upto), refusals.c.journey == journey, refusals.c.last_at > since
+        )
+        entered = select(enrolments.c.user_id).where(
+            _between(enrolments.c.user_id, after, upto), enrolments.c.journey == journey, enrolments.c.entered_at > since
+        )
+        return set(tx.execute(asked.union(entered)).scalars())
 
     def enter(
         self, tx: Connection, newcomers: Sequence[Newcomer], patterns: Mapping[bool, Enrolment], now: int, *, parallel: bool

@@ -115,6 +115,21 @@ def test_a_population_that_waits_is_refused_nothing_and_says_when_it_goes_on(sto
     assert inside(store)[2:] == [("in_1", NOON + DAY - HOUR), ("in_2", NOON + DAY - HOUR)]
 
 
+@pytest.mark.parametrize("rehearsal", [None, USER_BY_USER], ids=["by ranges", "user by user"])
+@pytest.mark.parametrize(("after", "facts"), [(12 * HOUR, []), (25 * HOUR, ["segment"])], ids=["refused", "entered"])
+def test_whoever_comes_in_later_is_none_of_those_who_were_inside_already(store, rehearsal, after, facts):
+    """Her edge is refused by the pace, or lets her in: either way the population does not let her in (again)."""
+    made = town(store, paced("1 per 1d", more=", reentry: always"), people=["in_a", "u1"], rehearsal=rehearsal)
+    populate(made)
+    made.settle(NOON)
+    tag(made, NOON + after, "u1")
+
+    for day in range(6):
+        made.settle(NOON + after + day * (DAY + HOUR))
+
+    assert [e.why["fact"] for _, _, e in made.story("u1").log if e.action == "entered"] == facts
+
+
 def test_a_window_begins_with_the_first_entry_after_the_last_has_ended(store):
     made = town(store, paced("1 per 1d"), people="abcd")
 
