@@ -248,8 +248,8 @@ def compile_audience(model: AudienceModel, source: Source) -> Audience:
     ]
     _refuse_circles(source, traits, segments)
     names = {name: m.name for name, m in model.segments.items()}
-    rules = [*segments.values(), *(r for _, r in stages if r), *(r for _, r in stops)]
-    windows = windows_of(rules)
+    calculated = [trait.value for trait in traits.values() if trait.value is not None]
+    windows = windows_of([*segments.values(), *(r for _, r in stages if r), *(r for _, r in stops), *calculated])
     for trait in traits.values():
         if trait.within:
             windows[trait.event] = max(windows.get(trait.event, 0), trait.within)

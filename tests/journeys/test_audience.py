@@ -173,6 +173,17 @@ def test_history_is_kept_as_long_as_the_longest_window(workshop):
     assert audience.stops[0][0] == "x"
 
 
+def test_history_is_kept_for_what_a_calculated_trait_counts(workshop):
+    audience, findings = workshop.audience_findings(
+        f"{EVENTS}traits:\n  opens: {{type: number, value: \"count('app_opened', within='60d') + 0\"}}\n"
+        "  keen: {type: boolean, value: \"count('app_opened', within='3d') > user.opens\"}\n"
+    )
+
+    assert not findings
+    assert audience.windows == {"app_opened": 60 * DAY}
+    assert audience.projections["app_opened"].window == 60 * DAY
+
+
 def test_a_segment_may_not_ask_for_reach_and_its_time_terms_stand_alone(workshop):
     _, findings = workshop.audience_findings(
         "traits: {t: {type: time, from: profile}}\nsegments:\n  a: {name: a, when: reachable('sms')}\n  b: {name: b, when: days_since(user.t) + 1 > 2}\n"
