@@ -1,7 +1,7 @@
 """audience.yaml: events, traits, segments, lifecycle stages and marketing stops. Shape, meaning and compilation."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import blake2b
 from typing import Annotated, Any, Literal
@@ -14,7 +14,19 @@ from journeys.duration import parse_duration
 from journeys.errors import did_you_mean, nearest
 from journeys.evaluate import Change
 from journeys.expectations import VALUES, found_of, one_of
-from journeys.expression import TIME_FUNCTIONS, Call, Node, Problem, Scope, drops_of, kind_of, parse_condition, parse_expression, walk
+from journeys.expression import (
+    TIME_FUNCTIONS,
+    Call,
+    Node,
+    Problem,
+    Scope,
+    drops_of,
+    kind_of,
+    parse_condition,
+    parse_expression,
+    times_of,
+    walk,
+)
 from journeys.flips import changes_of
 from journeys.model import Condition, Duration, Expression, Identifier, Strict, Text
 from journeys.projection import Projection, digest_of_profiles, meaning_of, projections_of
@@ -165,6 +177,11 @@ class Audience:
         """8 hex digits of each segment's whole meaning: its condition, and every trait and segment that the condition reads."""
         return {name: _meaning_digest(rule, self.traits, self.segments) for name, rule in self.segments.items()}
 
+    @cached_property
+    def times(self) -> Mapping[str, Call]:
+        """The traits that are a time function and nothing else: where one is compared, the comparison has a moment at which it flips."""
+        return times_of({name: trait.value.node for name, trait in self.traits.items() if trait.value is not None})
+
     def moved_by(self, event: str) -> Moved:
         """What an event of this type may move at once; everything else moves by time, or by records and updates."""
         if event not in self._moved:
@@ -228,7 +245,8 @@ def compile_audience(model: AudienceModel, source: Source) -> Audience:
     user: dict[str, ValueType] = {**BUILT_IN, **{n: t.type for n, t in model.traits.items()}}
     sure = _never_missing((n, bool(t.count), t.default) for n, t in model.traits.items())
     scope = Scope(user=user, segments=frozenset(model.segments), events=frozenset(events), timed=True, sure=sure)
-    reader = _AudienceReader(source, events, scope)
+    calculated = {n: node for n, m in model.traits.items() if m.value and (node := parse_expression(m.value, scope)[0]) is not None}
+    reader = _AudienceReader(source, events, replace(scope, times=times_of(calculated)))
     traits = {name: t for name, m in model.traits.items() if (t := reader.trait(name, m)) is not None}
     segments = {name: r for name, m in model.segments.items() if (r := reader.rule(m.when, ("segments", name, "when")))}
     stages: list[tuple[str, Rule | None]] = []
@@ -248,8 +266,8 @@ def compile_audience(model: AudienceModel, source: Source) -> Audience:
     ]
     _refuse_circles(source, traits, segments)
     names = {name: m.name for name, m in model.segments.items()}
-    rules = [*segments.values(), *(r for _, r in stages if r), *(r for _, r in stops)]
-    windows = windows_of(rules)
+    values = [trait.value for trait in traits.values() if trait.value is not None]
+    windows = windows_of([*segments.values(), *(r for _, r in stages if r), *(r for _, r in stops), *values])
     for trait in traits.values():
         if trait.within:
             windows[trait.event] = max(windows.get(trait.event, 0), trait.within)
@@ -286,12 +304,12 @@ class _AudienceReader:
     def rule(self, text: str, path: tuple[str | int, ...], scope: Scope | None = None) -> Rule | None:
         scope = scope or self.scope
         node, problems = parse_condition(text, scope)
-        return self._rule(text, node, problems or [*drops_of(node, scope), *verdict_problems(text, node, scope.sure)], path)
+        return self._rule(text, node, problems or [*drops_of(node, scope), *verdict_problems(text, node, scope.sure)], path, scope)
 
-    def _rule(self, text: str, node: Node | None, problems: list[Problem], path: tuple[str | int, ...]) -> Rule | None:
+    def _rule(self, text: str, node: Node | None, problems: list[Problem], path: tuple[str | int, ...], scope: Scope) -> Rule | None:
         for problem in problems:
             self.source.report(problem.code, path, problem.word, **problem.params)
-        return rule_of(text, node) if node is not None else None
+        return rule_of(text, node, scope.times) if node is not None else None
 
     def trait(self, name: str, model: TraitModel) -> Trait | None:
         path = ("traits", name)
@@ -311,7 +329,7 @@ class _AudienceReader:
             return None
         if model.value is not None:
             node, problems = parse_expression(model.value, self.scope)
-            rule = self._rule(model.value, node, problems, (*path, "value"))
+            rule = self._rule(model.value, node, problems, (*path, "value"), self.scope)
             if node is None or rule is None or not self._made(name, model, "value", kind_of(node)):
                 return None
             return Trait(name, model.type, value=rule, default=default)

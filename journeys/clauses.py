@@ -5,11 +5,12 @@ Also the same for what was decided earlier: of a decision the values then are ke
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from journeys.duration import format_duration
 from journeys.evaluate import Facts, compile_node, leaves_of, next_change
-from journeys.expression import TIME_FUNCTIONS, Call, Compare, Const, In, Known, Logic, Name, Node, Not, kind_of
+from journeys.expression import TIME_FUNCTIONS, Call, Compare, Const, In, Known, Logic, Name, Node, Not, kind_of, times_of
 from journeys.rule import Rule
 from journeys.values import print_number
 
@@ -58,6 +59,11 @@ class Meaning:
     segments: Mapping[str, Rule] = field(default_factory=dict)
     values: Mapping[str, Rule] = field(default_factory=dict)
 
+    @cached_property
+    def times(self) -> Mapping[str, Call]:
+        """The traits that stand for a time function."""
+        return times_of({name: rule.node for name, rule in self.values.items()})
+
 
 def clauses_of(node: Node, facts: Facts, meaning: Meaning, facts_at: FactsAt | None = None) -> list[Clause]:
     """What must all hold, one after the other. Without `facts_at` nothing is said about times to come."""
@@ -65,9 +71,9 @@ def clauses_of(node: Node, facts: Facts, meaning: Meaning, facts_at: FactsAt | N
     return [_judged(item, facts, meaning, facts_at, expected=True) for item in items]
 
 
-def turns_at(node: Node, facts_at: FactsAt, now: int, *, to: bool) -> int | None:
+def turns_at(node: Node, meaning: Meaning, facts_at: FactsAt, now: int, *, to: bool) -> int | None:
     """The first instant after `now` at which the condition is `to` if nothing else happens; None when time alone never makes it so."""
-    change, test, at = next_change(node), compile_node(node), now
+    change, test, at = next_change(node, meaning.times), compile_node(node), now
     if change is None:
         return None
     for _ in range(MOST_CHANGES):
@@ -85,7 +91,7 @@ def _judged(node: Node, facts: Facts, meaning: Meaning, facts_at: FactsAt | None
         return _judged(node.item, facts, meaning, facts_at, expected=not expected)
     holds = bool(compile_node(node)(facts)) is expected
     text = spelled(node) if expected else spelled(Not(node))
-    changes_at = turns_at(node, facts_at, facts.now, to=expected is not holds) if facts_at is not None else None
+    changes_at = turns_at(node, meaning, facts_at, facts.now, to=expected is not holds) if facts_at is not None else None
     values = _values(node, facts, meaning)
     if isinstance(node, Logic):
         parts = tuple(_judged(item, facts, meaning, facts_at, expected=expected) for item in node.items)

@@ -22,6 +22,7 @@ from journeys.expression import (
     Node,
     Not,
     contains_time,
+    time_call,
     walk,
 )
 from journeys.values import LARGEST_NUMBER, as_number
@@ -183,13 +184,14 @@ def _call(node: Call) -> Closure:
 Change = Callable[[Any], int | None]
 
 
-def next_change(node: Node) -> Change | None:
+def next_change(node: Node, times: Mapping[str, Call]) -> Change | None:
     """A function from Facts to the first instant after `now` at which a time term of the tree may change.
 
     None (no function) when nothing in the tree moves by time alone. For `days_since(t) op k` the instant is
-    t + k · 24 h (one millisecond later where `op` is `>` or `<=`); for a window, the oldest event + the window.
+    t + k · 24 h (one millisecond later where `op` is `>` or `<=`), also where the name of a trait in `times` stands for the
+    function; for a window, the oldest event + the window.
     """
-    changes = [c for n in walk(node) if (c := change_of(n)) is not None]
+    changes = [c for n in walk(node) if (c := change_of(n, times)) is not None]
     if not changes:
         return None
 
@@ -200,10 +202,10 @@ def next_change(node: Node) -> Change | None:
     return earliest
 
 
-def change_of(node: Node) -> Change | None:
+def change_of(node: Node, times: Mapping[str, Call]) -> Change | None:
     """The change of this one node of a tree, without what stands below it; None when it does not move by time."""
     if isinstance(node, Compare):
-        return _breakpoint(node)
+        return _breakpoint(node, times)
     if isinstance(node, Name) and node.root == "user":
         attribute = node.attribute
         return lambda f: f.trait_change(attribute)
@@ -214,15 +216,16 @@ def change_of(node: Node) -> Change | None:
     return None
 
 
-def _breakpoint(node: Compare) -> Change | None:
-    left_is_time = contains_time(node.left)
-    if not left_is_time and not contains_time(node.right):
+def _breakpoint(node: Compare, times: Mapping[str, Call]) -> Change | None:
+    left_is_time = contains_time(node.left, times)
+    if not left_is_time and not contains_time(node.right, times):
         return None
-    call, other, operator = node.left, node.right, node.operator
+    side, other, operator = node.left, node.right, node.operator
     if not left_is_time:
         mirrored = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
-        call, other, operator = node.right, node.left, mirrored.get(operator, operator)
-    if not isinstance(call, Call):
+        side, other, operator = node.right, node.left, mirrored.get(operator, operator)
+    call = time_call(side, times)
+    if call is None:
         return None  # inside arithmetic: `check` refuses it where time matters (J049)
     moment, amount = compile_node(call.arguments[0]), compile_node(other)
     unit = DAY if call.function.startswith("days") else HOUR

@@ -122,6 +122,7 @@ class Scope:
     event: Mapping[str, ValueType] | None = None
     event_name: str = "event"
     sure: frozenset[str] = frozenset()  # the names of user.* that are never missing
+    times: Mapping[str, "Call"] = field(default_factory=dict)  # the names of user.* that stand for a time function (`times_of`)
     segments: frozenset[str] = frozenset()
     events: frozenset[str] = frozenset()
     journeys: frozenset[str] = frozenset()
@@ -196,9 +197,29 @@ def walk(node: Node) -> Iterator[Node]:
         yield from walk(child)
 
 
-def contains_time(node: Node) -> bool:
-    """Whether a function of the present moment stands in the tree."""
-    return any(isinstance(n, Call) and n.function in TIME_FUNCTIONS for n in walk(node))
+def times_of(values: Mapping[str, Node]) -> dict[str, Call]:
+    """Of calculated traits those that are a time function and nothing else, themselves or through others' names."""
+    found: dict[str, Call] = {}
+    for name, value in values.items():
+        node, seen = value, {name}
+        while isinstance(node, Name) and node.root == "user" and node.attribute in values and node.attribute not in seen:
+            seen.add(node.attribute)
+            node = values[node.attribute]
+        if (call := time_call(node, {})) is not None:
+            found[name] = call
+    return found
+
+
+def time_call(node: Node, times: Mapping[str, Call]) -> Call | None:
+    """The time function that a node is, or that the calculated trait of its name stands for."""
+    if isinstance(node, Name):
+        return times.get(node.attribute) if node.root == "user" else None
+    return node if isinstance(node, Call) and node.function in TIME_FUNCTIONS else None
+
+
+def contains_time(node: Node, times: Mapping[str, Call]) -> bool:
+    """Whether a function of the present moment stands in the tree, or a trait that is one."""
+    return any(time_call(n, times) is not None for n in walk(node))
 
 
 def drops_of(node: Node | None, scope: Scope) -> list[Problem]:
@@ -298,9 +319,21 @@ class _Reader:
     def _number(self, node: Node, operator: str) -> Node:
         if kind_of(node) not in ("number", "any"):
             raise _Refused(Problem("J046", {"operator": operator, "found": typed(_spell(node), kind_of(node))}, _spell(node)))
-        if self.scope.timed and contains_time(node):
-            raise _Refused(Problem("J049", {}))
+        if self.scope.timed:
+            self._without_time(node)
         return node
+
+    def _without_time(self, node: Node) -> None:
+        """Refuse a time function that does not stand alone on its side, also one that a trait's name stands for."""
+        for part in walk(node):
+            call = time_call(part, self.scope.times)
+            if call is not None:
+                found = (
+                    _spell(call)
+                    if part is call
+                    else words(f"{_spell(part)}, which is {_spell(call)},", f"{_spell(part)}（即 {_spell(call)}）")
+                )
+                raise _Refused(Problem("J049", {"found": found}, call.function if part is call else _spell(part)))
 
     def _compare(self, node: nodes.Compare) -> Node:
         if len(node.ops) != 1:
@@ -320,8 +353,8 @@ class _Reader:
             raise _Refused(Problem("J046", {"operator": operator, "found": typed(_spell(left), a)}, _spell(left)))
         if "list" in (a, b):
             raise _Refused(Problem("J045", {"left": KINDS[a], "right": KINDS[b]}, _spell(left)))
-        if self.scope.timed and contains_time(left) and contains_time(right):
-            raise _Refused(Problem("J049", {}))
+        if self.scope.timed and contains_time(left, self.scope.times):
+            self._without_time(right)
         return Compare(operator, left, right)
 
     def _typed(self, node: Node, other: Node) -> Node:

@@ -5,13 +5,14 @@ from functools import partial
 from typing import Any
 
 from journeys.evaluate import Change, change_of
-from journeys.expression import Call, Compare, Name, walk
+from journeys.expression import Call, Compare, Name, times_of, walk
 from journeys.rule import Rule
 
 
 def changes_of(rules: Iterable[Rule], traits: Mapping[str, Any], segments: Mapping[str, Rule]) -> tuple[Change, ...]:
     """The functions whose earliest instant is the earliest of all the rules' own `change`, through traits and segments."""
     found: dict[Any, Change] = {}
+    times = times_of({name: trait.value.node for name, trait in traits.items() if trait.value is not None})
     waiting, seen = [rule.node for rule in rules], set()
     while waiting:
         for node in walk(waiting.pop()):
@@ -26,7 +27,7 @@ def changes_of(rules: Iterable[Rule], traits: Mapping[str, Any], segments: Mappi
                 found[trait.event, trait.within] = partial(_window_change, trait.event, trait.within)
             elif isinstance(node, Call) and node.function == "count":
                 found[node.arguments] = partial(_window_change, *node.arguments)
-            elif isinstance(node, Compare) and (change := change_of(node)) is not None:
+            elif isinstance(node, Compare) and (change := change_of(node, times)) is not None:
                 found[repr(node)] = change
     return tuple(found.values())
 

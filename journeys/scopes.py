@@ -19,6 +19,7 @@ class Scopes:
         self.base = Scope(
             user=audience.user_types(),
             sure=audience.never_missing(),
+            times=audience.times,
             segments=frozenset(audience.segments),
             events=frozenset(audience.events),
             journeys=journeys | {journey.id},

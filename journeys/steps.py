@@ -38,7 +38,7 @@ from journeys.template import Template, parse_template
 from journeys.values import ValueType
 
 _CLOCK = re.compile(r"[0-9]{1,2}:[0-9]{1,2}")
-_NEVER = rule_of("false", Const(value=False, kind="boolean"))
+_NEVER = rule_of("false", Const(value=False, kind="boolean"), {})
 
 
 @dataclass
@@ -71,7 +71,7 @@ class Rules:
             return None
         node, problems = parse_condition(text, scope)
         self.report(problems or [*drops_of(node, scope), *verdict_problems(text, node, scope.sure)], path)
-        return self._kept(rule_of(text, node)) if node is not None else None
+        return self._kept(rule_of(text, node, scope.times)) if node is not None else None
 
     def expression(self, text: str | None, scope: Scope, path: Path_, kinds: tuple[ValueType, ...], expected: Words) -> Rule | None:
         """A rule whose value has one of these types."""
@@ -84,7 +84,7 @@ class Rules:
         if kind_of(node) not in (*kinds, "any"):
             self.source.report("J043", path, function=text, expected=expected, found=KINDS[kind_of(node)])
             return None
-        return self._kept(rule_of(text, node))
+        return self._kept(rule_of(text, node, scope.times))
 
     def text(self, text: str, scope: Scope, path: Path_) -> Template | None:
         """A text with {{ }}."""

@@ -102,7 +102,9 @@ class _Asked:
         facts = self.facts_at(now)
         held = bool(rule.test(facts))
         clauses = tuple(clauses_of(rule.node, facts, self.meaning, self.facts_at))
-        return Requirement(code, held, {**told, "clause": rule.text}, clauses, path, turns_at(rule.node, self.facts_at, now, to=not held))
+        return Requirement(
+            code, held, {**told, "clause": rule.text}, clauses, path, turns_at(rule.node, self.meaning, self.facts_at, now, to=not held)
+        )
 
     def journey(self) -> Iterable[Requirement]:
         journey, now = self.journey_, self.present.now
@@ -236,7 +238,7 @@ def _asked_of(
         for name, rule in present.catalogue.audience.stops:
             holds = bool(rule.test(facts))
             clauses = tuple(clauses_of(rule.node, facts, meaning)) if holds else ()
-            over_at = turns_at(rule.node, present.facts, present.now, to=False) if holds else None
+            over_at = turns_at(rule.node, meaning, present.facts, present.now, to=False) if holds else None
             found.append(Requirement("stop", not holds, {"stop": name, "clause": rule.text}, clauses, changes_at=over_at))
     person, channel = present.person, position.channel
     no_way = can_reach(person, channel, position.template, spec.purpose)

@@ -98,14 +98,17 @@ CODES: Mapping[str, Code] = {
     "J049": Code(
         "error",
         (
-            "a time function must stand alone on one side of a comparison here, so that its moment can be foreseen",
-            "时间函数在这里必须单独在比较的一边，才能预知何时变化",
+            "{found} must stand alone on one side of a comparison here, so that its moment can be foreseen",
+            "{found} 在这里必须单独在比较的一边，才能预知何时变化",
         ),
         why=(
-            "The moment at which the condition flips is computed ahead; that needs the time alone on one side.",
-            "条件何时变化要提前算出来，所以时间要单独在一边。",
+            "The moment at which the condition flips is computed ahead; that needs the time, or the trait that is one, alone on one side.",
+            "条件何时变化要提前算出来，所以时间函数，或取值是时间函数的特征，要单独在一边。",
         ),
-        cure=("Move the arithmetic to the other side: days_since(user.x) > 3 - 1.", "把加减移到另一边：days_since(user.x) > 3 - 1。"),
+        cure=(
+            "Move the arithmetic to the other side: days_since(user.x) > 3 - 1; out of a trait, to where it is compared: user.idle > 3 - 1.",
+            "把加减移到另一边：days_since(user.x) > 3 - 1；特征里的加减移到比较它的地方：user.idle > 3 - 1。",
+        ),
     ),
     "J050": Code(
         "warning",

@@ -131,6 +131,41 @@ def test_traits_and_segments_that_need_themselves_are_refused_and_taken_out(work
     assert not set(circles) & {*audience.traits, *audience.segments}
 
 
+TIMED = f"""{EVENTS}traits:
+  seen: {{type: time, from: profile}}
+  idle: {{type: number, value: days_since(user.seen)}}
+  also_idle: {{type: number, value: user.idle, default: 5}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "found"),
+    [
+        ("segments:\n  s: {name: s, when: user.idle + 1 > 20}\n", "user.idle, which is days_since(…),"),
+        ("segments:\n  s: {name: s, when: 3 > -user.also_idle}\n", "user.also_idle, which is days_since(…),"),
+        ("segments:\n  s: {name: s, when: user.idle > user.also_idle}\n", "user.also_idle, which is days_since(…),"),
+        ("segments:\n  s: {name: s, when: hours_until(user.seen) < user.idle}\n", "user.idle, which is days_since(…),"),
+        ("  twice: {type: number, value: user.also_idle * 2}\n", "user.also_idle, which is days_since(…),"),
+        ("  weeks: {type: number, value: days_since(user.seen) / 7}\n", "days_since(…)"),
+    ],
+)
+def test_a_trait_that_is_a_time_function_stands_alone_as_the_function_does(workshop, more, found):
+    _, findings = workshop.audience_findings(TIMED + more)
+
+    assert [f.code for f in findings] == ["J049"]
+    assert findings[0].line().count(f"{found} must stand alone") == 1, findings[0].line()
+
+
+def test_a_trait_that_is_a_time_function_may_be_compared_passed_on_and_asked_whether_it_is_known(workshop):
+    audience, findings = workshop.audience_findings(
+        f"{TIMED}  lapsed: {{type: boolean, value: user.idle >= 20}}\n"
+        "segments:\n  s: {name: s, when: 2 * 7 < user.also_idle and user.lapsed and user.idle is known}\n"
+    )
+
+    assert not findings
+    assert set(audience.times) == {"idle", "also_idle"}
+
+
 @pytest.mark.parametrize(
     ("stages", "codes"),
     [
@@ -171,6 +206,17 @@ def test_history_is_kept_as_long_as_the_longest_window(workshop):
     assert not findings
     assert audience.windows == {"order_paid": 30 * DAY, "app_opened": 2 * DAY}
     assert audience.stops[0][0] == "x"
+
+
+def test_history_is_kept_for_what_a_calculated_trait_counts(workshop):
+    audience, findings = workshop.audience_findings(
+        f"{EVENTS}traits:\n  opens: {{type: number, value: \"count('app_opened', within='60d') + 0\"}}\n"
+        "  keen: {type: boolean, value: \"count('app_opened', within='3d') > user.opens\"}\n"
+    )
+
+    assert not findings
+    assert audience.windows == {"app_opened": 60 * DAY}
+    assert audience.projections["app_opened"].window == 60 * DAY
 
 
 def test_a_segment_may_not_ask_for_reach_and_its_time_terms_stand_alone(workshop):

@@ -7,6 +7,7 @@ from journeys.expression import Scope
 from journeys.rule import condition
 from runtime.facts import UserFacts
 from runtime.profile import project
+from tests.town import AUDIENCE as DEFAULT
 from tests.town import DAY, HOUR, NOON, audience, event, somebody
 
 AUDIENCE = audience()
@@ -92,12 +93,25 @@ def test_a_clause_says_until_when_it_holds_and_from_when_it_will():
     assert judged("user.points == 3", user)[0].changes_at is None
 
 
+def test_a_clause_over_a_trait_that_is_a_time_function_says_from_when_it_will_hold():
+    town = audience(DEFAULT.replace("traits:\n", "traits:\n  idle: {type: number, value: days_since(user.last_order_at)}\n"))
+    user, scope = bought(12 * DAY), Scope(user=town.user_types())
+
+    def facts_at(at):
+        return UserFacts(town, user, at)
+
+    meaning = Meaning(values={name: trait.value for name, trait in town.traits.items() if trait.value is not None})
+    (clause,) = clauses_of(condition("user.idle >= 30", scope).node, facts_at(NOON), meaning, facts_at)
+
+    assert (clause.held, clause.changes_at) == (False, NOON + 18 * DAY)
+
+
 def test_a_condition_that_time_alone_never_makes_true_has_no_instant():
     user = bought(40 * DAY)
     node = rule("days_since(user.last_order_at) < 30").node
 
-    assert turns_at(node, lambda at: facts_of(user, at), NOON, to=True) is None
-    assert turns_at(rule("user.points == 1").node, lambda at: facts_of(user, at), NOON, to=True) is None
+    assert turns_at(node, Meaning(), lambda at: facts_of(user, at), NOON, to=True) is None
+    assert turns_at(rule("user.points == 1").node, Meaning(), lambda at: facts_of(user, at), NOON, to=True) is None
 
 
 @pytest.mark.parametrize(

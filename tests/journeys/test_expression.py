@@ -218,8 +218,8 @@ def test_walking_a_tree_visits_every_node(workshop):
     names = sorted(str(n) for n in walk(node) if type(n).__name__ == "Name")
 
     assert names == ["user.age", "user.age", "user.last_order_at", "user.likes"]
-    assert contains_time(node)
-    assert not contains_time(node.items[0])
+    assert contains_time(node, {})
+    assert not contains_time(node.items[0], {})
 
 
 def test_deep_nesting_is_a_finding(workshop):
