@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field
 from journeys.certainty import report_covered, verdict_problems
 from journeys.duration import parse_duration
 from journeys.errors import did_you_mean, nearest
-from journeys.evaluate import Change
+from journeys.evaluate import Change, Facts
 from journeys.expectations import VALUES, found_of, one_of
 from journeys.expression import (
     TIME_FUNCTIONS,
@@ -137,6 +137,10 @@ class Moved:
     changes: tuple[Change, ...]  # when time moves any of them
 
 
+_STAGE = ("traits", "stage")  # what asks for the stage needs
+Stages = tuple[tuple[str, Rule | None], ...]  # in the order of the file; the last has no condition
+
+
 @dataclass(frozen=True)
 class Audience:
     """The compiled audience: what exists, and every rule as a closure."""
@@ -145,7 +149,7 @@ class Audience:
     traits: Mapping[str, Trait]
     segments: Mapping[str, Rule]
     segment_names: Mapping[str, str]
-    stages: tuple[tuple[str, Rule | None], ...]
+    stages: Stages
     stops: tuple[tuple[str, Rule], ...]
     windows: Mapping[str, int] = field(default_factory=dict)  # event → how long its history is kept
     longer: Mapping[str, int] = field(default_factory=dict)  # the same, of journeys' older versions with people inside
@@ -175,12 +179,16 @@ class Audience:
     @cached_property
     def segment_digests(self) -> Mapping[str, str]:
         """8 hex digits of each segment's whole meaning: its condition, and every trait and segment that the condition reads."""
-        return {name: _meaning_digest(rule, self.traits, self.segments) for name, rule in self.segments.items()}
+        return {name: _meaning_digest(rule, self.traits, self.segments, self.stages) for name, rule in self.segments.items()}
 
     @cached_property
     def times(self) -> Mapping[str, Call]:
         """The traits that are a time function and nothing else: where one is compared, the comparison has a moment at which it flips."""
         return times_of({name: trait.value.node for name, trait in self.traits.items() if trait.value is not None})
+
+    def stage_of(self, facts: Facts) -> str:
+        """The lifecycle stage of whom these facts are about, at their instant: the first that holds; "" where there is no lifecycle."""
+        return next((name for name, rule in self.stages if rule is None or rule.test(facts)), "")
 
     def moved_by(self, event: str) -> Moved:
         """What an event of this type may move at once; everything else moves by time, or by records and updates."""
@@ -197,13 +205,13 @@ class Audience:
 
     def _moves(self, segments: tuple[tuple[str, Rule], ...], *, stage: bool) -> Moved:
         rules = [rule for _, rule in segments] + [rule for _, rule in self.stages if rule is not None and stage]
-        return Moved(segments, stage, changes_of(rules, self.traits, self.segments))
+        return Moved(segments, stage, changes_of(rules, self.traits, self.segments, rules_of(self.stages)))
 
     def events_read(self, rule: Rule) -> set[str]:
         """The event types that a rule's value depends on, through traits and segments."""
-        traits, segments = _read_by(rule, self.traits, self.segments)
+        traits, within = _read_by(rule, self.traits, self.segments, self.stages)
         values = [trait.value for trait in traits if trait.value is not None]
-        return {trait.event for trait in traits if trait.aggregate} | set(windows_of([rule, *segments.values(), *values]))
+        return {trait.event for trait in traits if trait.aggregate} | set(windows_of([rule, *within.values(), *values]))
 
     @cached_property
     def _moved(self) -> dict[str, Moved]:
@@ -264,7 +272,7 @@ def compile_audience(model: AudienceModel, source: Source) -> Audience:
         for index, stop in enumerate(model.suppress_marketing)
         if (rule := reader.rule(stop.when, ("suppress_marketing", index, "when")))
     ]
-    _refuse_circles(source, traits, segments)
+    _refuse_circles(source, traits, segments, tuple(stages))
     names = {name: m.name for name, m in model.segments.items()}
     values = [trait.value for trait in traits.values() if trait.value is not None]
     windows = windows_of([*segments.values(), *(r for _, r in stages if r), *(r for _, r in stops), *values])
@@ -384,39 +392,54 @@ class _AudienceReader:
         return Trait(name, model.type, aggregate, event, of, model.take or "", within, model.at_least or 1, where, None, default)
 
 
-def _read_by(rule: Rule, traits: Mapping[str, Trait], segments: Mapping[str, Rule]) -> tuple[list[Trait], dict[str, Rule]]:
-    """The traits and the segments that a rule reads, and those that these read, in the order of their names."""
+def rules_of(stages: Stages) -> list[Rule]:
+    """The conditions of a lifecycle."""
+    return [rule for _, rule in stages if rule is not None]
+
+
+def _read_by(
+    rule: Rule, traits: Mapping[str, Trait], segments: Mapping[str, Rule], stages: Stages
+) -> tuple[list[Trait], dict[str, Rule]]:  # fmt: skip
+    """The traits and the conditions (of segments, and of the lifecycle where the stage is asked) that a rule reads, and those that
+    these read, in the order of their names.
+    """
+    lifecycle = {f"stage {name}": stage for name, stage in stages if stage is not None}
     read: set[tuple[str, str]] = set()
     waiting = _needs(rule)
     while waiting:
         kind, name = key = waiting.pop()
-        if key not in read and name in (traits if kind == "traits" else segments):
+        if key == _STAGE and key not in read:
+            read.add(key)
+            waiting += [need for stage in lifecycle.values() for need in _needs(stage)]
+        elif key not in read and name in (traits if kind == "traits" else segments):
             read.add(key)
             inner = traits[name].value if kind == "traits" else segments[name]
             waiting += _needs(inner) if inner is not None else []
-    names = sorted(read)
-    return [traits[n] for kind, n in names if kind == "traits"], {n: segments[n] for kind, n in names if kind == "segments"}
+    names = sorted(read - {_STAGE})
+    within = {n: segments[n] for kind, n in names if kind == "segments"}
+    return [traits[n] for kind, n in names if kind == "traits"], within | (lifecycle if _STAGE in read else {})
 
 
-def _meaning_digest(rule: Rule, traits: Mapping[str, Trait], segments: Mapping[str, Rule]) -> str:
-    read, within = _read_by(rule, traits, segments)
+def _meaning_digest(rule: Rule, traits: Mapping[str, Trait], segments: Mapping[str, Rule], stages: Stages) -> str:
+    read, within = _read_by(rule, traits, segments, stages)
     lines = [rule.text, *(f"{name} {inner.text}" for name, inner in within.items()), *(meaning_of(trait) for trait in read)]
     return blake2b("\n".join(lines).encode(), digest_size=4).hexdigest()
 
 
-def _refuse_circles(source: Source, traits: dict[str, Trait], segments: dict[str, Rule]) -> None:
-    """Traits and segments that need themselves are refused and taken out."""
+def _refuse_circles(source: Source, traits: dict[str, Trait], segments: dict[str, Rule], stages: Stages) -> None:
+    """Traits and segments that need themselves, also by way of the lifecycle, are refused and taken out."""
     needs: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for name, trait in traits.items():
         needs[("traits", name)] = _needs(trait.value) if trait.value else []
     for name, rule in segments.items():
         needs[("segments", name)] = _needs(rule)
+    needs[_STAGE] = [need for rule in rules_of(stages) for need in _needs(rule)]
     for start in list(needs):
         circle = _circle(needs, start)
         if circle:
             kind, name = start
-            leaf = "value" if kind == "traits" else "when"
-            source.report("J052", (kind, name, leaf), found=name, circle=" → ".join(n for _, n in circle))
+            where = (kind, name, "value" if kind == "traits" else "when") if start != _STAGE else ("lifecycle",)
+            source.report("J052", where, found=name, circle=" → ".join(n for _, n in circle))
             (traits if kind == "traits" else segments).pop(name, None)
 
 

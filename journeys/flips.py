@@ -1,6 +1,6 @@
 """When time alone moves any of several rules: each window and each breakpoint asked once, whoever reads it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -9,8 +9,12 @@ from journeys.expression import Call, Compare, Name, times_of, walk
 from journeys.rule import Rule
 
 
-def changes_of(rules: Iterable[Rule], traits: Mapping[str, Any], segments: Mapping[str, Rule]) -> tuple[Change, ...]:
-    """The functions whose earliest instant is the earliest of all the rules' own `change`, through traits and segments."""
+def changes_of(
+    rules: Iterable[Rule], traits: Mapping[str, Any], segments: Mapping[str, Rule], stages: Sequence[Rule] = ()
+) -> tuple[Change, ...]:
+    """The functions whose earliest instant is the earliest of all the rules' own `change`, through traits, segments and, where
+    `user.stage` is asked, the rules of the lifecycle.
+    """
     found: dict[Any, Change] = {}
     times = times_of({name: trait.value.node for name, trait in traits.items() if trait.value is not None})
     waiting, seen = [rule.node for rule in rules], set()
@@ -20,6 +24,9 @@ def changes_of(rules: Iterable[Rule], traits: Mapping[str, Any], segments: Mappi
             inner = trait.value if trait is not None else None
             if isinstance(node, Call) and node.function == "segment":
                 inner = segments.get(node.arguments[0])
+            if isinstance(node, Name) and (node.root, node.attribute) == ("user", "stage") and "user.stage" not in seen:
+                seen.add("user.stage")
+                waiting += [stage.node for stage in stages]
             if inner is not None and inner.text not in seen:
                 seen.add(inner.text)
                 waiting.append(inner.node)

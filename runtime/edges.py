@@ -85,7 +85,7 @@ class Edges(ABC):
                 known[name] = before
         user.segments = known
         if user.stage:
-            self._restage(_stage_of(earlier), user.evaluated_at)
+            self._restage(audience.stage_of(earlier), user.evaluated_at)
         user.recheck_at = min((c for c in changes if c is not None), default=None)
         self._rebuilt = False
 
@@ -186,7 +186,7 @@ class Edges(ABC):
 
     def _stage(self, facts: UserFacts, at: int, *, quietly: bool) -> None:
         user = self.user
-        stage = _stage_of(facts)
+        stage = facts.audience.stage_of(facts)
         if stage != user.stage:
             if user.stage and not quietly:
                 data = {"from": user.stage, "to": stage}
@@ -201,7 +201,3 @@ class Edges(ABC):
             self.tallies["", at // DAY, "stage", before] -= 1
         if stage:
             self.tallies["", at // DAY, "stage", stage] += 1
-
-
-def _stage_of(facts: UserFacts) -> str:
-    return next((name for name, rule in facts.audience.stages if rule is None or rule.test(facts)), "")

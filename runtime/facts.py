@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from journeys.audience import Audience, Trait
+from journeys.audience import Audience, Trait, rules_of
 from journeys.values import fits
 from runtime.policy import Reach, can_reach, consented
 from runtime.profile import count_within, read_trait, window_change
@@ -62,7 +62,7 @@ class UserFacts:
                 return user.id
             if name == "tags":
                 return user.profile.get("t", [])
-            return user.stage or None
+            return self.audience.stage_of(self) or None  # as it is now: what is stored is as it was when she was last looked at
         pinned = user.profile.get("pin")  # a rehearsal's given values
         if pinned and name in pinned:
             value = self._pinned(trait, pinned[name])
@@ -95,7 +95,8 @@ class UserFacts:
     def _trait_change(self, name: str) -> int | None:
         trait = self.audience.traits.get(name)
         if trait is None:
-            return None
+            changes = [rule.change(self) for rule in rules_of(self.audience.stages) if rule.change] if name == "stage" else []
+            return min((at for at in changes if at is not None), default=None)
         if trait.value is not None:
             return trait.value.change(self) if trait.value.change else None
         return window_change(self.user, trait.event, trait.within, self.now) if trait.within else None

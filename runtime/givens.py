@@ -30,7 +30,7 @@ def person_of(test: JourneyTest, audience: Audience, user_id: str, zone: ZoneInf
     _give_all(user, audience, test.user, zone, start)
     facts = UserFacts(audience, user, start)  # what she is in then is nobody's edge
     user.segments = {name: [meaning, facts.segment(name)] for name, meaning in audience.segment_digests.items()}
-    user.stage = next((name for name, rule in audience.stages if rule is None or rule.test(facts)), "")
+    user.stage = audience.stage_of(facts)
     return user
 
 

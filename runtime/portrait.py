@@ -66,7 +66,7 @@ def portrait_of(present: Present) -> Portrait:
     """Who she is at that moment."""
     user, audience, facts = present.user, present.catalogue.audience, present.facts()
     traits = {name: value for name in audience.traits if (value := facts.trait(name)) is not None}
-    stage = next((name for name, rule in audience.stages if rule is None or rule.test(facts)), "")
+    stage = audience.stage_of(facts)
     project, place = present.reach.rules.holdout, bucket("project", user.id)
     holdouts = {"project": Draw(place, project, place < project)} if project else {}
     for name, versioned in sorted(present.catalogue.current.items()):

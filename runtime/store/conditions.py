@@ -9,7 +9,7 @@ from operator import eq, ge, gt, le, lt, ne
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Boolean, ColumnElement, Text, and_, case, cast, false, func, literal, not_, or_, select, true
+from sqlalchemy import Boolean, ColumnElement, Text, and_, case, cast, false, func, literal, not_, null, or_, select, true
 
 from journeys.audience import BUILT_IN, Audience
 from journeys.duration import DAY, HOUR
@@ -188,7 +188,10 @@ class Reader:
         if name == "id":
             return users.c.user_id
         if name == "stage":
-            return func.nullif(users.c.stage, "", type_=Text())
+            stages = self.moment.audience.stages
+            last = next((literal(stage, Text()) for stage, rule in stages if rule is None), cast(null(), Text()))
+            asked = [(self.truth(rule.node), literal(stage, Text())) for stage, rule in stages if rule is not None]
+            return case(*asked, else_=last) if asked else last
         if name not in BUILT_IN:
             raise _Refused("there is no such trait", f"user.{name}")
         return func.coalesce(self.json.typed(self.profile.at("t"), "list"), self.constant([]))

@@ -119,6 +119,13 @@ def test_a_trait_calculated_from_others_keeps_its_rule(workshop, facts):
         ("segments:\n  a: {name: a, when: segment('b')}\n  b: {name: b, when: not segment('a')}\n", ["a", "b"]),
         ("traits:\n  a: {type: boolean, value: segment('s')}\nsegments:\n  s: {name: s, when: user.a}\n", ["a", "s"]),
         (
+            (
+                "segments:\n  s: {name: s, when: user.stage == 'a'}\n"
+                "lifecycle:\n  - {stage: a, name: a, when: not segment('s')}\n  - {stage: b, name: b}\n"
+            ),
+            ["s", "stage"],
+        ),
+        (
             "traits:\n  a: {type: number, from: profile}\n  b: {type: number, value: user.a}\n  c: {type: number, value: user.a + user.b}\n",
             [],
         ),

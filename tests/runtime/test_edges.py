@@ -189,3 +189,56 @@ def test_an_answer_or_anothers_event_just_after_a_release_lets_nobody_into_the_s
 
     assert [journey for journey, _ in town.ends()] == ["g"]
     assert ("updated", "t") in town.actions()
+
+
+# ---------------------------------------------------------------------------------------------------- the stage
+
+
+IN_BUYING = AUDIENCE.replace("  tagged:", "  in_buying: {name: 在买段, when: user.stage == 'buying'}\n  tagged:")
+
+
+def test_a_segment_of_a_stage_begins_and_ends_with_it(store):
+    entered = journey_text(SEND, id="j", entry="{segment: in_buying, existing: skip}")
+    town = Town(store, entered, audience_text=IN_BUYING)
+    town.post(event("app_opened", NOON - HOUR))
+    town.settle(NOON - HOUR)
+
+    town.post(event("order_paid", NOON, amount=1))
+    town.settle(NOON)
+    town.settle(NOON + 40 * DAY)
+
+    flips = [(e.action, e.at) for _, _, e in town.story().log if e.why.get("segment") == "in_buying"]
+    assert flips[-2:] == [("segment_entered", NOON), ("segment_left", NOON + 30 * DAY)]
+    assert entries(town) == [NOON]
+
+
+def test_whoever_waits_for_a_stage_goes_on_when_it_begins_by_an_event_or_by_time(store):
+    waits = "- {{id: w, wait_for: {{when: user.stage == '{stage}', timeout: 60d}}, on_timeout: [{{exit: never}}]}}"
+    by_event = journey_text(waits.format(stage="buying"), id="a", entry="{event: app_opened}")
+    by_time = journey_text(waits.format(stage="gone"), id="b", entry="{event: order_paid}")
+    town = Town(store, by_event, by_time)
+    town.post(event("app_opened", NOON - HOUR))
+    town.settle(NOON - HOUR)
+
+    town.post(event("order_paid", NOON, amount=1))
+    town.settle(NOON)
+    living(town, NOON, NOON + 40 * DAY, DAY)
+
+    assert sorted(town.ends()) == [("a", "completed"), ("b", "completed")]
+    assert [e.at for _, _, e in town.story().log if e.action == "matched"] == [NOON, NOON + 30 * DAY]
+
+
+def test_an_entry_and_an_exit_ask_for_the_stage_as_it_is_after_the_event(store):
+    first = journey_text(SEND, id="a", entry="{event: order_paid, where: user.stage == 'buying' and user.orders_count == 1}")
+    left = journey_text(
+        "- {id: w, delay: 5d}", id="b", entry="{event: app_opened}", exit_when="[{when: user.stage == 'buying', reason: bought}]"
+    )
+    town = Town(store, first, left)
+    town.post(event("app_opened", NOON - HOUR))
+    town.settle(NOON - HOUR)
+
+    town.post(event("order_paid", NOON, amount=1))
+    town.settle(NOON)
+    town.settle(NOON + 6 * DAY)
+
+    assert sorted(town.ends()) == [("a", "completed"), ("b", "bought")]
