@@ -3,7 +3,7 @@
 `a` holds an aggregate per trait without a window, `h` a short history per event type that some window reads, `d` the digest of
 the definitions both were made under (a profile under another one is made anew by `rebuild`). Their formats:
 - count: n · sum: n ten-thousandths (a text beyond 63 bits) · avg: [ten-thousandths, n] · first, last: [time, tie, value]
-- top: {value: [n, time, tie, what is shown]}, or TOO_MANY after 1,000 different values
+- top: {value: [n, time, tie, what is shown]}, or TOO_MANY after 1,000 different values (in a window there are as many as are remembered)
 - distinct: the 1,000 smallest hashes of values, sorted · median_gap: the latest times, sorted
 - h: {event type: [[time, tie, fields], …]}, sorted; only the fields that windowed traits read
 Equal times are ordered by a hash of source and id, then by value: nothing is left to the order of arrival.

@@ -94,9 +94,7 @@ class _Window:
         c = rows.add_columns(*(column.label(name) for name, column in columns.items())).subquery().c
         often = func.count().over(partition_by=c.key)
         top = select(case((func.count().over() >= trait.at_least, c.made)))
-        found = top.order_by(often.desc(), c.time.desc(), c.tie.desc(), json.bytes(cast(c.key, Text)).desc()).limit(1).scalar_subquery()
-        few = json.length(reader.profile.at("h", trait.event)) <= MOST_DIFFERENT  # so that its values need not be counted
-        return case((few, found), (rows.add_columns(func.count(key.distinct())).scalar_subquery() <= MOST_DIFFERENT, found))
+        return top.order_by(often.desc(), c.time.desc(), c.tie.desc(), json.bytes(cast(c.key, Text)).desc()).limit(1).scalar_subquery()
 
 
 def _kept(reader: "Reader", trait: Trait) -> Sql:

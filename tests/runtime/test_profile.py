@@ -204,6 +204,16 @@ def test_more_different_values_than_can_be_told_apart_leave_no_favourite_and_a_c
     assert value(user, "kinds") == MOST_DIFFERENT
 
 
+def test_a_window_has_a_favourite_among_however_many_values_it_remembers():
+    user = somebody()
+    for n in range(MOST_DIFFERENT + 5):
+        project(TOWN, user, bought(NOON - HOUR + n, item_id=f"i{n}"))
+    project(TOWN, user, bought(NOON, item_id="i3"))
+
+    assert value(user, "favourite_7d") == "i3"
+    assert value(user, "kinds_7d") == MOST_DIFFERENT
+
+
 def test_a_sum_beyond_what_numbers_may_be_is_missing_until_it_comes_back():
     user = lived(*(bought(NOON, amount=1e11) for _ in range(1000)))
     assert value(user, "total") is None
