@@ -48,9 +48,9 @@ def merge(store: SqlStore, tx: Any, note: Note, audience: Audience, zone: ZoneIn
     if former == survivor:
         store.inbox.finish(tx, [note.id])
         return True
-    # an anonymous user who was to be merged into two has gone into the first: to go on with that one takes the right to
-    if former != note.payload["former"] and not note.payload.get("may_merge") and store.identity.is_known(tx, former):
-        store.identity.show_conflict(tx, survivor, former, note.payload["source"], note.payload["by"], now)
+    refused = store.identity.refused(tx, note.payload, former)
+    if refused:
+        store.identity.show_conflict(tx, survivor, former, note.payload["source"], note.payload["by"], now, refused)
         store.inbox.finish(tx, [note.id])
         return True
     merging = store.merging

@@ -192,6 +192,24 @@ def test_who_was_to_go_into_two_known_users_makes_them_one_only_by_the_word_of_w
     )
 
 
+@pytest.mark.parametrize(("devices_only", "expected"), [(True, {"distinct_id:d1": "openid:o1"}),
+                                                       (False, {"distinct_id:d1": "u1", "openid:o1": "u1"})])  # fmt: skip
+def test_a_device_that_has_gone_into_an_openid_before_its_login_was_worked_on_does_not_bring_the_openid(town, devices_only, expected):
+    town.settle_people(somebody(), somebody("openid:o1"), somebody("distinct_id:d1"))
+
+    def note(tx):
+        town.store.identity.note_merge(tx, "openid:o1", "distinct_id:d1", "app", "distinct_id d1", NOON)
+        town.store.identity.note_merge(tx, "u1", "distinct_id:d1", "app", "distinct_id d1", NOON, devices_only=devices_only)
+
+    town.store.database.write(note)
+    town.settle(NOON)
+
+    with town.store.database.reading() as tx:
+        assert town.store.identity.survivors(tx, ["distinct_id:d1", "openid:o1", "u1"]) == expected
+        shown = [row["kind"] for row in town.store.reports.quarantined(tx)]
+    assert shown == (["identity"] if devices_only else [])
+
+
 def test_of_two_answers_the_latest_counts_and_of_equal_ones_the_no():
     mine = User("u1", ZONE, reach={"consents": {"sms": {"marketing": True, "service": True}}, "said": {"sms.marketing": 5}})
     theirs = User("x", ZONE, reach={"consents": {"sms": {"marketing": False, "service": False}, "push": {"marketing": True}},
