@@ -96,17 +96,19 @@ class Identity:
         owners = {pair: owner for pair in (*person.identities, *person.former) if (owner := known.owner(pair))}
         user_id = known.survivor(person.user_id) if person.user_id else known.choose(person, owners)
         if not user_id:
-            believed = (pair for pair in person.identities if pair[0] in person.attach)
-            kind, value = next(believed, person.identities[0])
+            kind, value = _named_by(person)
             user_id = f"{kind}:{value}"
             self._make(tx, known, user_id, now, anonymous=True)
         elif person.user_id:
             self._make(tx, known, user_id, now, anonymous=is_ours(user_id))
         for kind, value in (i for i in person.identities if i not in person.unbound):
             owner = owners.get((kind, value))
-            if owner is None and (kind in person.attach or user_id == f"{kind}:{value}"):
+            if kind not in UNIQUE:  # whoever else has it: families share it, and it says nothing about what else is hers
+                if kind in person.attach and not known.has(user_id, (kind, value)):
+                    self._attach(tx, known, user_id, kind, value)
+            elif owner is None and (kind in person.attach or user_id == f"{kind}:{value}"):
                 self._attach(tx, known, user_id, kind, value)
-            elif owner is not None and kind in UNIQUE and kind in person.attach:
+            elif owner is not None and kind in person.attach:
                 # more than one when two daemons made them at the same time
                 for other in {known.survivor(one) for one in known.owners[kind, value]} - {user_id}:
                     self._join(tx, known, user_id, other, person, source, f"{kind} {value}", now)
@@ -233,9 +235,20 @@ class _Known:
         found = self.owners.get(pair, ())
         return self.survivor(found[0]) if len(found) == 1 or (found and pair[0] in UNIQUE) else None
 
+    def has(self, user_id: str, pair: tuple[str, str]) -> bool:
+        """Whether the user is among those who have an identity."""
+        return any(self.survivor(owner) == user_id for owner in self.owners.get(pair, ()))
+
     def choose(self, person: Person, owners: dict[tuple[str, str], str]) -> str:
-        """Whose identities these are: a known user's first, else the one's with the strongest identity."""
-        found = [owners[pair] for pair in (*person.identities, *person.former) if pair in owners]
+        """Whose identities these are: a known user's first, else the one's with the strongest identity.
+
+        A phone says nothing beside an identity that is one person's. Alone, from a source that is believed it, it is hers who alone
+        has it.
+        """
+        pairs = [pair for pair in (*person.identities, *person.former) if pair[0] in UNIQUE]
+        if not pairs and not person.former:
+            pairs = [pair for pair in person.identities if pair[0] in person.attach]
+        found = [owners[pair] for pair in pairs if pair in owners]
         named = (owner for owner in found if not self.is_anonymous(owner))
         return next(named, found[0] if found else "")
 
@@ -247,6 +260,12 @@ class _Known:
         """Whether the operator knows no id of hers."""
         one = self.people.get(user_id)
         return one is not None and (one.anonymous or is_ours(user_id))
+
+
+def _named_by(person: Person) -> tuple[str, str]:
+    """The identity that an anonymous user is called by: the strongest that the source is believed; a phone where there is no other."""
+    unique = [pair for pair in person.identities if pair[0] in UNIQUE] or person.identities
+    return next((pair for pair in unique if pair[0] in person.attach), unique[0])
 
 
 def _is_a_devices(person: Person) -> bool:

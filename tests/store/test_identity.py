@@ -214,6 +214,38 @@ def test_a_phone_joins_nobody_for_families_share_it(find, merges):
     assert merges() == []
 
 
+@pytest.mark.parametrize("attach", [ALL, DEVICE])
+@pytest.mark.parametrize("hers", [{"openid": "o2"}, {"distinct_id": "d2"}, {"unionid": "n2", "openid": "o2"}])
+def test_who_shares_a_phone_keeps_what_is_hers_alone(find, merges, store, hers, attach):
+    find(person("husband", openid="o1", phone="+8613800138000"))
+    [wife] = find(person(**hers))
+
+    assert find(person(**hers, phone="+8613800138000", attach=attach)) == [wife] == [":".join(next(iter(hers.items())))]
+    assert find(person("wife", **hers, phone="+8613800138000")) == ["wife"]
+    assert (set(merges()), conflicts(store)) == ({("wife", wife)}, [])
+
+
+def test_who_comes_first_by_a_phone_of_somebody_and_an_identity_of_her_own_is_somebody_else(find):
+    find(person("husband", phone="+8613800138000"))
+
+    assert find(person(phone="+8613800138000", openid="o2"), person(openid="o2")) == ["openid:o2", "openid:o2"]
+
+
+def test_a_phone_alone_is_hers_who_alone_has_it_where_a_signed_source_says_so(find):
+    find(person("u1", phone="+8613800138000"))
+
+    assert find(person(phone="+8613800138000")) == ["u1"]
+    assert find(person(phone="+8613800138000", attach=DEVICE)) == ["phone:+8613800138000"]
+    assert find(person(phone="+8613800138000")) == ["u1"]
+
+
+@pytest.mark.parametrize("second", [person("u2", phone="+8613800138000"), person(openid="o2", phone="+8613800138000")])
+def test_a_phone_that_two_have_finds_neither(find, second):
+    find(person("u1", phone="+8613800138000"), second)
+
+    assert find(person(phone="+8613800138000")) == ["phone:+8613800138000"]
+
+
 def test_an_identity_that_is_unbound_leads_to_nobody(find):
     find(person("u1", distinct_id="d1"))
 
