@@ -205,7 +205,7 @@ class Session(Edges):
             self.identified |= changes
 
     def _consent(self, given: Mapping[str, Mapping[str, Any]], source: str, at: int, *, quietly: bool) -> None:
-        """Take what the user said, the latest saying first; a yes to a no and a no to a yes are facts that journeys may use."""
+        """Take what the user said: the latest answer counts, and of one instant's the no. A no to a yes is a fact that journeys may use."""
         if not given:
             return
         said_at: dict[str, int] = dict(self.user.reach.get("said", {}))
@@ -217,10 +217,10 @@ class Session(Edges):
                 who, wording = str(said.get("source") or source), str(said.get("wording") or "")
                 consent = Consent(self.user.id, channel, purpose, granted, who, wording, when)
                 self.consents.append(consent)
-                name = f"{channel}.{purpose}"
-                if when < said_at.get(name, 0):
+                name, before = f"{channel}.{purpose}", consents.setdefault(channel, {}).get(purpose)
+                last = said_at.get(name, 0)
+                if before is not None and (when < last or (when == last and granted)):  # of one instant's answers the no counts
                     continue
-                before = consents.setdefault(channel, {}).get(purpose)
                 consents[channel][purpose], said_at[name] = granted, when
                 if before is not granted:
                     self._consent_changed(consent, at, quietly=quietly)

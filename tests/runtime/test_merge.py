@@ -220,6 +220,33 @@ def test_of_two_answers_the_latest_counts_and_of_equal_ones_the_no():
     assert mine.reach["consents"] == {"sms": {"marketing": False, "service": False}, "push": {"marketing": True}}
 
 
+@pytest.mark.parametrize("answers", [(True, False), (False, True), (True, False, True)])
+@pytest.mark.parametrize("whose", [("u1", "u1", "u1"), ("u1", "openid:o1", "u1"), ("openid:o1", "u1", "u1")])
+def test_of_one_instants_answers_the_no_counts_in_whatever_order_and_to_whichever_of_two_they_come(town, answers, whose):
+    town.settle_people(User("u1", ZONE), User("openid:o1", ZONE))
+
+    for now, (granted, user_id) in enumerate(zip(answers, whose, strict=False), NOON):
+        town.tell(user_id, now, consents={"sms": {"marketing": {"granted": granted, "at": NOON - HOUR}}})
+        town.settle(now)
+    join(town, "u1", "openid:o1", NOON + HOUR)
+
+    with town.store.database.reading() as tx:
+        reach = town.store.people.load_users(tx, ["u1"])["u1"].reach
+        assert len(town.store.contacts.consents_of(tx, "u1")) == len(answers)
+    assert (reach["consents"], reach["said"]) == ({"sms": {"marketing": False}}, {"sms.marketing": NOON - HOUR})
+
+
+def test_a_yes_after_a_no_is_a_yes(town):
+    town.settle_people(User("u1", ZONE))
+
+    for n, granted in enumerate((False, True)):
+        town.tell("u1", NOON + n, consents={"sms": {"marketing": granted}})
+    town.settle(NOON + 1)
+
+    with town.store.database.reading() as tx:
+        assert town.store.people.load_users(tx, ["u1"])["u1"].reach["consents"] == {"sms": {"marketing": True}}
+
+
 def test_her_own_values_go_before_those_of_the_former():
     mine = User("u1", ZONE, {"p": {"city": "上海"}, "t": ["vip"]}, {"identities": {"phone": "+861"}})
     theirs = User(
