@@ -15,7 +15,7 @@ from sqlalchemy import Connection, bindparam, delete, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from runtime.state import Person
+from runtime.state import MOVING, Person
 from runtime.store.among import among
 from runtime.store.inbox import Inbox, Quarantined
 from runtime.store.tables import heard, identities, users
@@ -32,6 +32,12 @@ _OWNERS = (
     .order_by(identities.c.kind, identities.c.value, identities.c.user_id)
 )
 _PEOPLE = select(users.c.user_id, users.c.anonymous, users.c.merged_into).where(among(users.c.user_id, "ids"))
+_HOLDERS = (
+    select(identities.c.user_id, users.c.anonymous)
+    .join_from(identities, users, users.c.user_id == identities.c.user_id)
+    .where(identities.c.kind == bindparam("kind"), identities.c.value == bindparam("value"))
+    .order_by(identities.c.user_id)
+)
 _IDENTITIES = select(identities.c.kind).where(identities.c.user_id == bindparam("user_id"))
 _FORMER = select(users.c.user_id, users.c.merged_into).where(among(users.c.user_id, "ids"), users.c.merged_into.is_not(None))
 
@@ -111,6 +117,8 @@ class Identity:
             elif owner is not None and kind in person.attach:
                 # more than one when two daemons made them at the same time
                 for other in {known.survivor(one) for one in known.owners[kind, value]} - {user_id}:
+                    if kind == MOVING and not known.is_anonymous(other):
+                        continue  # the user record that says so moves it
                     self._join(tx, known, user_id, other, person, source, f"{kind} {value}", now)
         for kind, value in person.unbound:
             if kind in person.attach:
@@ -201,6 +209,11 @@ class Identity:
             return False
         kinds = set(tx.execute(_IDENTITIES, {"user_id": user_id}).scalars())
         return not kinds.intersection(UNIQUE) - {"distinct_id"}
+
+    def holders(self, tx: Connection, kind: str, value: str) -> list[tuple[str, bool]]:
+        """Who has an identity, the first of them the one who is believed; and whether that is an id of the operator's own."""
+        rows = tx.execute(_HOLDERS, {"kind": kind, "value": value}).all()
+        return [(user_id, not (anonymous or is_ours(user_id))) for user_id, anonymous in rows]
 
     def is_known(self, tx: Connection, user_id: str) -> bool:
         """Whether this is an id of the operator's own."""
