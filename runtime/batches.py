@@ -8,7 +8,7 @@ from typing import Any
 from runtime.pacing import Windows
 from runtime.policy import Reach, addresses_of
 from runtime.session import Session, Tracked
-from runtime.state import ENDED, HISTORY, Event, Window
+from runtime.state import ENDED, HISTORY, MOVING, Event, Window
 from runtime.store import SqlStore
 from runtime.store.inbox import Quarantined
 from runtime.store.people import Logged
@@ -96,7 +96,9 @@ class Writing:
         contacts = self.store.contacts
         for session in sessions:
             if session.identified:
-                contacts.identify(self.tx, session.user.id, session.identified)
+                for other in contacts.identify(self.tx, session.user.id, session.identified):
+                    moved = {MOVING: session.identified[MOVING]}
+                    self.store.inbox.add_note(self.tx, other, "user", {"source": "identity", "moved": moved}, self.now)
         said = [consent for session in sessions for consent in session.consents]
         if said:
             addresses = {s.user.id: addresses_of(s.user.reach.get("identities", {})) for s in sessions if s.consents}

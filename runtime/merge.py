@@ -1,4 +1,8 @@
-"""Merging two users who are one person: one survivor, whose profile is what the events of both say; a trace in her story."""
+"""Merging two users who are one person: one survivor, whose profile is what the events of both say; a trace in her story.
+
+A merge is no edge: what either was inside, and what the events of both together put her into, she is inside of from then on, and nobody
+enters by that. What she has left by it, and what flips later, is found at the next look, at its own time.
+"""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -7,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from journeys.audience import Audience
 from journeys.duration import DAY
+from runtime.facts import UserFacts
 from runtime.reprojection import reproject
 from runtime.state import HISTORY, LogEntry, User
 from runtime.store import SqlStore
@@ -41,6 +46,36 @@ def _answers(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> tuple[dict[s
     return consents, said
 
 
+def settle(user: User, other: User, audience: Audience, now: int) -> None:
+    """What she is in after the join is taken as it is. `user` has the profile of both already; who was never looked at knows nothing.
+
+    That is as of now; where something of either was to flip by time before now and nobody has looked, as of just before that flip.
+    """
+    if user.is_new:
+        user.audience, user.is_new = other.audience, other.is_new
+    elif other.audience == HISTORY:  # half known until the import of the former's history has ended
+        user.audience = HISTORY
+    if user.is_new:
+        return
+    known = [one.recheck_at for one in (user, other) if one.recheck_at is not None]
+    at = min([now, *(due - 1 for due in known if due <= now)]) if user.audience != HISTORY else now
+    either = {
+        name for one in (user, other) for name, digest in audience.segment_digests.items() if one.segments.get(name) == [digest, True]
+    }
+    user.stage = user.stage or other.stage
+    user.evaluated_at = max(user.evaluated_at, other.evaluated_at)
+    if user.audience == HISTORY:
+        user.recheck_at = other.recheck_at if other.audience == HISTORY else user.recheck_at
+    else:
+        if user.stage:
+            facts = UserFacts(audience, user, at)
+            user.stage = next((name for name, rule in audience.stages if rule is None or rule.test(facts)), "")
+        facts = UserFacts(audience, user, at)
+        either |= {name for name in audience.segment_digests if facts.segment(name)}
+        user.recheck_at, user.evaluated_at = min(known, default=None), max(user.evaluated_at, at)
+    user.segments = {name: [digest, name in either] for name, digest in audience.segment_digests.items()}
+
+
 def merge(store: SqlStore, tx: Any, note: Note, audience: Audience, zone: ZoneInfo, now: int) -> bool:
     """Do what a merge note asks (`zone` is the project's); False when one of the two is being worked on elsewhere: it is asked again."""
     former = store.identity.survivors(tx, [note.payload["former"]]).get(note.payload["former"], note.payload["former"])
@@ -48,9 +83,9 @@ def merge(store: SqlStore, tx: Any, note: Note, audience: Audience, zone: ZoneIn
     if former == survivor:
         store.inbox.finish(tx, [note.id])
         return True
-    # an anonymous user who was to be merged into two has gone into the first: to go on with that one takes the right to
-    if former != note.payload["former"] and not note.payload.get("may_merge") and store.identity.is_known(tx, former):
-        store.identity.show_conflict(tx, survivor, former, note.payload["source"], note.payload["by"], now)
+    refused = store.identity.refused(tx, note.payload, former)
+    if refused:
+        store.identity.show_conflict(tx, survivor, former, note.payload["source"], note.payload["by"], now, refused)
         store.inbox.finish(tx, [note.id])
         return True
     merging = store.merging
@@ -62,17 +97,18 @@ def merge(store: SqlStore, tx: Any, note: Note, audience: Audience, zone: ZoneIn
     store.ledger.cancel_of(tx, [e.id for e in ended], "merged", now)
     merging.move(tx, survivor, former)
     joined(user, other)
-    if other.audience == HISTORY:  # half known until the import of the former's history has ended
-        user.audience, user.recheck_at = HISTORY, other.recheck_at
+    stages = [user.stage, other.stage]
     user.profile = reproject(store, tx, [user], audience, zone)[survivor]
+    settle(user, other, audience, now)
     store.people.save_users(tx, [user])
     why = {"former": former, "source": note.payload["source"], "by": note.payload["by"]}
     rows = [Logged(survivor, e.id, [LogEntry(now, "ended", "", {"reason": "merged"})]) for e in ended]
     store.people.write_log(tx, [Logged(survivor, None, [LogEntry(now, "merged", "", why)]), *rows], now)
     counts = Counter((e.journey, now // DAY, "ended", "merged") for e in ended)
-    if other.stage:
-        counts["", now // DAY, "stage", other.stage] -= 1
-    store.people.add_tallies(tx, dict(counts))
+    for stage, n in ((user.stage, 1), *((before, -1) for before in stages)):
+        if stage:
+            counts["", now // DAY, "stage", stage] += n
+    store.people.add_tallies(tx, {what: n for what, n in counts.items() if n})
     store.inbox.finish(tx, [note.id])
     store.inbox.add_note(tx, survivor, "user", {"source": "merge"}, now)  # her segments, goals and waits are looked at anew
     return True

@@ -16,6 +16,7 @@ from runtime.session import Rehearsal, Session, Tracked
 from runtime.state import ENDED, Enrolment, User, Window
 from runtime.store import DatabaseError, SqlStore
 from runtime.store.database import Batch
+from runtime.store.identity import is_ours
 from runtime.underway import Underway
 
 LONGEST_WINDOW = DAY  # of time that a virtual clock works on at once
@@ -59,9 +60,9 @@ class Opening:
         for user_id in user_ids:
             versions = [(e, self._version_for(tx, catalogue, e)) for e in open_.get(user_id, ())]
             tracked = [Tracked(enrolment, versioned) for enrolment, versioned in versions if versioned is not None]
-            work.sessions[user_id] = Session(
-                catalogue, known[user_id], reach, tracked, past.get(user_id, ()), load, window_of, self.rehearsal
-            )  # fmt: skip
+            session = Session(catalogue, known[user_id], reach, tracked, past.get(user_id, ()), load, window_of, self.rehearsal)
+            session.holder_of = partial(self._holder, tx, work, user_id)
+            work.sessions[user_id] = session
         self._renew(catalogue, batch, work, now)
         if self.underway.movements:
             self._settle_moves(work, now)
@@ -135,6 +136,17 @@ class Opening:
             elif known is None:
                 raise reach
         return people
+
+    def _holder(self, tx: Any, work: Work, user_id: str, kind: str, value: str) -> str:
+        """The user whom the operator knows, other than this one, to whom an identity belongs; "" where there is none."""
+        for other, is_known in self.store.identity.holders(tx, kind, value):
+            if other == user_id:
+                return ""
+            session = work.sessions.get(other)
+            if is_known and (session is None or session.identified.get(kind, value) == value):
+                return other
+        given = (other for other, session in work.sessions.items() if session.identified.get(kind) == value)  # just now, in this batch
+        return next((other for other in given if other != user_id and not is_ours(other)), "")
 
     def _recipients(self, tx: Any, user_ids: frozenset[str]) -> dict[str, User]:
         """Other users, whom a rule names: also by an id that one of them had before a merge."""

@@ -23,6 +23,7 @@ from runtime.state import (
     ENDED,
     HISTORY,
     LIVE,
+    MOVING,
     Arrived,
     Changed,
     Consent,
@@ -43,6 +44,7 @@ from runtime.state import (
     Window,
 )
 
+CONTESTED = ("openid", "unionid")  # identities of one person: what another user has is not hers as well
 LATE_TYPES = MINUTE  # after a release another daemon may still read events as the one before declared them
 
 
@@ -81,6 +83,7 @@ class Forwarded:
 
 
 LoadReach = Callable[[frozenset[str], dict[str, User] | None], dict[str, PersonReach]]
+HolderOf = Callable[[str, str], str]  # of a kind and a value: another user who has it
 WindowOf = Callable[[str, int], Window]  # of a journey, at an instant
 
 
@@ -99,6 +102,7 @@ class Session(Edges):
         self.forwarded: list[Forwarded] = []
         self.consents: list[Consent] = []
         self.identified: dict[str, str | None] = {}  # kinds that changed, with their values now
+        self.holder_of: HolderOf = lambda kind, value: ""  # noqa: ARG005 - nobody, until the engine says who
         self._reach_behind = False
         self._note_journeys()
 
@@ -191,23 +195,37 @@ class Session(Edges):
         moved = zone is not None and user.profile.get("d") != definitions_of(audience, user)
         take_record(audience, user, payload)
         change_tags(user, payload.get("tags") or [], payload.get("remove_tags") or [])
-        self._identify(payload.get("identities") or {}, payload.get("dead") or {}, at)
+        self._identify(payload.get("identities") or {}, payload.get("dead") or {}, payload.get("moved") or {}, at, quietly=quietly)
         self._consent(payload.get("consents") or {}, str(payload.get("source", "")), at, quietly=quietly)
         self.user_changed = True
         return moved
 
-    def _identify(self, given: Mapping[str, Any], dead: Mapping[str, str], at: int) -> None:
-        """Take identities (null forgets one) and drop addresses that a vendor calls dead, unless they have changed since."""
+    def _identify(
+        self, given: Mapping[str, Any], dead: Mapping[str, str], moved: Mapping[str, str], at: int, *, quietly: bool
+    ) -> None:  # fmt: skip
+        """Take identities (null forgets one), drop addresses that a vendor calls dead, unless they have changed since, and those that
+        have gone to another user. An openid that another user has is not taken: one person would get what is meant for two.
+        """
         known = self.user.reach.get("identities", {})
-        gone = {kind: None for kind, value in dead.items() if known.get(kind) == value}
-        self.log.extend(LogEntry(at, "address_dropped", "", {"kind": kind}) for kind in gone)
-        changes = {**given, **gone}
+        contested = (*CONTESTED, MOVING) if quietly else CONTESTED  # a history does not know who has a phone now
+        refused = {k for k in contested if given.get(k) and given[k] != known.get(k) and self.holder_of(k, given[k])}
+        gone: dict[str, None] = {}
+        for kind, value in dead.items():
+            if known.get(kind) == value:
+                gone[kind] = None
+                self.log.append(LogEntry(at, "address_dropped", "", {"kind": kind}))
+        for kind, value in moved.items():
+            to = self.holder_of(kind, value) if known.get(kind) == value and self.identified.get(kind) != value else ""
+            if to:
+                gone[kind] = None
+                self.log.append(LogEntry(at, "address_moved", "", {"kind": kind, "to": to}))
+        changes = {**{kind: value for kind, value in given.items() if kind not in refused}, **gone}
         if changes:
             self.user.reach["identities"] = _merged(known, changes)
             self.identified |= changes
 
     def _consent(self, given: Mapping[str, Mapping[str, Any]], source: str, at: int, *, quietly: bool) -> None:
-        """Take what the user said, the latest saying first; a yes to a no and a no to a yes are facts that journeys may use."""
+        """Take what the user said: the latest answer counts, and of one instant's the no. A no to a yes is a fact that journeys may use."""
         if not given:
             return
         said_at: dict[str, int] = dict(self.user.reach.get("said", {}))
@@ -219,10 +237,10 @@ class Session(Edges):
                 who, wording = str(said.get("source") or source), str(said.get("wording") or "")
                 consent = Consent(self.user.id, channel, purpose, granted, who, wording, when)
                 self.consents.append(consent)
-                name = f"{channel}.{purpose}"
-                if when < said_at.get(name, 0):
+                name, before = f"{channel}.{purpose}", consents.setdefault(channel, {}).get(purpose)
+                last = said_at.get(name, 0)
+                if before is not None and (when < last or (when == last and granted)):  # of one instant's answers the no counts
                     continue
-                before = consents.setdefault(channel, {}).get(purpose)
                 consents[channel][purpose], said_at[name] = granted, when
                 if before is not granted:
                     self._consent_changed(consent, at, quietly=quietly)

@@ -56,6 +56,7 @@ ACTIONS: Texts = {
     "consent_withdrawn": ("said no to {what}", "拒绝接收{what}"),
     "merged": ("{former} is the same person and was merged into her ({source}: {by})", "{former} 是同一个人，已并入（{source}：{by}）"),
     "address_dropped": ("the {kind} is dead and was dropped", "{kind} 已失效，不再使用"),
+    "address_moved": ("the {kind} belongs to {to} now and is not used any more", "{kind} 现在属于 {to}，不再使用"),
     "segment_entered": ("entered segment {segment}", "进入分群{segment}"),
     "segment_left": ("left segment {segment}", "离开分群{segment}"),
     "stage_changed": ("stage {from} → {to}", "阶段 {from} → {to}"),

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, case, delete, insert, select, upda
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from runtime.state import Consent
+from runtime.state import MOVING, Consent
 from runtime.store.tables import consents, heard, identities, subscriptions, suppressions
 
 # Built once: making a statement costs more than running it.
@@ -29,13 +29,20 @@ class Contacts:
 
     # --- identities
 
-    def identify(self, tx: Connection, user_id: str, values: Mapping[str, str | None]) -> None:
-        """Take a user's identities as they are now: each kind has one value, or none."""
+    def identify(self, tx: Connection, user_id: str, values: Mapping[str, str | None]) -> list[str]:
+        """Take a user's identities as they are now: each kind has one value, or none. A push id is this user's alone from now on;
+        returns those who had it.
+        """
+        lost: list[str] = []
         for kind, value in values.items():
+            if kind == MOVING and value:
+                others = (identities.c.kind == kind) & (identities.c.value == value) & (identities.c.user_id != user_id)
+                lost += tx.execute(delete(identities).where(others).returning(identities.c.user_id)).scalars()
             mine = (identities.c.kind == kind) & (identities.c.user_id == user_id)
             tx.execute(delete(identities).where(mine, identities.c.value != (value or "")))
             if value:
                 tx.execute(self._upsert(identities).values(kind=kind, value=value, user_id=user_id).on_conflict_do_nothing())
+        return sorted(lost)
 
     def whose(self, tx: Connection, kind: str, value: str) -> list[str]:
         """The users with this identity (a phone may be shared)."""

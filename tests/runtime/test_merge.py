@@ -6,8 +6,8 @@ from runtime.explain import lines_of, story_of
 from runtime.merge import joined
 from runtime.policy import Cap, Rules
 from runtime.profile import read_trait
-from runtime.state import User
-from tests.town import DAY, HOUR, MINUTE, NOON, PUSH, SECOND, ZONE, Town, event, journey_text, somebody
+from runtime.state import Person, User
+from tests.town import AUDIENCE, DAY, HOUR, MINUTE, NOON, PUSH, SECOND, ZONE, Town, event, journey_text, somebody
 
 CARE = journey_text(f"- {{id: hello, send: {PUSH}}}\n- {{id: rest, delay: 5d}}\n- {{id: again, send: {PUSH}}}", id="care",
                     entry="{event: app_opened}", goal="{event: order_paid, within: 14d}")  # fmt: skip
@@ -192,6 +192,24 @@ def test_who_was_to_go_into_two_known_users_makes_them_one_only_by_the_word_of_w
     )
 
 
+@pytest.mark.parametrize(("devices_only", "expected"), [(True, {"distinct_id:d1": "openid:o1"}),
+                                                       (False, {"distinct_id:d1": "u1", "openid:o1": "u1"})])  # fmt: skip
+def test_a_device_that_has_gone_into_an_openid_before_its_login_was_worked_on_does_not_bring_the_openid(town, devices_only, expected):
+    town.settle_people(somebody(), somebody("openid:o1"), somebody("distinct_id:d1"))
+
+    def note(tx):
+        town.store.identity.note_merge(tx, "openid:o1", "distinct_id:d1", "app", "distinct_id d1", NOON)
+        town.store.identity.note_merge(tx, "u1", "distinct_id:d1", "app", "distinct_id d1", NOON, devices_only=devices_only)
+
+    town.store.database.write(note)
+    town.settle(NOON)
+
+    with town.store.database.reading() as tx:
+        assert town.store.identity.survivors(tx, ["distinct_id:d1", "openid:o1", "u1"]) == expected
+        shown = [row["kind"] for row in town.store.reports.quarantined(tx)]
+    assert shown == (["identity"] if devices_only else [])
+
+
 def test_of_two_answers_the_latest_counts_and_of_equal_ones_the_no():
     mine = User("u1", ZONE, reach={"consents": {"sms": {"marketing": True, "service": True}}, "said": {"sms.marketing": 5}})
     theirs = User("x", ZONE, reach={"consents": {"sms": {"marketing": False, "service": False}, "push": {"marketing": True}},
@@ -200,6 +218,33 @@ def test_of_two_answers_the_latest_counts_and_of_equal_ones_the_no():
     joined(mine, theirs)
 
     assert mine.reach["consents"] == {"sms": {"marketing": False, "service": False}, "push": {"marketing": True}}
+
+
+@pytest.mark.parametrize("answers", [(True, False), (False, True), (True, False, True)])
+@pytest.mark.parametrize("whose", [("u1", "u1", "u1"), ("u1", "openid:o1", "u1"), ("openid:o1", "u1", "u1")])
+def test_of_one_instants_answers_the_no_counts_in_whatever_order_and_to_whichever_of_two_they_come(town, answers, whose):
+    town.settle_people(User("u1", ZONE), User("openid:o1", ZONE))
+
+    for now, (granted, user_id) in enumerate(zip(answers, whose, strict=False), NOON):
+        town.tell(user_id, now, consents={"sms": {"marketing": {"granted": granted, "at": NOON - HOUR}}})
+        town.settle(now)
+    join(town, "u1", "openid:o1", NOON + HOUR)
+
+    with town.store.database.reading() as tx:
+        reach = town.store.people.load_users(tx, ["u1"])["u1"].reach
+        assert len(town.store.contacts.consents_of(tx, "u1")) == len(answers)
+    assert (reach["consents"], reach["said"]) == ({"sms": {"marketing": False}}, {"sms.marketing": NOON - HOUR})
+
+
+def test_a_yes_after_a_no_is_a_yes(town):
+    town.settle_people(User("u1", ZONE))
+
+    for n, granted in enumerate((False, True)):
+        town.tell("u1", NOON + n, consents={"sms": {"marketing": granted}})
+    town.settle(NOON + 1)
+
+    with town.store.database.reading() as tx:
+        assert town.store.people.load_users(tx, ["u1"])["u1"].reach["consents"] == {"sms": {"marketing": True}}
 
 
 def test_her_own_values_go_before_those_of_the_former():
@@ -212,6 +257,118 @@ def test_her_own_values_go_before_those_of_the_former():
 
     assert mine.profile == {"p": {"city": "上海", "level": "gold"}, "t": ["new", "vip"], "m": ["x", "y"]}
     assert mine.reach["identities"] == {"phone": "+861", "openid": "o1"}
+
+
+def login(town, now, *, is_known):
+    """An anonymous user turns out to be u1, who was looked at before (`is_known`), or of whom nobody knew."""
+    if is_known:
+        town.post(event("app_opened", now - MINUTE))
+        town.settle(now - MINUTE)
+    who = Person("u1", (("distinct_id", "d1"),), frozenset({"distinct_id"}))
+    town.store.database.write(lambda tx: town.store.identity.resolve(tx, [("app", who)], now))
+    town.settle(now)
+
+
+def anonymous(town, *times):
+    """Somebody who is known by a device, and ordered at these times."""
+    for at in times:
+        who = Person("", (("distinct_id", "d1"),), frozenset({"distinct_id"}))
+        [user_id] = town.store.database.write(lambda tx, at=at, who=who: town.store.identity.resolve(tx, [("app", who)], at))
+        town.post(event("order_paid", at, user=user_id, amount=1))
+        town.settle(at)
+
+
+def told(town):
+    """What the audience said of her after the merge: (action, segment or stage, when)."""
+    log = [entry for _, _, entry in town.story().log]
+    merged = next(n for n, entry in enumerate(log) if entry.action == "merged")
+    kinds = ("segment_entered", "segment_left", "stage_changed", "entered")
+    return [(e.action, e.why.get("segment") or e.why.get("to") or "", e.at) for e in log[merged:] if e.action in kinds]
+
+
+BOUGHT = journey_text(f"- {{id: hi, send: {PUSH}}}", id="bought", entry="{segment: buyers, existing: skip, reentry: always}")
+BACK = journey_text(f"- {{id: hi, send: {PUSH}}}", id="back", entry="{segment: dormant, existing: skip, reentry: always}")
+GROWN = journey_text(f"- {{id: hi, send: {PUSH}}}", id="grown", entry="{event: stage_changed, reentry: always}")
+KNOWN_BEFORE = pytest.mark.parametrize("is_known", [True, False])
+
+
+@KNOWN_BEFORE
+def test_who_was_inside_before_a_journey_began_is_not_let_in_by_a_login(store, is_known):
+    town = Town(store, CARE)
+    anonymous(town, NOON - 100 * DAY)
+    town.settle(NOON - DAY)
+    town.apply(BOUGHT, BACK, GROWN, now=NOON - HOUR)
+    town.settle(NOON - HOUR)
+
+    login(town, NOON, is_known=is_known)
+
+    assert (town.ends(), told(town)) == ([], [])
+
+
+@KNOWN_BEFORE
+def test_who_went_through_a_journey_does_not_enter_again_by_a_login(store, is_known):
+    town = Town(store, BOUGHT, BACK, applied_at=NOON - 50 * DAY)
+    anonymous(town, NOON - 40 * DAY)
+    town.settle(NOON - DAY)
+
+    login(town, NOON, is_known=is_known)
+
+    assert sorted(journey for journey, _ in town.ends()) == ["back", "bought"]
+    assert told(town) == []
+
+
+@KNOWN_BEFORE
+def test_what_the_two_together_are_in_is_nobodys_edge_and_what_flips_later_is(store, is_known):
+    regular = AUDIENCE.replace("  tagged:", "  regular: {name: 常买, when: user.orders_7d + user.points >= 3}\n  tagged:")
+    town = Town(store, BOUGHT, BACK, GROWN, applied_at=NOON - 50 * DAY, audience_text=regular)
+    if is_known:
+        town.tell("u1", NOON - DAY, traits={"points": 1})
+    anonymous(town, NOON - 2 * HOUR, NOON - HOUR)
+    entered = [journey for journey, _ in town.ends("distinct_id:d1")]
+
+    login(town, NOON, is_known=is_known)
+
+    assert ([journey for journey, _ in town.ends()], told(town)) == (entered, [])
+    for day in (7, 8, 30):
+        town.settle(NOON + day * DAY)
+    fell = [("segment_left", "regular", NOON - 2 * HOUR + 7 * DAY)] if is_known else []
+    dormant_at = NOON - HOUR + 30 * DAY
+    assert [line for line in told(town) if line[0] != "entered"] == [
+        *fell, ("segment_entered", "dormant", dormant_at), ("stage_changed", "gone", dormant_at),
+    ]  # fmt: skip
+    assert sorted(journey for journey, _ in town.ends())[:1] == ["back"]
+
+
+@KNOWN_BEFORE
+def test_a_flip_that_nobody_had_looked_at_before_the_login_is_an_edge_at_its_own_time(store, is_known):
+    town = Town(store, BACK, applied_at=NOON - 50 * DAY)
+    anonymous(town, NOON - 31 * DAY)
+    with store.database.reading() as tx:
+        assert store.people.load_users(tx, ["distinct_id:d1"])["distinct_id:d1"].recheck_at == NOON - DAY
+    who = Person("u1", (("distinct_id", "d1"),), frozenset({"distinct_id"}))
+    if is_known:
+        town.settle_people(somebody(), now=NOON - 32 * DAY)
+
+    store.database.write(lambda tx: store.identity.resolve(tx, [("app", who)], NOON))
+    town.settle(NOON)
+
+    assert [journey for journey, _ in town.ends()] == ["back"]
+    assert [line for line in told(town) if line[0] != "entered"] == [
+        ("segment_entered", "dormant", NOON - DAY), ("stage_changed", "gone", NOON - DAY),
+    ]  # fmt: skip
+
+
+def test_what_she_is_in_no_more_she_leaves_by_the_merge(store):
+    town = Town(store, BACK, applied_at=NOON - 50 * DAY)
+    anonymous(town, NOON - 40 * DAY)
+    town.post(event("order_paid", NOON - DAY, amount=1))
+    town.settle(NOON - DAY)
+
+    login(town, NOON, is_known=True)
+
+    assert told(town) == [("segment_left", "dormant", NOON)]
+    with store.database.reading() as tx:
+        assert store.reports.stages(tx) == {"buying": 1}
 
 
 def test_the_counts_by_stage_are_those_of_the_users_after_any_merge(town):

@@ -146,11 +146,104 @@ def test_a_further_id_of_a_device_finds_its_user_before_a_new_one_is_made(find, 
     assert merges() == []
 
 
+@pytest.mark.parametrize("former", [("user_id", "openid:o1"), ("distinct_id", "openid:o1")])
+def test_a_device_takes_over_nobody_by_an_id_of_ours(find, merges, former):
+    find(person(openid="o1"))
+
+    find(person("thief", former=(former,), attach=DEVICE))
+
+    assert merges() == []
+    assert find(person("u1", openid="o1")) == ["u1"]
+    assert merges() == [("u1", "openid:o1")]
+
+
+def test_who_is_written_by_an_id_of_ours_stays_anonymous(find, merges, store):
+    find(person(openid="o1"), person("openid:o1", distinct_id="d9", attach=DEVICE), person("openid:o2", attach=DEVICE))
+
+    assert find(person("u1", openid="o1"), person("u2", openid="o2")) == ["u1", "u2"]
+    assert (merges(), conflicts(store)) == ([("u1", "openid:o1")], [])
+    find(person("u2", former=(("user_id", "openid:o2"),), may_merge=True))
+    assert merges() == [("u1", "openid:o1"), ("u2", "openid:o2")]
+
+
+def test_who_was_made_known_by_an_id_of_ours_is_anonymous_all_the_same(find, merges, store):
+    find(person(openid="o1"))
+    store.database.write(lambda tx: tx.exec_driver_sql("UPDATE users SET anonymous = false"))
+
+    find(person("u1", openid="o1"))
+
+    assert merges() == [("u1", "openid:o1")]
+    with store.database.reading() as tx:
+        assert [store.identity.is_known(tx, one) for one in ("openid:o1", "u1")] == [False, True]
+
+
+@pytest.mark.parametrize(
+    "claimed", [person("openid:o1", distinct_id="d9", attach=DEVICE), person(openid="o1", distinct_id="d9", attach=DEVICE)]
+)
+def test_a_device_leads_nobody_to_an_openid_that_it_was_said_to_belong_to(find, merges, store, claimed):
+    find(person(openid="o1"), claimed)
+
+    find(person("thief", distinct_id="d9", attach=DEVICE), person("thief", former=(("distinct_id", "d9"),), attach=DEVICE))
+
+    assert merges() == []
+    [shown] = conflicts(store)
+    assert shown.startswith("distinct_id d9 is said to be of thief, and belongs to openid:o1: a device is not believed")
+
+
+def test_a_device_that_a_signed_source_has_seen_with_an_openid_is_more_than_a_device(find, merges, store):
+    find(person(distinct_id="d1"), person(distinct_id="d1", openid="o1"))
+
+    find(person("u1", distinct_id="d1", attach=DEVICE))
+    assert (merges(), len(conflicts(store))) == ([], 1)
+
+    find(person("u1", openid="o1"))
+    assert merges() == [("u1", "distinct_id:d1")]
+
+
+def test_who_comes_by_a_device_and_an_openid_that_it_claims_is_known_by_the_device(find, merges):
+    assert find(person(openid="o1", distinct_id="d1", attach=DEVICE)) == ["distinct_id:d1"]
+
+    assert find(person("u1", openid="o1", distinct_id="d1", attach=DEVICE)) == ["u1"]
+    assert merges() == [("u1", "distinct_id:d1")]
+
+
 def test_a_phone_joins_nobody_for_families_share_it(find, merges):
     find(person("u1", phone="+8613800138000"), person("u2", phone="+8613800138000"))
 
     assert find(person("u3", phone="+8613800138000")) == ["u3"]
     assert merges() == []
+
+
+@pytest.mark.parametrize("attach", [ALL, DEVICE])
+@pytest.mark.parametrize("hers", [{"openid": "o2"}, {"distinct_id": "d2"}, {"unionid": "n2", "openid": "o2"}])
+def test_who_shares_a_phone_keeps_what_is_hers_alone(find, merges, store, hers, attach):
+    find(person("husband", openid="o1", phone="+8613800138000"))
+    [wife] = find(person(**hers))
+
+    assert find(person(**hers, phone="+8613800138000", attach=attach)) == [wife] == [":".join(next(iter(hers.items())))]
+    assert find(person("wife", **hers, phone="+8613800138000")) == ["wife"]
+    assert (set(merges()), conflicts(store)) == ({("wife", wife)}, [])
+
+
+def test_who_comes_first_by_a_phone_of_somebody_and_an_identity_of_her_own_is_somebody_else(find):
+    find(person("husband", phone="+8613800138000"))
+
+    assert find(person(phone="+8613800138000", openid="o2"), person(openid="o2")) == ["openid:o2", "openid:o2"]
+
+
+def test_a_phone_alone_is_hers_who_alone_has_it_where_a_signed_source_says_so(find):
+    find(person("u1", phone="+8613800138000"))
+
+    assert find(person(phone="+8613800138000")) == ["u1"]
+    assert find(person(phone="+8613800138000", attach=DEVICE)) == ["phone:+8613800138000"]
+    assert find(person(phone="+8613800138000")) == ["u1"]
+
+
+@pytest.mark.parametrize("second", [person("u2", phone="+8613800138000"), person(openid="o2", phone="+8613800138000")])
+def test_a_phone_that_two_have_finds_neither(find, second):
+    find(person("u1", phone="+8613800138000"), second)
+
+    assert find(person(phone="+8613800138000")) == ["phone:+8613800138000"]
 
 
 def test_an_identity_that_is_unbound_leads_to_nobody(find):
