@@ -91,7 +91,7 @@ class Reader:
         return parsed
 
     def _set_aside(self, parsed: Parsed, item: Any, index: int, problem: str, kind: str) -> None:
-        body = orjson.dumps(item, default=str).decode()[:65_536]
+        body = orjson.dumps(item, default=str).decode()  # whole, so that it can be read again: a body is bounded, and so is what it holds
         user_id = item.get("user_id", "") if isinstance(item, dict) else ""
         parsed.quarantined.append(Quarantined(self.source, problem, body, user_id if isinstance(user_id, str) else "", kind))
         parsed.reasons.append({"index": index, "reason": problem})
