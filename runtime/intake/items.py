@@ -22,6 +22,7 @@ from runtime.store.inbox import Quarantined
 
 LONGEST_ID = 256
 FUTURE = DAY  # an event dated further ahead than this is set aside; one dated less far ahead counts as now
+OLDEST = 946_684_800_000  # 2000-01-01 UTC: what is posted as of earlier comes from a clock that was never set; files may go further back
 USER_RECORD = "user_record"  # what a source must be allowed to assert to post users
 IDENTITY_MERGE = "identity_merge"  # and to have two users merged whom the operator knows by two ids
 RESERVED = (
@@ -59,6 +60,7 @@ class Reader:
     signed: bool = True
     traits: frozenset[str] = frozenset()
     keep: int = 0  # how long events are kept (milliseconds; 0: for ever)
+    oldest: int = 0  # the earliest time of an event
 
     def events(self, value: Any) -> Parsed:
         """One object or a list of them: plain events or CloudEvents, told apart by `specversion`."""
@@ -121,6 +123,8 @@ class Reader:
             return f"type {event.type} is the system's own"
         if not self._may(event.type):
             return f"source {self.source} may not assert {event.type}"
+        if event.time < self.oldest:
+            return f"time: {str(item.get('time'))[:60]} is before 2000: a clock that was never set; history goes in by journeyd import"
         if self.keep and event.time < self.now - self.keep and event.type not in self.audience.needed_for_ever:
             return f"time: {str(item['time'])[:60]} is older than keep_events: whether it came before is not known any more"
         if person is not None:

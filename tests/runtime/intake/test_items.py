@@ -164,8 +164,7 @@ def test_numeric_ids_are_texts(shop):
         ("2026-12-01T03:00:00.5Z", NOON - HOUR + 500),
         (NOON // SECOND - 60, NOON - 60 * SECOND),  # epoch seconds
         (NOON - 60 * SECOND, NOON - 60 * SECOND),  # epoch milliseconds
-        (0, 0),  # 1970: a device whose clock was never set
-        ("1970-01-01T00:00:00Z", 0),
+        ("2000-01-01T00:00:00Z", 946_684_800_000),  # the earliest that is taken
         (NOON + DAY, NOON),  # a day ahead, to the millisecond: a clock that runs ahead
     ],
 )
@@ -180,6 +179,14 @@ def test_an_event_of_more_than_a_day_ahead_is_set_aside(shop, time):
     answer = shop.post({"id": "e1", "type": "app_opened", "user_id": "u1", "time": time})
 
     assert answer["reasons"][0]["reason"].endswith("is more than a day ahead of its receipt")
+
+
+@pytest.mark.parametrize("time", [0, 5, 946_684_799, "1970-01-01T00:00:00Z", "1999-12-31T23:59:59.999Z", "1900-01-01T00:00:00Z"])
+def test_an_event_of_a_clock_that_was_never_set_is_set_aside(shop, time):
+    answer = shop.post({"id": "e1", "type": "app_opened", "user_id": "u1", "time": time})
+
+    reason = f"time: {time} is before 2000: a clock that was never set; history goes in by journeyd import"
+    assert (answer["accepted"], answer["reasons"]) == (0, [{"index": 0, "reason": reason}])
 
 
 @pytest.mark.parametrize("time", ["", "soon", "2026-13-01", "12/01/2026", -1, 1e300, True, False, [], {}, "9999-99-99", "2101-01-01"])
