@@ -70,18 +70,27 @@ class Reader:
         """One user record or a list of them."""
         return self._each(value, self._record, "user")
 
-    def messages(self, messages: Sequence[Any], translate: Callable[[Any], Sequence[Translated] | str], kind: str) -> Parsed:
-        """A vendor's messages: `translate` puts each into our own spelling, or says what is wrong with it."""
+    def messages(
+        self,
+        messages: Sequence[Any],
+        translate: Callable[[Any], Sequence[Translated] | str],
+        kind: str,
+        kept: Callable[[Any], Any] = lambda message: message,
+    ) -> Parsed:
+        """A vendor's messages: `translate` puts each into our own spelling, or says what is wrong with it.
+
+        Of one that is set aside, what `kept` makes of it stays.
+        """
         parsed = Parsed(self.source, self.now)
         takes = {"event": self._event, "record": self._record, "item": self._item, "unmapped": self._unmapped}
         for index, message in enumerate(messages):
             translated = translate(message)
             if isinstance(translated, str):
-                self._set_aside(parsed, message, index, translated, kind)
+                self._set_aside(parsed, kept(message), index, translated, kind)
                 continue
             problems = [problem for what, item, said in translated if (problem := takes[what](item, index, parsed, said))]
             if problems:
-                self._set_aside(parsed, message, index, "; ".join(problems), kind)
+                self._set_aside(parsed, kept(message), index, "; ".join(problems), kind)
         return parsed
 
     def _each(self, value: Any, read: Callable[..., str], kind: str) -> Parsed:

@@ -52,11 +52,11 @@ def messages(query: str, body: bytes, limit: int) -> list[Any] | Unreadable:
 
 
 def key_of(message: Mapping[str, Any]) -> str:
-    """What makes a message this one: the mini-program's own numbers, else all of it but the time of the sending."""
+    """What makes a message this one: the mini-program's own numbers, else all of it but the time of the sending and the token."""
     track, who, time = message.get("_track_id"), message.get("distinct_id"), message.get("time")
     if isinstance(track, int) and who and time:
         return f"{track}:{time}:{hashlib.sha256(str(who).encode()).hexdigest()[:24]}"
-    return content_key(message, ("_flush_time",))
+    return content_key(message, ("_flush_time", "token"))
 
 
 def translate(message: Any, naming: Naming, now: int) -> list[Translated] | str:

@@ -9,6 +9,8 @@ import pytest
 
 from runtime.intake.http import MOST_OF_STRANGERS
 from runtime.intake.vendors import again_of
+from runtime.quarantine import retry, today_of
+from runtime.settings import load_project
 from tests.runtime.intake.sdk import OPENED, SDK_CONFIG, SHOW, VISIT, secret, segment, sensors, stored
 from tests.town import DAY, NOON
 
@@ -190,13 +192,55 @@ def test_a_growingio_body_that_is_no_json_says_how_to_set_the_sdk(shop, headers)
     assert shop.total("quarantine") == 1
 
 
-@pytest.mark.parametrize(("says", "taken"), [({}, 1), ({"token": "guess"}, 0), ({"project": "elsewhere"}, 0), ({"project": "shop"}, 1)])
-def test_a_message_that_is_read_again_is_still_asked_for_its_own_project_and_token(shop, says, taken):
+def read_again(shop):
+    """The outcome and the reason of each row that is read again."""
+    found = retry(shop.app.store, [row["id"] for row in shop.quarantined()], today_of(shop.app, shop.clock.now()))
+    return [(row.outcome, row.reason) for row in found]
+
+
+WRONG, GUESS = "token: it is none of this source's", "whsec_" + "C" * 32
+
+
+@pytest.mark.parametrize("project", ["shop", "later"], ids=["message", "request"])
+@pytest.mark.parametrize("where", ["query", "message"])
+def test_what_came_with_a_wrong_token_stays_refused_when_it_is_read_again_until_the_token_is_one(either, where, project):
+    own, asked = ({"token": GUESS}, "") if where == "message" else ({}, f"&token={GUESS}")
+    sensors(either, {**SHOW, **own}, f"/sa?project={project}{asked}")  # of a project that no source has yet, the whole request is kept
+    config = either.folder / "config.toml"
+    config.write_text(config.read_text().replace('project = "shop"', f'project = "{project}"'))
+    either.app.project.settings = load_project(either.folder).settings
+
+    assert [read_again(either) for _ in range(2)] == [[("left", WRONG)]] * 2
+    assert either.total("events") == 0
+    assert GUESS not in either.quarantined()[0]["body"]
+    (either.folder / "secrets" / "old").write_text(GUESS)
+    assert read_again(either) == [("taken", "")]
+    assert either.total("events") == 1
+
+
+@pytest.mark.parametrize("where", ["query", "message"])
+def test_what_came_with_a_right_token_is_asked_for_nothing_but_what_was_wrong_with_it(shop, where):
+    right = secret(shop, "old")
+    message = {**SHOW, "time": NOON + 3 * DAY, **({"token": right} if where == "message" else {})}
+    sensors(shop, message, "/sa?project=shop" + (f"&token={right}" if where == "query" else ""))
+    assert right not in shop.quarantined()[0]["body"]
+    assert [reason.partition(" is ")[2] for _, reason in read_again(shop)] == ["more than a day ahead of its receipt"]
+
+
+@pytest.mark.parametrize(("says", "taken"), [({}, 0), ({"token": "guess"}, 0), ({"project": "elsewhere"}, 0), ({"$token_sha256": 7}, 0)])
+def test_a_message_that_is_read_again_is_still_asked_for_its_project_and_token(shop, says, taken):
     backend = next(source for source in shop.intake.sources if source.name == "backend")
 
     found = again_of(backend, backend.reader(shop.app.engine.catalogue.audience, NOON, "r1"), "sensors", {**SHOW, **says})
 
     assert (len(found.events), len(found.quarantined)) == (taken, 1 - taken)
+
+
+def test_the_token_of_a_request_that_cannot_be_read_is_not_kept(shop):
+    shop.client.post("/sa?project=default&token=guess&x=1", content=b"data=!")
+
+    kept = json.loads(shop.quarantined()[0]["body"])
+    assert (kept["query"], len(kept["key"])) == ("project=default&x=1", 64)
 
 
 # --- debug mode
