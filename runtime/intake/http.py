@@ -149,8 +149,11 @@ class Intake:
         if found is None:
             reason = "expected valid webhook-id, webhook-timestamp and webhook-signature headers (Standard Webhooks, within 5 minutes)"
             return Unreadable(401, "bad_signature", reason)
-        value = self._value(headers, body)
-        return value if isinstance(value, Unreadable) else (*found, _with_ce_headers(headers, value))
+        is_binary = "ce-specversion" in headers or "ce-id" in headers
+        value = self._value(headers, body) if body or not is_binary else None  # an event need not have data
+        if isinstance(value, Unreadable):
+            return value
+        return (*found, cloudevent_of_headers(headers, value) if is_binary else value)
 
     async def _read(self, receive: Receive) -> bytes | Unreadable:
         """The raw body, counted while it comes in; of one that is too large, its beginning."""
@@ -257,11 +260,6 @@ def _as_it_came(source: str, posted: Posted, problem: Unreadable) -> Quarantined
 
 def _unavailable() -> Response:
     return JSONResponse({"error": "unavailable", "reason": "nothing was kept; send it again"}, 503, {"Retry-After": "5"})
-
-
-def _with_ce_headers(headers: dict[str, str], value: Any) -> Any:
-    binary = "ce-specversion" in headers or "ce-id" in headers
-    return cloudevent_of_headers(headers, value) if binary else value
 
 
 def _refused(refusal: Unreadable) -> Response:

@@ -77,6 +77,18 @@ def test_a_binary_cloudevent_can_be_made_alone(shop):
     assert events(shop, "李 a%b") == [("shop", "/shop#1", "order_paid", NOON, TYPED)]
 
 
+def test_a_binary_cloudevent_without_data_is_an_event_without_data(shop):
+    message = to_binary_event(cloudevent(None, type="app_opened"))
+    assert message.body == b""
+
+    assert shop.send(message.body, headers=message.headers).json() == {"accepted": 1, "duplicates": 0, "quarantined": 0}
+    assert events(shop) == [("shop", "/shop#1", "app_opened", NOON, {})]
+
+
+def test_an_empty_body_that_is_no_cloudevent_is_no_json(shop):
+    assert (shop.send(b"").status_code, shop.send(b"").json()["error"]) == (400, "bad_json")
+
+
 def test_a_batch_of_cloudevents_may_hold_plain_events_too(shop):
     batch = [json.loads(to_structured_event(cloudevent({}, id=str(n))).body) for n in range(3)]
     plain = {"id": "/shop#0", "type": "order_paid", "user_id": "u1"}  # the same key as the first: source and id make it
