@@ -318,7 +318,9 @@ def _from_cloudevent(item: Mapping[str, Any]) -> dict[str, Any] | str:
         return "a CloudEvent needs source and id"
     if "data_base64" in item:
         return "data_base64: expected data as JSON"
-    key = f"{source}#{identifier}"
+    key = f"{source}#{identifier}"  # the first # ends the source,
+    if "#" in source:  # where it has none; else its length comes first. No other key begins with #
+        key = f"#{len(source)}#{key}"
     if len(key) > LONGEST_ID:
         return f"source and id: expected at most {LONGEST_ID - 1} characters together"
     return {"id": key, "type": item.get("type"), "user_id": item.get("subject"),

@@ -128,6 +128,15 @@ def test_long_ids_of_cloudevents_are_never_cut_into_the_same_key(shop):
     assert (answer["accepted"], answer["duplicates"]) == (4, 0)
 
 
+def test_two_cloudevents_are_never_one_wherever_a_number_sign_stands(either):
+    pairs = [("/till#2", "7"), ("/till", "2#7"), ("/till#", "2#7"), ("#7#/till", "2#7"), ("/till#2#", "7"), ("/till", "#2#7")]
+
+    answer = either.post([cloud(source=source, id=id_) for source, id_ in pairs] * 2)
+
+    assert (answer["accepted"], answer["duplicates"]) == (6, 6)
+    assert {e[1] for e in events(either)} >= {"/till#2#7", "/till##2#7", "#7#/till#2#7"}
+
+
 @pytest.mark.parametrize(
     ("item", "reason"),
     [
