@@ -1,6 +1,6 @@
 """From JSON values to events and user records; what does not fit is set aside with its reason, beside what does."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
@@ -23,6 +23,7 @@ from runtime.store.inbox import Quarantined
 LONGEST_ID = 256
 FUTURE = DAY  # an event dated further ahead than this is set aside; one dated less far ahead counts as now
 OLDEST = 946_684_800_000  # 2000-01-01 UTC: what is posted as of earlier comes from a clock that was never set; files may go further back
+LONGEST_TEXT = 8192  # bytes in UTF-8, of a declared field or a trait: profiles hold texts, and each row is read as a whole
 USER_RECORD = "user_record"  # what a source must be allowed to assert to post users
 IDENTITY_MERGE = "identity_merge"  # and to have two users merged whom the operator knows by two ids
 RESERVED = (
@@ -128,6 +129,17 @@ class Reader:
         event = parse_event(item, self.audience, self.zone, self.now, f"{self.request_id}:{index}", known=person is None)
         if isinstance(event, str):
             return event
+        problem = self._refusal(event, item)
+        if problem:
+            return problem
+        if person is not None:
+            parsed.persons[len(parsed.events)] = person
+        parsed.events.append(event)
+        self._count(event, said, parsed)
+        return ""
+
+    def _refusal(self, event: Event, item: Mapping[str, Any]) -> str:
+        """Why an event is not taken though it is one."""
         if event.type in RESERVED or event.type.startswith("$"):
             return f"type {event.type} is the system's own"
         if not self._may(event.type):
@@ -136,11 +148,7 @@ class Reader:
             return f"time: {str(item.get('time'))[:60]} is before 2000: a clock that was never set; history goes in by journeyd import"
         if self.keep and event.time < self.now - self.keep and event.type not in self.audience.needed_for_ever:
             return f"time: {str(item['time'])[:60]} is older than keep_events: whether it came before is not known any more"
-        if person is not None:
-            parsed.persons[len(parsed.events)] = person
-        parsed.events.append(event)
-        self._count(event, said, parsed)
-        return ""
+        return _too_long("data", event.data, self.audience.events.get(event.type, ()))
 
     def _count(self, event: Event, said: Said, parsed: Parsed) -> None:
         """What no rule can see: an event that is not declared, a field that is not."""
@@ -215,6 +223,10 @@ class Reader:
         payload = self._payload(item, parsed, said) if self.signed else self._device_payload(item, parsed, said)
         if isinstance(payload, str):
             return payload
+        for key in CHANGES:
+            problem = _too_long(key, payload.get(key, {}), payload.get(key, ()))
+            if problem:
+                return problem
         name = _identifier(item.get("id")) if item.get("id") is not None else f"{self.request_id}:{index}"
         if name is None:
             return "id: expected a text of 1 to 256 characters"
@@ -261,6 +273,18 @@ class Reader:
             return "an item needs a type and an id, texts of 1 to 256 characters"
         parsed.items.append(CatalogueItem(kind, identifier, item.get("properties")))
         return ""
+
+
+def _too_long(where: str, values: Mapping[str, Any], names: Iterable[str]) -> str:
+    """Which of these values has more text in it than a profile is to hold; nothing where none has."""
+    for name in names:
+        value = values.get(name)
+        if isinstance(value, str):
+            if len(value) > LONGEST_TEXT // 4 and len(value.encode()) > LONGEST_TEXT:
+                return f"{where}.{name}: expected at most {LONGEST_TEXT} bytes of text"
+        elif isinstance(value, list | dict) and len(orjson.dumps(value, default=str)) > LONGEST_TEXT:
+            return f"{where}.{name}: expected at most {LONGEST_TEXT} bytes altogether"
+    return ""
 
 
 _STRENGTH = {kind: n for n, kind in enumerate(UNIQUE)}

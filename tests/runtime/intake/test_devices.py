@@ -101,3 +101,13 @@ def test_a_second_login_on_one_phone_merges_nobody_however_soon_it_comes(shop):
     with shop.app.store.database.reading() as tx:
         assert shop.app.store.identity.survivors(tx, ["distinct_id:d1", "u1", "u2"]) == {"distinct_id:d1": "u1"}
     assert [row["kind"] for row in shop.quarantined()] == ["identity"]
+
+
+def test_a_device_makes_no_profile_heavy(either):
+    long = "x" * 20_000
+    segment(either, {"batch": [{"type": "identify", "userId": "u1", "messageId": "m1", "traits": {"city": long, "avatar": long}}]})
+    segment(either, {"batch": [{"type": "identify", "userId": "u1", "messageId": "m2", "traits": {"city": "上海", "avatar": long}}]})
+
+    either.settle()
+    assert [row["reason"] for row in either.quarantined()] == ["traits.city: expected at most 8192 bytes of text"]
+    assert profile(either, "u1")[0] == {"city": "上海"}  # config does not take the other one

@@ -314,6 +314,34 @@ def test_a_user_record_that_is_none_is_set_aside_beside_good_ones(shop, changes,
     assert answer == {"accepted": 1, "duplicates": 0, "quarantined": 1, "reasons": [{"index": 0, "reason": reason}]}
 
 
+LONG = "好" * 2730 + "xx"  # 8192 bytes
+
+
+@pytest.mark.parametrize(("field", "value"), [("item", LONG + "x"), ("item", "x" * 8193), ("friend_ids", ["x" * 1000] * 9)])
+def test_an_event_with_a_long_text_in_a_declared_field_is_set_aside(either, field, value):
+    type_ = "order_paid" if field == "item" else "friend_woken"
+    answer = either.post([{"id": f"e{n}", "type": type_, "user_id": "u1", "data": {field: v}} for n, v in enumerate((value, value[:7]))])
+
+    assert (answer["accepted"], answer["quarantined"]) == (1, 1)
+    assert answer["reasons"][0]["reason"].startswith(f"data.{field}: expected at most 8192 bytes")
+    assert json.loads(either.quarantined()[0]["body"])["data"] == {field: value}
+
+
+def test_a_text_as_long_as_may_be_and_any_undeclared_one_are_taken(shop):
+    data = {"item": LONG, "unheard": LONG * 2}
+
+    assert shop.post({"id": "e1", "type": "order_paid", "user_id": "u1", "data": data})["accepted"] == 1
+    assert events(shop)[0][4] == data
+
+
+@pytest.mark.parametrize("change", ["traits", "set_once", "append"])
+@pytest.mark.parametrize("trait", ["city", "unheard"])
+def test_a_record_with_a_long_trait_is_set_aside(shop, change, trait):
+    answer = shop.post([{"user_id": "u1", change: {trait: text}} for text in (LONG + "x", LONG)], "/v1/users")
+
+    assert answer["reasons"] == [{"index": 0, "reason": f"{change}.{trait}: expected at most 8192 bytes of text"}]
+
+
 def test_a_user_record_is_taken_once_per_id(shop):
     record = {"id": "r1", "user_id": "u1", "tags": ["a"]}
 
