@@ -17,7 +17,7 @@ from journeys.values import clean_text, parse_time, typed
 from runtime.source_settings import SIGNED_ONLY
 from runtime.state import Event, Person
 from runtime.store.arrivals import Arrival, CatalogueItem, Record
-from runtime.store.identity import UNIQUE
+from runtime.store.identity import SHARED, UNIQUE
 from runtime.store.inbox import Quarantined
 
 LONGEST_ID = 256
@@ -31,6 +31,7 @@ RESERVED = (
 )  # fmt: skip
 CHANGES = ("traits", "set_once", "increment", "append")  # of a record, each an object by trait
 DEVICE_ATTACHES = frozenset({"distinct_id"})
+OWN_IDS = tuple(f"{kind}:" for kind in (*UNIQUE, *SHARED))  # how the ids begin that we give to people who are known by an identity alone
 
 Said = Mapping[str, str]  # how a source spells our names; the event's own under ""
 Translated = tuple[str, dict[str, Any], Said]  # "event", "record", "item" in the plain spelling of our own API, or "unmapped"
@@ -120,6 +121,9 @@ class Reader:
             item = _from_cloudevent(item)
             if isinstance(item, str):
                 return item
+        problem = self._claims(item)
+        if problem:
+            return problem
         person: Person | None = None
         if item.get("identities") is not None:
             found = self._person(item)
@@ -171,6 +175,22 @@ class Reader:
         if not spelt.startswith("$"):
             parsed.unmapped["trait", spelt] += 1
 
+    def _claims(self, item: Mapping[str, Any]) -> str:
+        """Which of our own ids for people who are known by an identity alone a sender names that proves nothing.
+
+        By `openid:o1` as a user id, or as the former one, it would be the owner of an openid that it can only guess.
+        """
+        if self.signed:
+            return ""
+        wished = item.get("merge") or ()
+        former = (
+            [pair[-1] if isinstance(pair, list | tuple) and pair else pair for pair in wished] if isinstance(wished, list | tuple) else []
+        )
+        for name, value in (("user_id", item.get("user_id")), *(("merge", one) for one in former)):
+            if isinstance(value, str) and value.startswith(OWN_IDS):
+                return f"{name}: {value[:60]} is an id of ours; a source that is not signed may not name it"
+        return ""
+
     def _person(self, item: Mapping[str, Any]) -> Person | str:
         """Whom an item is about, by `user_id`, `identities`, or both; or what is wrong with that."""
         user_id = _identifier(item.get("user_id")) if item.get("user_id") not in (None, "") else ""
@@ -214,7 +234,7 @@ class Reader:
     def _record(self, item: Any, index: int, parsed: Parsed, said: Said = NOTHING_SAID) -> str:
         if not isinstance(item, dict):
             return "a user is an object {user_id, traits, tags, identities, consents}"
-        person = self._person(item)
+        person = self._claims(item) or self._person(item)
         if isinstance(person, str):
             return person
         problem = _record_problem(item)
