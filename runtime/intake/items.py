@@ -43,6 +43,7 @@ class Parsed(Arrival):
     """What a body held, and why what is set aside is."""
 
     reasons: list[dict[str, Any]] = field(default_factory=list)
+    size: int = 0  # bytes that it was read from
 
 
 @dataclass(frozen=True)
@@ -78,12 +79,13 @@ class Reader:
         translate: Callable[[Any], Sequence[Translated] | str],
         kind: str,
         kept: Callable[[Any], Any] = lambda message: message,
+        size: int = 0,
     ) -> Parsed:
         """A vendor's messages: `translate` puts each into our own spelling, or says what is wrong with it.
 
         Of one that is set aside, what `kept` makes of it stays.
         """
-        parsed = Parsed(self.source, self.now)
+        parsed = Parsed(self.source, self.now, size=size)
         takes = {"event": self._event, "record": self._record, "item": self._item, "unmapped": self._unmapped}
         for index, message in enumerate(messages):
             translated = translate(message)
@@ -182,10 +184,8 @@ class Reader:
         """
         if self.signed:
             return ""
-        wished = item.get("merge") or ()
-        former = (
-            [pair[-1] if isinstance(pair, list | tuple) and pair else pair for pair in wished] if isinstance(wished, list | tuple) else []
-        )
+        wished = item.get("merge")
+        former = [one[-1] if isinstance(one, list | tuple) and one else one for one in (wished if isinstance(wished, list) else ())]
         for name, value in (("user_id", item.get("user_id")), *(("merge", one) for one in former)):
             if isinstance(value, str) and value.startswith(OWN_IDS):
                 return f"{name}: {value[:60]} is an id of ours; a source that is not signed may not name it"

@@ -13,10 +13,13 @@ import orjson
 
 from runtime.intake import growingio, segment, sensors
 from runtime.intake.items import Parsed, Reader, Translated
-from runtime.intake.reading import Unreadable, inflate, parse_json
+from runtime.intake.reading import MOST_OF_SDK, Unreadable, inflate, parse_json
 from runtime.intake.sources import Source
 
 MOST_FIELDS = 64
+LONGEST_QUERY = 64 * 1024
+MOST_MESSAGES = 10_000  # of one request; the largest buffer of a client holds 2,000
+TOO_MANY = Unreadable(413, "too_many", f"expected at most {MOST_MESSAGES} messages")
 TOKEN = "$token_sha256"  # noqa: S105 - in what is set aside: the digest of the token that came with it, which is not kept itself
 
 
@@ -40,15 +43,19 @@ class Posted:
 
 def read_sensors(source: Source, reader: Reader, posted: Posted, limit: int) -> Parsed | Unreadable:
     """`/sa` and `/debug`. A message's own project and token go before the query's."""
-    found = sensors.messages(posted.query, posted.body, limit)
-    if isinstance(found, Unreadable):
-        return found
+    value, size = _parsed(sensors.packed(posted.query, posted.body, limit))
+    if isinstance(value, Unreadable):
+        return value
+    found = value if isinstance(value, list) else [value]
+    if len(found) > MOST_MESSAGES:
+        return TOO_MANY
     asked = posted.key or _digest(posted.parameter("token"))
     return reader.messages(
         found,
         lambda message: _of_sensors(source, reader, message, _token_of(message, asked)),
         "sensors",
         lambda message: _without_token(message, asked),
+        size=size,
     )
 
 
@@ -81,20 +88,22 @@ def read_growingio(source: Source, reader: Reader, posted: Posted, limit: int) -
     kind = posted.headers.get("content-type", "")
     if "protobuf" in kind or posted.headers.get("x-crypt-codec") or posted.headers.get("x-compress-codec"):
         return Unreadable(415, "unsupported_body", "expected JSON; give the SDK its JSON parser, without compression or encryption")
-    value = _json(posted, limit)
+    value, size = _parsed(_plain(posted, limit))
     if isinstance(value, Unreadable):
         return value
     found = value if isinstance(value, list) else [value]
+    if len(found) > MOST_MESSAGES:
+        return TOO_MANY
     if posted.path.rstrip("/").endswith("/item"):
-        return reader.messages(found, growingio.translate_item, "growingio")
+        return reader.messages(found, growingio.translate_item, "growingio", size=size)
     stm = posted.parameter("stm")
     sent = int(stm) if stm.isascii() and stm.isdigit() and len(stm) <= 13 else None  # noqa: PLR2004 - milliseconds
-    return reader.messages(found, lambda message: growingio.translate(message, source.naming, sent, reader.now), "growingio")
+    return reader.messages(found, lambda m: growingio.translate(m, source.naming, sent, reader.now), "growingio", size=size)
 
 
 def read_segment(source: Source, reader: Reader, posted: Posted, limit: int) -> Parsed | Unreadable:
     """`/v1/batch` and the single calls."""
-    value = _json(posted, limit)
+    value, size = _parsed(_plain(posted, limit))
     if isinstance(value, Unreadable):
         return value
     if not isinstance(value, dict):
@@ -104,10 +113,12 @@ def read_segment(source: Source, reader: Reader, posted: Posted, limit: int) -> 
         found = value.get("batch")
         if not isinstance(found, list):
             return Unreadable(400, "bad_json", "batch: expected a list")
+        if len(found) > MOST_MESSAGES:
+            return TOO_MANY
     else:
         found = [{**value, "type": call}]
     sent = value.get("sentAt")
-    return reader.messages(found, lambda message: segment.translate(message, source.naming, sent, source.zone, reader.now), "segment")
+    return reader.messages(found, lambda m: segment.translate(m, source.naming, sent, source.zone, reader.now), "segment", size=size)
 
 
 def again_of(source: Source, reader: Reader, kind: str, message: Any) -> Parsed:
@@ -155,17 +166,17 @@ def project_of(posted: Posted, limit: int) -> str:
     return own if isinstance(own, str) and own else posted.parameter("project") or "default"
 
 
-def as_it_came(posted: Posted, most: int, *, cut: bool) -> str:
+def as_it_came(posted: Posted, most: int, *, cut: bool, limit: int = 16 << 20) -> str:
     """A request as text, to be kept: its body up to `most` bytes, in base64."""
     kept = posted.body[:most]
     query, key = posted.query, ""
     if kind_of(posted.path) == "segment":
-        key = _digest(write_key(posted, most))
+        key = _digest(write_key(posted, limit))
     elif kind_of(posted.path) == "sensors":
         query, key = _query_without_token(query), _digest(posted.parameter("token"))
     return orjson.dumps(
         {
-            "path": posted.path, "query": query[:most], "cut": cut or len(posted.body) > len(kept),
+            "path": posted.path, "query": query[:LONGEST_QUERY], "cut": cut or len(posted.body) > len(kept),
             "headers": {n: posted.headers[n][:200] for n in ("content-type", "content-encoding") if n in posted.headers},
             "key": key,
             "base64": base64.b64encode(kept).decode(),
@@ -197,14 +208,18 @@ def write_key(posted: Posted, limit: int) -> str:
             return base64.b64decode(packed, validate=True).decode("utf-8").partition(":")[0]
         except (binascii.Error, ValueError):
             return ""
-    value = _json(posted, limit)
+    value, _ = _parsed(_plain(posted, limit))
     key = value.get("writeKey") if isinstance(value, dict) else None
     return key if isinstance(key, str) else ""
 
 
-def _json(posted: Posted, limit: int) -> Any | Unreadable:
+def _plain(posted: Posted, limit: int) -> bytes | Unreadable:
     encoding = posted.headers.get("content-encoding", "")
     if not encoding and posted.body[:2] == b"\x1f\x8b":
         encoding = "gzip"
-    plain = inflate(posted.body, encoding, limit)
-    return plain if isinstance(plain, Unreadable) else parse_json(plain)
+    return inflate(posted.body, encoding, limit)
+
+
+def _parsed(plain: bytes | Unreadable) -> tuple[Any | Unreadable, int]:
+    """The JSON in these bytes, and how many they are."""
+    return (plain, 0) if isinstance(plain, Unreadable) else (parse_json(plain, MOST_OF_SDK), len(plain))
