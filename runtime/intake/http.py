@@ -1,5 +1,6 @@
 """The HTTP side of intake: signed events and users, and what analytics SDKs post. Answers after the commit, several requests per commit."""
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +21,7 @@ from runtime.intake.gathering import Gathering
 from runtime.intake.items import Parsed, cloudevent_of_headers
 from runtime.intake.openapi import document
 from runtime.intake.reading import Unreadable, charset_refusal, inflate, parse_json
-from runtime.intake.segment import CALLS
+from runtime.intake.segment import CALLS, SHORT
 from runtime.intake.signature import verified_id
 from runtime.intake.sources import Source, sources_of
 from runtime.intake.vendors import READERS, Posted, as_it_came, kind_of, project_of, whose
@@ -31,8 +32,10 @@ from runtime.store.writer import Closed
 
 log = structlog.get_logger("journeyd.intake")
 EVENTS = ("/v1/events", "/v1/events/")  # the paths of `Intake.events`
+SEGMENT = ("/v1/batch", *(f"/v1/{call}" for call in (*CALLS, *SHORT)))  # the paths of Segment and RudderStack
 PathHandler = Callable[[Request], Awaitable[Response]]
 MOST_OF_STRANGERS = 1000  # requests a day of which the bytes are kept, though nobody knows whose they are
+_ANYWHERE = {"access-control-allow-origin": "*"}
 _FORGOTTEN = 0  # the "status" of a stranger's request of which nothing is kept any more
 
 
@@ -44,6 +47,7 @@ class Intake:
         self.sources = sources_of(project)
         self.senders = [source for source in self.sources if source.kind == "webhook"]
         self.limit, self.sdk_limit = project.settings.server.signed_limit, project.settings.server.sdk_limit
+        self.browsers = any(source.kind == "segment" and not source.signed for source in self.sources)  # which ask before they post
         self._strangers = (0, 0)  # the day, and how many came on it
         self._gathering = Gathering(store)
         self._bodies = Bodies()
@@ -57,12 +61,13 @@ class Intake:
     def routes(self) -> list[Route]:
         """The routes, with and without a trailing slash: a redirect would lose the body of some clients."""
         posts: dict[str, PathHandler | SignedPost] = {
-            "/v1/events": self.events, "/v1/users": SignedPost(self, "users"), "/v1/batch": self.vendor,
-            **{f"/v1/{call}": self.vendor for call in CALLS},
-            "/v3/projects/{project}/collect": self.vendor, "/projects/{project}/collect/item": self.vendor,
+            "/v1/events": self.events, "/v1/users": SignedPost(self, "users"),
+            **dict.fromkeys((*SEGMENT, "/v3/projects/{project}/collect", "/projects/{project}/collect/item"), self.vendor),
         }  # fmt: skip
         both: dict[str, PathHandler] = {"/sa": self.vendor, "/sa.gif": self.vendor, "/debug": self.debug}
         found = [Route(path + slash, handler, methods=["POST"]) for path, handler in posts.items() for slash in ("", "/")]
+        if self.browsers:
+            found += [Route(path + slash, _preflight, methods=["OPTIONS"]) for path in SEGMENT for slash in ("", "/")]
         found.append(Route("/openapi.json", self.openapi, methods=["GET"]))
         return found + [Route(path + slash, handler, methods=["GET", "POST"]) for path, handler in both.items() for slash in ("", "/")]
 
@@ -91,12 +96,18 @@ class Intake:
             self._bodies.release(body)
 
     async def _read(self, request: Request, body: bytes | Unreadable, *, debug: bool) -> Response:
-        now = self.clock.now()
         head = body.kept if isinstance(body, Unreadable) else body
         headers = _headers(request.scope)
         posted = Posted(request.scope["path"], request.scope["query_string"].decode("latin-1"), headers, head)
         source = whose(self.sources, posted, self.sdk_limit)
-        keep = _forget if debug and headers.get("dry-run", "").lower() == "true" else self.keep
+        response = await self._answer(source, posted, body, debug=debug)
+        if self.browsers and (source is None or not source.signed) and kind_of(posted.path) == "segment":
+            response.headers.update(_ANYWHERE)
+        return response
+
+    async def _answer(self, source: Source | None, posted: Posted, body: bytes | Unreadable, *, debug: bool) -> Response:
+        now = self.clock.now()
+        keep = _forget if debug and posted.headers.get("dry-run", "").lower() == "true" else self.keep
         found: Parsed | Unreadable
         if source is None:
             found = self._stranger(posted, now)
@@ -255,6 +266,14 @@ def _told(parsed: Parsed, new: int) -> dict[str, Any]:
 
 def _unavailable() -> Response:
     return JSONResponse({"error": "unavailable", "reason": "nothing was kept; send it again"}, 503, {"Retry-After": "5"})
+
+
+async def _preflight(request: Request) -> Response:
+    """What a browser asks before it posts from a page elsewhere: whoever has the write key may; cookies count for nothing here."""
+    asked = request.headers.get("access-control-request-headers", "")
+    allowed = asked if re.fullmatch(r"[\w\-, ]{1,500}", asked, re.ASCII) else "authorization, content-type"
+    more = {"access-control-allow-methods": "POST", "access-control-allow-headers": allowed, "access-control-max-age": "86400"}
+    return Response(None, 200, {**_ANYWHERE, **more})
 
 
 def _refused(refusal: Unreadable) -> Response:

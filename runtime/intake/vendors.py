@@ -109,6 +109,7 @@ def read_segment(source: Source, reader: Reader, posted: Posted, limit: int) -> 
     if not isinstance(value, dict):
         return Unreadable(400, "bad_json", "expected an object")
     call = posted.path.rstrip("/").rpartition("/")[2]
+    call = segment.SHORT.get(call, call)
     if call == "batch":
         found = value.get("batch")
         if not isinstance(found, list):
