@@ -7,7 +7,7 @@ from typing import Any, Literal
 from journeys.audience import Audience
 from runtime.app import App
 from runtime.intake.items import Parsed
-from runtime.intake.reading import Unreadable, parse_json
+from runtime.intake.reading import MOST_OF_SDK, Unreadable, parse_json
 from runtime.intake.sources import Source, sources_of
 from runtime.intake.vendors import READERS, again_of, posted_of, whose
 from runtime.store import SqlStore
@@ -24,7 +24,7 @@ class Today:
     audience: Audience
     now: int
     sources: Sequence[Source]
-    limit: int = 1 << 20
+    limit: int = 16 << 20
     received_at: int = 0
     request_id: str = ""
 
@@ -41,7 +41,7 @@ class Retried:
 
 def today_of(app: App, now: int) -> Today:
     """Today's audience and config."""
-    return Today(app.engine.catalogue.audience, now, sources_of(app.project), app.project.settings.server.body_limit)
+    return Today(app.engine.catalogue.audience, now, sources_of(app.project), app.project.settings.server.sdk_limit)
 
 
 def again(source: str, kind: str, body: str, today: Today) -> Parsed:
@@ -50,7 +50,7 @@ def again(source: str, kind: str, body: str, today: Today) -> Parsed:
         return _refused(source, kind, body, today, f"a {kind} is kept for people to read; drop it when it is done with")
     if source == "engine":
         return _refused(source, kind, body, today, "it was taken and could not be worked on; correct it and post it again under a new id")
-    value = parse_json(body.encode())
+    value = parse_json(body.encode(), MOST_OF_SDK)
     if isinstance(value, Unreadable):
         return _refused(source, kind, body, today, value.detail)
     if kind == "request":
@@ -97,9 +97,14 @@ def drop_asked(app: App, request: Mapping[str, Any]) -> dict[str, Any]:
 
 def retry(store: SqlStore, ids: Sequence[int], today: Today) -> list[Retried]:
     """Read these rows again. What is good is kept and its row deleted in one transaction; the rest stays with its new reason."""
-    with store.database.reading() as tx:
-        rows = store.quarantine.rows(tx, ids)
-    return [found for row in rows if (found := store.database.write(lambda tx, row=row: _retry(store, tx, row, today))) is not None]  # type: ignore[misc]
+    found = (store.database.write(lambda tx, id_=id_: _retry_row(store, tx, id_, today)) for id_ in sorted(set(ids)))  # type: ignore[misc]
+    return [row for row in found if row is not None]
+
+
+def _retry_row(store: SqlStore, tx: Any, id_: int, today: Today) -> Retried | None:
+    """Rows are read one by one, for one may be as large as a request; None for one that is gone."""
+    rows = store.quarantine.rows(tx, [id_])
+    return _retry(store, tx, rows[0], today) if rows else None
 
 
 def _retry(store: SqlStore, tx: Any, row: SetAside, today: Today) -> Retried | None:

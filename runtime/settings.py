@@ -75,12 +75,25 @@ class DatabaseSection(Section):
 
 
 class ServerSection(Section):
-    """Where HTTP is served. `body_limit` is bytes of a request after decompression."""
+    """Where HTTP is served. `body_limit` is bytes of a request, before and after decompression.
+
+    Without it 1 MB is the limit of what is signed, whose senders split and send again, and 16 MB of an SDK's batch, which comes only once.
+    """
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
-    body_limit: Annotated[int, Field(ge=1024, le=64 * 1024 * 1024)] = 1024 * 1024
+    body_limit: Annotated[int, Field(ge=1024, le=64 * 1024 * 1024)] | None = None
     public_url: Url | None = None  # where vendors reach this daemon from outside; some sign their receipts over it
+
+    @property
+    def signed_limit(self) -> int:
+        """Bytes of a signed request."""
+        return self.body_limit or 1 << 20
+
+    @property
+    def sdk_limit(self) -> int:
+        """Bytes of what an analytics SDK posts: RudderStack's batches have up to 4 MB, others as much as their buffers hold."""
+        return self.body_limit or 16 << 20
 
 
 class IntakeSection(Section):

@@ -1,6 +1,6 @@
 """The HTTP side of intake: signed events and users, and what analytics SDKs post. Answers after the commit, several requests per commit."""
 
-import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,11 +16,12 @@ from journeys.duration import DAY
 from journeys.values import clean_text
 from runtime.clock import Clock
 from runtime.engine import Engine
+from runtime.intake.bodies import Bodies
 from runtime.intake.gathering import Gathering
 from runtime.intake.items import Parsed, cloudevent_of_headers
 from runtime.intake.openapi import document
 from runtime.intake.reading import Unreadable, charset_refusal, inflate, parse_json
-from runtime.intake.segment import CALLS
+from runtime.intake.segment import CALLS, SHORT
 from runtime.intake.signature import verified_id
 from runtime.intake.sources import Source, sources_of
 from runtime.intake.vendors import READERS, Posted, as_it_came, kind_of, project_of, whose
@@ -31,9 +32,10 @@ from runtime.store.writer import Closed
 
 log = structlog.get_logger("journeyd.intake")
 EVENTS = ("/v1/events", "/v1/events/")  # the paths of `Intake.events`
+SEGMENT = ("/v1/batch", *(f"/v1/{call}" for call in (*CALLS, *SHORT)))  # the paths of Segment and RudderStack
 PathHandler = Callable[[Request], Awaitable[Response]]
 MOST_OF_STRANGERS = 1000  # requests a day of which the bytes are kept, though nobody knows whose they are
-MOST_KEPT = 64 * 1024  # bytes of a request that could not be read
+_ANYWHERE = {"access-control-allow-origin": "*"}
 _FORGOTTEN = 0  # the "status" of a stranger's request of which nothing is kept any more
 
 
@@ -44,9 +46,11 @@ class Intake:
         self.project, self.store, self.engine, self.clock, self.woken = project, store, engine, clock, woken
         self.sources = sources_of(project)
         self.senders = [source for source in self.sources if source.kind == "webhook"]
-        self.limit = project.settings.server.body_limit
+        self.limit, self.sdk_limit = project.settings.server.signed_limit, project.settings.server.sdk_limit
+        self.browsers = any(source.kind == "segment" and not source.signed for source in self.sources)  # which ask before they post
         self._strangers = (0, 0)  # the day, and how many came on it
         self._gathering = Gathering(store)
+        self._bodies = Bodies()
         self.events = SignedPost(self, "events")
 
     @property
@@ -57,12 +61,13 @@ class Intake:
     def routes(self) -> list[Route]:
         """The routes, with and without a trailing slash: a redirect would lose the body of some clients."""
         posts: dict[str, PathHandler | SignedPost] = {
-            "/v1/events": self.events, "/v1/users": SignedPost(self, "users"), "/v1/batch": self.vendor,
-            **{f"/v1/{call}": self.vendor for call in CALLS},
-            "/v3/projects/{project}/collect": self.vendor, "/projects/{project}/collect/item": self.vendor,
+            "/v1/events": self.events, "/v1/users": SignedPost(self, "users"),
+            **dict.fromkeys((*SEGMENT, "/v3/projects/{project}/collect", "/projects/{project}/collect/item"), self.vendor),
         }  # fmt: skip
         both: dict[str, PathHandler] = {"/sa": self.vendor, "/sa.gif": self.vendor, "/debug": self.debug}
         found = [Route(path + slash, handler, methods=["POST"]) for path, handler in posts.items() for slash in ("", "/")]
+        if self.browsers:
+            found += [Route(path + slash, _preflight, methods=["OPTIONS"]) for path in SEGMENT for slash in ("", "/")]
         found.append(Route("/openapi.json", self.openapi, methods=["GET"]))
         return found + [Route(path + slash, handler, methods=["GET", "POST"]) for path, handler in both.items() for slash in ("", "/")]
 
@@ -81,22 +86,35 @@ class Intake:
         return await self._vendor(request, debug=True)
 
     async def _vendor(self, request: Request, *, debug: bool = False) -> Response:
-        now = self.clock.now()
-        body = await self._read(request.receive)
+        body = await self._bodies.read(request.receive, self.sdk_limit)
         if isinstance(body, Unreadable) and body.status != 413:  # noqa: PLR2004 - too large: what came of it is kept
             return _refused(body)
+        try:
+            await self._bodies.room()
+            return await self._read(request, body, debug=debug)
+        finally:
+            self._bodies.release(body)
+
+    async def _read(self, request: Request, body: bytes | Unreadable, *, debug: bool) -> Response:
         head = body.kept if isinstance(body, Unreadable) else body
         headers = _headers(request.scope)
         posted = Posted(request.scope["path"], request.scope["query_string"].decode("latin-1"), headers, head)
-        source = whose(self.sources, posted, self.limit)
-        keep = _forget if debug and headers.get("dry-run", "").lower() == "true" else self.keep
+        source = whose(self.sources, posted, self.sdk_limit)
+        response = await self._answer(source, posted, body, debug=debug)
+        if self.browsers and (source is None or not source.signed) and kind_of(posted.path) == "segment":
+            response.headers.update(_ANYWHERE)
+        return response
+
+    async def _answer(self, source: Source | None, posted: Posted, body: bytes | Unreadable, *, debug: bool) -> Response:
+        now = self.clock.now()
+        keep = _forget if debug and posted.headers.get("dry-run", "").lower() == "true" else self.keep
         found: Parsed | Unreadable
         if source is None:
             found = self._stranger(posted, now)
         elif isinstance(body, Unreadable):
             found = body
         else:
-            found = READERS[source.kind](source, source.reader(self.engine.catalogue.audience, now, ""), posted, self.limit)
+            found = READERS[source.kind](source, source.reader(self.engine.catalogue.audience, now, ""), posted, self.sdk_limit)
         if isinstance(found, Unreadable):
             return await self._unreadable(source, posted, found, now, keep, 400 if debug else 200)
         new = await keep(found)
@@ -117,8 +135,12 @@ class Intake:
     ) -> Response:
         """A body in which nothing can be told apart is kept as it is. Segment's clients are told; the others' would not listen."""
         name = source.name if source else ""
-        if problem.status != _FORGOTTEN and await keep(Parsed(name, now, quarantined=[_as_it_came(name, posted, problem)])) is None:
-            return _unavailable()
+        if problem.status != _FORGOTTEN:
+            most = self._bodies.kept(len(posted.body), now)
+            text = as_it_came(posted, most, cut=bool(problem.kept), limit=self.sdk_limit)
+            aside = Quarantined(name, problem.detail, text, "", "request")
+            if await keep(Parsed(name, now, quarantined=[aside], size=len(text))) is None:
+                return _unavailable()
         if source is not None and source.kind == "segment":  # `code` and `message` are what RudderStack's client reads
             answer = {"error": problem.reason, "reason": problem.detail, "code": problem.reason, "message": problem.detail}
             return JSONResponse(answer, problem.status)
@@ -130,7 +152,7 @@ class Intake:
         count = count + 1 if day == now // DAY else 1
         self._strangers = (now // DAY, count)
         kind = kind_of(posted.path)
-        what = "its write key" if kind == "segment" else f"the project {clean_text(project_of(posted, self.limit))[:100]!r}"
+        what = "its write key" if kind == "segment" else f"the project {clean_text(project_of(posted, self.sdk_limit))[:100]!r}"
         reason = f"no source of kind {kind} in config has {what}"
         if count in (1, 10, 100, MOST_OF_STRANGERS):
             log.warning("requests of an unknown source", action="no_source", kind=kind, reason=reason, count=count)
@@ -141,34 +163,24 @@ class Intake:
     async def signed_value(self, scope: Scope, receive: Receive) -> tuple[Source, str, Any] | Unreadable:
         """Who sent a request, under which id, and the JSON in it; or why it is refused."""
         now = self.clock.now()
-        body = await self._read(receive)
+        body = await self._bodies.read(receive, self.limit)
         if isinstance(body, Unreadable):
             return body
-        headers = _headers(scope)
+        try:
+            return self._signed(_headers(scope), body, now)
+        finally:
+            self._bodies.release(body)
+
+    def _signed(self, headers: dict[str, str], body: bytes, now: int) -> tuple[Source, str, Any] | Unreadable:
         found = self._sender(headers, body, now)
         if found is None:
             reason = "expected valid webhook-id, webhook-timestamp and webhook-signature headers (Standard Webhooks, within 5 minutes)"
             return Unreadable(401, "bad_signature", reason)
-        value = self._value(headers, body)
-        return value if isinstance(value, Unreadable) else (*found, _with_ce_headers(headers, value))
-
-    async def _read(self, receive: Receive) -> bytes | Unreadable:
-        """The raw body, counted while it comes in; of one that is too large, its beginning."""
-        chunks: list[bytes] = []
-        size, more = 0, True
-        try:
-            while more:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    return Unreadable(400, "cut_off", "the request ended early")
-                chunk, more = message.get("body", b""), message.get("more_body", False)
-                size += len(chunk)
-                chunks.append(chunk)
-                if size > self.limit:
-                    return Unreadable(413, "too_large", f"expected at most {self.limit} bytes", b"".join(chunks)[:MOST_KEPT])
-        except asyncio.CancelledError:  # the server stops and does not wait for the rest of the body
-            return Unreadable(408, "too_slow", "the server stops before the request has ended")
-        return b"".join(chunks)
+        is_binary = "ce-specversion" in headers or "ce-id" in headers
+        value = self._value(headers, body) if body or not is_binary else None  # an event need not have data
+        if isinstance(value, Unreadable):
+            return value
+        return (*found, cloudevent_of_headers(headers, value) if is_binary else value)
 
     def _sender(self, headers: dict[str, str], body: bytes, now: int) -> tuple[Source, str] | None:
         for sender in self.senders:
@@ -191,7 +203,8 @@ class Intake:
         """
         for _ in range(2):
             try:
-                new = await self._gathering.keep(parsed)
+                with self._bodies.held(parsed.size):
+                    new = await self._gathering.keep(parsed)
             except Closed:
                 break
             except DatabaseError as error:
@@ -251,17 +264,16 @@ def _told(parsed: Parsed, new: int) -> dict[str, Any]:
     return answer
 
 
-def _as_it_came(source: str, posted: Posted, problem: Unreadable) -> Quarantined:
-    return Quarantined(source, problem.detail, as_it_came(posted, MOST_KEPT, cut=problem.reason == "too_large"), "", "request")
-
-
 def _unavailable() -> Response:
     return JSONResponse({"error": "unavailable", "reason": "nothing was kept; send it again"}, 503, {"Retry-After": "5"})
 
 
-def _with_ce_headers(headers: dict[str, str], value: Any) -> Any:
-    binary = "ce-specversion" in headers or "ce-id" in headers
-    return cloudevent_of_headers(headers, value) if binary else value
+async def _preflight(request: Request) -> Response:
+    """What a browser asks before it posts from a page elsewhere: whoever has the write key may; cookies count for nothing here."""
+    asked = request.headers.get("access-control-request-headers", "")
+    allowed = asked if re.fullmatch(r"[\w\-, ]{1,500}", asked, re.ASCII) else "authorization, content-type"
+    more = {"access-control-allow-methods": "POST", "access-control-allow-headers": allowed, "access-control-max-age": "86400"}
+    return Response(None, 200, {**_ANYWHERE, **more})
 
 
 def _refused(refusal: Unreadable) -> Response:

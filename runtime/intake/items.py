@@ -1,6 +1,6 @@
 """From JSON values to events and user records; what does not fit is set aside with its reason, beside what does."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
@@ -17,11 +17,13 @@ from journeys.values import clean_text, parse_time, typed
 from runtime.source_settings import SIGNED_ONLY
 from runtime.state import Event, Person
 from runtime.store.arrivals import Arrival, CatalogueItem, Record
-from runtime.store.identity import UNIQUE
+from runtime.store.identity import SHARED, UNIQUE
 from runtime.store.inbox import Quarantined
 
 LONGEST_ID = 256
 FUTURE = DAY  # an event dated further ahead than this is set aside; one dated less far ahead counts as now
+OLDEST = 946_684_800_000  # 2000-01-01 UTC: what is posted as of earlier comes from a clock that was never set; files may go further back
+LONGEST_TEXT = 8192  # bytes in UTF-8, of a declared field or a trait: profiles hold texts, and each row is read as a whole
 USER_RECORD = "user_record"  # what a source must be allowed to assert to post users
 IDENTITY_MERGE = "identity_merge"  # and to have two users merged whom the operator knows by two ids
 RESERVED = (
@@ -29,6 +31,7 @@ RESERVED = (
 )  # fmt: skip
 CHANGES = ("traits", "set_once", "increment", "append")  # of a record, each an object by trait
 DEVICE_ATTACHES = frozenset({"distinct_id"})
+OWN_IDS = tuple(f"{kind}:" for kind in (*UNIQUE, *SHARED))  # how the ids begin that we give to people who are known by an identity alone
 
 Said = Mapping[str, str]  # how a source spells our names; the event's own under ""
 Translated = tuple[str, dict[str, Any], Said]  # "event", "record", "item" in the plain spelling of our own API, or "unmapped"
@@ -40,6 +43,7 @@ class Parsed(Arrival):
     """What a body held, and why what is set aside is."""
 
     reasons: list[dict[str, Any]] = field(default_factory=list)
+    size: int = 0  # bytes that it was read from
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ class Reader:
     signed: bool = True
     traits: frozenset[str] = frozenset()
     keep: int = 0  # how long events are kept (milliseconds; 0: for ever)
+    oldest: int = 0  # the earliest time of an event
 
     def events(self, value: Any) -> Parsed:
         """One object or a list of them: plain events or CloudEvents, told apart by `specversion`."""
@@ -68,18 +73,28 @@ class Reader:
         """One user record or a list of them."""
         return self._each(value, self._record, "user")
 
-    def messages(self, messages: Sequence[Any], translate: Callable[[Any], Sequence[Translated] | str], kind: str) -> Parsed:
-        """A vendor's messages: `translate` puts each into our own spelling, or says what is wrong with it."""
-        parsed = Parsed(self.source, self.now)
+    def messages(
+        self,
+        messages: Sequence[Any],
+        translate: Callable[[Any], Sequence[Translated] | str],
+        kind: str,
+        kept: Callable[[Any], Any] = lambda message: message,
+        size: int = 0,
+    ) -> Parsed:
+        """A vendor's messages: `translate` puts each into our own spelling, or says what is wrong with it.
+
+        Of one that is set aside, what `kept` makes of it stays.
+        """
+        parsed = Parsed(self.source, self.now, size=size)
         takes = {"event": self._event, "record": self._record, "item": self._item, "unmapped": self._unmapped}
         for index, message in enumerate(messages):
             translated = translate(message)
             if isinstance(translated, str):
-                self._set_aside(parsed, message, index, translated, kind)
+                self._set_aside(parsed, kept(message), index, translated, kind)
                 continue
             problems = [problem for what, item, said in translated if (problem := takes[what](item, index, parsed, said))]
             if problems:
-                self._set_aside(parsed, message, index, "; ".join(problems), kind)
+                self._set_aside(parsed, kept(message), index, "; ".join(problems), kind)
         return parsed
 
     def _each(self, value: Any, read: Callable[..., str], kind: str) -> Parsed:
@@ -91,7 +106,7 @@ class Reader:
         return parsed
 
     def _set_aside(self, parsed: Parsed, item: Any, index: int, problem: str, kind: str) -> None:
-        body = orjson.dumps(item, default=str).decode()[:65_536]
+        body = orjson.dumps(item, default=str).decode()  # whole, so that it can be read again: a body is bounded, and so is what it holds
         user_id = item.get("user_id", "") if isinstance(item, dict) else ""
         parsed.quarantined.append(Quarantined(self.source, problem, body, user_id if isinstance(user_id, str) else "", kind))
         parsed.reasons.append({"index": index, "reason": problem})
@@ -108,6 +123,9 @@ class Reader:
             item = _from_cloudevent(item)
             if isinstance(item, str):
                 return item
+        problem = self._claims(item)
+        if problem:
+            return problem
         person: Person | None = None
         if item.get("identities") is not None:
             found = self._person(item)
@@ -117,17 +135,26 @@ class Reader:
         event = parse_event(item, self.audience, self.zone, self.now, f"{self.request_id}:{index}", known=person is None)
         if isinstance(event, str):
             return event
-        if event.type in RESERVED or event.type.startswith("$"):
-            return f"type {event.type} is the system's own"
-        if not self._may(event.type):
-            return f"source {self.source} may not assert {event.type}"
-        if self.keep and event.time < self.now - self.keep and event.type not in self.audience.needed_for_ever:
-            return f"time: {str(item['time'])[:60]} is older than keep_events: whether it came before is not known any more"
+        problem = self._refusal(event, item)
+        if problem:
+            return problem
         if person is not None:
             parsed.persons[len(parsed.events)] = person
         parsed.events.append(event)
         self._count(event, said, parsed)
         return ""
+
+    def _refusal(self, event: Event, item: Mapping[str, Any]) -> str:
+        """Why an event is not taken though it is one."""
+        if event.type in RESERVED or event.type.startswith("$"):
+            return f"type {event.type} is the system's own"
+        if not self._may(event.type):
+            return f"source {self.source} may not assert {event.type}"
+        if event.time < self.oldest:
+            return f"time: {str(item.get('time'))[:60]} is before 2000: a clock that was never set; history goes in by journeyd import"
+        if self.keep and event.time < self.now - self.keep and event.type not in self.audience.needed_for_ever:
+            return f"time: {str(item['time'])[:60]} is older than keep_events: whether it came before is not known any more"
+        return _too_long("data", event.data, self.audience.events.get(event.type, ()))
 
     def _count(self, event: Event, said: Said, parsed: Parsed) -> None:
         """What no rule can see: an event that is not declared, a field that is not."""
@@ -149,6 +176,20 @@ class Reader:
         spelt = said.get(trait, trait)
         if not spelt.startswith("$"):
             parsed.unmapped["trait", spelt] += 1
+
+    def _claims(self, item: Mapping[str, Any]) -> str:
+        """Which of our own ids for people who are known by an identity alone a sender names that proves nothing.
+
+        By `openid:o1` as a user id, or as the former one, it would be the owner of an openid that it can only guess.
+        """
+        if self.signed:
+            return ""
+        wished = item.get("merge")
+        former = [one[-1] if isinstance(one, list | tuple) and one else one for one in (wished if isinstance(wished, list) else ())]
+        for name, value in (("user_id", item.get("user_id")), *(("merge", one) for one in former)):
+            if isinstance(value, str) and value.startswith(OWN_IDS):
+                return f"{name}: {value[:60]} is an id of ours; a source that is not signed may not name it"
+        return ""
 
     def _person(self, item: Mapping[str, Any]) -> Person | str:
         """Whom an item is about, by `user_id`, `identities`, or both; or what is wrong with that."""
@@ -193,7 +234,7 @@ class Reader:
     def _record(self, item: Any, index: int, parsed: Parsed, said: Said = NOTHING_SAID) -> str:
         if not isinstance(item, dict):
             return "a user is an object {user_id, traits, tags, identities, consents}"
-        person = self._person(item)
+        person = self._claims(item) or self._person(item)
         if isinstance(person, str):
             return person
         problem = _record_problem(item)
@@ -202,6 +243,10 @@ class Reader:
         payload = self._payload(item, parsed, said) if self.signed else self._device_payload(item, parsed, said)
         if isinstance(payload, str):
             return payload
+        for key in CHANGES:
+            problem = _too_long(key, payload.get(key, {}), payload.get(key, ()))
+            if problem:
+                return problem
         name = _identifier(item.get("id")) if item.get("id") is not None else f"{self.request_id}:{index}"
         if name is None:
             return "id: expected a text of 1 to 256 characters"
@@ -248,6 +293,18 @@ class Reader:
             return "an item needs a type and an id, texts of 1 to 256 characters"
         parsed.items.append(CatalogueItem(kind, identifier, item.get("properties")))
         return ""
+
+
+def _too_long(where: str, values: Mapping[str, Any], names: Iterable[str]) -> str:
+    """Which of these values has more text in it than a profile is to hold; nothing where none has."""
+    for name in names:
+        value = values.get(name)
+        if isinstance(value, str):
+            if len(value) > LONGEST_TEXT // 4 and len(value.encode()) > LONGEST_TEXT:
+                return f"{where}.{name}: expected at most {LONGEST_TEXT} bytes of text"
+        elif isinstance(value, list | dict) and len(orjson.dumps(value, default=str)) > LONGEST_TEXT:
+            return f"{where}.{name}: expected at most {LONGEST_TEXT} bytes altogether"
+    return ""
 
 
 _STRENGTH = {kind: n for n, kind in enumerate(UNIQUE)}
@@ -305,7 +362,9 @@ def _from_cloudevent(item: Mapping[str, Any]) -> dict[str, Any] | str:
         return "a CloudEvent needs source and id"
     if "data_base64" in item:
         return "data_base64: expected data as JSON"
-    key = f"{source}#{identifier}"
+    key = f"{source}#{identifier}"  # the first # ends the source,
+    if "#" in source:  # where it has none; else its length comes first. No other key begins with #
+        key = f"#{len(source)}#{key}"
     if len(key) > LONGEST_ID:
         return f"source and id: expected at most {LONGEST_ID - 1} characters together"
     return {"id": key, "type": item.get("type"), "user_id": item.get("subject"),

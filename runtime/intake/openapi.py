@@ -3,7 +3,7 @@
 from importlib.metadata import version
 from typing import Any
 
-from runtime.intake.segment import CALLS
+from runtime.intake.segment import CALLS, SHORT
 
 Schema = dict[str, Any]
 TEXT: Schema = {"type": "string", "minLength": 1, "maxLength": 256}
@@ -154,6 +154,8 @@ def document() -> dict[str, Any]:
         "/v1/batch": {"post": _post("Segment, RudderStack", _json(_reference("SegmentBatch")), "400", "413", "415", "503", **key)},
         **{f"/v1/{call}": {"post": _post(f"Segment: {call}", _json(_reference("SegmentMessage")), "400", "413", "415", "503", **key)}
            for call in CALLS},
+        **{f"/v1/{short}": {"post": _post(f"analytics.js: {call}", _json(_reference("SegmentBatch" if short == "b" else "SegmentMessage")),
+                                          "400", "413", "415", "503", **key)} for short, call in SHORT.items()},
         "/sa": {"post": sensors, "get": {"summary": "Sensors Analytics", "responses": _answers("503"), "parameters": [
             asked, *({"name": name, "in": "query", "schema": {"type": "string"}} for name in ("data", "data_list", "gzip"))]}},
         "/debug": {"post": {**sensors, "summary": "Sensors Analytics, debug mode", "responses": _answers("400", "503")}},

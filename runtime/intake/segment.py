@@ -18,6 +18,7 @@ PROPERTIES = {
     "Order Refunded.total": "amount",
 }  # fmt: skip
 CALLS = ("track", "identify", "page", "screen", "group", "alias")
+SHORT = {"t": "track", "i": "identify", "p": "page", "s": "screen", "g": "group", "a": "alias", "b": "batch"}  # analytics.js posts to these
 _CONTACTS = {"phone": "phone", "email": "email", "openid": "openid", "unionid": "unionid"}
 
 

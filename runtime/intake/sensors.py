@@ -14,11 +14,12 @@ from urllib.parse import parse_qs
 
 from runtime.intake.items import Said, Translated
 from runtime.intake.naming import Naming
-from runtime.intake.reading import Unreadable, inflate, parse_json
+from runtime.intake.reading import MOST_OF_SDK, Unreadable, inflate, parse_json
 from runtime.intake.sent import content_key, corrected, text_id
 
 EVENTS = {"$MPShow": "app_opened", "$AppStart": "app_opened", "$MPViewScreen": "page_viewed", "$pageview": "page_viewed"}
 MOST_FIELDS = 64
+MOST_ESCAPES = 65_536  # and a twelfth of the bytes; of base64 a thirty-second part needs one. Each costs more memory than a byte
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\.(\d{1,3})")
 _LOGIN = "$identity_login_id"
 _IDENTITIES = {"$identity_mp_unionid": "unionid", "$identity_mp_openid": "openid", "$identity_mobile": "phone", "$identity_email": "email"}
@@ -29,34 +30,37 @@ _OURS = ("$is_login_id", "$project", "$token", "$time")
 
 
 def messages(query: str, body: bytes, limit: int) -> list[Any] | Unreadable:
-    """The messages of a request: of its form body, else of its query."""
+    """The messages of a request."""
+    plain = packed(query, body, limit)
+    value = plain if isinstance(plain, Unreadable) else parse_json(plain, MOST_OF_SDK)
+    return value if isinstance(value, Unreadable | list) else [value]
+
+
+def packed(query: str, body: bytes, limit: int) -> bytes | Unreadable:
+    """The JSON of a request, inflated: of its form body, else of its query."""
+    if body.count(b"%") > max(MOST_ESCAPES, len(body) // 12):
+        return Unreadable(400, "bad_form", "expected a form with data or data_list, in base64 (nearly everything in it is escaped)")
     try:
         form = parse_qs(body.decode("utf-8") if body else query, max_num_fields=MOST_FIELDS)
     except (ValueError, UnicodeDecodeError) as error:
         return Unreadable(400, "bad_form", f"expected a form with data or data_list ({error})")
-    packed = (form.get("data_list") or form.get("data") or [""])[0]
-    if not packed:
+    given = (form.get("data_list") or form.get("data") or [""])[0]
+    if not given:
         return Unreadable(400, "no_data", "expected data or data_list in the form")
     try:
-        raw = base64.b64decode(packed.replace(" ", "+"), validate=True)
+        raw = base64.b64decode(given.replace(" ", "+"), validate=True)
     except (binascii.Error, ValueError) as error:
         return Unreadable(400, "bad_base64", f"data is no base64 ({error})")
     compressed = form.get("gzip", ["0"])[0] == "1" or raw[:2] == b"\x1f\x8b"
-    plain = inflate(raw, "gzip" if compressed else "", limit)
-    if isinstance(plain, Unreadable):
-        return plain
-    value = parse_json(plain)
-    if isinstance(value, Unreadable):
-        return value
-    return value if isinstance(value, list) else [value]
+    return inflate(raw, "gzip" if compressed else "", limit)
 
 
 def key_of(message: Mapping[str, Any]) -> str:
-    """What makes a message this one: the mini-program's own numbers, else all of it but the time of the sending."""
+    """What makes a message this one: the mini-program's own numbers, else all of it but the time of the sending and the token."""
     track, who, time = message.get("_track_id"), message.get("distinct_id"), message.get("time")
     if isinstance(track, int) and who and time:
         return f"{track}:{time}:{hashlib.sha256(str(who).encode()).hexdigest()[:24]}"
-    return content_key(message, ("_flush_time",))
+    return content_key(message, ("_flush_time", "token"))
 
 
 def translate(message: Any, naming: Naming, now: int) -> list[Translated] | str:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from journeys.audience import Audience
 from journeys.localtime import zone_named
 from runtime.intake import growingio, segment, sensors
-from runtime.intake.items import Reader
+from runtime.intake.items import OLDEST, Reader
 from runtime.intake.naming import Naming
 from runtime.intake.signature import decode_secret
 from runtime.settings import ConfigError, Project
@@ -39,7 +39,7 @@ class Source:
 
     def reader(self, audience: Audience, now: int, request_id: str) -> Reader:
         """Reads what came with one request at `now`."""
-        return Reader(self.name, self.may_assert, audience, self.zone, now, request_id, self.signed, self.traits, self.keep)
+        return Reader(self.name, self.may_assert, audience, self.zone, now, request_id, self.signed, self.traits, self.keep, OLDEST)
 
 
 def sources_of(project: Project) -> tuple[Source, ...]:

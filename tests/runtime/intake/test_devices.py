@@ -101,3 +101,62 @@ def test_a_second_login_on_one_phone_merges_nobody_however_soon_it_comes(shop):
     with shop.app.store.database.reading() as tx:
         assert shop.app.store.identity.survivors(tx, ["distinct_id:d1", "u1", "u2"]) == {"distinct_id:d1": "u1"}
     assert [row["kind"] for row in shop.quarantined()] == ["identity"]
+
+
+def test_a_device_makes_no_profile_heavy(either):
+    long = "x" * 20_000
+    segment(either, {"batch": [{"type": "identify", "userId": "u1", "messageId": "m1", "traits": {"city": long, "avatar": long}}]})
+    segment(either, {"batch": [{"type": "identify", "userId": "u1", "messageId": "m2", "traits": {"city": "上海", "avatar": long}}]})
+
+    either.settle()
+    assert [row["reason"] for row in either.quarantined()] == ["traits.city: expected at most 8192 bytes of text"]
+    assert profile(either, "u1")[0] == {"city": "上海"}  # config does not take the other one
+
+
+OWN = ["openid:o1", "unionid:x1", "push_id:p1", "distinct_id:d9", "phone:+8613800138000", "email:a@b.c"]
+
+
+@pytest.mark.parametrize("own", OWN)
+def test_a_device_names_nobody_by_an_id_that_we_made(either, own):
+    kind, _, value = own.partition(":")
+    either.post({"id": "e1", "type": "order_paid", "identities": {kind: value, "openid": "o1"}})
+    calls = [
+        {**OPENED, "userId": own, "messageId": "m1"},
+        {**OPENED, "userId": own, "anonymousId": None, "messageId": "m2"},
+        {"type": "identify", "userId": own, "messageId": "m3"},
+        {"type": "alias", "userId": "thief", "previousId": own, "messageId": "m4"},
+    ]
+
+    answers = [
+        segment(either, {"batch": calls}),
+        sensors(either, {**SHOW, "login_id": own}),
+        sensors(either, {**SHOW, "type": "track_signup", "event": "$SignUp", "distinct_id": "thief", "original_id": own}),
+        either.client.post("/v3/projects/g1/collect", content=json.dumps([{**VISIT, "userId": own}]).encode()),
+    ]
+
+    assert [answer.json()["quarantined"] for answer in answers] == [4, 1, 1, 1]
+    assert {row["reason"].partition(" is ")[2] for row in either.quarantined()} == {
+        "an id of ours; a source that is not signed may not name it"
+    }
+    assert [event for event in stored(either) if event[2] != "$user"] == [("shop", "e1", "order_paid", stored(either)[0][3])]
+
+
+def test_an_alias_joins_a_device_and_no_owner_of_an_openid(either):
+    either.post({"id": "e1", "type": "order_paid", "identities": {"openid": "o1"}})
+    segment(either, {"batch": [OPENED]})
+
+    before = ("d1", "openid:o1")
+    segment(either, {"batch": [{"type": "alias", "userId": "u1", "previousId": one, "messageId": one} for one in before]})
+    either.settle()
+
+    assert [(type_, user) for _, _, type_, user in stored(either) if type_ != "$user"] == [
+        ("order_paid", "openid:o1"),
+        ("app_opened", "u1"),
+    ]
+
+
+def test_what_is_signed_may_name_our_ids(shop):
+    shop.post({"id": "e1", "type": "order_paid", "identities": {"openid": "o1"}})
+
+    assert shop.post({"id": "e2", "type": "app_opened", "user_id": "openid:o1"})["accepted"] == 1
+    assert segment(shop, {"batch": [{**OPENED, "userId": "openid:o1"}]}, key="shop").json() == {"success": True}

@@ -77,6 +77,18 @@ def test_a_binary_cloudevent_can_be_made_alone(shop):
     assert events(shop, "李 a%b") == [("shop", "/shop#1", "order_paid", NOON, TYPED)]
 
 
+def test_a_binary_cloudevent_without_data_is_an_event_without_data(shop):
+    message = to_binary_event(cloudevent(None, type="app_opened"))
+    assert message.body == b""
+
+    assert shop.send(message.body, headers=message.headers).json() == {"accepted": 1, "duplicates": 0, "quarantined": 0}
+    assert events(shop) == [("shop", "/shop#1", "app_opened", NOON, {})]
+
+
+def test_an_empty_body_that_is_no_cloudevent_is_no_json(shop):
+    assert (shop.send(b"").status_code, shop.send(b"").json()["error"]) == (400, "bad_json")
+
+
 def test_a_batch_of_cloudevents_may_hold_plain_events_too(shop):
     batch = [json.loads(to_structured_event(cloudevent({}, id=str(n))).body) for n in range(3)]
     plain = {"id": "/shop#0", "type": "order_paid", "user_id": "u1"}  # the same key as the first: source and id make it
@@ -114,6 +126,15 @@ def test_long_ids_of_cloudevents_are_never_cut_into_the_same_key(shop):
     answer = shop.post([cloud(source=far, id=f"long{n}") for n in range(2)] + [cloud(source=far, id=f"{n}") for n in range(2)])
 
     assert (answer["accepted"], answer["duplicates"]) == (4, 0)
+
+
+def test_two_cloudevents_are_never_one_wherever_a_number_sign_stands(either):
+    pairs = [("/till#2", "7"), ("/till", "2#7"), ("/till#", "2#7"), ("#7#/till", "2#7"), ("/till#2#", "7"), ("/till", "#2#7")]
+
+    answer = either.post([cloud(source=source, id=id_) for source, id_ in pairs] * 2)
+
+    assert (answer["accepted"], answer["duplicates"]) == (6, 6)
+    assert {e[1] for e in events(either)} >= {"/till#2#7", "/till##2#7", "#7#/till#2#7"}
 
 
 @pytest.mark.parametrize(
@@ -164,8 +185,7 @@ def test_numeric_ids_are_texts(shop):
         ("2026-12-01T03:00:00.5Z", NOON - HOUR + 500),
         (NOON // SECOND - 60, NOON - 60 * SECOND),  # epoch seconds
         (NOON - 60 * SECOND, NOON - 60 * SECOND),  # epoch milliseconds
-        (0, 0),  # 1970: a device whose clock was never set
-        ("1970-01-01T00:00:00Z", 0),
+        ("2000-01-01T00:00:00Z", 946_684_800_000),  # the earliest that is taken
         (NOON + DAY, NOON),  # a day ahead, to the millisecond: a clock that runs ahead
     ],
 )
@@ -180,6 +200,14 @@ def test_an_event_of_more_than_a_day_ahead_is_set_aside(shop, time):
     answer = shop.post({"id": "e1", "type": "app_opened", "user_id": "u1", "time": time})
 
     assert answer["reasons"][0]["reason"].endswith("is more than a day ahead of its receipt")
+
+
+@pytest.mark.parametrize("time", [0, 5, 946_684_799, "1970-01-01T00:00:00Z", "1999-12-31T23:59:59.999Z", "1900-01-01T00:00:00Z"])
+def test_an_event_of_a_clock_that_was_never_set_is_set_aside(shop, time):
+    answer = shop.post({"id": "e1", "type": "app_opened", "user_id": "u1", "time": time})
+
+    reason = f"time: {time} is before 2000: a clock that was never set; history goes in by journeyd import"
+    assert (answer["accepted"], answer["reasons"]) == (0, [{"index": 0, "reason": reason}])
 
 
 @pytest.mark.parametrize("time", ["", "soon", "2026-13-01", "12/01/2026", -1, 1e300, True, False, [], {}, "9999-99-99", "2101-01-01"])
@@ -284,6 +312,34 @@ def test_a_user_record_that_is_none_is_set_aside_beside_good_ones(shop, changes,
     answer = shop.post([{"user_id": "u1", **changes}, {"user_id": "u2"}], "/v1/users")
 
     assert answer == {"accepted": 1, "duplicates": 0, "quarantined": 1, "reasons": [{"index": 0, "reason": reason}]}
+
+
+LONG = "好" * 2730 + "xx"  # 8192 bytes
+
+
+@pytest.mark.parametrize(("field", "value"), [("item", LONG + "x"), ("item", "x" * 8193), ("friend_ids", ["x" * 1000] * 9)])
+def test_an_event_with_a_long_text_in_a_declared_field_is_set_aside(either, field, value):
+    type_ = "order_paid" if field == "item" else "friend_woken"
+    answer = either.post([{"id": f"e{n}", "type": type_, "user_id": "u1", "data": {field: v}} for n, v in enumerate((value, value[:7]))])
+
+    assert (answer["accepted"], answer["quarantined"]) == (1, 1)
+    assert answer["reasons"][0]["reason"].startswith(f"data.{field}: expected at most 8192 bytes")
+    assert json.loads(either.quarantined()[0]["body"])["data"] == {field: value}
+
+
+def test_a_text_as_long_as_may_be_and_any_undeclared_one_are_taken(shop):
+    data = {"item": LONG, "unheard": LONG * 2}
+
+    assert shop.post({"id": "e1", "type": "order_paid", "user_id": "u1", "data": data})["accepted"] == 1
+    assert events(shop)[0][4] == data
+
+
+@pytest.mark.parametrize("change", ["traits", "set_once", "append"])
+@pytest.mark.parametrize("trait", ["city", "unheard"])
+def test_a_record_with_a_long_trait_is_set_aside(shop, change, trait):
+    answer = shop.post([{"user_id": "u1", change: {trait: text}} for text in (LONG + "x", LONG)], "/v1/users")
+
+    assert answer["reasons"] == [{"index": 0, "reason": f"{change}.{trait}: expected at most 8192 bytes of text"}]
 
 
 def test_a_user_record_is_taken_once_per_id(shop):

@@ -8,8 +8,12 @@ from urllib.parse import quote
 import pytest
 
 from runtime.intake.http import MOST_OF_STRANGERS
+from runtime.intake.segment import SHORT
 from runtime.intake.vendors import again_of
+from runtime.quarantine import retry, today_of
+from runtime.settings import load_project
 from tests.runtime.intake.sdk import OPENED, SDK_CONFIG, SHOW, VISIT, secret, segment, sensors, stored
+from tests.shop import Shop
 from tests.town import DAY, NOON
 
 SHOP_CONFIG = SDK_CONFIG
@@ -60,6 +64,70 @@ def test_the_write_key_may_stand_in_the_body(shop):
     body = {"batch": [OPENED], "writeKey": secret(shop, "device")}
 
     assert shop.client.post("/v1/batch", content=json.dumps(body).encode()).json() == {"success": True}
+
+
+# --- from a browser
+
+MESSAGES = {"t": OPENED, "i": OPENED, "p": {**OPENED, "name": "home"}, "s": {**OPENED, "name": "home"}, "g": {**OPENED, "groupId": "g1"},
+            "a": {"userId": "u1", "previousId": "d1"}, "b": {"batch": [OPENED], "sentAt": "2026-12-01T04:00:00.000Z"}}  # fmt: skip
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+@pytest.mark.parametrize(("short", "call"), SHORT.items())
+def test_analytics_js_posts_texts_to_short_paths_as_others_post_to_long_ones(shop, short, call, slash):
+    body = json.dumps({**MESSAGES[short], "writeKey": secret(shop, "device")}).encode()
+
+    short_, long = (shop.client.post(f"/v1/{path}", content=body, headers={"content-type": "text/plain"}) for path in (short + slash, call))
+
+    assert (short_.status_code, short_.json(), short_.headers["access-control-allow-origin"]) == (200, long.json(), "*")
+    assert shop.total("events") == (0 if short == "g" else 1)  # the same, so each was taken once
+
+
+ASKED = {"origin": "https://shop.example.com", "access-control-request-method": "POST"}
+
+
+@pytest.mark.parametrize("path", ["/v1/t", "/v1/b/", "/v1/track", "/v1/batch"])
+@pytest.mark.parametrize("headers", ["authorization,content-type", "Authorization, AnonymousId, x-retry-count"])
+def test_a_browser_that_asks_first_may_post_to_segments_paths(shop, path, headers):
+    answer = shop.client.options(path, headers={**ASKED, "access-control-request-headers": headers})
+
+    allowed = {name.removeprefix("access-control-"): value for name, value in answer.headers.items() if name.startswith("access-control")}
+    assert answer.status_code == 200
+    assert allowed == {"allow-origin": "*", "allow-methods": "POST", "allow-headers": headers, "max-age": "86400"}
+
+
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/users", "/sa", "/v3/projects/g1/collect"])
+def test_a_browser_may_post_nothing_to_other_paths(shop, path):
+    answer = shop.client.options(path, headers=ASKED)
+
+    assert (answer.status_code, "access-control-allow-origin" in answer.headers) == (405, False)
+
+
+def test_what_a_browser_asks_for_is_not_repeated_unless_it_is_names(shop):
+    answer = shop.client.options("/v1/t", headers={**ASKED, "access-control-request-headers": "x; <b>"})
+
+    assert answer.headers["access-control-allow-headers"] == "authorization, content-type"
+
+
+def test_the_answer_to_a_servers_key_is_not_for_browsers(shop):
+    signed, guessed = (segment(shop, {**OPENED, "type": "track"}, "/v1/t", key) for key in ("shop", "old"))
+
+    assert "access-control-allow-origin" not in signed.headers
+    assert guessed.headers["access-control-allow-origin"] == "*"  # of nobody: what is wrong shows on the page
+
+
+def test_without_a_source_for_browsers_none_may_post(tmp_path, new_sqlite):
+    server = SDK_CONFIG.replace('write_keys = ["file:secrets/device"]', 'write_keys = ["file:secrets/device"]\nserver_side = true')
+    shop = Shop(
+        tmp_path / "s",
+        url=new_sqlite,
+        config=server.replace('traits = {city = "city"}\n[intake.sources.server]', "[intake.sources.server]"),
+    )
+
+    answer = shop.client.options("/v1/t", headers=ASKED)
+    shop.close()
+
+    assert answer.status_code == 405
 
 
 # --- whose it is
@@ -190,13 +258,55 @@ def test_a_growingio_body_that_is_no_json_says_how_to_set_the_sdk(shop, headers)
     assert shop.total("quarantine") == 1
 
 
-@pytest.mark.parametrize(("says", "taken"), [({}, 1), ({"token": "guess"}, 0), ({"project": "elsewhere"}, 0), ({"project": "shop"}, 1)])
-def test_a_message_that_is_read_again_is_still_asked_for_its_own_project_and_token(shop, says, taken):
+def read_again(shop):
+    """The outcome and the reason of each row that is read again."""
+    found = retry(shop.app.store, [row["id"] for row in shop.quarantined()], today_of(shop.app, shop.clock.now()))
+    return [(row.outcome, row.reason) for row in found]
+
+
+WRONG, GUESS = "token: it is none of this source's", "whsec_" + "C" * 32
+
+
+@pytest.mark.parametrize("project", ["shop", "later"], ids=["message", "request"])
+@pytest.mark.parametrize("where", ["query", "message"])
+def test_what_came_with_a_wrong_token_stays_refused_when_it_is_read_again_until_the_token_is_one(either, where, project):
+    own, asked = ({"token": GUESS}, "") if where == "message" else ({}, f"&token={GUESS}")
+    sensors(either, {**SHOW, **own}, f"/sa?project={project}{asked}")  # of a project that no source has yet, the whole request is kept
+    config = either.folder / "config.toml"
+    config.write_text(config.read_text().replace('project = "shop"', f'project = "{project}"'))
+    either.app.project.settings = load_project(either.folder).settings
+
+    assert [read_again(either) for _ in range(2)] == [[("left", WRONG)]] * 2
+    assert either.total("events") == 0
+    assert GUESS not in either.quarantined()[0]["body"]
+    (either.folder / "secrets" / "old").write_text(GUESS)
+    assert read_again(either) == [("taken", "")]
+    assert either.total("events") == 1
+
+
+@pytest.mark.parametrize("where", ["query", "message"])
+def test_what_came_with_a_right_token_is_asked_for_nothing_but_what_was_wrong_with_it(shop, where):
+    right = secret(shop, "old")
+    message = {**SHOW, "time": NOON + 3 * DAY, **({"token": right} if where == "message" else {})}
+    sensors(shop, message, "/sa?project=shop" + (f"&token={right}" if where == "query" else ""))
+    assert right not in shop.quarantined()[0]["body"]
+    assert [reason.partition(" is ")[2] for _, reason in read_again(shop)] == ["more than a day ahead of its receipt"]
+
+
+@pytest.mark.parametrize(("says", "taken"), [({}, 0), ({"token": "guess"}, 0), ({"project": "elsewhere"}, 0), ({"$token_sha256": 7}, 0)])
+def test_a_message_that_is_read_again_is_still_asked_for_its_project_and_token(shop, says, taken):
     backend = next(source for source in shop.intake.sources if source.name == "backend")
 
     found = again_of(backend, backend.reader(shop.app.engine.catalogue.audience, NOON, "r1"), "sensors", {**SHOW, **says})
 
     assert (len(found.events), len(found.quarantined)) == (taken, 1 - taken)
+
+
+def test_the_token_of_a_request_that_cannot_be_read_is_not_kept(shop):
+    shop.client.post("/sa?project=default&token=guess&x=1", content=b"data=!")
+
+    kept = json.loads(shop.quarantined()[0]["body"])
+    assert (kept["query"], len(kept["key"])) == ("project=default&x=1", 64)
 
 
 # --- debug mode
