@@ -44,7 +44,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "anew": ("drawn anew for each enrolment", "每次进入重新抽"), "visits": ("at most {what} times", "最多 {what} 次"),
     "answer": ("answer within {what}", "{what} 内回应"), "default": ("else {what}", "否则 {what}"),
     "otherwise": ("otherwise", "否则"), "timeout": ("timeout", "超时"), "failed": ("failed", "失败"), "missing": ("missing", "缺失"),
-    "past": ("past", "已过"), "then": ("afterwards", "之后"), "met": ("it holds", "成立"),
+    "past": ("past", "已过"), "then": ("afterwards", "之后"), "onward": ("goes on below", "继续往下"), "met": ("it holds", "成立"),
     "case": ("branch {what}", "分支 {what}"), "variant": ("variant {what}", "分组 {what}"), "awaited": ("event {what}", "事件 {what}"),
     "status": ("status {what}", "状态 {what}"),
     "reads_inside": ("numbers: how many are inside now", "数字：现在有多少人在这里"),

@@ -34,7 +34,7 @@ def outline(journey: CompiledJourney, counts: Counts | None = None, *, language:
     rows += [(Span(part, "quiet"),) for line in (*status, *picture.head) for part in (wrap(line, width, cells) if width else [line])]
     tree.entry(next(iter(picture.nodes.values())))
     end = picture.nodes.get(end_id("completed"))
-    tree.stages(picture.stages, "", end)
+    tree.stages(picture.stages, "", "", end)
     return rows + tree.rows
 
 
@@ -54,8 +54,8 @@ class _Tree:
     def entry(self, node: Node) -> None:
         self._row(node.count, "", [Span(say("entry", self.language), "entry"), Span(" ")], self._details(node.lines), "│  ")
 
-    def stages(self, stages: Sequence[Stage], guides: str, end: Node | None = None) -> None:
-        """A list of steps, its kinds and names one below the other."""
+    def stages(self, stages: Sequence[Stage], guides: str, onward: str, end: Node | None = None) -> None:
+        """A list of steps, its kinds and names one below the other. `onward` is the step below to which the last one goes on."""
         kinds = max((cells(self._kind(stage.node)) for stage in stages), default=0)
         names = max((cells(_name(stage.node)) for stage in stages), default=0)
         for position, stage in enumerate(stages):
@@ -65,18 +65,20 @@ class _Tree:
             head = [Span(kind + " " * (kinds - cells(kind) + 1), node.kind), Span(name, "name")]
             head += [Span(" " * (names - cells(name) + 2))] if details else []
             self._row(node.count, guides + ("└─ " if last else "├─ "), head, details, below + ("│  " if stage.arms else "   "))
-            self._arms(stage.arms, below)
+            self._arms(stage.arms, below, stages[position + 1].node.id if position + 1 < len(stages) else onward)
         if end is not None:
             self._row(end.count, guides + "└─ ", [Span(self._kind(end) + " ", end.kind), Span(end.name, "name")], "", "")
 
-    def _arms(self, arms: Sequence[Arm], guides: str) -> None:
+    def _arms(self, arms: Sequence[Arm], guides: str, onward: str) -> None:
         for position, arm in enumerate(arms):
             last = position == len(arms) - 1
             below = guides + ("   " if last else "│  ")
-            leads = "" if arm.stages else f" → {self.names[arm.target]}"
+            # whoever just goes on meets the next step as everybody does: it may have a condition, and need not take her in
+            on = say("onward", self.language) if arm.target == onward else self.names[arm.target]
+            leads = "" if arm.stages else f" → {on}"
             label = arm.move.label.replace("\u00a0", " ") + leads
             self._row(arm.move.count, guides + ("└─ " if last else "├─ "), [], label, below + ("│  " if arm.stages else "   "), "label")
-            self.stages(arm.stages, below)
+            self.stages(arm.stages, below, onward)
 
     def _details(self, lines: Sequence[Line]) -> str:
         return ("；" if self.language == "zh" else "; ").join(_joined(lines))

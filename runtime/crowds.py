@@ -107,7 +107,7 @@ class Crowds:
         rows = store.passing(tx, span, conditions, stale_sql(here), [former_sql(here), *values])
         past = store.past_entries(tx, span, journey.id) if rows else {}
         had = store.came_later(tx, population, span.after, span.upto) if rows else ()
-        around = _log_around(journey, crowd.fact, audience)
+        around = {held: _log_around(journey, crowd.fact, audience, held=held) for held in (False, True)}
         passed = 0
         for user_id, (former, *texts) in rows:
             if progress.is_full():
@@ -128,7 +128,8 @@ class Crowds:
             if refused is not None:
                 crowd.refused[refused[0]] += 1
                 continue
-            crowd.newcomers.append(Newcomer(user_id, key, held_out(journey, user_id), around % tuple(texts)))
+            held = held_out(journey, user_id)
+            crowd.newcomers.append(Newcomer(user_id, key, held, around[held] % tuple(texts)))
             progress.took += 1
         if progress.is_full():  # whoever comes after the last to enter is looked at in the next window
             span = replace(span, upto=progress.cursor)
@@ -158,7 +159,7 @@ def existing_of(store: SqlStore, audience: Audience, journey: CompiledJourney, z
 _GAP = "\0"  # stands in no JSON text
 
 
-def _log_around(journey: CompiledJourney, fact: Fact, audience: Audience) -> str:
+def _log_around(journey: CompiledJourney, fact: Fact, audience: Audience, *, held: bool) -> str:
     """The JSON text of an entry's log, to be filled with the values then, which alone differ from one person to the next."""
-    entry = entered_log(journey, fact, Fragment(_GAP), Fragment(_GAP), audience)
+    entry = entered_log(journey, fact, Fragment(_GAP), Fragment(_GAP), audience, held=held)
     return orjson.dumps([entry.as_list()]).decode().replace("%", "%%").replace(_GAP, "%s")

@@ -91,7 +91,7 @@ def _verdict(answer: WhyNot, versioned: Versioned | None) -> str:
         return "planned"
     if answer.told.chapters:
         last = answer.told.chapters[-1].enrolment
-        if last["status"] == "held_out" or last["ended_by"] == "held_out":
+        if answer.told.chapters[-1].held_out or last["ended_by"] == "held_out":
             return "held_out"
         return "inside" if last["status"] == "live" else "entered"
     if versioned is None:

@@ -43,7 +43,8 @@ def enrol(
             return _refuse(journey, user, fact, "pace", why, subject)
     held = held_out(journey, user.id) if not fact.forced else fact.forced == "out"
     restarted = tuple(e for e in mine if e.status in (LIVE, HELD_OUT)) if entry.mode == "restart" else ()
-    return Entered(enrolment_of(journey, version, user.id, subject, key, fact, held=held), restarted, (_entered_log(journey, fact, facts),))
+    enrolment = enrolment_of(journey, version, user.id, subject, key, fact, held=held)
+    return Entered(enrolment, restarted, (_entered_log(journey, fact, facts, held=held),))
 
 
 def closed_at(journey: CompiledJourney, at: int) -> dict[str, Any] | None:
@@ -128,10 +129,11 @@ def held_out(journey: CompiledJourney, user_id: str) -> bool:
     return journey.holdout > 0 and bucket(journey.id, user_id) < journey.holdout
 
 
-def _entered_log(journey: CompiledJourney, fact: Fact, facts: UserFacts) -> LogEntry:
+def _entered_log(journey: CompiledJourney, fact: Fact, facts: UserFacts, *, held: bool) -> LogEntry:
     seen = facts.with_event(fact.event.fields()) if fact.event is not None else facts
     segment, where = deciding(journey, facts.audience)
-    return entered_log(journey, fact, segment.values(facts) if segment else None, where.values(seen) if where else None, facts.audience)
+    values, where_values = segment.values(facts) if segment else None, where.values(seen) if where else None
+    return entered_log(journey, fact, values, where_values, facts.audience, held=held)
 
 
 def deciding(journey: CompiledJourney, audience: Audience) -> tuple[Rule | None, Rule | None]:
@@ -140,14 +142,18 @@ def deciding(journey: CompiledJourney, audience: Audience) -> tuple[Rule | None,
     return segment, journey.entry.where
 
 
-def entered_log(journey: CompiledJourney, fact: Fact, values: Any, where_values: Any, audience: Audience) -> LogEntry:
-    """What the log says of an entry: the fact, and the clauses with their values then."""
+def entered_log(
+    journey: CompiledJourney, fact: Fact, values: Any, where_values: Any, audience: Audience, *, held: bool
+) -> LogEntry:  # fmt: skip
+    """What the log says of an entry: the fact, the clauses with their values then, and whether it was into the hold-out."""
     why: dict[str, Any] = {"fact": fact.kind, "fact_id": fact.id}
     segment, where = deciding(journey, audience)
     if segment is not None:
         why |= {"segment": journey.entry.segment, "clause": segment.text, "values": values}
     if where is not None:
         why |= {"where": where.text, "where_values": where_values}
+    if held:
+        why["held_out"] = True
     return LogEntry(fact.at, "entered", "", why)
 
 

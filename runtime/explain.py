@@ -34,6 +34,12 @@ class Chapter:
     standing: Standing | None = None
     pause: Any = None
 
+    @property
+    def held_out(self) -> bool:
+        """Whether she was only measured; also when that has ended."""
+        entered = (line for line in self.lines if line.action == "entered")
+        return self.enrolment["status"] == "held_out" or any(line.why.get("held_out") for line in entered)
+
 
 @dataclass
 class Told:
@@ -213,7 +219,7 @@ def _around(chapter: Chapter, zone: ZoneInfo) -> dict[str, Any]:
     standing = None if chapter.standing is None else dated(asdict(chapter.standing), zone)
     paused = None if chapter.pause is None else dated(asdict(chapter.pause), zone)
     return {"name": chapter.name, "version": chapter.number, "version_is_current": chapter.is_current, "entry": chapter.entry,
-            "standing": standing, "paused": paused}  # fmt: skip
+            "held_out": chapter.held_out, "standing": standing, "paused": paused}  # fmt: skip
 
 
 def _portrait(portrait: Portrait | None, zone: ZoneInfo) -> dict[str, Any] | None:

@@ -33,7 +33,8 @@ def entrants(console: Console, journey: str, found: list[Entrant], n: int, wordi
 
 def _where(one: Entrant, wording: Wording) -> str:
     if one.status == "ended":
-        return wording("entrants_ended", reason=wording.end(one.ended_by or ""))
+        ended = wording("entrants_ended", reason=wording.end(one.ended_by or ""))
+        return wording.joined([ended, wording.reason("held_out")]) if one.held_out and one.ended_by != "held_out" else ended
     if one.status == "held_out":
         return wording.reason("held_out")
     until = wording("entrants_until", until=wording.at(one.due_at)) if one.due_at is not None else ""
@@ -59,7 +60,7 @@ def entrants_json(journey: str, found: list[Entrant], n: int, zone: ZoneInfo) ->
         {
             **dated({"entered_at": one.entered_at, "due_at": one.due_at, "ended_at": one.ended_at, "converted_at": one.converted_at}, zone),
             "user_id": one.user_id, "subject": one.subject or None,
-            "version": one.version, "status": one.status, "step": one.state, "ended_by": one.ended_by,
+            "version": one.version, "status": one.status, "held_out": one.held_out, "step": one.state, "ended_by": one.ended_by,
             "got": [asdict(got) for got in one.got], "not_sent": [asdict(missed) for missed in one.missed],
         }
         for one in found

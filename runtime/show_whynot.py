@@ -39,6 +39,8 @@ def why_not_shown(console: Console, answer: WhyNot, wording: Wording, now: int) 
     console.print(Text(verdict(answer, wording)))
     for text in _reasons(answer, wording):
         console.print(text)
+    if given := _given(answer, wording):
+        console.print(Text(wording("wn_given", what=wording.listed(given))))
     notes(console, answer.present, wording)
     if answer.refusals or answer.told.chapters:
         _heading(console, wording("wn_then"))
@@ -81,6 +83,12 @@ def verdict(answer: WhyNot, wording: Wording) -> str:
         row = answer.refusals[0][0]
         told |= {"at": wording.at(row["last_at"]), "reason": wording.reason(row["reason"])} if answer.verdict == "refused" else {}
     return wording("wn_open_to_come" if answer.verdict == "open" and answer.to_come else f"wn_{answer.verdict}", **told)
+
+
+def _given(answer: WhyNot, wording: Wording) -> list[str]:
+    """The benefits that came without a message."""
+    grants = [m for m in answer.told.story.messages if m["kind"] == "grant" and m["state"] in GOT and answer.verdict != "got"]
+    return [wording("entrants_benefit", step=grant["step"], channel=grant["channel"]) for grant in grants]
 
 
 def _reasons(answer: WhyNot, wording: Wording) -> Iterable[Text]:

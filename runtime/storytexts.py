@@ -11,6 +11,7 @@ Texts = dict[str, tuple[str, str]]  # by key: (English, Chinese)
 # action of a log entry: (English, Chinese); {…} are its why
 ACTIONS: Texts = {
     "entered": ("entered: {fact}", "进入旅程：{fact}"),
+    "entered_held": ("entered the hold-out (measured, never messaged): {fact}", "进入对照组（只衡量，什么也不发）：{fact}"),
     "refused": ("was not let in: {reason}", "没有让进：{reason}"),
     "unreadable": ("a record that cannot be read", "一条读不出来的记录"),
     "event": ("{event} {data}", "{event} {data}"),
@@ -282,6 +283,7 @@ STORY: Texts = {
     ),
     "then_end": ("the journey ends", "旅程结束"),
     "then_step": ("{step} ({kind})", "{step}（{kind}）"),
+    "then_maybe": ("{step} if its condition holds then", "{step}（到时条件成立才做）"),
     "converted_at": ("converted {at}", "{at} 转化"),
 }
 

@@ -43,8 +43,10 @@ class Ways:
             self._trigger = self._next(line) or self._trigger
 
     def counts(self) -> Counts:
-        """What was counted."""
-        return Counts(dict(sorted(self.steps.items())), dict(sorted(self.moves.items())))
+        """What was counted. Whoever a step's `if` passes over did not take it: 20 sent is not 74, who came there."""
+        guarded = [step.id for step in self.journey.steps.values() if step.only_if is not None]
+        taken = self.steps - Counter({step: self.moves[step, "pass"] for step in guarded if step in self.steps})
+        return Counts({step: taken[step] for step in sorted(self.steps)}, dict(sorted(self.moves.items())))
 
     def _go(self, target: str) -> None:
         asked = (self._here, self._trigger, target)

@@ -26,6 +26,7 @@ class Follows:
     step: str  # empty: the journey ends
     kind: str
     channels: tuple[str, ...] = ()
+    maybe: bool = False  # the step has a condition, which is asked when she comes there
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def _after(journey: CompiledJourney, step: CompiledStep, move: str, on: str, whe
     if following is None:
         return Follows(on, where, "", "")
     channels = tuple(p.channel for p in following.spec.positions) if isinstance(following.spec, SendSpec) else ()
-    return Follows(on, where, following.id, following.kind, channels)
+    return Follows(on, where, following.id, following.kind, channels, maybe=following.only_if is not None)
 
 
 def _exits(journey: CompiledJourney) -> tuple[str, ...]:

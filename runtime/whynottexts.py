@@ -5,12 +5,13 @@ from runtime.storytexts import Texts
 WHY_NOT: Texts = {
     "since_whole": ("--since is for stories: --why-not looks at everything that is kept", "--since 只用于经过；--why-not 看全部记录"),
     # why not
-    "wn_title": ("Why did {user} get nothing by {journey}?", "{user} 为什么没有收到 {journey} 的消息？"),
+    "wn_title": ("Why did {user} get no message by {journey}?", "{user} 为什么没有收到 {journey} 的消息？"),
     "wn_got": ("She did: {n} {n:message|messages}, the last {at}. The story has them.", "其实收到过：{n} 条，最近 {at}。见经过。"),
     "wn_planned": ("A message is planned and not out yet.", "有消息已计划、还没发出。"),
     "wn_held_out": ("She entered, and is in the hold-out: measured, never messaged.", "进入了，但在对照组：只衡量，什么也不发。"),
-    "wn_inside": ("She is inside, and has got nothing so far.", "正在旅程里，还没有收到消息。"),
-    "wn_entered": ("She was inside ({n}×) and got nothing. What decided:", "进入过 {n} 次，什么也没收到。原因："),
+    "wn_inside": ("She is inside, and has got no message so far.", "正在旅程里，还没有收到消息。"),
+    "wn_entered": ("She was inside ({n}×) and got no message. What decided:", "进入过 {n} 次，没有收到消息。原因："),
+    "wn_given": ("She was given {what}.", "得到过 {what}。"),
     "wn_refused": ("She never entered. She was refused, last on {at}: {reason}.", "从没进入过。最近一次是 {at} 没让进：{reason}。"),
     "wn_never": ("She never entered, and no refusal of hers is kept.", "从没进入过，也没有被拒的记录。"),
     "wn_open": ("She never entered. Nothing that can be seen now stands in the way.", "从没进入过。现在看不出有什么挡着。"),

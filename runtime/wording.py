@@ -128,7 +128,7 @@ class Wording:
             values["what"] = self.answered(line)
         if line.action == "event":
             values["data"] = self.fields(why["data"])
-        action = line.action
+        action = "entered_held" if line.action == "entered" and why.get("held_out") else line.action
         if action in ("ended", "exit_when") and "reason" in why:
             values["reason"] = self.end(str(why["reason"]))
         if action == "waits" and why.get("for"):
@@ -217,9 +217,9 @@ class Wording:
         """The step that comes next."""
         if not follows.step:
             return self("then_end")
-        if step_name(follows.step) != follows.step:
-            return step_name(follows.step)
         kind = self.kind(follows.kind)
         if follows.channels:
             kind = f"{kind} {self.listed([self.channel(c) for c in dict.fromkeys(follows.channels)])}"
-        return self("then_step", step=follows.step, kind=kind)
+        name = step_name(follows.step)
+        shown = self("then_step", step=name, kind=kind) if name == follows.step else name
+        return self("then_maybe", step=shown) if follows.maybe else shown

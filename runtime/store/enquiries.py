@@ -90,6 +90,7 @@ class Entrant:
     converted_at: int | None
     got: list[Got]
     missed: list[Missed]
+    held_out: bool = False  # also when it has ended since, by the goal or otherwise
 
 
 class Enquiries:
@@ -192,24 +193,27 @@ class Enquiries:
             counted = select(*columns, func.count()).where(part).group_by(*columns)
             for enrolment_id, *one in tx.execute(counted.order_by(*order)):
                 got.setdefault(enrolment_id, []).append(Got(*one))
-        missed = self._missed(tx, {row.id: row.user_id for row in rows})
+        missed, held = self._logged(tx, {row.id: row.user_id for row in rows})
         return [
             Entrant(
                 row.user_id, row.subject, row.number, row.entered_at, STATUS_NAMES[row.status], row.state, row.due_at,
-                row.ended_at, row.ended_by, row.converted_at, got.get(row.id, []), missed.get(row.id, []),
+                row.ended_at, row.ended_by, row.converted_at, got.get(row.id, []), missed.get(row.id, []), row.id in held,
             )
             for row in rows
         ], int(n)  # fmt: skip
 
-    def _missed(self, tx: Connection, whose: Mapping[int, str]) -> dict[int, list[Missed]]:
-        """By enrolment: the sends that it passed without a message. These are no rows of the ledger; the log has them."""
+    def _logged(self, tx: Connection, whose: Mapping[int, str]) -> tuple[dict[int, list[Missed]], set[int]]:
+        """What the log alone knows: by enrolment the sends that it passed without a message; and which were into the hold-out."""
         found: dict[int, list[Missed]] = {}
+        held: set[int] = set()
         ids = list(whose)
         for start in range(0, len(ids), IDS):
             part = ids[start : start + IDS]
             mine = log.c.user_id.in_({whose[one] for one in part}) & log.c.enrolment_id.in_(part)  # by user: what the index has
             for enrolment_id, text in tx.execute(select(log.c.enrolment_id, log.c.entries).where(mine).order_by(log.c.id)):
-                lines = (LogEntry(*parts) for parts in self._codec.decode("log.entries", whose[enrolment_id], text))
+                lines = [LogEntry(*parts) for parts in self._codec.decode("log.entries", whose[enrolment_id], text)]
+                if any(line.action == "entered" and line.why.get("held_out") for line in lines):
+                    held.add(enrolment_id)
                 missed = [Missed(line.step, str(line.why.get("reason", line.action))) for line in lines if line.action in NOT_SENT]
                 found.setdefault(enrolment_id, []).extend(missed)
-        return found
+        return found, held

@@ -43,6 +43,16 @@ numbers: how many are inside now
 """  # fmt: skip
 
 
+def test_a_way_that_just_goes_on_names_no_step_which_may_have_a_condition(workshop):
+    steps = (
+        "- id: which\n  branch:\n    - when: user.vip\n      steps: [{id: early, branch: [{when: user.city == '上海', steps: [{exit: told}]}]}]\n"
+        "- {exit: gone, if: user.city is missing}\n- {id: last, delay: 1d}"
+    )
+    rows = as_text(outline(workshop.compile(steps))).splitlines()
+
+    assert [row.strip("│├└─ ") for row in rows if "→" in row] == ["otherwise → goes on below", "otherwise → goes on below"]
+
+
 def test_names_stand_one_below_the_other_in_chinese_too(workshop):
     rows = as_text(outline(workshop.compile(STEPS), language="zh")).splitlines()
 

@@ -8,6 +8,8 @@ import pytest
 from tests.shop import HELLO, Shop
 from tests.town import HOUR, NOON, journey_text
 
+PUSH = "send: [{push: {title: T, body: B}}]"
+
 
 @pytest.fixture
 def lived_in(tmp_path):
@@ -97,7 +99,7 @@ def test_why_not_is_told_and_is_data(call, lived_in):
     shown = call("explain", "u2", "hello", "--why-not", "--config", lived_in[0])
     told = json.loads(call("explain", "u2", "hello", "--why-not", "--json", "--config", lived_in[0])[1])
 
-    assert (shown[0], "Why did u2 get nothing by hello J?" in shown[1]) == (0, True)
+    assert (shown[0], "Why did u2 get no message by hello J?" in shown[1]) == (0, True)
     assert (told["verdict"], [r["code"] for r in told["now"]["entry"]]) == ("never", ["status", "event"])
 
 
@@ -135,6 +137,51 @@ def test_who_was_not_sent_something_is_in_the_list_with_the_reason(call, tmp_pat
 
     assert "hello: not sent, she has not agreed to such messages on this channel" in out
     assert data["enrolments"][0]["not_sent"] == [{"step": "hello", "reason": "no_consent"}]
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_whoever_is_or_was_held_out_is_told_as_such_and_not_as_one_who_got_no_message_for_buying(call, tmp_path, ended):
+    held = journey_text(
+        f"- id: w\n  delay: 1d\n- id: a\n  {PUSH}",
+        id="h",
+        entry="{event: app_opened}",
+        holdout="100%",
+        goal="{event: order_paid, within: 14d}",
+    )
+    shop = Shop(tmp_path / "shop", held)
+    shop.welcome("u1")
+    shop.post({"id": "o", "type": "app_opened", "user_id": "u1"})
+    shop.settle()
+    if ended:
+        shop.clock.set(NOON + HOUR)
+        shop.post({"id": "p", "type": "order_paid", "user_id": "u1"})
+        shop.settle()
+    shop.close()
+
+    listed = call("explain", "--journey", "h", "--config", shop.folder)[1].splitlines()[1]
+    rows = json.loads(call("explain", "--journey", "h", "--json", "--config", shop.folder)[1])["enrolments"]
+    why_not = call("explain", "u1", "h", "--why-not", "--config", shop.folder)[1]
+    story = json.loads(call("explain", "u1", "--json", "--config", shop.folder)[1])
+
+    assert "she is in the hold-out: measured, never messaged" in listed
+    assert ("she reached the goal" in listed) == ended
+    assert [row["held_out"] for row in rows] == [True]
+    assert "She entered, and is in the hold-out: measured, never messaged." in why_not
+    assert "entered the hold-out (measured, never messaged): event app_opened" in why_not
+    assert [one["held_out"] for one in story["enrolments"]] == [True]
+
+
+def test_why_not_says_what_she_was_given_without_a_message(call, tmp_path):
+    gift = journey_text(f"- {{id: gift, grant: {{benefit: gift}}}}\n- id: a\n  {PUSH}", id="g", entry="{event: app_opened}")
+    shop = Shop(tmp_path / "shop", gift)
+    shop.post({"id": "o", "type": "app_opened", "user_id": "u1"})
+    shop.settle()
+    shop.close()
+
+    lines = call("explain", "u1", "g", "--why-not", "--config", shop.folder)[1].splitlines()
+
+    assert "She was inside (1×) and got no message. What decided:" in lines
+    assert "She was given gift (benefit gift)." in lines
 
 
 def test_the_list_of_those_who_entered_begins_at_a_day_and_why_not_is_for_one_user(call, lived_in):

@@ -165,7 +165,7 @@ def test_a_condition_of_the_entry_says_each_value_and_what_it_would_have_to_be(m
 
     lines = told_why_not(shop, "u1", "wake")
     assert lines[:6] == [
-        "Why did u1 get nothing by wake J?",
+        "Why did u1 get no message by wake J?",
         "She never entered. She was refused, last on 2026-12-01 12:01: the condition of the entry does not hold.",
         "What stands in the way now:",
         "  the condition of the entry does not hold, with the event of 2026-12-01 12:01",
@@ -268,7 +268,7 @@ def test_who_entered_and_got_nothing_is_told_which_decision_it_was(make):
     post(shop, "app_opened", TREATED)
 
     assert told_why_not(shop, TREATED, "wake")[1:4] == [
-        "She was inside (1×) and got nothing. What decided:",
+        "She was inside (1×) and got no message. What decided:",
         "  2026-12-01 12:00  say: not sent: she has not agreed to such messages on this channel",
         "  2026-12-01 12:00  ended: all steps are done",
     ]
@@ -279,7 +279,7 @@ def test_who_is_inside_and_waits_is_told_for_what(make):
     post(shop, "app_opened")
 
     assert told_why_not(shop, "u1", "wake")[1:3] == [
-        "She is inside, and has got nothing so far.",
+        "She is inside, and has got no message so far.",
         "  Now: holds the message of say until 2026-12-02 09:00: quiet hours, no marketing now; then it is asked again.",
     ]
 
