@@ -204,7 +204,7 @@ def test_users_say_who_can_be_reached(call, folder, tmp_path):
     consent = {"push": {"service": True, "marketing": True}}
     users = [
         {"user_id": "u1", "identities": {"push_id": "p"}, "consents": consent},
-        {"user_id": "u2", "identities": {"push_id": "p"}},
+        {"user_id": "u2", "identities": {"push_id": "p2"}},
         {"user_id": ""},
     ]
     (tmp_path / "u.jsonl").write_text(as_jsonl(users))
