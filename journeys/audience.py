@@ -29,7 +29,7 @@ from journeys.expression import (
 )
 from journeys.flips import changes_of
 from journeys.model import Condition, Duration, Expression, Identifier, Strict, Text
-from journeys.projection import Projection, digest_of_profiles, meaning_of, projections_of
+from journeys.projection import Projection, digest_of_profiles, digest_of_values, meaning_of, projections_of
 from journeys.rule import Rule, rule_of
 from journeys.source import Path_, Source
 from journeys.values import ENVELOPE, ValueType, coerce
@@ -168,8 +168,11 @@ class Audience:
 
     @cached_property
     def profile_digest(self) -> str:
-        """Of what stored aggregates and histories depend on; `longer` windows keep more, and change nothing."""
-        return digest_of_profiles(self.traits.values(), self.windows, self.events)
+        """Of what stored aggregates and histories depend on, a dot, and of the types of values from outside; `longer` windows keep
+        more, and change nothing.
+        """
+        aggregates = digest_of_profiles(self.traits.values(), self.windows, self.events)
+        return f"{aggregates}.{digest_of_values(self.traits.values())}"
 
     @cached_property
     def reads_hour(self) -> bool:

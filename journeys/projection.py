@@ -63,6 +63,12 @@ def digest_of_profiles(traits: Iterable["Trait"], windows: Mapping[str, int], ev
     return hashlib.blake2b("\n".join(lines).encode(), digest_size=6).hexdigest()
 
 
+def digest_of_values(traits: Iterable["Trait"]) -> str:
+    """8 hex digits of the types that values from outside are kept in: those kept under other types are typed anew."""
+    lines = sorted(f"{trait.name} {trait.kind} {trait.choices}" for trait in traits if not trait.aggregate and trait.value is None)
+    return hashlib.blake2b("\n".join(lines).encode(), digest_size=4).hexdigest()
+
+
 def median_bound(trait: "Trait") -> int:
     """How many of the latest times a median_gap without a window looks at."""
     return max(SMALLEST_MEDIAN, trait.at_least)

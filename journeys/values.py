@@ -27,7 +27,11 @@ _PYTHON_TYPES: dict[str, tuple[type, ...]] = {
 _SECONDS_BELOW = 100_000_000_000  # an epoch below this is seconds (year 5138), above it milliseconds
 _YEAR_1900, _YEAR_2100 = -2_208_988_800_000, 4_102_444_800_000
 _YEAR_2000_SECONDS = 946_684_800
-_ANNIVERSARY = re.compile(r"(?:\d{4}-)?(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])(?:[T ].*)?")
+_MONTH_AND_DAY = re.compile(r"(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])", re.ASCII)
+LIMITS: Mapping[str, tuple[float, float]] = {
+    "number": (-LARGEST_NUMBER, LARGEST_NUMBER), "time": (_YEAR_1900, _YEAR_2100 - 1), "time_of_day": (0, 24 * 60 - 1),
+}  # fmt: skip
+_ANNIVERSARY = re.compile(r"(?:\d{4}-)?(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])(?:[T ].*)?", re.ASCII)
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -44,9 +48,16 @@ def as_number(value: float) -> int | float:
     return scaled / 10_000 if scaled % 10_000 else scaled // 10_000
 
 
-def fits(value: Any, kind: ValueType) -> bool:
-    """Whether a stored value has the Python type of `kind`: it may have been stored under another declaration."""
-    return type(value) in _PYTHON_TYPES[kind]
+def fits(value: Any, kind: ValueType, choices: Sequence[str] = ()) -> bool:
+    """Whether a stored value is one of `kind`, as `coerce` makes them: it may have been stored under another declaration, or none."""
+    if type(value) not in _PYTHON_TYPES[kind]:
+        return False
+    if kind == "anniversary":
+        return _MONTH_AND_DAY.fullmatch(value) is not None
+    if kind == "choice":
+        return value in choices
+    least, most = LIMITS.get(kind, (None, None))
+    return least is None or least <= value <= most
 
 
 def clean_text(text: str) -> str:
@@ -95,6 +106,11 @@ def typed_again(data: Mapping[str, Any], fields: Mapping[str, ValueType] | None,
     """
     plain = {name: value for name, value in data.items() if fields and fields.get(name) == "time" and _is_milliseconds(value)}
     return {name: plain.get(name, value) for name, value in typed({**data, **dict.fromkeys(plain, 0)}, fields, zone).items()}
+
+
+def coerce_again(value: Any, kind: ValueType, zone: ZoneInfo, choices: Sequence[str] = ()) -> Value:
+    """`coerce` of a value that is kept, perhaps as this kind already: whole numbers as times are read as `typed_again` reads them."""
+    return value if kind == "time" and _is_milliseconds(value) else coerce(value, kind, zone, choices)
 
 
 def _is_milliseconds(value: Any) -> bool:

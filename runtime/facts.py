@@ -72,7 +72,7 @@ class UserFacts:
             value = read_trait(trait, user, self.now)
         else:
             value = user.profile.get("p", _EMPTY).get(name)
-            if value is not None and not fits(value, trait.kind):
+            if value is not None and not fits(value, trait.kind, trait.choices):
                 value = None
         return trait.default if value is None else value
 

@@ -104,7 +104,7 @@ class Opening:
         stale = [s.user for s in work.sessions.values() if not is_current(audience, s.user)]
         if not stale:
             return
-        for user_id, profile in reproject(self.store, batch.connection, stale, audience, self.zone).items():
+        for user_id, profile in reproject(self.store, batch.connection, stale, audience, self.zone, as_needed=True).items():
             session = work.sessions[user_id]
             work.take_profile(session, profile, now, quietly=not only_zone_differs(audience, session.user))
 

@@ -1,7 +1,7 @@
 """`plan`: what an apply would change, and what it would make of everybody inside, before anything happens. Reads only."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from journeys.audience import AudienceModel, compile_audience
@@ -12,11 +12,12 @@ from journeys.lineage import carried, comes_again, origins_of, was_of, with_orig
 from journeys.loader import load_audience_text
 from runtime.app import App
 from runtime.applying import applicable, digest_of_all, token_of
-from runtime.catalogue import Versioned
+from runtime.catalogue import Versioned, longest
 from runtime.crowds import existing_of
 from runtime.moving import InFlight, Move, fate_of, is_another_effect, move
 from runtime.pausing import became_due
 from runtime.policy import Reach
+from runtime.profile import SLACK
 from runtime.state import HELD_OUT, STATUS_NAMES
 from runtime.store.movements import Pause, Standing
 from runtime.store.releases import Release
@@ -64,6 +65,15 @@ class JourneyPlan:
     late_exits: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class TooShort:
+    """An event type of which more is asked than is sure to be kept: `asked` and `kept` are milliseconds, None is for ever."""
+
+    event: str
+    asked: int | None
+    kept: int
+
+
 @dataclass(slots=True)
 class Plan:
     """Everything. `token` names it: `apply --plan TOKEN` applies this and nothing else. Empty lists: nothing to apply."""
@@ -74,6 +84,7 @@ class Plan:
     audience: list[Change] = field(default_factory=list)
     is_same: bool = False
     failing: int = 0  # tests of the files, for which `apply` would refuse them
+    too_short: list[TooShort] = field(default_factory=list)  # what is asked of events that have gone counts too few
 
     def as_json(self) -> dict[str, Any]:
         """The documented shape."""
@@ -83,6 +94,7 @@ class Plan:
         return {
             "plan": self.token, "base": base, "changes": not self.is_same, "failing_tests": self.failing,
             "journeys": [asdict(j) for j in self.journeys], "audience": [asdict(c) for c in self.audience],
+            "too_short": [asdict(t) for t in self.too_short],
         }  # fmt: skip
 
 
@@ -100,6 +112,7 @@ def plan_of(app: App, checked: Checked, in_flight: Mapping[str, InFlight], now: 
             plan.journeys.append(found)
     if base is not None and base.audience != checked.audience_text:
         plan.audience = audience_differences(load_audience_text(base.audience)[0], _model(checked))
+    plan.too_short = planning.too_short() if base is not None else []
     return plan
 
 
@@ -142,6 +155,24 @@ class _Planning:
         if paused is not None:
             plan.due_in_pause, plan.late_in_pause = became_due(self.app, journey, paused.paused_at, self.now)
         return plan if what != "same" or plan.inside or paused is not None else None
+
+    def too_short(self) -> list[TooShort]:
+        """Events that the release before let go after `keep_events`, and of which these files ask more: what has gone is not counted."""
+        before, keep = self.app.engine.catalogue.audience, self.app.project.keep_events
+        if not keep:
+            return []
+        windows = self.audience.windows
+        for journey in self.wanted.values():
+            windows = longest(windows, journey.windows)
+        found: list[TooShort] = []
+        for event, projection in replace(self.audience, windows=windows).projections.items():
+            asked, known = None if projection.folded else projection.window, before.projections.get(event)
+            kept = max(keep, known.window + SLACK if known is not None and known.window else 0)
+            if event not in before.needed_for_ever and (asked is None or asked > kept):
+                found.append(TooShort(event, asked, kept))
+        with self.app.store.database.reading() as tx:
+            first = min((at for _, at, _ in self.app.store.enquiries.releases(tx)), default=self.now) if found else 0
+        return [one for one in found if first < self.now - one.kept]  # a younger project has lost nothing
 
     # --- those inside
 

@@ -64,7 +64,7 @@ def present_of(app: App, user_id: str, now: int) -> Present | None:
         for name in unreadable:
             setattr(user, name, {})
         if "profile" not in unreadable and not is_current(catalogue.audience, user):  # the daemon will do so at her next turn
-            user.profile = reproject(store, tx, [user], catalogue.audience, engine.zone)[user_id]
+            user.profile = reproject(store, tx, [user], catalogue.audience, engine.zone, as_needed=True)[user_id]
         open_ = store.people.open_enrolments(tx, [user_id], now).get(user_id, [])
         user.journeys = {e.journey for e in open_ if e.ended_at is None}
         loaded = engine.reaching.load(tx, [user_id], {user_id: user}, now, started_only=False)[user_id]

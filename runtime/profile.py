@@ -23,7 +23,7 @@ from journeys.duration import DAY
 from journeys.localtime import to_datetime
 from journeys.projection import COMPUTED, Projection, median_bound
 from journeys.rule import Rule
-from journeys.values import LARGEST_NUMBER, as_number, coerce
+from journeys.values import LARGEST_NUMBER, as_number, coerce, coerce_again, fits
 from runtime.state import Event, User, stable_key
 
 SCALE = 10_000  # numbers have four places: whole ten-thousandths add up to the same in any order
@@ -59,16 +59,45 @@ def project(audience: Audience, user: User, event: Event) -> None:
 
 
 def rebuild(audience: Audience, user: User, events: Iterable[Event]) -> dict[str, Any]:
-    """The user's profile with aggregates and histories made anew from her events, in any order; all else in it stays.
+    """The user's profile with aggregates and histories made anew from her events, in any order; values get their types, all else stays.
 
     `events` are all that were projected and not one more: what still waits in the inbox comes after. The user is not changed.
     """
-    kept = {name: value for name, value in user.profile.items() if name not in ("a", "h", "d")}
+    kept = {name: value for name, value in retyped(audience, user).items() if name not in ("a", "h", "d")}
     fresh = User(user.id, user.zone, kept)
     for event in events:
         project(audience, fresh, event)
     fresh.profile["d"] = definitions_of(audience, user)
     return fresh.profile
+
+
+def retyped(audience: Audience, user: User) -> dict[str, Any]:
+    """The user's profile with values from outside in the types that are declared now, aggregates and histories as they are.
+
+    What does not fit its type stays as it came: rules take it as missing, and another declaration may fit it.
+    """
+    profile = dict(user.profile)
+    if "p" in profile:
+        profile["p"] = {name: _retyped(_outside(audience, name), value, user) for name, value in profile["p"].items()}
+    profile["d"] = definitions_of(audience, user)
+    return profile
+
+
+def _retyped(trait: Trait | None, value: Any, user: User) -> Any:
+    made = coerce_again(value, trait.kind, user.zone, trait.choices) if trait is not None else None
+    return value if made is None else made
+
+
+def _outside(audience: Audience, name: str) -> Trait | None:
+    """The declared trait whose value comes from outside."""
+    trait = audience.traits.get(name)
+    return trait if trait is not None and not trait.aggregate and trait.value is None else None
+
+
+def unfit(audience: Audience, user: User) -> dict[str, Any]:
+    """The kept values that do not fit the type declared for them since."""
+    stored = user.profile.get("p", _NONE)
+    return {n: v for n, v in stored.items() if (t := _outside(audience, n)) is not None and not fits(v, t.kind, t.choices)}
 
 
 def definitions_of(audience: Audience, user: User) -> str:
@@ -277,8 +306,8 @@ def set_values(audience: Audience, user: User, values: Mapping[str, Any]) -> Non
     """Take profile values from outside: declared ones typed (what does not fit is missing), others kept as they are."""
     stored = user.profile.setdefault("p", {})
     for name, value in values.items():
-        trait = audience.traits.get(name)
-        if trait is not None and not trait.aggregate and trait.value is None:
+        trait = _outside(audience, name)
+        if trait is not None:
             value = coerce(value, trait.kind, user.zone, trait.choices)  # noqa: PLW2901 - the typed value
         if value is None:
             stored.pop(name, None)
@@ -297,7 +326,9 @@ def take_record(audience: Audience, user: User, payload: Mapping[str, Any]) -> N
     if payload.get("clear"):
         stored.clear()
     set_values(audience, user, payload.get("traits") or {})
-    set_values(audience, user, {n: v for n, v in (payload.get("set_once") or {}).items() if n not in stored})
+    if once := payload.get("set_once"):
+        missing = unfit(audience, user)
+        set_values(audience, user, {name: value for name, value in once.items() if name not in stored or name in missing})
     set_values(
         audience, user, {n: total for n, by in (payload.get("increment") or {}).items() if (total := _sum(stored.get(n), by)) is not None}
     )

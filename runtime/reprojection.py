@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from journeys.audience import Audience
 from journeys.values import typed_again
-from runtime.profile import SLACK, definitions_of, rebuild
+from runtime.profile import SLACK, definitions_of, rebuild, retyped
 from runtime.state import Event, User
 from runtime.store import SqlStore, Unreadable
 
@@ -35,7 +35,7 @@ class Reprojected:
 
 
 def is_current(audience: Audience, user: User) -> bool:
-    """Whether aggregates and histories were made under these definitions. What cannot be read is left alone; a new user has none."""
+    """Whether all of it was made under these definitions, types of values, too. What cannot be read is left alone; a new user has none."""
     if user.is_new or isinstance(user.profile, Unreadable):
         return True
     return bool(user.profile.get("d") == definitions_of(audience, user))
@@ -46,15 +46,25 @@ def only_zone_differs(audience: Audience, user: User) -> bool:
     return str(user.profile.get("d", "")).partition("@")[0] == audience.profile_digest
 
 
-def reproject(store: SqlStore, tx: Any, users: Sequence[User], audience: Audience, zone: ZoneInfo) -> dict[str, dict[str, Any]]:
+def _only_types_differ(audience: Audience, user: User) -> bool:
+    """Whether aggregates and histories are those of these definitions, and only the types of values are other ones."""
+    (made, _, zone), (now, _, here) = (d.partition("@") for d in (str(user.profile.get("d", "")), definitions_of(audience, user)))
+    return (made.partition(".")[0], zone) == (now.partition(".")[0], here)
+
+
+def reproject(
+    store: SqlStore, tx: Any, users: Sequence[User], audience: Audience, zone: ZoneInfo, *, as_needed: bool = False
+) -> dict[str, dict[str, Any]]:
     """The profiles of these users, made anew from their projected events by one query. Nobody is changed.
 
+    `as_needed`: where only the types of values have changed, nobody's events are read again.
     Fields declared since an event came get their types (`zone` is the project's); an event that cannot be read is passed over,
     as it was when it came.
     """
-    profiles = {user.id: rebuild(audience, user, ()) for user in users}
-    by_id = {user.id: user for user in users}
-    events = store.inbox.projected(tx, sorted(by_id), sorted(audience.projections))
+    profiles = {user.id: retyped(audience, user) for user in users}
+    by_id = {user.id: user for user in users if not (as_needed and _only_types_differ(audience, user))}
+    profiles.update({user_id: rebuild(audience, user, ()) for user_id, user in by_id.items()})
+    events = store.inbox.projected(tx, sorted(by_id), sorted(audience.projections)) if by_id else ()
     readable = (_typed(event, audience, zone) for event in events if not isinstance(event.data, Unreadable))
     for user_id, mine in groupby(readable, lambda event: event.user_id):
         profiles[user_id] = rebuild(audience, by_id[user_id], mine)

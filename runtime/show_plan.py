@@ -42,6 +42,10 @@ def show_plan(console: Console, plan: Plan, command: str, language: Language, zo
     if plan.audience:
         console.print(f"{MARKS['changed']} {word('plan_audience', language)}")
         _changes(console, plan.audience, language)
+    for one in plan.too_short:
+        asked = format_duration(one.asked) if one.asked is not None else word("for_ever", language)
+        line = word("plan_too_short", language, event=one.event, asked=asked, kept=format_duration(one.kept))
+        console.print(f"[yellow]{escape(line)}[/yellow]")
     if plan.failing:
         console.print(f"[red]{escape(word('plan_refused', language, n=plan.failing))}[/red]")
     if not plan.is_same:

@@ -40,6 +40,8 @@ def _head(portrait: Portrait, wording: Wording) -> Iterable[tuple[str, str]]:
         more = [wording("and_more", n=len(known) - len(first))] if len(known) > len(first) else []
         zeros = [wording("zeros", n=len(every) - len(known))] if len(every) > len(known) else []
         yield "who_traits", wording.joined([wording.values(first), *more, *zeros])
+    if portrait.unfit:
+        yield "who_unfit", wording.values({name: str(value) for name, value in portrait.unfit.items()})
     for channel, answers in portrait.consents.items():
         address = portrait.addresses.get(ADDRESS_OF[channel]) or (portrait.user_id if channel == "wecom" else None)
         if address is None and not {"yes", "no", "stopped"} & set(answers.values()):

@@ -187,6 +187,7 @@ STORY: Texts = {
     "who_segments": ("segments", "分群"),
     "who_tags": ("tags", "标签"),
     "who_traits": ("traits", "特征"),
+    "who_unfit": ("not of their type, missing in rules", "类型不符，规则里算缺失"),
     "who_reach": ("reach", "联系"),
     "who_caps": ("caps used", "频次"),
     "who_holdouts": ("hold-outs", "对照组"),

@@ -76,6 +76,11 @@ WORDS: dict[str, tuple[str, str]] = {
         "unchanged, with people on other versions: {journeys}; --in-flight JOURNEY=move would take them along",
         "没有变化、但有人在别的版本：{journeys}；--in-flight 旅程=move 可以迁过来",
     ),
+    "plan_too_short": (
+        "{event}: looked back on for {asked}, but kept for {kept} until now ([intake] keep_events): what has gone is not counted",
+        "{event}：要往回看 {asked}，到现在只留了 {kept}（[intake] keep_events）：已经删掉的不会算进去",
+    ),
+    "for_ever": ("ever", "全部"),
     "plan_refused": (
         "apply will refuse these files: {n} of their tests {n:fails|fail} (`journeyd check` shows them; --no-tests insists)",
         "apply 会拒绝这些文件：{n} 条测试没有通过（见 journeyd check；--no-tests 可强行应用）",

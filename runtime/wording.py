@@ -9,7 +9,7 @@ from journeys.duration import MINUTE, format_duration
 from journeys.errors import Language
 from journeys.localtime import print_instant
 from journeys.phrasing import step_name
-from journeys.values import LARGEST_NUMBER, print_number
+from journeys.values import LARGEST_NUMBER, fits, print_number
 from runtime.state import SYSTEM_ENDS
 from runtime.storyline import Line
 from runtime.storytexts import ACTIONS, CHANNELS, FACTS, KINDS, STATES, STORY, reason_sentence, said, stage_name
@@ -90,7 +90,7 @@ class Wording:
         if isinstance(value, list):
             shown = self.listed([str(item) for item in value[:MOST_ITEMS]])
             return (shown + " …" if len(value) > MOST_ITEMS else shown) or self("none")
-        if isinstance(value, int) and abs(value) > LARGEST_NUMBER:  # no number of a rule is larger: it is an instant
+        if isinstance(value, int) and abs(value) > LARGEST_NUMBER and fits(value, "time"):  # larger than any number of a rule
             return self.at(value)
         if isinstance(value, int | float):
             if self.kinds.get(name.removeprefix("user.")) == "time_of_day":

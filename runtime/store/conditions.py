@@ -11,16 +11,18 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Boolean, ColumnElement, Text, and_, case, cast, false, func, literal, not_, null, or_, select, true
 
-from journeys.audience import BUILT_IN, Audience
+from journeys.audience import BUILT_IN, Audience, Trait
 from journeys.duration import DAY, HOUR
 from journeys.expression import TIME_FUNCTIONS, Arithmetic, Call, Compare, Const, In, Known, Logic, Name, Node, Not, kind_of
 from journeys.localtime import offsets_of, zone_named
+from journeys.values import LIMITS
 from runtime.state import ENDED
 from runtime.store import aggregates
 from runtime.store.documents import Postgres, Sql, Sqlite, Unsayable, number
 from runtime.store.tables import enrolments, users
 
 _COMPARE: dict[str, Callable[[Any, Any], Any]] = {"==": eq, "!=": ne, "<": lt, "<=": le, ">": gt, ">=": ge}
+_TWO_DIGITS = [f"{n:02d}" for n in range(1, 32)]
 _ASKS = ("segment", "has_tag", "in_journey")
 
 
@@ -181,7 +183,7 @@ class Reader:
         elif trait.aggregate:
             value = aggregates.read(self, trait)
         else:
-            value = self.json.typed(self.profile.at("p", name), trait.kind)
+            value = _fitting(self.json.typed(self.profile.at("p", name), trait.kind), trait)
         return value if trait.default is None else func.coalesce(value, self.constant(trait.default), type_=value.type)
 
     def _built_in(self, name: str) -> Sql:
@@ -248,6 +250,20 @@ class Reader:
     def _outside_events(self, node: Call) -> None:
         if self.event is not None:
             raise _Refused("a trait's where looks at the event alone", node.function)
+
+
+def _fitting(value: Sql, trait: Trait) -> Sql:
+    """The value where it has the format of its kind, as `journeys.values.fits` says, else NULL."""
+    if trait.kind == "anniversary":
+        day, month = (func.substr(value, at, 2, type_=Text()) for at in (4, 1))
+        whole = and_(func.length(value) == len("MM-DD"), func.substr(value, 3, 1, type_=Text()) == "-")
+        return case((and_(whole, month.in_(_TWO_DIGITS[:12]), day.in_(_TWO_DIGITS)), value))
+    if trait.kind == "choice":
+        return case((value.in_([literal(choice, Text()) for choice in trait.choices]), value))
+    if trait.kind in LIMITS:
+        least, most = LIMITS[trait.kind]
+        return case((value.between(number(least), number(most)), value))
+    return value
 
 
 def _sure(value: Sql) -> ColumnElement[bool]:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from journeys.values import LARGEST_NUMBER, as_number, clean_text, coerce, parse_time, print_number
+from journeys.values import LARGEST_NUMBER, as_number, clean_text, coerce, coerce_again, fits, parse_time, print_number
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 NOON = 1_796_097_600_000  # 2026-12-01 12:00 in Shanghai
@@ -58,6 +58,7 @@ NOON = 1_796_097_600_000  # 2026-12-01 12:00 in Shanghai
         ("time_of_day", True, None),
         ("time_of_day", "6pm", None),
         ("anniversary", "1990-05-20", "05-20"),
+        ("anniversary", "05-2\u0663", None),  # a digit of another script
         ("anniversary", "05-20", "05-20"),
         ("anniversary", "1990-05-20T00:00:00Z", "05-20"),
         ("anniversary", "02-29", "02-29"),
@@ -132,3 +133,42 @@ def test_a_time_without_offset_follows_summer_time():
     berlin = ZoneInfo("Europe/Berlin")
 
     assert parse_time("2026-07-01 12:00", berlin) - parse_time("2026-07-01T12:00+02:00", berlin) == 0
+
+
+# --- kept under another declaration
+
+
+@pytest.mark.parametrize(
+    ("kind", "fitting", "others"),
+    [
+        ("text", ["a", ""], [1, True, ["a"]]),
+        ("number", [1, 2.5, LARGEST_NUMBER], ["1", True, 1e300, -(10**12)]),
+        ("boolean", [True, False], [1, "true"]),
+        ("time", [NOON, -2_208_988_800_000, 0], [str(NOON), 1.5, True, 4_102_444_800_000, 10**18]),
+        ("time_of_day", [0, 1439], ["18:30", 1440, -1, False]),
+        ("anniversary", ["02-29", "12-31"], ["1990-02-28", "2-28", "13-01", "12-32", "12-1\u0663", "31", 1203]),
+        ("choice", ["gold"], ["Gold", "", 3]),
+        ("list", [["a"], []], ["a", {}]),
+    ],
+)
+def test_a_kept_value_fits_when_it_is_as_its_type_is_kept(kind, fitting, others):
+    assert [fits(value, kind, ("gold",)) for value in fitting] == [True] * len(fitting)
+    assert [fits(value, kind, ("gold",)) for value in others] == [False] * len(others)
+
+
+@given(
+    st.sampled_from(["text", "number", "boolean", "time", "time_of_day", "anniversary", "choice", "list"]),
+    st.integers(-(10**13), 10**13)
+    | st.floats()
+    | st.booleans()
+    | st.text()
+    | st.lists(st.text() | st.integers())
+    | st.sampled_from(["gold", "1990-12-03", "2026-12-01 10:00", "18:30", "12.5", "true", NOON // 1000, NOON]),
+)
+def test_what_was_made_a_kind_fits_it_and_is_made_the_same_again(kind, raw):
+    made = coerce(raw, kind, SHANGHAI, ("gold",))
+
+    if made is None or (kind == "time" and 946_684_800 <= made < 4_102_444_800):  # seconds, where nothing says otherwise
+        return
+    assert fits(made, kind, ("gold",))
+    assert coerce_again(made, kind, SHANGHAI, ("gold",)) == made

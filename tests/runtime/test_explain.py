@@ -53,6 +53,27 @@ def shop(tmp_path):
     made.close()
 
 
+def test_a_value_that_does_not_fit_the_type_declared_since_is_shown(tmp_path):
+    shop = Shop(tmp_path / "shop", HELLO, audience=AUDIENCE.replace("  points: {type: number, from: profile}\n", ""))
+    shop.post([{"user_id": "u1", "traits": {"points": "many", "city": "上海"}}], "/v1/users")
+    shop.settle()
+    write_journeys(shop.folder, HELLO)
+    shop.apply(NOON + HOUR)
+    shop.settle(NOON + HOUR)
+
+    assert "not of their type, missing in rules  points = many" in told_story(shop)
+    shop.close()
+
+
+def test_a_number_that_is_no_instant_that_can_be_shown_is_shown_as_a_number(tmp_path):
+    shop = Shop(tmp_path / "shop", HELLO)
+    shop.post([{"user_id": "u1", "traits": {"card": 10**18, "seen": NOON}}], "/v1/users")
+    shop.settle()
+
+    assert f"traits  level = normal, card = {10**18}, seen = 2026-12-01 12:00; 2 are 0" in told_story(shop)
+    shop.close()
+
+
 def test_a_story_reads_in_english(shop):
     lines = told_story(shop)
 

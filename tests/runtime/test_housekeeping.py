@@ -181,3 +181,18 @@ def test_no_event_comes_twice_and_no_window_misses_one_whatever_is_swept_when(st
         with store.database.reading() as tx:
             anew = store.people.load_users(tx, [who])[who]
         assert UserFacts(town.engine.catalogue.audience, anew, now).trait("opens_9d") == sum(now - 9 * DAY < t <= now for t in times)
+
+
+def test_what_is_declared_after_its_events_have_gone_counts_only_those_that_are_left(store):
+    """Why `plan` warns of it."""
+    town = town_of(store, events_of=[aged(f"w{days}", days) for days in (50, 40, 20)], audience_text=AUDIENCE)
+    assert swept(town) == ["w20"]
+
+    town.apply(
+        audience_text=AUDIENCE.replace("traits:\n", "traits:\n  woken: {type: number, count: friend_woken, within: 60d}\n"), now=NOON
+    )
+    town.think(NOON)
+
+    with town.store.database.reading() as tx:
+        user = town.store.people.load_users(tx, ["u1"])["u1"]
+    assert UserFacts(town.engine.catalogue.audience, user, NOON).trait("woken") == 1

@@ -1,13 +1,17 @@
 """`plan`: what an apply would do to those inside is what it then does."""
 
+from io import StringIO
+
 import pytest
+from rich.console import Console
 
 from runtime.applying import Applied, Asked, Declined, Unchanged, apply, check_project, check_release, in_flight_of, token_of
 from runtime.moving import InFlight
-from runtime.planning import plan_of
+from runtime.planning import TooShort, plan_of
+from runtime.show_plan import show_plan
 from runtime.store.movements import Pause
-from tests.shop import HELLO, Shop, write_journeys
-from tests.town import AUDIENCE, DAY, HOUR, NOON, PUSH, journey_text, somebody
+from tests.shop import CONFIG, HELLO, Shop, write_journeys
+from tests.town import AUDIENCE, DAY, HOUR, NOON, PUSH, ZONE, journey_text, somebody
 
 ENTRY = "{event: app_opened}"
 SEND = f"- {{id: gift, send: {PUSH}}}"
@@ -293,5 +297,55 @@ def test_the_plan_as_data_has_everything(shop):
 
     found = plan(shop, OLD.replace("3d", "2d"), HELLO).as_json()
 
-    assert set(found) == {"plan", "base", "changes", "failing_tests", "journeys", "audience"}
+    assert set(found) == {"plan", "base", "changes", "failing_tests", "journeys", "audience", "too_short"}
     assert found["journeys"][0]["inside"][0]["fates"] == {"moves": 1}
+
+
+# --- what has gone and is asked for now
+
+
+KEEPING = CONFIG.replace("[intake.sources.shop]", '[intake]\nkeep_events = "30d"\n[intake.sources.shop]')
+COUNTS = journey_text("- {id: c, if: \"count('app_opened', within='40d') > 3\", exit: often}", entry=ENTRY)
+HEAD = "traits:\n"
+
+
+@pytest.mark.parametrize(
+    ("journey", "added", "found"),
+    [
+        (OLD, "  opens: {type: number, count: app_opened}\n", [TooShort("app_opened", None, 30 * DAY)]),
+        (OLD, "  opens: {type: number, count: app_opened, within: 31d}\n", [TooShort("app_opened", 31 * DAY, 30 * DAY)]),
+        (OLD, "  opens: {type: number, value: \"count('app_opened', within='31d') + 0\"}\n", [TooShort("app_opened", 31 * DAY, 30 * DAY)]),
+        (COUNTS, "", [TooShort("app_opened", 40 * DAY, 30 * DAY)]),
+        (OLD, "  opens: {type: number, count: app_opened, within: 30d}\n", []),
+        (OLD, "  paid: {type: number, sum: order_paid, of: amount}\n", []),  # all orders are kept: they are counted for ever
+        (OLD, "  ends: {type: number, count: group_ended, within: 60d}\n", []),  # as long as before
+        (OLD, "  ends: {type: number, count: group_ended, within: 63d}\n", [TooShort("group_ended", 63 * DAY, 62 * DAY)]),
+    ],
+)
+def test_what_is_asked_of_events_that_may_have_gone_is_said(tmp_path, database_url, journey, added, found):
+    kept = AUDIENCE.replace(HEAD, f"{HEAD}  ended: {{type: number, count: group_ended, within: 60d}}\n")
+    shop = Shop(tmp_path / "shop", OLD, url=database_url, audience=kept, config=KEEPING)
+
+    later = plan(shop, journey, now=NOON + 90 * DAY, audience=kept.replace(HEAD, HEAD + added))
+    sooner = plan(shop, journey, now=NOON + 20 * DAY, audience=kept.replace(HEAD, HEAD + added))
+
+    assert (later.too_short, sooner.too_short) == (found, [])
+    shop.close()
+
+
+def test_where_all_events_are_kept_nothing_has_gone(shop):
+    found = plan(shop, OLD, now=NOON + 900 * DAY, audience=AUDIENCE.replace(HEAD, HEAD + "  opens: {type: number, count: app_opened}\n"))
+
+    assert found.too_short == []
+
+
+def test_events_that_may_have_gone_are_a_line_of_the_plan(tmp_path):
+    shop = Shop(tmp_path / "shop", OLD, config=KEEPING)
+    found = plan(shop, OLD, now=NOON + 90 * DAY, audience=AUDIENCE.replace(HEAD, HEAD + "  opens: {type: number, count: app_opened}\n"))
+    console = Console(record=True, width=200, file=StringIO())
+
+    show_plan(console, found, "apply", "en", ZONE)
+
+    line = "app_opened: looked back on for ever, but kept for 30d until now ([intake] keep_events): what has gone is not counted"
+    assert line in console.export_text()
+    shop.close()

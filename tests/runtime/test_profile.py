@@ -17,7 +17,10 @@ from runtime.profile import (
     change_tags,
     history_within,
     project,
+    retyped,
     set_values,
+    take_record,
+    unfit,
     window_change,
 )
 from tests.town import DAY, HOUR, NOON, at, audience, event, somebody
@@ -257,6 +260,26 @@ def test_profile_values_are_typed_and_what_does_not_fit_is_missing():
 
     set_values(TOWN, user, {"level": "bronze", "points": None})
     assert user.profile["p"] == {"born": "02-29", "unheard_of": [1]}
+
+
+def test_values_that_came_before_they_were_declared_get_their_types_and_what_does_not_fit_stays_as_it_came():
+    user = somebody()
+    user.profile["p"] = {"born": "1990-02-28", "points": "12.5", "level": "bronze", "unheard_of": "x", "count": "many"}
+
+    user.profile = retyped(TOWN, user)
+
+    assert user.profile["p"] == {"born": "02-28", "points": 12.5, "level": "bronze", "unheard_of": "x", "count": "many"}
+    assert unfit(TOWN, user) == {"level": "bronze"}
+    assert [value(user, name) for name in ("born", "points", "level", "count")] == ["02-28", 12.5, None, 0]
+
+
+def test_what_is_set_once_takes_the_place_of_what_does_not_fit():
+    user = somebody()
+    user.profile["p"] = {"level": "bronze", "points": 3}
+
+    take_record(TOWN, user, {"set_once": {"level": "gold", "points": 4, "born": "05-20"}})
+
+    assert user.profile["p"] == {"level": "gold", "points": 3, "born": "05-20"}
 
 
 def test_tags_are_kept_sorted_and_once():

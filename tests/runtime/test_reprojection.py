@@ -193,6 +193,68 @@ def test_somebody_who_moves_to_another_zone_has_the_hours_of_that_zone(store):
     assert trait(town, "hour") == 5 * 60  # 12:00 in Shanghai
 
 
+# --- values that came before they were declared
+
+UNDECLARED = AUDIENCE.replace("  birthday: {type: anniversary, from: profile}\n", "")
+BORN = journey_text(HELLO, id="born", entry="{date: user.birthday, at: '09:00'}")
+ASLEEP = journey_text(HELLO, id="asleep", entry="{segment: dormant, existing: skip}")
+
+
+def told_undeclared(store, birthday):
+    """A town that was told a birthday before its audience knew of such a trait."""
+    town = Town(store, audience_text=UNDECLARED)
+    town.tell("u1", NOON - DAY, traits={"birthday": birthday})
+    town.post(event("order_paid", NOON - DAY, amount=1))
+    town.settle(NOON - DAY)
+    assert user_row(town).profile["p"] == {"birthday": birthday}
+    return town
+
+
+def test_a_birthday_told_before_it_was_declared_is_kept_on_its_day(store):
+    town = told_undeclared(store, "1990-12-03")
+
+    town.apply(BORN, ASLEEP, now=NOON)
+    for day in (0, 3, 31):
+        town.settle(NOON + day * DAY)
+
+    assert user_row(town).profile["p"] == {"birthday": "12-03"}
+    assert sorted(town.ends()) == [("asleep", "completed"), ("born", "completed")]
+    assert town.quarantined() == []
+
+
+def test_a_value_that_does_not_fit_its_later_type_is_missing_stops_nobody_and_fits_the_next(store):
+    town = told_undeclared(store, "31 December")
+
+    town.apply(BORN, ASLEEP, now=NOON)
+    town.settle(NOON)
+    town.tell("u1", NOON + DAY, traits={"city": "上海"})
+    town.settle(NOON + 31 * DAY)
+
+    assert (trait(town, "birthday"), user_row(town).profile["p"]) == (None, {"birthday": "31 December", "city": "上海"})
+    assert town.ends() == [("asleep", "completed")]
+    assert town.quarantined() == []
+
+    town.apply(ASLEEP, audience_text=AUDIENCE.replace("birthday: {type: anniversary", "birthday: {type: text"), now=NOON + 31 * DAY)
+    town.settle(NOON + 31 * DAY)
+    assert trait(town, "birthday", NOON + 31 * DAY) == "31 December"
+
+
+def test_another_type_of_a_value_reads_nobodys_events_again(store, monkeypatch):
+    town = told_undeclared(store, "1990-12-03")
+    read = []
+    projected = town.store.inbox.projected
+    monkeypatch.setattr(town.store.inbox, "projected", lambda *asked: read.append(asked) or projected(*asked))
+
+    town.apply(BORN, now=NOON)
+    town.settle(NOON)
+
+    assert (trait(town, "birthday"), trait(town, "orders_count"), read) == ("12-03", 1, [])
+
+    town.engine.rebuild("", NOON)
+    assert len(read) == 1
+    assert trait(town, "orders_count") == 1
+
+
 # --- which edits make profiles anew, and which segments anew
 
 
@@ -204,6 +266,10 @@ EDITS = [
     ("within: 7d", "within: 8d", True),
     ("of: time}", "of: time, where: event.amount > 1}", True),
     ("amount: number", "amount: text", False),  # nothing reads it
+    ("points: {type: number, from: profile}", "points: {type: text, from: profile}", True),
+    ("points: {type: number, from: profile}", "points: {type: choice, of: [a], from: profile}", True),
+    ("  points: {type: number, from: profile}\n", "", True),
+    ("traits:\n", "traits:\n  twice: {type: number, value: user.points * 2}\n", False),
 ]  # fmt: skip
 
 

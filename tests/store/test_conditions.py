@@ -88,6 +88,13 @@ def somebody(draw: Random, number: int, now: int) -> User:
         user.profile.setdefault("a", {}).update(favourite="many", total=str(10**19))
     if draw.random() < 0.05:  # stored under another declaration: it does not fit any more
         user.profile.setdefault("p", {}).update(city=5, points="five", vip=1, likes="a", ends="2026-01-01")
+    if draw.random() < 0.2:  # of the right type and not of the format, or just inside of it
+        strange = {
+            "birthday": draw.choice(["31", "1990-12-03", "13-01", "00-10", "12-00", "12-32", "12-1", "12/31", "12-31 ", "１2-31", "01-01", "12-31", "02-30"]),
+            "level": draw.choice(["bronze", "", "Gold", "gold"]), "wakes": draw.choice([-1, 1440, 2000, 0, 1439]),
+            "points": draw.choice([1e300, 1.1e11, -1.1e11, 10**18, 1e11]), "ends": draw.choice([10**17, -3 * 10**12, 4_102_444_800_000, 4_102_444_799_999]),
+        }  # fmt: skip
+        user.profile.setdefault("p", {}).update({name: value for name, value in strange.items() if draw.random() < 0.7})
     return user
 
 
