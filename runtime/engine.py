@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from journeys.schedule import next_fire
 from journeys.world import World
 from runtime.batches import Progress, Work, Writing
+from runtime.calling import enter_by_call
 from runtime.catalogue import Catalogue, Versioned, catalogue_of, counts_since
 from runtime.crowds import MOST_RANGES, Crowd, Crowds, takes_crowds
 from runtime.facts import UserFacts
@@ -193,7 +194,8 @@ class Engine:
                 return
             merges = [first for mine in by_user.values() if (first := _until_merge(mine)) is not None]
             events = {note.event.type for note in notes if note.event is not None and note.kind != "history"}
-            work = self.opening.open(self.catalogue, batch, list(by_user), now, events=events)
+            called = {note.payload["journey"] for note in notes if note.kind == "call"}
+            work = self.opening.open(self.catalogue, batch, list(by_user), now, events=events, called=called)
             if any(note.kind == "history" for note in notes):
                 work.holds_until = self.store.imports.holds_until(batch.connection, now)
             watchers = self.store.inbox.watchers_of(batch.connection, list(by_user))
@@ -241,6 +243,8 @@ class Engine:
                 session.record(note.payload, note.received_at, now)
             elif note.kind == "enrol":
                 session.enter_by_note(note.payload, now)
+            elif note.kind == "call":
+                enter_by_call(session, note.payload, note.received_at, now)
             elif note.kind == "settled":
                 session.settled(note.payload, now)
         except (DatabaseError, MemoryError):

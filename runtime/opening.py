@@ -36,10 +36,11 @@ class Opening:
 
     def open(  # noqa: PLR0913 - what is in hand already
         self, catalogue: Catalogue, batch: Batch, user_ids: list[str], now: int, *, events: Collection[str] = (),
-        users: Sequence[User] = (), claimed: Sequence[Enrolment] = (), journeys: Sequence[str] = (), windows: Windows | None = None,
+        users: Sequence[User] = (), claimed: Sequence[Enrolment] = (), journeys: Sequence[str] = (), called: Collection[str] = (),
+        windows: Windows | None = None,
     ) -> Work:  # fmt: skip
         """The sessions of these users. `events` are the types that have come; `users` and `claimed` (enrolments whose timers are due)
-        are those read already; `journeys` those that alone may let in.
+        are those read already; `journeys` those that alone may let in, `called` those that may as well.
         """
         tx, people = batch.connection, self.store.people
         found = {u.id: u for u in users} or people.load_users(tx, user_ids)
@@ -48,7 +49,7 @@ class Opening:
         open_ = people.open_enrolments(tx, user_ids, measured_at) if not claimed else _by_user(claimed)
         if claimed and self._needs_everything(catalogue):
             open_ = people.open_enrolments(tx, user_ids, measured_at)
-        candidates = list(journeys) or self._candidates(catalogue, events, timers=bool(claimed))
+        candidates = list(journeys) or sorted({*self._candidates(catalogue, events, timers=bool(claimed)), *called})
         past = people.past_entries(tx, user_ids, candidates) if candidates else {}
         variants = self.rehearsal.variants if self.rehearsal else {}
         reach = Reach(self.rules, {}, self.store.budgets.remaining(tx), variants, self.paused)

@@ -46,7 +46,7 @@ def today_of(app: App, now: int) -> Today:
 
 def again(source: str, kind: str, body: str, today: Today) -> Parsed:
     """Read a kept body as intake reads it today: what is good in it, and why the rest still cannot be taken."""
-    if kind not in ("event", "user", "request", *READERS):
+    if kind not in ("event", "user", "call", "request", *READERS):
         return _refused(source, kind, body, today, f"a {kind} is kept for people to read; drop it when it is done with")
     if source == "engine":
         return _refused(source, kind, body, today, "it was taken and could not be worked on; correct it and post it again under a new id")
@@ -62,6 +62,8 @@ def again(source: str, kind: str, body: str, today: Today) -> Parsed:
     if kind in READERS:  # read as of its receipt: a sender's clock is corrected by it
         return again_of(found, found.reader(today.audience, today.received_at, today.request_id), kind, value)
     reader = found.reader(today.audience, today.now, today.request_id)
+    if kind == "call":
+        return reader.calls(value["call"], value["journey"])
     if kind == "user" or (isinstance(value, dict) and "type" not in value and not RECORD_PARTS.isdisjoint(value)):
         return reader.records(value)
     if isinstance(value, dict) and value.get("time") is None:

@@ -32,6 +32,7 @@ from runtime.store.writer import Closed
 
 log = structlog.get_logger("journeyd.intake")
 EVENTS = ("/v1/events", "/v1/events/")  # the paths of `Intake.events`
+ENROLMENTS = "/v1/journeys/{journey}/enrolments"
 SEGMENT = ("/v1/batch", *(f"/v1/{call}" for call in (*CALLS, *SHORT)))  # the paths of Segment and RudderStack
 PathHandler = Callable[[Request], Awaitable[Response]]
 MOST_OF_STRANGERS = 1000  # requests a day of which the bytes are kept, though nobody knows whose they are
@@ -61,7 +62,7 @@ class Intake:
     def routes(self) -> list[Route]:
         """The routes, with and without a trailing slash: a redirect would lose the body of some clients."""
         posts: dict[str, PathHandler | SignedPost] = {
-            "/v1/events": self.events, "/v1/users": SignedPost(self, "users"),
+            "/v1/events": self.events, "/v1/users": SignedPost(self, "users"), ENROLMENTS: SignedPost(self, "calls"),
             **dict.fromkeys((*SEGMENT, "/v3/projects/{project}/collect", "/projects/{project}/collect/item"), self.vendor),
         }  # fmt: skip
         both: dict[str, PathHandler] = {"/sa": self.vendor, "/sa.gif": self.vendor, "/debug": self.debug}
@@ -182,6 +183,15 @@ class Intake:
             return value
         return (*found, cloudevent_of_headers(headers, value) if is_binary else value)
 
+    def not_by_call(self, journey: str) -> Unreadable | None:
+        """Why nobody can be enrolled in it by a call; None where somebody can."""
+        found = self.engine.catalogue.current.get(journey)
+        if found is None:
+            return Unreadable(404, "no_journey", f"no journey {clean_text(journey)[:100]!r} is applied; see `journeyd status`")
+        form = found.journey.entry.form
+        why = f"journey {journey} is entered by {form}; by call only one with `entry: {{api: true}}`"
+        return None if form == "api" else Unreadable(409, "not_by_call", why)
+
     def _sender(self, headers: dict[str, str], body: bytes, now: int) -> tuple[Source, str] | None:
         for sender in self.senders:
             request_id = verified_id(headers, body, sender.secrets, now)
@@ -219,7 +229,7 @@ class Intake:
 
 @dataclass(frozen=True)
 class SignedPost:
-    """Events (plain, or CloudEvents in structured, batch or binary mode) or user records of a signed source, as an ASGI application.
+    """Events (plain, or CloudEvents in structured, batch or binary mode), users or entries of a signed source, as an ASGI application.
 
     Objects for request and response would cost more than everything else that is done for one event.
     """
@@ -237,7 +247,15 @@ class SignedPost:
             return
         source, request_id, value = taken
         reader = source.reader(intake.engine.catalogue.audience, now, request_id)
-        parsed = reader.events(value) if self.what == "events" else reader.records(value)
+        if self.what == "calls":
+            journey = scope["path_params"]["journey"]
+            refusal = intake.not_by_call(journey)
+            if refusal is not None:
+                await _refused(refusal)(scope, receive, send)
+                return
+            parsed = reader.calls(value, journey)
+        else:
+            parsed = reader.events(value) if self.what == "events" else reader.records(value)
         new = await intake.keep(parsed)
         if new is None:
             await _unavailable()(scope, receive, send)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import Any
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo
@@ -16,7 +17,7 @@ from journeys.localtime import zone_named
 from journeys.values import clean_text, parse_time, typed
 from runtime.source_settings import SIGNED_ONLY
 from runtime.state import Event, Person
-from runtime.store.arrivals import Arrival, CatalogueItem, Record
+from runtime.store.arrivals import Arrival, Call, CatalogueItem, Record
 from runtime.store.identity import SHARED, UNIQUE
 from runtime.store.inbox import Quarantined
 
@@ -26,6 +27,7 @@ OLDEST = 946_684_800_000  # 2000-01-01 UTC: what is posted as of earlier comes f
 LONGEST_TEXT = 8192  # bytes in UTF-8, of a declared field or a trait: profiles hold texts, and each row is read as a whole
 USER_RECORD = "user_record"  # what a source must be allowed to assert to post users
 IDENTITY_MERGE = "identity_merge"  # and to have two users merged whom the operator knows by two ids
+ENROLMENT = "enrolment"  # and to have people enter journeys
 RESERVED = (
     "stage_changed", "segment_entered", "segment_left", "journey_ended", "message_delivered", "message_undelivered", "message_reply",
 )  # fmt: skip
@@ -73,6 +75,10 @@ class Reader:
         """One user record or a list of them."""
         return self._each(value, self._record, "user")
 
+    def calls(self, value: Any, journey: str) -> Parsed:
+        """One user or a list of them, who are to enter a journey."""
+        return self._each(value, partial(self._call, journey), "call", lambda item: {"journey": journey, "call": item})
+
     def messages(
         self,
         messages: Sequence[Any],
@@ -97,12 +103,12 @@ class Reader:
                 self._set_aside(parsed, kept(message), index, "; ".join(problems), kind)
         return parsed
 
-    def _each(self, value: Any, read: Callable[..., str], kind: str) -> Parsed:
+    def _each(self, value: Any, read: Callable[..., str], kind: str, kept: Callable[[Any], Any] = lambda item: item) -> Parsed:
         parsed = Parsed(self.source, self.now)
         for index, item in enumerate(value if isinstance(value, list) else [value]):
             problem = read(item, index, parsed)
             if problem:
-                self._set_aside(parsed, item, index, problem, kind)
+                self._set_aside(parsed, kept(item), index, problem, kind)
         return parsed
 
     def _set_aside(self, parsed: Parsed, item: Any, index: int, problem: str, kind: str) -> None:
@@ -286,6 +292,26 @@ class Reader:
         if item.get("clear"):
             payload["traits"] = dict.fromkeys(self.traits)
         return payload
+
+    def _call(self, journey: str, item: Any, index: int, parsed: Parsed) -> str:
+        if not isinstance(item, dict):
+            return "an entry is an object {user_id, data, id}"
+        if not self._may(ENROLMENT):
+            return f"source {self.source} may not assert {ENROLMENT}s"
+        user_id = _identifier(item.get("user_id"))
+        name = _identifier(item.get("id")) if item.get("id") is not None else f"{self.request_id}:{index}"
+        if user_id is None or name is None:
+            return f"{'id' if name is None else 'user_id'}: expected a text of 1 to 256 characters"
+        data = item.get("data") or {}
+        if not isinstance(data, dict):
+            return "data: expected an object"
+        problem = _too_long("data", data, data)
+        if problem:
+            return problem
+        fields = {**data, "id": name, "type": "api", "user_id": user_id, "time": self.now}  # the envelope, as an event's
+        payload = {"journey": journey, "id": f"api:{self.source}:{name}", "data": fields}
+        parsed.calls.append(Call(f"call:{journey}:{name}", user_id, payload))
+        return ""
 
     def _item(self, item: Any, index: int, parsed: Parsed, said: Said = NOTHING_SAID) -> str:  # noqa: ARG002 - as the others
         kind, identifier = _identifier(item.get("type")), _identifier(item.get("id"))

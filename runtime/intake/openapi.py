@@ -69,6 +69,13 @@ SCHEMAS: dict[str, Schema] = {
             "merge": {"type": "array", "items": TEXT, "description": "former ids of hers; the source needs may_assert identity_merge"},
         },
     },
+    "Enrolment": {
+        "type": "object", "required": ["user_id"],
+        "properties": {
+            "id": {**TEXT, "description": "with source and journey it makes the entry this one; a repeat is a duplicate"},
+            "user_id": TEXT, "data": {**OBJECT, "description": "what the journey reads as entry.FIELD"},
+        },
+    },
     "SegmentMessage": {
         "type": "object",
         "properties": {
@@ -115,6 +122,7 @@ SCHEMAS: dict[str, Schema] = {
 }  # fmt: skip
 _REFUSALS = {
     "400": "no JSON, or a body that is cut short", "401": "the signature does not fit", "413": "too large",
+    "404": "there is no such journey", "409": "the journey is not entered by call",
     "415": "an encoding or charset that is not known", "503": "nothing was kept; send it again",
 }  # fmt: skip
 
@@ -152,6 +160,9 @@ def document() -> dict[str, Any]:
         "/v1/events": {"post": _post("Events", events, "400", "401", "413", "415", "503", **signed)},
         "/v1/users": {"post": _post("User records", _json(_one_or_many("User")), "400", "401", "413", "415", "503", **signed)},
         "/v1/batch": {"post": _post("Segment, RudderStack", _json(_reference("SegmentBatch")), "400", "413", "415", "503", **key)},
+        "/v1/journeys/{journey}/enrolments": {
+            "post": _post("Entries into a journey with `entry: {api: true}`", _json(_one_or_many("Enrolment")),
+                          "400", "401", "404", "409", "413", "415", "503", parameters=[{**project, "name": "journey"}], **signed)},
         **{f"/v1/{call}": {"post": _post(f"Segment: {call}", _json(_reference("SegmentMessage")), "400", "413", "415", "503", **key)}
            for call in CALLS},
         **{f"/v1/{short}": {"post": _post(f"analytics.js: {call}", _json(_reference("SegmentBatch" if short == "b" else "SegmentMessage")),

@@ -117,7 +117,7 @@ def read_segment(source: Source, reader: Reader, posted: Posted, limit: int) -> 
         if len(found) > MOST_MESSAGES:
             return TOO_MANY
     else:
-        found = [{**value, "type": call}]
+        found = [{name: part for name, part in value.items() if name != "writeKey"} | {"type": call}]  # what is set aside is shown
     sent = value.get("sentAt")
     return reader.messages(found, lambda m: segment.translate(m, source.naming, sent, source.zone, reader.now), "segment", size=size)
 

@@ -39,6 +39,15 @@ class CatalogueItem:
     properties: Mapping[str, Any] | None
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Somebody is to enter a journey."""
+
+    id: str
+    user_id: str
+    payload: Mapping[str, Any]
+
+
 @dataclass
 class Arrival:
     """One request of a source. `persons` says, by the event's index, whose it is, where that is not an id of the operator's."""
@@ -49,6 +58,7 @@ class Arrival:
     persons: dict[int, Person] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
     items: list[CatalogueItem] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
     quarantined: list[Quarantined] = field(default_factory=list)
     history: bool = False  # it makes profiles right and moves nobody
     unmapped: Counter[tuple[str, str]] = field(default_factory=Counter)  # (event, property or trait; its name) that no rule can see
@@ -56,7 +66,7 @@ class Arrival:
     @property
     def given(self) -> int:
         """How many things were good."""
-        return len(self.events) + len(self.records) + len(self.items)
+        return len(self.events) + len(self.records) + len(self.items) + len(self.calls)
 
 
 class Arrivals:
@@ -74,6 +84,7 @@ class Arrivals:
         """Keep everything; per arrival, how much of it is new."""
         owners = self._find(tx, arrivals)
         plain = {e.user_id for a in arrivals for n, e in enumerate(a.events) if n not in a.persons}
+        plain |= {call.user_id for a in arrivals for call in a.calls}
         former = self._identity.survivors(tx, plain) if plain else {}
         if former:
             for arrival in arrivals:
@@ -88,6 +99,9 @@ class Arrivals:
                 new[n] += self._inbox.add_user_record(
                     tx, arrival.source, record.id, owners.pop(0), record.payload, arrival.now, history=arrival.history
                 )
+            for call in arrival.calls:
+                user_id = former.get(call.user_id, call.user_id)
+                new[n] += self._inbox.add_call(tx, arrival.source, call.id, user_id, call.payload, arrival.now)
             new[n] += sum(self._item(tx, arrival, item) for item in arrival.items)
             self._inbox.quarantine(tx, arrival.quarantined, arrival.now)
         self._count(tx, arrivals)

@@ -73,7 +73,9 @@ _OLDEST = select(inbox.c.user_id, inbox.c.kind).order_by(inbox.c.id).limit(bindp
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One thing to work on. `kind`: event, user, history (one of these, known already), forward (another user's event), enrol, settled."""
+    """One thing to work on. `kind`: event, user, history (one of these, known already), forward (another user's event), enrol,
+    call (an entry from outside), settled.
+    """
 
     id: int
     user_id: str
@@ -183,6 +185,16 @@ class Inbox:
         row = self._keep(tx, source, record_id, "$user", user_id, at, at, "{}", history=history)
         if row is not None:
             self.add_note(tx, user_id, "history" if history else "user", payload, at, lock=True)
+        return row is not None
+
+    def add_call(self, tx: Connection, source: str, call_id: str, user_id: str, payload: Any, at: int) -> bool:
+        """Keep an entry that was asked for once per (source, id); False when it is known already.
+
+        Its row is as that of a user record: it says that the id is known, and is no event that a rule could see.
+        """
+        row = self._keep(tx, source, call_id, "$user", user_id, at, at, "{}", history=False)
+        if row is not None:
+            self.add_note(tx, user_id, "call", payload, at)
         return row is not None
 
     def _keep(  # noqa: PLR0913 - the columns

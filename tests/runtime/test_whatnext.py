@@ -81,7 +81,9 @@ def test_a_step_or_version_that_cannot_be_read_any_more_is_said_to_be_gone():
     assert standing_of(None, row(), NOON).doing == "gone"
 
 
-@pytest.mark.parametrize(("language", "said"), [("en", "hello (send push) if its condition holds then"), ("zh", "hello（发送 推送）（到时条件成立才做）")])
+@pytest.mark.parametrize(
+    ("language", "said"), [("en", "hello (send push) if its condition holds then"), ("zh", "hello（发送 推送）（到时条件成立才做）")]
+)
 def test_of_a_step_with_a_condition_it_is_said_that_it_may_be_passed_over(language, said):
     made = journey(f"- {{id: rest, delay: 1d}}\n- {{id: hello, if: user.points > 3, send: {PUSH}}}")
 

@@ -130,6 +130,15 @@ def test_without_a_source_for_browsers_none_may_post(tmp_path, new_sqlite):
     assert answer.status_code == 405
 
 
+def test_the_write_key_of_a_single_call_is_not_kept_with_what_is_set_aside(shop):
+    key = secret(shop, "shop")
+
+    shop.client.post("/v1/track", content=json.dumps({**OPENED, "event": 7, "writeKey": key}).encode())
+
+    [row] = shop.quarantined()
+    assert (row["reason"], key in row["body"]) == ("event: expected a text", False)
+
+
 # --- whose it is
 
 
