@@ -26,6 +26,8 @@ def _said(found: Foreseen, *, from_database: bool, has_users: bool, has_history:
     unknown = [lane.removeprefix("grant:") for lane, cost in found.cost_by_lane().items() if cost is None]
     if unknown and found.prices:
         yield "prices", {"lanes": ", ".join(unknown)}
+    if not found.prices:
+        yield "no_prices", {}
     if found.drafts:
         yield "drafts", {"journeys": ", ".join(found.drafts)}
     if found.quarantined:

@@ -57,7 +57,7 @@ def check(*paths: Path, config: Config = Path(), manner: Manner = PLAIN, story: 
     checker = Checker(config, tests=manner.tests, keep=manner.cache)
     if manner.watch:
         if json or paths or manner.coverage:
-            raise Stop(USAGE, "--watch goes with --config, --no-tests and --no-cache alone: it looks at everything, for people")
+            raise Stop(USAGE, "--watch looks at the whole project after every save, and shows it: leave out files, --json and --coverage")
         return _watch(config, checker)
     wanted = [path.absolute() for path in paths]
     missing = [path for path in wanted if not path.exists()]

@@ -137,8 +137,10 @@ def status(console: Console, summary: dict[str, Any], language: Language, zone: 
             | ({"pending": row["pending"]} if row["pending"] else {})
             | ({"unknown": row["unknown"]} if row["unknown"] else {})
         )
+        lives = release is None or journey in release["versions"]
+        name = journey if lives else word("gone_now", language, journey=journey)
         table.add_row(
-            journey, f"{row['inside']:,}", f"{row['entered']:,}", _pairs(sent, language),
+            name, f"{row['inside']:,}", f"{row['entered']:,}", _pairs(sent, language),
             _pairs(row["suppressed"], language, reasons=True), f"{row['converted']:,}", _ends(row["ended"], language),
         )  # fmt: skip
     console.print(table)

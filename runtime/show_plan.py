@@ -48,7 +48,7 @@ def show_plan(console: Console, plan: Plan, command: str, language: Language, zo
         console.print(f"[yellow]{escape(line)}[/yellow]")
     if plan.failing:
         console.print(f"[red]{escape(word('plan_refused', language, n=plan.failing))}[/red]")
-    if not plan.is_same:
+    elif not plan.is_same:
         console.print(escape(word("plan_apply", language, command=command)))
 
 

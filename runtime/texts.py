@@ -228,6 +228,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "{folder}: {n} {n:error|errors}, nothing can run with these files; `journeyd check` shows all, the first: {first}",
         "{folder}：有 {n} 处错误，不能运行；journeyd check 列出全部，第一处：{first}",
     ),
+    "gone_now": ("{journey} (gone)", "{journey}（文件已没有）"),
     "converted_means": (
         "converted: whoever reached the goal in its time, the hold-out and those who had left too; under “ended”: who left by it",
         "转化：在目标期内达成的所有人，也算已离开的和对照组；“结束”一列的“已转化”只是因此离开的人",
@@ -392,6 +393,10 @@ CAVEATS: dict[str, tuple[str, str]] = {
     "prices": (
         "Config has no price for {lanes}: the cost is without it. A long SMS counts as one, though vendors charge each part.",
         "config 里没有写 {lanes} 的价格，费用里不含它；长短信按一条计，服务商会按拆分条数收费。",
+    ),
+    "no_prices": (
+        "Config names no prices (`price` of a channel or benefit): what it costs is not said.",
+        "config 里没有价格（渠道或权益的 price），所以不显示费用。",
     ),
     "drafts": (
         "Drafts are not run, as no release would have them: {journeys}.",

@@ -116,7 +116,7 @@ class _Asked:
             )
         pause = self.present.pauses.get(journey.id)
         if pause is not None:
-            told = {"since": pause.paused_at, "author": pause.paused_by, "reason": pause.reason}
+            told = {"since": pause.paused_at, "author": pause.paused_by, "reason": pause.reason, "journey": journey.id}
             yield Requirement("paused", held=False, told=told)
 
     def fact(self) -> Iterable[Requirement]:

@@ -61,8 +61,8 @@ WHY_NOT: Texts = {
     "rq_ends_at": ("it runs until {ends_at}", "活动到 {ends_at}"),
     "rq_ends_at_no": ("it ended {ends_at}", "活动已于 {ends_at} 结束"),
     "rq_paused_no": (
-        "paused since {since} ({author}: {reason}): people enter, and no step is taken; journeyd pause JOURNEY --resume",
-        "自 {since} 暂停（{author}：{reason}）：可进入，但不走步骤；journeyd pause 旅程 --resume",
+        "paused since {since} ({author}: {reason}): people enter, and no step is taken until journeyd pause {journey} --resume",
+        "自 {since} 暂停（{author}：{reason}）：可进入，但不走步骤，直到 journeyd pause {journey} --resume",
     ),
     "rq_schedule_open": ("enters by the schedule {schedule}: last {last}, next {next}", "按定时 {schedule} 进入：上次 {last}，下次 {next}"),
     "rq_at_open": ("enters at {at}, which is to come", "{at} 定点进入，还没到"),

@@ -159,8 +159,8 @@ def test_a_second_check_says_the_same_and_no_cache_leaves_nothing(call, folder):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--watch", "--json"], "--watch goes with"),
-        (["--watch", "--coverage"], "--watch goes with"),
+        (["--watch", "--json"], "--watch looks at the whole project"),
+        (["--watch", "--coverage"], "--watch looks at the whole project"),
         (["--record", "x"], "--record NAME --user USER"),
         (["--user", "u1"], "--record NAME --user USER"),
         (["--force"], "--record NAME --user USER"),

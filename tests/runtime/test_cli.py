@@ -253,6 +253,7 @@ def test_files_whose_own_tests_fail_are_not_applied_unless_somebody_insists(call
     insisted = call("apply", "--no-tests", "--config", folder)
 
     assert "apply will refuse these files: 1 of their tests fails" in planned
+    assert "to apply exactly this" not in planned
     assert (code, "J111" in out, "- expected, + got" in out, err) == (1, True, True, "nothing was applied\n")
     assert (as_data[0], json.loads(as_data[1])["outcome"]) == (1, "refused")
     assert none_yet[0] != 0 or json.loads(none_yet[1]) == []

@@ -235,6 +235,7 @@ def test_an_apply_names_a_journey_that_is_gone_and_those_who_go_on_in_it(shop, c
 
     assert (code, out.splitlines()[1:]) == (0, ["  j: gone; nobody enters any more", "  j: 1 stays on her version"])
     assert "to take those along" not in err
+    assert "j (gone)" in call("status", "--config", shop.folder, "--database", shop.url)[1]
 
 
 NEEDS_ONE = [["pause", "j"], ["pause", "--all", "--resume"], ["rebuild"]]
