@@ -32,7 +32,7 @@ def first_without_dash(rows: Sequence[str], line: int) -> int | None:
     else:
         first = previous(rows, line)
         opens = previous(rows, first) if first is not None else None
-        whole = opens is not None and _OPENS.match(rows[opens - 1]) is not None and keys(rows[opens - 1])[0] < column - 2
+        whole = opens is not None and _OPENS.match(rows[opens - 1]) is not None and keys(rows[opens - 1])[0] <= column - 2
         columns = (column - 2,)
     fits = first is not None and whole and not is_item(rows[first - 1]) and indent(rows[first - 1]) in columns
     return first if fits else None

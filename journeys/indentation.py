@@ -5,9 +5,12 @@ import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from journeys.model import Journey
+
+AT_THE_MARGIN = {*Journey.model_fields, "events", "traits", "segments", "lifecycle", "suppress_marketing"}  # of either kind of file
 _KEY = re.compile(r"[ ]*(?:- +)*")  # what may stand before a key
 _FIRST_KEY = re.compile(_KEY.pattern + r"([A-Za-z_]\w*):")
-_MOST = 3
+_MOST = 2
 
 
 class Moved(NamedTuple):
@@ -26,7 +29,10 @@ def moved(rows: Sequence[str], line: int) -> Moved:
 def _here(rows: Sequence[str], line: int) -> Moved:
     row = rows[line - 1] if line <= len(rows) else ""
     found = indent(row)
-    return Moved(line, found, _nearest(found, levels(rows[: line - 1], dashes if is_item(row) else keys)))
+    columns = levels(rows[: line - 1], dashes if is_item(row) else keys)
+    named = _FIRST_KEY.match(row)
+    inner = [column for column in columns if column or is_item(row) or named is None or named[1] in AT_THE_MARGIN]
+    return Moved(line, found, _nearest(found, inner or columns))
 
 
 def _item_above(rows: Sequence[str], line: int) -> Moved | None:
@@ -115,7 +121,9 @@ def stands(rows: Sequence[str], line: int) -> bool:
 
 
 def _nearest(found: int, columns: list[int]) -> list[int]:
-    return sorted(columns, key=lambda column: abs(column - found))[:_MOST] or [0]
+    """The columns that come nearest, without any that is far away beside the first."""
+    near = sorted(columns, key=lambda column: abs(column - found))
+    return [column for column in near if abs(column - found) <= abs(near[0] - found) + 2][:_MOST]
 
 
 def is_item(row: str) -> bool:

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from journeys.codes.code import Words, words
 from journeys.dashless import first_without_dash, is_next
-from journeys.indentation import indent, moved, previous, stands
+from journeys.indentation import Moved, indent, moved, previous, stands
+from journeys.margin import too_far_left
 from journeys.openquote import left_open
 
 FULL_WIDTH = {
@@ -29,6 +30,9 @@ _VALUE = re.compile(rf"{_KEY}(?:[^\s:]+:\s+)?(?=\S)")
 _HASH = re.compile(r"[^\s,\[{]\s+(#.*)")
 _TRAILING_ZERO = re.compile(r"-?\d+\.\d*0(?=[\s,}\]]|$)")
 _UNPAIRED = re.compile(r"""(?<=[\s:\[{,])["']""")
+_CLOCK = re.compile(
+    r"(?:.*[^\w:]|[\d-]+T)?\d{1,2}:\d{2}(?::\d{2})?(?:[+-]\d{1,2}:\d{2})?", re.ASCII
+)  # alone, behind a date or another word
 _LOST = re.compile(r"\s+(#\S.*)")
 _LONGEST_SHOWN = 40
 _LONGEST_LINE = 2000  # a longer line is no person's: it is not searched
@@ -145,7 +149,8 @@ class _Stumble:
         if "unexpected end of stream" in self.problem and self._sign(self.opened) in ("'", '"'):
             return self._not_closed()
         if "mapping values are not allowed" in self.problem:
-            return self._spelling_hereabouts() or self._colon_inside() or self._first_item() or self._indentation()
+            known = self._spelling_hereabouts() or self._colon_inside() or self._first_item()
+            return known or [_out_of_line(found) for found in too_far_left(self._rows, self.line)] or self._indentation()
         if "unexpected ':'" in self.problem:
             return self._no_space_inside()
         if "expected ':'" in self.problem:
@@ -203,10 +208,10 @@ class _Stumble:
         return Trap("J124", self.line, before.end() + 1, {"found": _short(value.rstrip())})
 
     def _indentation(self) -> Trap | None:
-        line, found, expected = moved(self._rows, self.line)
-        if line == self.line and stands(self._rows, line):
-            return self._without_colon(previous(self._rows, line) or line)
-        return Trap("J125", line, found + 1, {"found": found, "expected": expected})
+        found = moved(self._rows, self.line)
+        if found.line == self.line and stands(self._rows, found.line):
+            return self._without_colon(previous(self._rows, found.line) or found.line)
+        return _out_of_line(found) if found.expected else None
 
     def _without_colon(self, line: int) -> Trap | None:
         """A key without its colon: the next line, which is right, makes no sense any more."""
@@ -242,8 +247,10 @@ class _Stumble:
             return Trap("J123", self.line, start + word.index(sign) + 1, wide_params(sign))
         if quote := next((c for c in word if c in "'\""), None):
             return Trap("J127", self.line, start + word.index(quote) + 1, {"opened": quote, "line": self.line})
-        if re.fullmatch(r"\d{1,2}:\d{2}(-\d{1,2}:\d{2})?", word):
-            return Trap("J119", self.line, start + 1, {"found": word})
+        begins = self.opened[1] if self.opened[0] == self.line else start + 1
+        value = re.split(r"[,}\]]", row[begins - 1 :])[0].rstrip()
+        if _CLOCK.fullmatch(value):
+            return Trap("J119", self.line, begins, {"found": _short(value)})
         return Trap("J018", self.line, self.column, {"mark": ":", "found": _short(word)})
 
     def _in_brackets(self) -> Trap | list[Trap]:
@@ -278,6 +285,10 @@ class _Stumble:
                     return Trap("J127", line, match.start() + 1, {"opened": match[0], "line": line})
             return None
         return Trap("J127", *self.opened, {"opened": self._sign(self.opened), "line": self.opened[0]})
+
+
+def _out_of_line(moved: Moved) -> Trap:
+    return Trap("J125", moved.line, moved.found + 1, {"found": moved.found, "expected": moved.expected})
 
 
 def _no_colon(row: str) -> Words:

@@ -51,7 +51,6 @@ def test_the_item_without_its_dash_is_blamed(text, line):
         ("steps:\n  - id: a\n    delay: 1d\n  if: x\n", "4:3"),  # a key of the step above that was moved to the left
         ("steps:\n  - id: a\n  if: x\n    delay: 1d\n", "3:3"),
         ("branch:\n  - when: a\n  steps:\n    - exit: x\n", "3:3"),
-        ("entry:\n  event: x\n  - where: y\n", "3:3"),  # no list stands here
         ("steps:\n  - id: a\n    a: 1\n      b: 1\n", "4:7"),
         ("steps:\n  - id: a\n    delay: 1d\n      if: x\n", "4:7"),
         ("id: a\n  delay: 1d\n", "2:3"),
@@ -60,6 +59,10 @@ def test_the_item_without_its_dash_is_blamed(text, line):
 )
 def test_what_is_no_item_is_out_of_line(text, place):
     assert [f"{f.place.line}:{f.place.column} {f.code}" for f in parse_source(text, "f").findings] == [f"{place} J125"]
+
+
+def test_where_no_list_stands_no_column_is_proposed_for_an_item():
+    assert [f.code for f in parse_source("entry:\n  event: x\n  - where: y\n", "f").findings] == ["J005"]
 
 
 def test_every_dash_of_the_shipped_journeys_is_missed_where_it_was(shipped):
