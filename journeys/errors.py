@@ -76,6 +76,7 @@ def _told(value: Any, joint: Words, language: Language) -> Any:
 
 
 _PARAM = re.compile(r"(?<!\{)\{(\w+)\}(?!\})")
+_CHOICE = re.compile(r"\{\w+:\w*\|(\w*)\}")  # singular or plural
 
 
 def explain_code(code: str, language: Language) -> str | None:
@@ -83,7 +84,8 @@ def explain_code(code: str, language: Language) -> str | None:
     entry = CODES.get(code.upper())
     if entry is None:
         return None
-    sentence = _PARAM.sub(lambda m: "" if m[1] in _CLAUSES else "…", said(entry.text, language)).replace("{{", "{").replace("}}", "}")
+    text = _CHOICE.sub(r"\1", said(entry.text, language))
+    sentence = _PARAM.sub(lambda m: "" if m[1] in _CLAUSES else "…", text).replace("{{", "{").replace("}}", "}")
     why, cure = ("Why: ", "Cure: ") if language == "en" else ("原因：", "办法：")
     severity = entry.severity if language == "en" else {"error": "错误", "warning": "提醒"}[entry.severity]
     head = f"{code.upper()} ({severity}): {sentence}"

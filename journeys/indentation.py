@@ -5,9 +5,12 @@ import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from journeys.model import Journey
+
+AT_THE_MARGIN = {*Journey.model_fields, "events", "traits", "segments", "lifecycle", "suppress_marketing"}  # of either kind of file
 _KEY = re.compile(r"[ ]*(?:- +)*")  # what may stand before a key
 _FIRST_KEY = re.compile(_KEY.pattern + r"([A-Za-z_]\w*):")
-_MOST = 3
+_MOST = 2
 
 
 class Moved(NamedTuple):
@@ -26,7 +29,10 @@ def moved(rows: Sequence[str], line: int) -> Moved:
 def _here(rows: Sequence[str], line: int) -> Moved:
     row = rows[line - 1] if line <= len(rows) else ""
     found = indent(row)
-    return Moved(line, found, _nearest(found, levels(rows[: line - 1], dashes if _is_item(row) else keys)))
+    columns = levels(rows[: line - 1], dashes if is_item(row) else keys)
+    named = _FIRST_KEY.match(row)
+    inner = [column for column in columns if column or is_item(row) or named is None or named[1] in AT_THE_MARGIN]
+    return Moved(line, found, _nearest(found, inner or columns))
 
 
 def _item_above(rows: Sequence[str], line: int) -> Moved | None:
@@ -36,7 +42,7 @@ def _item_above(rows: Sequence[str], line: int) -> Moved | None:
         return None
     before, dash = rows[: above - 1], dashed[0]
     named = _first_keys(rows[above - 1 : above], dash)
-    if not _is_item(rows[line - 1]):
+    if not is_item(rows[line - 1]):
         meant = indent(rows[line - 1]) - (keys(rows[above - 1])[0] - dash)
         return Moved(above, dash, [meant]) if dash < meant and _was_at(rows, line, before, named, dash, meant) else None
     inner = [column for column in levels(before, dashes) if column > dash]
@@ -54,7 +60,7 @@ def _was_at(rows: Sequence[str], line: int, before: Sequence[str], named: set[st
     if not opened and meant not in levels(before, dashes):
         return False
     here, after = rows[line - 1], next((row for row in rows[line:] if row.strip()), "")
-    follows = indent(after) == (meant if _is_item(after) else indent(here)) and not (_is_item(after) and here.rstrip().endswith(":"))
+    follows = indent(after) == (meant if is_item(after) else indent(here)) and not (is_item(after) and here.rstrip().endswith(":"))
     return follows or bool(named and named <= _first_keys(before, meant) - _first_keys(before, dash))
 
 
@@ -63,7 +69,7 @@ def _first_of_list(rows: Sequence[str], line: int) -> Moved | None:
     here = indent(rows[line - 1])
     item = next((number for number in range(line - 1, 0, -1) if dashes(rows[number - 1])), None)
     parent = previous(rows, item) if item is not None else None
-    if item is None or parent is None or not _is_item(rows[line - 1]) or not rows[parent - 1].rstrip().endswith(":"):
+    if item is None or parent is None or not is_item(rows[line - 1]) or not rows[parent - 1].rstrip().endswith(":"):
         return None
     below, first = keys(rows[parent - 1])[0], indent(rows[item - 1])
     return Moved(item, first, [here]) if here == below + 2 and first not in (below, here) else None
@@ -111,12 +117,15 @@ def _before(row: str) -> int:
 def stands(rows: Sequence[str], line: int) -> bool:
     """Whether a line stands where one could, so that its column is no mistake."""
     row = rows[line - 1]
-    return indent(row) in levels(rows[: line - 1], dashes if _is_item(row) else keys)
+    return indent(row) in levels(rows[: line - 1], dashes if is_item(row) else keys)
 
 
 def _nearest(found: int, columns: list[int]) -> list[int]:
-    return sorted(columns, key=lambda column: abs(column - found))[:_MOST] or [0]
+    """The columns that come nearest, without any that is far away beside the first."""
+    near = sorted(columns, key=lambda column: abs(column - found))
+    return [column for column in near if abs(column - found) <= abs(near[0] - found) + 2][:_MOST]
 
 
-def _is_item(row: str) -> bool:
+def is_item(row: str) -> bool:
+    """Whether a row begins with a dash."""
     return re.match(r"\s*- ", row) is not None

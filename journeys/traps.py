@@ -5,7 +5,9 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from journeys.codes.code import Words, words
-from journeys.indentation import indent, moved, previous, stands
+from journeys.dashless import first_without_dash, is_next
+from journeys.indentation import Moved, indent, moved, previous, stands
+from journeys.margin import too_far_left
 from journeys.openquote import left_open
 
 FULL_WIDTH = {
@@ -28,6 +30,9 @@ _VALUE = re.compile(rf"{_KEY}(?:[^\s:]+:\s+)?(?=\S)")
 _HASH = re.compile(r"[^\s,\[{]\s+(#.*)")
 _TRAILING_ZERO = re.compile(r"-?\d+\.\d*0(?=[\s,}\]]|$)")
 _UNPAIRED = re.compile(r"""(?<=[\s:\[{,])["']""")
+_CLOCK = re.compile(
+    r"(?:.*[^\w:]|[\d-]+T)?\d{1,2}:\d{2}(?::\d{2})?(?:[+-]\d{1,2}:\d{2})?", re.ASCII
+)  # alone, behind a date or another word
 _LOST = re.compile(r"\s+(#\S.*)")
 _LONGEST_SHOWN = 40
 _LONGEST_LINE = 2000  # a longer line is no person's: it is not searched
@@ -104,6 +109,10 @@ class _Stumble:
         """The lines without comments, up to the one behind the stumble."""
         return [_bare(self._row(number)) for number in range(1, max(self.line, 1) + 2)]
 
+    @cached_property
+    def _all_rows(self) -> list[str]:
+        return [_bare(self._row(number)) for number in range(1, len(self.lines) + 1)]
+
     def _left_open(self) -> Trap | None:
         """A quote further up that closes only here. The slow look is taken where some line has a quote that it does not close."""
         if not any(_unpaired(self._row(number)) for number in range(1, self.line)):
@@ -140,20 +149,21 @@ class _Stumble:
         if "unexpected end of stream" in self.problem and self._sign(self.opened) in ("'", '"'):
             return self._not_closed()
         if "mapping values are not allowed" in self.problem:
-            return self._spelling_hereabouts() or self._colon_inside() or self._indentation()
+            known = self._spelling_hereabouts() or self._colon_inside() or self._first_item()
+            return known or [_out_of_line(found) for found in too_far_left(self._rows, self.line)] or self._indentation()
         if "unexpected ':'" in self.problem:
             return self._no_space_inside()
         if "expected ':'" in self.problem:
             return self._spelling(self.opened[0]) or self._item(self.opened[0]) or self._without_colon(self.opened[0])
         if "'-' indicator" in self.problem:
-            here = len(self._row(self.line)) - len(self._row(self.line).lstrip(" "))
-            if trap := self._spelling_hereabouts():
+            if trap := self._spelling_hereabouts() or self._item(self.line):
                 return trap
-            if here == self.opened[1] - 1 and not self._belongs_to_the_item_above():
-                return Trap("J126", self.line, self.column, {"found": _short(self._row(self.line).strip())})
+            if indent(self._row(self.line)) == self.opened[1] - 1 and is_next(self._all_rows, self.line):
+                return self._dashless(self.line)
             return self._indentation()
         if "expected key" in self.problem:
-            return self._braces(self.line) or self._behind_the_end() or self._spelling_hereabouts() or self._indentation()
+            known = self._braces(self.line) or self._behind_the_end() or self._spelling_hereabouts()
+            return known or self._first_item() or self._indentation()
         if "expected ',' or" in self.problem:
             return self._in_brackets()
         return None
@@ -176,9 +186,15 @@ class _Stumble:
 
     def _item(self, line: int) -> Trap | None:
         """An item in brackets that stands below others without their dash."""
-        row = self._row(line).lstrip(" ")
-        column = len(self._row(line)) - len(row) + 1
-        return Trap("J126", line, column, {"found": _short(row.rstrip())}) if row[:1] in ("{", "[") else None
+        return self._dashless(line) if self._row(line).lstrip(" ")[:1] in ("{", "[") else None
+
+    def _first_item(self) -> Trap | None:
+        first = first_without_dash(self._rows, self.line)
+        return self._dashless(first) if first is not None else None
+
+    def _dashless(self, line: int) -> Trap:
+        row = self._row(line)
+        return Trap("J126", line, indent(row) + 1, {"found": _short(row.strip())})
 
     def _colon_inside(self) -> Trap | None:
         """`key: a: b`: the value, when the parser stopped at a second colon of the line."""
@@ -192,10 +208,10 @@ class _Stumble:
         return Trap("J124", self.line, before.end() + 1, {"found": _short(value.rstrip())})
 
     def _indentation(self) -> Trap | None:
-        line, found, expected = moved(self._rows, self.line)
-        if line == self.line and stands(self._rows, line):
-            return self._without_colon(previous(self._rows, line) or line)
-        return Trap("J125", line, found + 1, {"found": found, "expected": expected})
+        found = moved(self._rows, self.line)
+        if found.line == self.line and stands(self._rows, found.line):
+            return self._without_colon(previous(self._rows, found.line) or found.line)
+        return _out_of_line(found) if found.expected else None
 
     def _without_colon(self, line: int) -> Trap | None:
         """A key without its colon: the next line, which is right, makes no sense any more."""
@@ -203,13 +219,6 @@ class _Stumble:
         if not bare.strip() or ":" in bare:
             return None
         return Trap("J005", line, indent(bare) + 1, {"problem": _no_colon(_short(self._row(line)[: len(bare)].strip()))})
-
-    def _belongs_to_the_item_above(self) -> bool:
-        """Whether a line at the column of a list's dashes is a further key of the item above, and not a new item without its dash."""
-        key = re.match(r"\s*([A-Za-z_]\w*):(?:\s|$)", self._row(self.line))
-        above = next((row for row in reversed(self.lines[: self.line - 1]) if re.match(r"\s*- ", row)), "")
-        first = re.match(rf"{_KEY}([A-Za-z_]\w*):", above)
-        return key is not None and first is not None and key[1] != first[1]
 
     def _braces(self, line: int, *, inside: bool = False) -> Trap | None:
         found = braces(self._row(line), inside=inside)
@@ -238,8 +247,10 @@ class _Stumble:
             return Trap("J123", self.line, start + word.index(sign) + 1, wide_params(sign))
         if quote := next((c for c in word if c in "'\""), None):
             return Trap("J127", self.line, start + word.index(quote) + 1, {"opened": quote, "line": self.line})
-        if re.fullmatch(r"\d{1,2}:\d{2}(-\d{1,2}:\d{2})?", word):
-            return Trap("J119", self.line, start + 1, {"found": word})
+        begins = self.opened[1] if self.opened[0] == self.line else start + 1
+        value = re.split(r"[,}\]]", row[begins - 1 :])[0].rstrip()
+        if _CLOCK.fullmatch(value):
+            return Trap("J119", self.line, begins, {"found": _short(value)})
         return Trap("J018", self.line, self.column, {"mark": ":", "found": _short(word)})
 
     def _in_brackets(self) -> Trap | list[Trap]:
@@ -274,6 +285,10 @@ class _Stumble:
                     return Trap("J127", line, match.start() + 1, {"opened": match[0], "line": line})
             return None
         return Trap("J127", *self.opened, {"opened": self._sign(self.opened), "line": self.opened[0]})
+
+
+def _out_of_line(moved: Moved) -> Trap:
+    return Trap("J125", moved.line, moved.found + 1, {"found": moved.found, "expected": moved.expected})
 
 
 def _no_colon(row: str) -> Words:

@@ -58,7 +58,7 @@ CODES: Mapping[str, Code] = {
     ),
     "J125": Code(
         "error",
-        ("this line is indented by {found} spaces; expected {expected}", "这一行缩进了 {found} 格，应是 {expected} 格"),
+        ("this line is indented by {found} {found:space|spaces}; expected {expected}", "这一行缩进了 {found} 格，应是 {expected} 格"),
         why=(
             "Indentation says what belongs to what: keys of one thing stand exactly below each other.",
             "缩进表示从属：同一层的键要上下对齐。",
