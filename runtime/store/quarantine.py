@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, literal, select, update
 
 from runtime.store.codec import Codec
 from runtime.store.tables import quarantine
@@ -39,8 +39,9 @@ class Quarantine:
         self._codec = codec
 
     def find(self, tx: Connection, filters: Filters, limit: int | None = None) -> list[SetAside]:
-        """The rows that fit, newest first."""
-        query = select(*(quarantine.c[name] for name in SetAside.__dataclass_fields__)).order_by(quarantine.c.id.desc()).limit(limit)
+        """The rows that fit, newest first, without their bodies, each of which may have megabytes: `rows` reads these."""
+        columns = [quarantine.c[name] if name != "body" else literal("").label(name) for name in SetAside.__dataclass_fields__]
+        query = select(*columns).order_by(quarantine.c.id.desc()).limit(limit)
         for column, wanted in (
             (quarantine.c.kind, filters.kind),
             (quarantine.c.source, filters.source),
@@ -49,7 +50,7 @@ class Quarantine:
             query = query.where(column == wanted) if wanted else query
         if filters.reason:
             query = query.where(quarantine.c.reason.contains(filters.reason, autoescape=True))
-        return [self._read(row) for row in tx.execute(query)]
+        return [SetAside(*row) for row in tx.execute(query)]
 
     def ids(self, tx: Connection, source: str = "") -> list[int]:
         """The numbers of all rows, or of a source's, oldest first."""
