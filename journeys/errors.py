@@ -117,7 +117,7 @@ def unknown_template(found: str, channel: str, channels: Mapping[str, Collection
     return {"found": found, "channel": channel, "hint": did_you_mean(found, known), "known": nearest(found, known)}
 
 
-def did_you_mean(found: object, known: Iterable[str]) -> str:
-    """The closest known name, or nothing when none is close."""
-    matches = difflib.get_close_matches(str(found), [name for name in known if name != found], n=1, cutoff=0.6)
+def did_you_mean(found: object, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """The closest known name, or nothing when none is close (`cutoff`: from 0 to 1, difflib's ratio)."""
+    matches = difflib.get_close_matches(str(found), [name for name in known if name != found], n=1, cutoff=cutoff)
     return matches[0] if matches else ""

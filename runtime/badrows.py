@@ -46,6 +46,7 @@ class BadRows:
     remarks: Counter[str] = field(default_factory=Counter)
     repeated: int = 0
     differing: int = 0
+    _meant: dict[tuple[str, str], str] = field(default_factory=dict)  # by type and unknown field, the field that is near
 
     def add(self, line: int, problem: str) -> None:
         """Count a row and show it."""
@@ -66,10 +67,19 @@ class BadRows:
             self._remark(line, event.type, remark, 1)
             return
         for name, value in given.items():
-            if name in fields and value is not None and name not in event.data:
+            if name not in fields and value is not None:
+                self._stranger(line, event.type, name, [key for key in fields if key not in given])
+            elif name in fields and value is not None and name not in event.data:
                 kind = fields[name]
                 remark = f"{event.type}.{name} is no {kind}: {str(value)[:40]!r} counts as missing{CURES.get(kind, '')}"
                 self._remark(line, f"{event.type}.{name}", remark, self.most_shown)
+
+    def _stranger(self, line: int, type_: str, name: str, missing: Sequence[str]) -> None:
+        """A field that no rule sees is nobody's business, unless a declared one of nearly that name is missing beside it."""
+        if (type_, name) not in self._meant:
+            self._meant[type_, name] = did_you_mean(name, missing)
+        if meant := self._meant[type_, name]:
+            self._remark(line, f"{type_}.{name}", f"{type_} has no field {name}: no rule sees it; did you mean {meant}?", 1)
 
     def _remark(self, line: int, about: str, remark: str, most: int) -> None:
         self.remarks[about] += 1

@@ -22,6 +22,12 @@ ENVELOPE = ("id", "type", "user_id", "time")
 EPOCH = re.compile(r"\d{10}|\d{13}", re.ASCII)  # seconds or milliseconds; a CSV has only texts
 FAR = 4_102_444_800_000  # 2100: a file's times are all in the past of its reading
 WRITTEN_DATE = re.compile(r"(\d{4})[/.年-](\d{1,2})[/.月-](\d{1,2})日?(?:[ T](\d{1,2}):(\d{2})(?::(\d{2}))?)?", re.ASCII)
+HEADINGS = {  # of exports, as people call them
+    "id": ("编号", "流水号", "event_id"),
+    "type": ("事件", "事件类型", "类型", "event", "event_type", "event_name"),
+    "user_id": ("用户", "用户id", "用户编号", "会员", "会员id", "会员编号", "uid", "userid", "member_id", "customer_id"),
+    "time": ("时间", "下单时间", "支付时间", "事件时间", "日期", "timestamp", "date", "datetime", "created_at", "paid_at", "event_time"),
+}
 ANSWERS = {"true": True, "1": True, "是": True, "false": False, "0": False, "否": False}
 ANSWER_PART, ANSWER_DETAIL = 2, 3  # consents.CHANNEL.PURPOSE and what stands below it
 PARTS = ("traits", "identities", "consents")
@@ -193,15 +199,22 @@ def _meant(key: str, given: Mapping[str, Any]) -> str:
     return f"; did you mean {hint}?" if hint else ""
 
 
+def _heading(name: str, columns: Sequence[str]) -> str:
+    """The column that is what we call `name`: under a usual other name, or misspelled; but order_id is no user_id."""
+    others = [column for column in columns if column not in ENVELOPE]
+    usual = (column for column in others if column.lower().replace(" ", "") in HEADINGS[name])
+    return next(usual, "") or did_you_mean(name, others, cutoff=0.85)
+
+
 def wrong_columns(path: Path) -> str:
     """What is wrong with the columns of a CSV of events: which are missing, which stand there; nothing where all is well."""
     columns = RowFile(path).columns()
     missing = [name for name in ("type", "user_id", "time") if name not in (columns or ())]
     if not columns or not missing:
         return ""
-    others = [name for name in columns if name not in ENVELOPE]
-    guesses = [f"{guess} → {name}" for name in missing if (guess := did_you_mean(name, others))]
-    meant = f"; did you mean {', '.join(guesses)}?" if guesses else ""
+    wanted = [name for name in ENVELOPE if name not in columns]
+    guesses = [f"{column} to {name}" for name in wanted if (column := _heading(name, columns))]
+    meant = f"; rename the headings: {', '.join(guesses)}" if guesses else ""
     return (
         f"{path.name}: there is no column {', '.join(missing)}; found {', '.join(columns)[:400]}; expected type, user_id, time"
         f" (id too, where the events have one; every further column is a field){meant}"

@@ -104,6 +104,18 @@ def test_a_bad_line_of_jsonl_is_shown_and_the_rest_is_read(read, line):
     assert shown[0].startswith("a.jsonl:1: ")
 
 
+def test_a_misspelled_column_is_told_once_with_what_was_meant_and_how_often(read):
+    events, shown, bad = read(
+        "e.csv", "id,type,user_id,time,amout,note\n" + "".join(f"{n},order_paid,u1,2026-12-0{n} 10:00,5,x\n" for n in (1, 2))
+    )
+
+    assert (len(events), bad.count) == (2, 0)
+    assert shown == [
+        "e.csv:2: order_paid has no field amout: no rule sees it; did you mean amount?",
+        "e.csv: order_paid.amout: so in 2 rows",
+    ]
+
+
 def test_of_many_bad_rows_all_are_counted_and_twenty_shown(read):
     _, shown, bad = read("a.jsonl", "{\n" * 50)
 
@@ -238,8 +250,13 @@ EXPECTED = "expected type, user_id, time (id too, where the events have one; eve
         ("", ""),
         (
             "id,type,userid,timestamp,amount",
-            f"there is no column user_id, time; found id, type, userid, timestamp, amount; {EXPECTED}; did you mean userid → user_id, timestamp → time?",
+            f"there is no column user_id, time; found id, type, userid, timestamp, amount; {EXPECTED}; rename the headings: userid to user_id, timestamp to time",
         ),
+        (
+            "编号,用户,order_id,下单时间",
+            f"there is no column type, user_id, time; found 编号, 用户, order_id, 下单时间; {EXPECTED}; rename the headings: 编号 to id, 用户 to user_id, 下单时间 to time",
+        ),
+        ("id,type,order_id,time", f"there is no column user_id; found id, type, order_id, time; {EXPECTED}"),
         ("a,b", f"there is no column type, user_id, time; found a, b; {EXPECTED}"),
     ],
 )

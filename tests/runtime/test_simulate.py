@@ -111,7 +111,7 @@ def test_wrong_columns_exit_1_with_what_was_meant(call, folder, tmp_path):
     assert code == 1
     assert err == (
         "e.csv: there is no column user_id; found id, type, userid, time, amount; expected type, user_id, time"
-        " (id too, where the events have one; every further column is a field); did you mean userid → user_id?\n"
+        " (id too, where the events have one; every further column is a field); rename the headings: userid to user_id\n"
     )
 
 
