@@ -17,6 +17,7 @@ Kind = Literal[
     "step_removed",
     "step_renamed",
     "step_looks_renamed",
+    "step_was_nobody",
     "step_kind",
     "step_moved",
     "step",
@@ -66,6 +67,7 @@ def differences(before: CompiledJourney, after: CompiledJourney) -> list[Change]
         else:
             found += [Change("step", step, key, a, b) for key, a, b in _unequal(was.values, placed.values)]
     found += _lookalikes(found, old, new)
+    found += [Change("step_was_nobody", now, "was", was) for was, now in after.renamed.items() if was not in old and now not in old]
     then, now = _plain(before.journey.tests), _plain(after.journey.tests)
     if len(then) != len(now):
         found.append(Change("tests", "", "tests", len(then), len(now)))

@@ -104,8 +104,10 @@ def token_of(before: Release | None, checked: Checked, in_flight: Mapping[str, I
     return digest_of("\n".join([str(before.id if before else 0), digest_of_all(checked), *decided]))[:12]
 
 
-def in_flight_of(texts: list[str], journeys: Collection[str], steps_of: Mapping[str, Collection[str]]) -> dict[str, InFlight] | str:
-    """`ID=keep|move|exit` or `ID.STEP=…` as decisions; a sentence where one cannot be read.
+def in_flight_of(
+    texts: list[str], journeys: Collection[str], steps_of: Mapping[str, Collection[str]]
+) -> dict[str, InFlight] | Declined:  # fmt: skip
+    """`ID=keep|move|exit` or `ID.STEP=…` as decisions; what is wrong with the first that cannot be read.
 
     `journeys` are those of the files and those with people inside; `steps_of` names the steps at which these can stand.
     """
@@ -116,18 +118,21 @@ def in_flight_of(texts: list[str], journeys: Collection[str], steps_of: Mapping[
         journey, dot, step = where.partition(".")
         known = next((name for name in WAYS if name == way), None)
         if known is None or (dot and not step):
-            return f"--in-flight: expected JOURNEY=keep|move|exit or JOURNEY.STEP=keep|move|exit, found {text}"
+            return Declined("in_flight_form", {"text": text})
         if journey not in journeys:
-            hint = did_you_mean(journey, journeys)
-            return f"--in-flight: there is no journey {journey}" + (f", did you mean {hint}?" if hint else "")
+            return _unknown("in_flight_journey", journeys, name=journey)
         if step and step not in steps_of.get(journey, ()):
-            hint = did_you_mean(step, steps_of.get(journey, ()))
-            return f"--in-flight: nobody in {journey} stands at a step {step}" + (f", did you mean {hint}?" if hint else "")
+            return _unknown("in_flight_step", steps_of.get(journey, ()), name=step, journey=journey)
         if step:
             steps.setdefault(journey, {})[step] = known
         else:
             ways[journey] = known
     return {journey: InFlight(ways.get(journey, "keep"), steps.get(journey, {})) for journey in {*ways, *steps}}
+
+
+def _unknown(why: str, known: Collection[str], **values: str) -> Declined:
+    hint = did_you_mean(values["name"], known)
+    return Declined(f"{why}_near" if hint else why, {**values, "hint": hint})
 
 
 def apply(store: SqlStore, project: Project, checked: Checked, now: int, asked: Asked) -> Outcome:

@@ -253,6 +253,6 @@ def _wanted(app: App, version: int | None) -> Checked:
 
 def _ways(app: App, checked: Checked, texts: list[str] | None) -> dict[str, InFlight]:
     found = ways(app, checked, texts)
-    if isinstance(found, str):
-        raise Stop(USAGE, found)
+    if isinstance(found, Declined):
+        raise Stop(USAGE, show.word(found.why, _language(app), **found.values))
     return found

@@ -6,6 +6,7 @@ from journeys.check import Checked
 from runtime.app import App
 from runtime.applying import Applied, Asked, Declined, apply, check_project, check_release, in_flight_of, outcome_json
 from runtime.moving import InFlight
+from runtime.texts import word
 
 
 def wanted(app: App, version: int | None) -> Checked | Declined:
@@ -17,8 +18,8 @@ def wanted(app: App, version: int | None) -> Checked | Declined:
     return check_release(app.project, release) if release is not None else Declined("no_release", {"number": version})
 
 
-def ways(app: App, checked: Checked, texts: list[str] | None) -> dict[str, InFlight] | str:
-    """What `--in-flight` says, by journey; a sentence where it names what is not there."""
+def ways(app: App, checked: Checked, texts: list[str] | None) -> dict[str, InFlight] | Declined:
+    """What `--in-flight` says, by journey; Declined where it names what is not there, or people whom nothing would move."""
     if not texts:
         return {}
     steps: dict[str, set[str]] = {}
@@ -31,13 +32,11 @@ def ways(app: App, checked: Checked, texts: list[str] | None) -> dict[str, InFli
             if version is None or wanted_ is None or version.digest != wanted_.digest:
                 elsewhere.add(standing.journey)
     found = in_flight_of(list(texts), {*steps, *checked.journeys}, steps)
-    if isinstance(found, str):
+    if isinstance(found, Declined):
         return found
     for journey in sorted(found.keys() & steps.keys() - elsewhere):
-        return (
-            f"--in-flight: everybody in {journey} is on the version that these files have, and stays there; to end them, "
-            f"write `status: closed` into {journey}.yaml and apply that with --in-flight {journey}=exit"
-        )
+        ends = "exit" in (found[journey].way, *found[journey].steps.values())
+        return Declined("in_flight_to_end" if ends else "in_flight_done", {"journey": journey})
     return found
 
 
@@ -48,8 +47,8 @@ def applied(app: App, request: dict[str, Any]) -> dict[str, Any]:
     if isinstance(checked, Declined):
         return outcome_json(checked, language)
     decided = ways(app, checked, request.get("in_flight"))
-    if isinstance(decided, str):
-        return {"error": decided, "usage": True}
+    if isinstance(decided, Declined):
+        return {"error": word(decided.why, language, **decided.values), "usage": True}
     asked = Asked(str(request.get("author", "")), str(request.get("message", "")), decided, str(request.get("plan", "")))
     outcome = apply(app.store, app.project, checked, app.clock.now(), asked)
     answer = outcome_json(outcome, language)

@@ -167,6 +167,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "step {step} says what {before} said: if it was renamed, write `was: {before}` there, and those inside go along",
         "步骤 {step} 与原来的 {before} 一样：如果是改名，请在那里写 was: {before}，里面的人才会跟过去",
     ),
+    "change_step_was_nobody": (
+        "step {step} says was: {before}, but the applied version has no step {before}: it is a new step, and takes nobody along",
+        "步骤 {step} 写了 was: {before}，但线上版本没有步骤 {before}：它算新步骤，不会带任何人过来",
+    ),
     "change_step_kind": ("step {step} was {before} and is {after}", "步骤 {step} 从 {before} 变为 {after}"),
     "change_step_moved": ("step {step} stands elsewhere", "步骤 {step} 换了位置"),
     "change_tests": ("its tests: {before} → {after}", "测试：{before} → {after}"),
@@ -176,6 +180,37 @@ WORDS: dict[str, tuple[str, str]] = {
     "release_line": (
         "release {id}  {at}  {author}  {journeys} journeys  {message}",
         "第 {id} 次发布  {at}  {author}  {journeys} 个旅程  {message}",
+    ),
+    "in_flight_form": (
+        "--in-flight: expected JOURNEY=keep|move|exit or JOURNEY.STEP=keep|move|exit, found {text}",
+        "--in-flight：应写 旅程=keep|move|exit 或 旅程.步骤=keep|move|exit，写的是 {text}",
+    ),
+    "in_flight_journey": ("--in-flight: there is no journey {name}", "--in-flight：没有旅程 {name}"),
+    "in_flight_journey_near": (
+        "--in-flight: there is no journey {name}, did you mean {hint}?",
+        "--in-flight：没有旅程 {name}，是不是 {hint}？",
+    ),
+    "in_flight_step": ("--in-flight: nobody in {journey} stands at a step {name}", "--in-flight：{journey} 里没有人在步骤 {name}"),
+    "in_flight_step_near": (
+        "--in-flight: nobody in {journey} stands at a step {name}, did you mean {hint}?",
+        "--in-flight：{journey} 里没有人在步骤 {name}，是不是 {hint}？",
+    ),
+    "in_flight_done": (
+        (
+            "--in-flight: everybody in {journey} is on the version that these files have already: there is nobody to decide for; "
+            "leave {journey} out"
+        ),
+        "--in-flight：{journey} 里的人都已经在这些文件的版本上，没有人要处理；请去掉 {journey}",
+    ),
+    "in_flight_to_end": (
+        (
+            "--in-flight: everybody in {journey} is on the version that these files have, and stays there; to end them, "
+            "write `status: closed` into {journey}.yaml and apply that with --in-flight {journey}=exit"
+        ),
+        (
+            "--in-flight：{journey} 里的人都在这些文件的版本上，会留下；要让他们结束，"
+            "请在 {journey}.yaml 写 status: closed，再用 --in-flight {journey}=exit 应用"
+        ),
     ),
     "plan_is_old": (
         "nothing was applied: files or release are others than plan {plan} was made for; look at `journeyd plan` again (now {now})",

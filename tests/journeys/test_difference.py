@@ -55,6 +55,17 @@ def test_a_step_renamed_without_was_is_recognised_by_what_it_says():
     assert "step_looks_renamed" not in {c.kind for c in difference(OLD, OLD.replace("id: rest, delay: 3d", "id: pause, delay: 2d"))}
 
 
+def test_a_former_name_that_nobody_had_is_told_and_one_that_stays_written_after_its_release_is_not():
+    misspelled = OLD.replace("id: rest, delay", "id: pause, was: rset, delay")
+    renamed = OLD.replace("id: rest, delay", "id: pause, was: rest, delay")
+
+    found = difference(OLD, misspelled)
+
+    assert [c.kind for c in found] == ["step_removed", "step_added", "step_looks_renamed", "step_was_nobody"]
+    assert found[-1] == Change("step_was_nobody", "pause", "was", "rset", None)
+    assert difference(renamed, renamed.replace("3d", "2d")) == [Change("step", "pause", "delay", "3d", "2d")]
+
+
 def test_another_kind_under_the_same_id_is_told_as_that():
     assert difference(OLD, OLD.replace("delay: 3d", "exit: enough").split("\n")[0]) == [
         Change("step_removed", "gift", "", "send", None), Change("step_kind", "rest", "", "delay", "exit"),

@@ -10,6 +10,7 @@ from runtime.moving import InFlight
 from runtime.planning import TooShort, plan_of
 from runtime.show_plan import show_plan
 from runtime.store.movements import Pause
+from runtime.texts import word
 from tests.shop import CONFIG, HELLO, Shop, write_journeys
 from tests.town import AUDIENCE, DAY, HOUR, NOON, PUSH, ZONE, journey_text, somebody
 
@@ -285,7 +286,10 @@ def test_going_back_to_a_release_runs_its_versions_again_while_users_have_moved_
     ],
 )
 def test_a_decision_that_names_what_is_not_there_says_what_was_meant(text, problem):
-    assert in_flight_of([text], {"j"}, {"j": {"pause"}}) == f"--in-flight: {problem}"
+    found = in_flight_of([text], {"j"}, {"j": {"pause"}})
+
+    assert isinstance(found, Declined)
+    assert word(found.why, "en", **found.values) == f"--in-flight: {problem}"
 
 
 def test_decisions_for_a_journey_and_its_steps_go_together():

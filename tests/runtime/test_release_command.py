@@ -199,6 +199,12 @@ def test_to_decide_for_people_who_are_on_the_files_version_already_is_refused_wi
     assert "write `status: closed` into j.yaml" in err
 
 
+def test_to_move_people_who_were_moved_already_is_refused_as_nothing_to_do_and_advises_nothing_that_would_end_them(shop, call):
+    code, _, err = call("plan", "--in-flight", "j=move", "--config", shop.folder, "--database", shop.url)
+
+    assert (code, "there is nobody to decide for; leave j out" in err, "closed" in err) == (USAGE, True, False)
+
+
 def test_without_a_daemon_apply_moves_those_inside_itself(tmp_path, call):
     made = tmp_path / "own"
     opened = Shop(made, OLD, HELLO, url=f"sqlite:///{made}/data/journeyd.db", now=NOON)
