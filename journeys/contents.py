@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 from journeys.compiled import PositionSpec
-from journeys.errors import did_you_mean, unknown_template
+from journeys.errors import did_you_mean, nearest, unknown_template
 from journeys.expectations import NONE
 from journeys.expression import kind_of
 from journeys.model import EmailContent, Position, PushContent, Robot, SendStep, SmsContent, Strict, WechatContent, WecomContent
@@ -105,18 +105,20 @@ class ContentReader:
 
     def _fields(self, channel: str, template: str, known: MessageTemplate, values: list[tuple[str, str, str]], path: Path_) -> None:
         field_problem = self.world.field_problem if channel == "wechat" else None
+        written = {key for _, key, _ in values}
+        missing = [key for key in known.fields if key not in written]
         for section, key, value in values:
             if key not in known.fields:
-                hint = did_you_mean(key, known.fields)
-                self.source.report("J026", (*path, section, key), key=True, found=key, template=template, hint=hint)
+                hint = did_you_mean(key, missing)
+                told = {"hint": hint} if hint else {"known": nearest(key, known.fields)}
+                self.source.report("J026", (*path, section, key), key=True, found=key, template=template, **told)
+                missing = [name for name in missing if name != hint]  # it is there, but for its spelling
                 continue
             problem = field_problem(known.fields[key], value) if field_problem is not None and "{{" not in value else None
             if problem is not None:
                 self.source.report("J094", (*path, section, key), field=key, kind=known.fields[key], problem=problem)
-        written = {key for _, key, _ in values}
-        for key in known.fields:
-            if key not in written:
-                self.source.report("J027", path, key=True, template=template, found=key)
+        for key in missing:
+            self.source.report("J027", path, key=True, template=template, found=key)
 
     def _long_values(self, spec: PositionSpec, known: MessageTemplate, path: Path_) -> None:
         """J064: over a field's limit for long values only: much fixed text and a value that is not cut, or not cut enough."""

@@ -108,6 +108,12 @@ def fields_near(found: object, fields: Iterable[str]) -> list[str]:
     return nearest(found, [name for name in names if name not in ENVELOPE] or names, most=12)
 
 
+def near(found: object, known: Collection[str]) -> dict[str, Any]:
+    """What a finding says of a name that is not known: the one that was likely meant, else some that there are."""
+    hint = did_you_mean(found, known)
+    return {"hint": hint} if hint else {"known": nearest(found, known)}
+
+
 def unknown_template(found: str, channel: str, channels: Mapping[str, Collection[str]]) -> dict[str, Any]:
     """What J025 says of a name that is no template of the channel; of one that is another channel's, only that."""
     if others := [name for name, templates in channels.items() if found in templates]:

@@ -1,13 +1,33 @@
 """What a value should be and what it is: the words of findings, in both languages from the start. Pure."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Any
 
 from journeys.codes.code import Words, words
-from journeys.duration import parse_time_of_day
+from journeys.duration import DAY, HOUR, LONGEST, MINUTE, SECOND, format_duration, parse_time_of_day
 from journeys.values import ValueType
 
+_UNITS = {
+    "w": 7 * DAY,
+    "d": DAY,
+    "h": HOUR,
+    "m": MINUTE,
+    "s": SECOND,
+    "周": 7 * DAY,
+    "天": DAY,
+    "日": DAY,
+    "小": HOUR,
+    "分": MINUTE,
+    "秒": SECOND,
+}
+_AMOUNT = re.compile(
+    r"([0-9]{1,9}(?:\.[0-9]{1,3})?) *"
+    r"(weeks?|w|days?|d|hours?|hrs?|h|minutes?|mins?|m|seconds?|secs?|s|周|天|日|小时|分钟|分|秒钟?)(?: |$|(?=[0-9]))"
+)
+_SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,4})?) *(%?)")
 _HOUR = re.compile(r"([0-9]{1,2})(?::([0-9]{2}))?")
 LONGEST_SHOWN = 60  # characters of a value: a line's worth
 
@@ -86,6 +106,25 @@ def clock_meant(value: object) -> str:
     match = _HOUR.fullmatch(str(value))
     text = f"{match[1]:0>2}:{match[2] or '00'}" if match else ""
     return f'"{text}"' if parse_time_of_day(text) is not None else ""
+
+
+def duration_meant(value: object) -> str:
+    """The duration of one in words or with spaces: `2d` for `2 days` and 2天, `1h30m` for 1.5h; a bare number has no unit to know."""
+    text = unicodedata.normalize("NFKC", str(value)).strip().lower()
+    parts = list(_AMOUNT.finditer(text))
+    if not parts or "".join(part[0] for part in parts) != text:
+        return ""
+    ms = sum(Decimal(part[1]) * _UNITS[part[2][0]] for part in parts)
+    return format_duration(int(ms)) if ms == ms // SECOND * SECOND and 0 < ms <= LONGEST else ""
+
+
+def share_meant(value: object) -> str:
+    """10% for 10, 0.1 and a full-width percent sign."""
+    match = _SHARE.fullmatch(unicodedata.normalize("NFKC", str(value)).strip())
+    if match is None:
+        return ""
+    number = Decimal(match[1]) * (100 if not match[2] and Decimal(match[1]) < 1 else 1)
+    return f"{number.normalize():f}%" if number <= 100 else ""  # noqa: PLR2004 - percent
 
 
 def found_of(value: Any) -> Words | str:

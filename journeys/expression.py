@@ -9,7 +9,7 @@ from jinja2.parser import Parser
 
 from journeys.codes.code import Words, words
 from journeys.duration import parse_duration, parse_time_of_day
-from journeys.errors import did_you_mean, fields_near, unknown_template
+from journeys.errors import did_you_mean, fields_near, near, unknown_template
 from journeys.expectations import KINDS, ONE_TIME, OTHERWISE, QUOTED, TEXT_IN_LIST, TOO_DEEP, contained_in, typed
 from journeys.traps import wide, wide_params
 from journeys.unread import why_unread
@@ -403,9 +403,9 @@ class _Reader:
             raise _Refused(Problem("J033", {"found": spelled, "hint": hint, "event": event}, spelled))
         kind = table.get(path[1]) or table.get("*")
         if kind is None:
-            hint = did_you_mean(path[1], table)
             if root == "user":
-                raise _Refused(Problem("J022", {"found": path[1], "hint": hint}, spelled))
+                raise _Refused(Problem("J022", {"found": path[1], **near(path[1], [name for name in table if name != "*"])}, spelled))
+            hint = did_you_mean(path[1], table)
             event = scope.event_name if root == "event" else "entry"
             raise _Refused(Problem("J023", {"found": path[1], "event": event, "hint": hint, "known": fields_near(path[1], table)}, spelled))
         return Name(root, path[1], kind)  # type: ignore[arg-type]
@@ -474,7 +474,7 @@ class _Reader:
     def _of_known(self, function: str, node: nodes.Call, known: frozenset[str], code: str) -> Call:
         (name,) = self._texts(function, node, 1, 1)
         if name not in known:
-            raise _Refused(Problem(code, {"found": name, "hint": did_you_mean(name, known)}, name))
+            raise _Refused(Problem(code, {"found": name, **near(name, known)}, name))
         return Call(function, (name,), "boolean")
 
     def _has_tag(self, function: str, node: nodes.Call) -> Node:

@@ -1,12 +1,29 @@
 """What should stand where a value has another shape, from what pydantic says of it, and what was likely meant. Pure."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from journeys.codes.code import Words, words
 from journeys.errors import did_you_mean
-from journeys.expectations import IDENTIFIER, IF_MISSING, LIST, MAPPING, MOMENT, NUMBER, REENTRY, TEXT, UNTIL, clock_meant, one_of
+from journeys.expectations import (
+    CLOCK,
+    DURATION,
+    IDENTIFIER,
+    IF_MISSING,
+    LIST,
+    MAPPING,
+    MOMENT,
+    NUMBER,
+    PERCENT,
+    REENTRY,
+    TEXT,
+    UNTIL,
+    clock_meant,
+    duration_meant,
+    one_of,
+    share_meant,
+)
 from journeys.model import ID_PATTERN
 from journeys.phrasing import phrase
 
@@ -23,6 +40,7 @@ _LIMITS: Mapping[str, tuple[str, Words]] = {
     "string_too_short": ("min_length", words("a text of at least {n} {n:character|characters}", "至少 {n} 个字的文字")),
     "string_too_long": ("max_length", words("a text of at most {n} characters", "至多 {n} 个字的文字")),
 }
+_MEANT: Mapping[str, Callable[[object], str]] = {PERCENT["en"]: share_meant, CLOCK["en"]: clock_meant, DURATION["en"]: duration_meant}
 _BY_NAME = {"grant": "benefit", "call": "endpoint", "goto": "step", "wait_for": "event", "goal": "event", "entry": "event",
             "wechat": "template", "sms": "template", "wecom": "text"}  # fmt: skip
 
@@ -33,7 +51,8 @@ def expectation(detail: Any, path: tuple[str | int, ...], data: Any) -> tuple[Wo
     if key == "reentry" and kind in ("literal_error", *SHAPES):
         return REENTRY, f"{{after: {value}}}" if isinstance(value, str) and value[:1].isdigit() else ""
     if kind == "form":
-        return detail["ctx"]["expected"], _share(value) if key == "holdout" else clock_meant(value) if key == "at" else ""
+        meant = _MEANT.get(detail["ctx"]["expected"]["en"])
+        return detail["ctx"]["expected"], meant(value) if meant is not None else ""
     if kind == "string_type" and key in ("until", "at"):
         is_moment = key == "at" and not (path[0] == "entry" and "date" in data["entry"])
         return (MOMENT, "") if is_moment else (UNTIL, clock_meant(value))
@@ -54,9 +73,3 @@ def expectation(detail: Any, path: tuple[str | int, ...], data: Any) -> tuple[Wo
         return words(*(phrase(said[language], {"n": detail["ctx"][name]}) for language in ("en", "zh"))), ""
     message = detail["msg"].removeprefix("Input should be ")
     return words(message, message), ""
-
-
-def _share(value: object) -> str:
-    """10 as 10%."""
-    text = str(value)
-    return f"{text}%" if text.isdecimal() and int(text) <= 100 else ""  # noqa: PLR2004 - percent

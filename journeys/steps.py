@@ -28,7 +28,7 @@ from journeys.compiled import (
 )
 from journeys.contents import ContentReader
 from journeys.duration import DAY, MINUTE, parse_duration, parse_time_of_day, parse_window
-from journeys.errors import did_you_mean
+from journeys.errors import did_you_mean, near
 from journeys.expectations import CLOCK, IF_MISSING, KINDS, NONE, OWN_NAME, USER_ID, WEIGHT, clock_meant, found_of, twice
 from journeys.expression import Const, Problem, Scope, drops_of, kind_of, parse_condition, parse_expression
 from journeys.rule import Rule, rule_of
@@ -397,8 +397,7 @@ class StepReader:
         for section, named in (("set", update.set), ("increment", update.increment)):
             for name in named:
                 if name not in traits:
-                    hint = did_you_mean(name, traits)
-                    self.source.report("J022", (*here, section, name), key=True, found=name, hint=hint)
+                    self.source.report("J022", (*here, section, name), key=True, found=name, **near(name, traits))
 
         def text(value: str, *where: str | int) -> Template:
             return self.rules.text(value, texts, (*here, *where)) or Template(value, (value,), ())

@@ -8,7 +8,7 @@ from journeys.audience import Audience
 from journeys.codes.code import Words
 from journeys.compiled import ENDED, CompiledJourney, CompiledStep, DelaySpec, ExitSpec, GrantSpec, SendSpec, SplitSpec, UpdateSpec
 from journeys.duration import parse_duration
-from journeys.errors import did_you_mean, fields_near, unknown_template
+from journeys.errors import did_you_mean, fields_near, near, unknown_template
 from journeys.expectations import BOTH, MOMENT, NONE, PAST, VALUES, found_of, one_of
 from journeys.localtime import print_instant
 from journeys.model import CHANNELS, Expectation, JourneyTest
@@ -66,7 +66,7 @@ class _Story:
     def _known(self, code: str, found: str, names: Collection[str], *where: str | int, key: bool = True, **params: Any) -> bool:
         if found in names:
             return True
-        self._report(code, *where, key=key, found=found, hint=did_you_mean(found, names), **params)
+        self._report(code, *where, key=key, found=found, **{**near(found, names), **params})
         return False
 
     def _instant(self, text: str | None, *where: str | int) -> int | None:

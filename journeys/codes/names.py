@@ -22,7 +22,7 @@ CODES: Mapping[str, Code] = {
     ),
     "J021": Code(
         "error",
-        ("unknown segment {found}{hint}", "没有这个分群 {found}{hint}"),
+        ("unknown segment {found}{hint}{known}", "没有这个分群 {found}{hint}{known}"),
         why=("A segment that does not exist has nobody in it.", "不存在的分群里一个人也没有。"),
         cure=(
             "Take the spelling that is proposed, or write the segment in audience.yaml.",
@@ -31,7 +31,7 @@ CODES: Mapping[str, Code] = {
     ),
     "J022": Code(
         "error",
-        ("unknown trait {found}{hint}", "没有这个特征 {found}{hint}"),
+        ("unknown trait {found}{hint}{known}", "没有这个特征 {found}{hint}{known}"),
         why=(
             "A trait that does not exist is missing for everybody, so that the comparison is always false.",
             "不存在的特征对谁都缺失，比较永远不成立。",
@@ -67,7 +67,7 @@ CODES: Mapping[str, Code] = {
     ),
     "J026": Code(
         "error",
-        ("unknown field {found} of template {template}{hint}", "模板 {template} 没有字段 {found}{hint}"),
+        ("unknown field {found} of template {template}{hint}{known}", "模板 {template} 没有字段 {found}{hint}{known}"),
         why=("The vendor refuses a message with a field that its template does not have.", "模板里没有的字段，通道会整条拒收。"),
         cure=("Take the spelling that is proposed, or leave the field out.", "按提示改拼写，或删掉这个字段。"),
     ),

@@ -26,7 +26,12 @@ def lines(workshop, *args, **kwargs):
         ("- id: a\n  sned: []", "j.yaml:10:5", "J012", "unknown key sned, did you mean send?"),
         ("- id: a\n  delay: 1d\n  days: [sat]", "j.yaml:11:5", "J012", "unknown key days"),
         ("- id: a\n  wait_for: {event: x, timeout: 1d, timeuot: 1d}", "j.yaml:10:39", "J012", "did you mean timeout?"),
-        ("- id: a\n  delay: 3 days", "j.yaml:10:12", "J013", "expected a duration such as 30m, 2h, 3d or 1d12h, found “3 days”"),
+        (
+            "- id: a\n  delay: 3 days",
+            "j.yaml:10:12",
+            "J013",
+            "expected a duration such as 30m, 2h, 3d or 1d12h, found “3 days”, did you mean 3d?",
+        ),
         ("- id: a\n  delay: -1d", "j.yaml:10:12", "J013", "expected a duration"),
         ("- id: A-1\n  exit: x", "j.yaml:9:9", "J013", "expected lower-case letters"),
         ("- id: a\n  send: x", "j.yaml:10:11", "J013", "expected a list, found “x”"),
@@ -55,6 +60,8 @@ def test_a_wrong_shape_of_a_step_is_reported_where_it_stands(workshop, steps, pl
     ("line", "place", "code", "words"),
     [
         ("holdout: 10", "j.yaml:7:10", "J013", "expected a share such as 10%, found “10”, did you mean 10%?"),
+        ("holdout: 0.1", "j.yaml:7:10", "J013", "found “0.1”, did you mean 10%?"),
+        ("holdout: 12.5％", "j.yaml:7:10", "J013", "did you mean 12.5%?"),
         ("holdout: 110%", "j.yaml:7:10", "J013", "a share such as 10%"),
         ("holdout: nan%", "j.yaml:7:10", "J013", "a share such as 10%"),
         ("priority: 101", "j.yaml:7:11", "J013", "less than or equal to 100"),

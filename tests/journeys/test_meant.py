@@ -158,3 +158,22 @@ def test_a_template_of_another_channel_is_told_as_such_and_none_is_proposed(work
     (finding,) = workshop.findings(steps)
 
     assert (finding.code, finding.text("en")) == ("J025", said)
+
+
+@pytest.mark.parametrize(
+    ("steps", "said"),
+    [
+        (
+            "- {id: a, send: [{wechat: {template: hello, data: {titel: a, note: b}}}]}",
+            ["J026 unknown field titel of template hello, did you mean title?"],
+        ),
+        (
+            "- {id: a, send: [{wechat: {template: hello, data: {zzz: a, note: b}}}]}",
+            ["J027 template hello needs the field title", "J026 unknown field zzz of template hello; there are note, title"],
+        ),
+        ("- if: user.agee > 3\n  exit: b", ["J022 unknown trait agee, did you mean age?"]),
+        ("- if: segment('qqq')\n  exit: b", ["J021 unknown segment qqq; there are dormant"]),
+    ],
+)
+def test_a_name_that_is_not_known_is_told_with_the_one_that_was_meant_or_with_those_that_there_are(workshop, steps, said):
+    assert [f"{f.code} {f.text('en')}" for f in workshop.findings(steps) if f.severity == "error"] == said
