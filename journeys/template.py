@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from jinja2 import TemplateSyntaxError, nodes
@@ -23,7 +23,13 @@ _OPEN = re.compile(r"\{\{|\{%|\{#")
 
 
 class CannotRender(Exception):
-    """A text could not be rendered for this user: a value is missing or of another type, or the result is over 4 KB."""
+    """A text could not be rendered for this user: a value is `missing` (of which `expression`) or of another `type`, or the result is
+    `too_long` (over 4 KB).
+    """
+
+    def __init__(self, problem: Literal["missing", "type", "too_long"], expression: str = "") -> None:
+        super().__init__(f"{problem} {expression}".strip())
+        self.why = {"problem": problem, "expression": expression} if expression else {"problem": problem}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +53,9 @@ def render(template: Template, facts: Any) -> str:
     try:
         text = "".join(part if isinstance(part, str) else part(facts) for part in template.parts)
     except (TypeError, ValueError, OverflowError) as error:  # an untyped value of an API entry or of an answer
-        msg = "a value has another type than the text expects"
-        raise CannotRender(msg) from error
+        raise CannotRender("type") from error
     if len(text) * 4 > LONGEST_OUTPUT and len(text.encode()) > LONGEST_OUTPUT:
-        msg = f"the text is longer than {LONGEST_OUTPUT} bytes"
-        raise CannotRender(msg)
+        raise CannotRender("too_long")
     return text
 
 
@@ -114,7 +118,7 @@ def _expression(source: str, scope: Scope) -> tuple[Node, Closure] | Problem:
         tree = parser.parse_expression()
         if not parser.stream.eos:
             return _unreadable(source, f"unexpected {parser.stream.current.value!r}")
-        return _filtered(tree, scope)
+        return _filtered(tree, source, scope)
     except TemplateSyntaxError as error:
         return _unreadable(source, error.message)
     except RecursionError:
@@ -129,7 +133,7 @@ def _expression(source: str, scope: Scope) -> tuple[Node, Closure] | Problem:
         return refused.problem
 
 
-def _filtered(tree: nodes.Expr, scope: Scope) -> tuple[Node, Closure]:
+def _filtered(tree: nodes.Expr, source: str, scope: Scope) -> tuple[Node, Closure]:
     chain: list[nodes.Filter] = []
     while isinstance(tree, nodes.Filter):
         chain.append(tree)
@@ -144,15 +148,14 @@ def _filtered(tree: nodes.Expr, scope: Scope) -> tuple[Node, Closure]:
         if make is None:
             raise _Refused(Problem("J062", {"found": link.name, "hint": did_you_mean(link.name, _FILTERS)}, link.name))
         kind, value = make(kind, value, link, reader)
-    return node, _printed(kind, value)
+    return node, _printed(kind, value, f"{{{{ {source} }}}}")
 
 
-def _printed(kind: ValueType, value: Closure) -> Closure:
+def _printed(kind: ValueType, value: Closure, expression: str) -> Closure:
     def to_text(facts: Any) -> str:
         found = value(facts)
         if found is None:
-            msg = "a value is missing"
-            raise CannotRender(msg)
+            raise CannotRender("missing", expression)
         return print_value(found, kind, facts.zone)
 
     return to_text

@@ -2,21 +2,17 @@
 
 from collections.abc import Mapping
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from journeys.localtime import print_instant
-from journeys.values import print_number
 from runtime.state import LogEntry
 from runtime.store.reports import Story
 from runtime.timelines import Line, Note
 
-EPOCH_MS = 100_000_000_000  # a number of an instant is larger
 NOT_SENT = ("SUPPRESSED", "EXPIRED", "REJECTED")
 DECIDES = ("held", "passed_over", "branched", "no_moment", "late", "exit_when", "goal_reached", "event_ignored", "timed_out", "matched",
            "grant_failed", "call_failed", "failed")  # fmt: skip
 
 
-def timeline_of(story: Story, zone: ZoneInfo, enrolment_id: int | None = None) -> list[Line]:
+def timeline_of(story: Story, enrolment_id: int | None = None) -> list[Line]:
     """What happened, in the order it was recorded; of one enrolment, or of all. A message is one line, with the channel it ended on."""
     messages = {m["key"]: m for m in story.messages}
     lines: list[Line] = []
@@ -25,8 +21,8 @@ def timeline_of(story: Story, zone: ZoneInfo, enrolment_id: int | None = None) -
         if enrolment_id is not None and owner != enrolment_id:
             continue
         if entry.action in DECIDES:
-            notes.append(_note(entry, zone))
-        for line in _lines(entry, messages, tuple(notes), zone):
+            notes.append(_note(entry))
+        for line in _lines(entry, messages, tuple(notes)):
             lines.append(line)
             notes = []
     return lines
@@ -43,14 +39,16 @@ def _words(value: Any) -> list[str]:
     return [str(value)] if value not in (None, "") else []
 
 
-def _note(entry: LogEntry, zone: ZoneInfo) -> Note:
-    return Note(entry.at, entry.action, entry.step, entry.why, grounds(entry.why, zone))
+def _note(entry: LogEntry) -> Note:
+    return Note(entry.at, entry.action, entry.step, entry.why)
 
 
-def _lines(entry: LogEntry, messages: Mapping[str, Mapping[str, Any]], notes: tuple[Note, ...], zone: ZoneInfo) -> list[Line]:
+def _lines(entry: LogEntry, messages: Mapping[str, Mapping[str, Any]], notes: tuple[Note, ...]) -> list[Line]:
     at, action, step, why = entry.at, entry.action, entry.step, entry.why
     if action == "sent":
         message = messages.get(why["key"])
+        if "positions" in why:  # it went another way than the first: why
+            notes = (*notes, _note(entry))
         if message is None:
             return [Line(at, "send", why["channel"], step, notes=notes)]
         if message["state"] in NOT_SENT:  # decided otherwise right before the first byte, or refused by the channel
@@ -61,36 +59,16 @@ def _lines(entry: LogEntry, messages: Mapping[str, Mapping[str, Any]], notes: tu
     if action == "updated":
         return [Line(at, "tag", tag, step, notes=notes) for tag in why["add_tags"]]
     if action in ("suppressed", "late"):
-        own = _note(entry, zone)
+        own = _note(entry)
         return [Line(at, "suppressed", why.get("reason", "late"), step, notes=(*(n for n in notes if n.action != "late"), own))]
     if action == "ended":
         return [Line(at, "end", why["reason"], notes=notes)]
     return []
 
 
-def refusal_of(story: Story, zone: ZoneInfo) -> Note:
+def refusal_of(story: Story) -> Note:
     """Why the user never entered: the reason, and the clause with the values then where one decided."""
     if not story.refusals:
         return Note(0, "refused", "", {"reason": "missing"})
     last = story.refusals[-1]
-    return _note(LogEntry(last["last_at"], "refused", "", {**last["why"], "reason": last["reason"]}), zone)
-
-
-def grounds(why: Mapping[str, Any], zone: ZoneInfo) -> str:
-    """What decided, in the file's own words: the clause and the values then, or what each position of a send met."""
-    parts = [str(why[key]) for key in ("clause", "where") if key in why]
-    values = [why[key] for key in ("values", "where_values") if why.get(key)]
-    parts += [", ".join(f"{name} = {_value(name, value, zone)}" for name, value in group.items()) for group in values]
-    parts += [f"{position['channel']}: {position['reason']}" for position in why.get("positions", ())]
-    parts += [f"{key} {why[key]}" for key in ("cap", "pace", "touches", "problem") if key in why]
-    parts += [f"{key} {print_instant(why[key], zone)}" for key in ("inside_since", "last_entry", "window_from", "again_from") if key in why]
-    return "; ".join(parts)
-
-
-def _value(name: str, value: Any, zone: ZoneInfo) -> str:
-    if value is None:
-        return "missing"
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        is_time = isinstance(value, int) and value > EPOCH_MS and name.rsplit(".", 1)[-1].endswith(("_at", "time", "until", "from"))
-        return print_instant(int(value), zone) if is_time else print_number(value)
-    return str(value)
+    return _note(LogEntry(last["last_at"], "refused", "", {**last["why"], "reason": last["reason"]}))

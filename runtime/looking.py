@@ -164,7 +164,8 @@ def _told(line: Line | None, start: int, journey: CompiledJourney) -> str:
 
 
 def _why_not(refusal: Note) -> str:
-    return ": ".join(part for part in ("refused", str(refusal.why.get("reason", "")), refusal.grounds) if part)
+    why = refusal.why
+    return ": ".join(str(part) for part in ("refused", why.get("reason"), why.get("clause"), why.get("where")) if part)
 
 
 def _unread(source: Source, coverage: Coverage) -> list[Finding]:

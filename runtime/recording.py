@@ -78,7 +78,7 @@ class _Recording:
         self.stand_ins = _StandIns(frozenset(_LITERAL.findall("\n".join(self.rules))), {user.id: SHE})
 
     def make(self) -> Recorded:
-        timeline = timeline_of(self.story, self.zone, self.enrolment["id"])
+        timeline = timeline_of(self.story, self.enrolment["id"])
         test: dict[str, Any] = {
             "name": self.name, "at": moment(self.start, self.zone), "user": self._traits(), "entry": self._entry_data(),
             "given": self._given(), "events": self._events(), "expect": expectations(timeline, self.start, self.zone),

@@ -222,13 +222,13 @@ class _Rehearsal:
     def _judge(self) -> Rehearsed:
         with self.store.database.reading() as tx:
             story = self.store.reports.story(tx, self.user_id)
-        actual = timeline_of(story, self.zone)
+        actual = timeline_of(story)
         rows = compare([self._line(expected) for expected in self.test.expect], actual)
         entered = bool(story.enrolments)
         sent = {(line.step, line.what) for line in actual if line.kind == "send"}
         began = entered and not self.test.given.holdout
         seen = visits(self.journey, self.taken, sent, began=began)
-        return Rehearsed(self.test.name, self.start, rows, seen, None if entered else refusal_of(story, self.zone))
+        return Rehearsed(self.test.name, self.start, rows, seen, None if entered else refusal_of(story))
 
     def _line(self, expected: Expectation) -> Line:
         kind = kind_of(expected)

@@ -63,7 +63,7 @@ def compose(  # noqa: PLR0913, PLR0917 - a step at a moment
         try:
             content = _content(position, facts)
         except CannotRender as error:
-            met.append((position.channel, "invalid_content", {"problem": str(error)}))
+            met.append((position.channel, "invalid_content", error.why))
             continue
         not_before = answer.until if isinstance(answer, Hold) else at
         recipient.touches.append(Touch(max(now, not_before), position.channel, spec.purpose, spec.topic))

@@ -63,7 +63,8 @@ def timeline(console: Console, test: Tested, language: Language, zone: ZoneInfo)
     console.print(Text(f"{MARGIN}{head}  {word('test_legend', language)}", style="dim"))
     if test.refusal is not None:
         why = reason(str(test.refusal.why.get("reason", "")), language)
-        told = word("not_entered", language, reason=": ".join(part for part in (why, test.refusal.grounds) if part))
+        grounds = Wording(language, zone).grounds(_line_of(test.refusal))
+        told = word("not_entered", language, reason=": ".join(part for part in (why, grounds) if part))
         console.print(Text(f"{MARGIN}  {told}", style="yellow"))
     cells = [_cells(row, test.start, zone) for row in test.rows]
     widths = [max((cell_len(row[n]) for row in cells), default=0) for n in range(len(cells[0]) - 1)] if cells else []
@@ -93,9 +94,13 @@ def _shortened(text: str) -> str:
 
 
 def _note(note: Note, language: Language, zone: ZoneInfo) -> str:
-    told = Wording(language, zone).sentence(Line(note.at, "", None, note.step, note.action, dict(note.why)))
+    wording, line = Wording(language, zone), _line_of(note)
     where = f"{step_name(note.step)}: " if note.step else ""
-    return f"{print_instant(note.at, zone)} {where}{told}" + (f"; {note.grounds}" if note.grounds else "")
+    return f"{print_instant(note.at, zone)} {where}{wording.joined([wording.sentence(line), wording.grounds(line)])}"
+
+
+def _line_of(note: Note) -> Line:
+    return Line(note.at, "", None, note.step, note.action, dict(note.why))
 
 
 # --- coverage

@@ -11,13 +11,12 @@ Kind = Literal["send", "grant", "tag", "suppressed", "end"]
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What decided beside a line: an action of the log, its why, and that as text (clause, values then), the same in every language."""
+    """What decided beside a line: an action of the log, and its why."""
 
     at: int
     action: str
     step: str
     why: Mapping[str, Any]
-    grounds: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -359,7 +359,7 @@ class Walk:
             add = tuple(render(t, self.facts) for t in spec.add_tags)
             remove = tuple(render(t, self.facts) for t in spec.remove_tags)
         except CannotRender as error:
-            self._log("suppressed", step.id, {"reason": "invalid_content", "problem": str(error)})
+            self._log("suppressed", step.id, {"reason": "invalid_content", **error.why})
             return "done"
         increment = dict(spec.increment)
         for name, by in increment.items():

@@ -190,7 +190,7 @@ class Wording:
             self(key, at=self.at(why[key])) for key in ("inside_since", "last_entry", "window_from", "again_from", "ends_at") if key in why
         ]
         if "problem" in why:
-            parts.append(self("problem_then", problem=why["problem"]))
+            parts.append(self.problem(why))
         if line.action == "updated":
             parts += self._updated(why)
         if why.get("times", 1) > 1:
@@ -201,12 +201,13 @@ class Wording:
 
     def _met(self, position: Mapping[str, Any]) -> str:
         """Why one position was no way to her."""
-        more = (
-            self("cap_then", cap=position["cap"], touches=position.get("touches", "?"))
-            if "cap" in position
-            else position.get("problem", "")
-        )
-        return self.joined([self.reason(position["reason"]), str(more)])
+        more = self("cap_then", cap=position["cap"], touches=position.get("touches", "?")) if "cap" in position else self.problem(position)
+        return self.joined([self.reason(position["reason"]), more])
+
+    def problem(self, why: Mapping[str, Any]) -> str:
+        """Why a text could not be made for somebody; nothing where it was not that."""
+        key = f"problem_{why.get('problem', '')}"
+        return self(key, expression=why.get("expression", "")) if key in _SAID else str(why.get("problem", ""))
 
     def _updated(self, why: Mapping[str, Any]) -> list[str]:
         tags = [*(f"+{tag}" for tag in why.get("add_tags", ())), *(f"-{tag}" for tag in why.get("remove_tags", ()))]
