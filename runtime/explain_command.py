@@ -95,10 +95,11 @@ class _Explaining:
         instant = self._since(since) or 0
         with self.app.store.database.reading() as tx:
             found, n = self.app.store.enquiries.entrants(tx, journey, instant, most)
+            pause = next((pause for pause in self.app.store.movements.paused(tx) if pause.journey == journey), None)
         if self.json:
-            print_json(entrants_json(journey, found, n, self.app.project.zone))
+            print_json(entrants_json(journey, found, n, self.app.project.zone, pause))
         else:
-            entrants(paper(), journey, found, n, self.wording)
+            entrants(paper(), journey, found, n, self.wording, pause)
         return OK
 
     def _story(self, meant: Meant, journey: str, since: int | None, most: int | None) -> int:

@@ -10,11 +10,15 @@ from rich.text import Text
 
 from runtime.explain import dated
 from runtime.store.enquiries import Entrant, Got
+from runtime.store.movements import Pause
 from runtime.wording import Wording
 
 
-def entrants(console: Console, journey: str, found: list[Entrant], n: int, wording: Wording) -> None:
-    """A row for each, and how many more there are."""
+def entrants(console: Console, journey: str, found: list[Entrant], n: int, wording: Wording, pause: Pause | None = None) -> None:
+    """A row for each, and how many more there are; first of all that nobody moves, where the journey is paused."""
+    if pause is not None:
+        told = {"since": wording.at(pause.paused_at), "author": pause.paused_by, "reason": pause.reason}
+        console.print(Text(wording("journey_pauses", journey=journey, **told), style="yellow"))
     if not found:
         console.print(Text(wording("entrants_none", journey=journey), style="dim"))
         return
@@ -54,7 +58,7 @@ def _one(got: Got, wording: Wording) -> str:
     return said if got.state in ("ACCEPTED", "DELIVERED") else wording("entrants_state", what=said, state=wording.state(got.state))
 
 
-def entrants_json(journey: str, found: list[Entrant], n: int, zone: ZoneInfo) -> dict[str, Any]:
+def entrants_json(journey: str, found: list[Entrant], n: int, zone: ZoneInfo, pause: Pause | None) -> dict[str, Any]:
     """The documented shape."""
     rows = [
         {
@@ -65,4 +69,5 @@ def entrants_json(journey: str, found: list[Entrant], n: int, zone: ZoneInfo) ->
         }
         for one in found
     ]  # fmt: skip
-    return {"journey": journey, "entered": n, "enrolments": rows}
+    paused = {**dated({"paused_at": pause.paused_at}, zone), "author": pause.paused_by, "reason": pause.reason} if pause else None
+    return {"journey": journey, "entered": n, "paused": paused, "enrolments": rows}

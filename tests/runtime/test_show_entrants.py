@@ -8,6 +8,7 @@ from rich.console import Console
 
 from runtime.show_entrants import entrants
 from runtime.store.enquiries import Entrant, Got, Missed
+from runtime.store.movements import Pause
 from runtime.wording import Wording
 from tests.town import DAY, NOON, ZONE
 
@@ -62,3 +63,11 @@ def test_where_she_is_or_how_it_ended_is_said(one, where):
 
 def test_what_she_entered_for_stands_beside_her_id():
     assert listed(entrant(subject="o-1")).startswith("u1 for o-1  ")
+
+
+def test_that_nobody_moves_while_the_journey_is_paused_stands_above_the_list():
+    out = io.StringIO()
+
+    entrants(Console(file=out, width=200), "j", [entrant()], 1, Wording("en", ZONE), Pause("j", NOON, "me", "wrong coupon"))
+
+    assert out.getvalue().splitlines()[0] == "j is paused since 2026-12-01 12:00 by me “wrong coupon”"
