@@ -3,12 +3,13 @@
 import asyncio
 import gc
 import logging
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
 import structlog
 import uvicorn
@@ -17,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from runtime.app import App
 from runtime.control import listen, socket_path
@@ -38,7 +40,7 @@ SWITCH_SECONDS = 0.0005  # for which a thread may compute while a request waits 
 class Front:
     """The HTTP application. What posts events goes past the framework, whose layers cost as much as the reading of an event."""
 
-    def __init__(self, direct: Mapping[str, ASGIApp], rest: Starlette) -> None:
+    def __init__(self, direct: Mapping[str, ASGIApp], rest: ASGIApp) -> None:
         self._direct, self._rest = direct, rest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -90,7 +92,10 @@ def web_app(app: App, ticks: Ticks, intake: Intake) -> Front:
     routes = [*intake.routes(), *hearing.routes(), Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics_text)]
     application = Starlette(routes=routes, lifespan=lifespan)
     application.router.redirect_slashes = False
-    return Front(dict.fromkeys(EVENTS, intake.events), application)
+    behind_proxy: Any = ProxyHeadersMiddleware(
+        cast("Any", application), os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1")
+    )  # as uvicorn would: for all
+    return Front(dict.fromkeys(EVENTS, intake.events), behind_proxy)
 
 
 def _imported(app: App, request: dict[str, Any]) -> dict[str, Any]:
@@ -167,7 +172,8 @@ def serve(app: App, *, as_json: bool = False) -> int:
     server_settings = app.project.settings.server
     config = uvicorn.Config(
         web_app(app, ticks, intake), host=server_settings.host, port=server_settings.port, log_level="warning", access_log=False,
-        timeout_graceful_shutdown=STOP_SECONDS, lifespan="on", server_header=False, h11_max_incomplete_event_size=32 * 1024,
+        timeout_graceful_shutdown=STOP_SECONDS, lifespan="on", server_header=False, proxy_headers=False,
+        h11_max_incomplete_event_size=32 * 1024,
     )  # fmt: skip
 
     def listening(port: int) -> None:

@@ -157,7 +157,7 @@ class Hearing:
 
     async def subscriptions(self, request: Request) -> Response:
         """`{"openid", "results": {TEMPLATE: "accept" | "reject" | …}, "id"?, "time"?}`, one or a list, signed as events are."""
-        taken = await self.intake.signed_value(request.scope, request.receive)
+        taken = await self.intake.signed_value(request.scope, request.receive, self.app.clock.now())
         if isinstance(taken, Unreadable):
             return JSONResponse({"error": taken.reason, "reason": taken.detail}, taken.status)
         sender, request_id, value = taken

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import threading
 from concurrent.futures import Future
 
 from runtime.store import SqlStore
@@ -11,28 +12,38 @@ from runtime.store.writer import INTAKE, Together
 Waiting = list[tuple[Arrival, "asyncio.Future[int]"]]
 
 
+class _Here(threading.local):
+    """The loop of this thread, and what waits in it. To ask asyncio for the loop asks the system for the process, which may take 10 µs."""
+
+    loop: asyncio.AbstractEventLoop | None = None
+    waiting: Waiting | None = None
+
+
 class Gathering:
     """Keeps arrivals. A unit for each, with futures and wake-ups of its own, would cost more than its rows do."""
 
     def __init__(self, store: SqlStore) -> None:
         self._store = store
-        self._waiting: dict[asyncio.AbstractEventLoop, Waiting] = {}  # each loop touches its own only
+        self._here = _Here()
         self.in_hand = 0  # things that wait for their commit
 
     def keep(self, arrival: Arrival) -> "asyncio.Future[int]":
         """How many of its things are new, after the commit; else the error of the database, or Closed."""
-        loop = asyncio.get_running_loop()
+        here = self._here
+        loop = here.loop
+        if loop is None or not loop.is_running():
+            loop, here.waiting = asyncio.get_running_loop(), None
+            here.loop = loop
         told: asyncio.Future[int] = loop.create_future()
-        waiting = self._waiting.get(loop)
-        if waiting is None:
-            self._waiting[loop] = waiting = []
+        if here.waiting is None:
+            here.waiting = []
             loop.call_soon(self._hand_over, loop)  # after all the requests that can be read at this moment
-        waiting.append((arrival, told))
+        here.waiting.append((arrival, told))
         self.in_hand += arrival.given
         return told
 
     def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
-        group = self._waiting.pop(loop)
+        group, self._here.waiting = self._here.waiting or [], None
         unit = Together(self._store.arrivals.take, [arrival for arrival, _ in group])
 
         def committed(done: "Future[list[int | Exception]]") -> None:

@@ -161,9 +161,8 @@ class Intake:
 
     # --- signed requests
 
-    async def signed_value(self, scope: Scope, receive: Receive) -> tuple[Source, str, Any] | Unreadable:
+    async def signed_value(self, scope: Scope, receive: Receive, now: int) -> tuple[Source, str, Any] | Unreadable:
         """Who sent a request, under which id, and the JSON in it; or why it is refused."""
-        now = self.clock.now()
         body = await self._bodies.read(receive, self.limit)
         if isinstance(body, Unreadable):
             return body
@@ -241,7 +240,7 @@ class SignedPost:
         """Answer one request, after the commit."""
         intake = self.intake
         now = intake.clock.now()
-        taken = await intake.signed_value(scope, receive)
+        taken = await intake.signed_value(scope, receive, now)
         if isinstance(taken, Unreadable):
             await _refused(taken)(scope, receive, send)
             return

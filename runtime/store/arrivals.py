@@ -132,7 +132,7 @@ class Arrivals:
 
     def _count(self, tx: Connection, arrivals: list[Arrival]) -> None:
         counts: Counter[tuple[str, str, str]] = Counter()
-        for arrival in arrivals:
+        for arrival in (arrival for arrival in arrivals if arrival.unmapped):
             known = self._names.setdefault(arrival.source, set())
             for (kind, name), n in arrival.unmapped.most_common(MOST_UNMAPPED):
                 shown = (kind, name[:LONGEST_NAME])

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, groupby
 from typing import Any, Generic, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -49,8 +49,28 @@ class Together(Generic[Item, T]):
         return list(self.work(connection, self.items))
 
 
+class _Shared:
+    """The futures of neighbours that were done as one: each is told of its own items."""
+
+    def __init__(self, parts: "list[tuple[int, Future[Any]]]") -> None:
+        self._parts = parts
+
+    def set_result(self, results: list[Any]) -> None:
+        done = 0
+        for size, future in self._parts:
+            future.set_result(results[done : done + size])
+            done += size
+
+    def set_exception(self, error: BaseException) -> None:
+        for _, future in self._parts:
+            future.set_exception(error)
+
+
 class Closed(RuntimeError):
     """The store was closed before the unit ran."""
+
+
+_Told = Future[Any] | _Shared
 
 
 class Writer(Protocol):
@@ -135,7 +155,7 @@ class ThreadWriter:
                 stop = self._collect(group, block=False)
             if group:
                 groups += 1
-                self._commit(group, groups)
+                self._commit(_joined(group), groups)
 
     def _collect(self, group: list[tuple[Unit[Any], Future[Any]]], *, block: bool) -> bool:
         """Take one unit; True when it was the sign to stop."""
@@ -149,8 +169,8 @@ class ThreadWriter:
             group.append((unit, future))
         return False
 
-    def _commit(self, group: list[tuple[Unit[Any], Future[Any]]], number: int) -> None:
-        done: list[tuple[Future[Any], Any]] = []
+    def _commit(self, group: "list[tuple[Unit[Any], _Told]]", number: int) -> None:
+        done: list[tuple[_Told, Any]] = []
         try:
             with self._engine.connect() as connection:
                 if len(group) > 1 or not self._run_alone(connection, *group[0], done):
@@ -167,7 +187,7 @@ class ThreadWriter:
                     future.set_exception(error)
 
     @staticmethod
-    def _run_alone(connection: Connection, unit: Unit[Any], future: "Future[Any]", done: list[tuple[Future[Any], Any]]) -> bool:
+    def _run_alone(connection: Connection, unit: Unit[Any], future: "_Told", done: "list[tuple[_Told, Any]]") -> bool:
         """A unit that is the whole group needs no savepoint: the transaction is its own. False when its items have to be done singly."""
         try:
             with connection.begin():
@@ -180,7 +200,7 @@ class ThreadWriter:
         return True
 
     @staticmethod
-    def _run_unit(connection: Connection, unit: Unit[Any], future: "Future[Any]", done: list[tuple[Future[Any], Any]]) -> None:
+    def _run_unit(connection: Connection, unit: Unit[Any], future: "_Told", done: "list[tuple[_Told, Any]]") -> None:
         try:
             if isinstance(unit, Together):  # it has savepoints of its own
                 result = unit(connection)
@@ -193,6 +213,20 @@ class ThreadWriter:
                 raise
         else:
             done.append((future, result))
+
+
+def _joined(group: list[tuple[Unit[Any], Future[Any]]]) -> "list[tuple[Unit[Any], _Told]]":
+    """The group with neighbours that do the same as one unit: its statements are made once for all of their items."""
+    joined: list[tuple[Unit[Any], _Told]] = []
+    for work, run in groupby(group, lambda one: one[0].work if isinstance(one[0], Together) else None):
+        units = list(run)
+        parts = [(unit.items, future) for unit, future in units if isinstance(unit, Together)]
+        if work is None or len(parts) == 1:
+            joined += units
+        else:
+            items = [item for mine, _ in parts for item in mine]
+            joined.append((Together(work, items), _Shared([(len(mine), future) for mine, future in parts])))
+    return joined
 
 
 def _size(group: list[tuple[Unit[Any], Future[Any]]]) -> int:

@@ -164,6 +164,30 @@ def test_of_what_is_done_together_one_that_fails_costs_itself_only(store):
     assert written(store) == ["x", "a", "b", "y"]
 
 
+def test_neighbours_that_do_the_same_are_one_call_and_each_is_told_of_its_own(store):
+    seen = []
+    work, other = several(store, seen), several(store, [])
+
+    futures = held_up(
+        store, (Together(work, ["a", "b"]), INTAKE), (Together(work, ["c"]), INTAKE), (Together(other, ["d"]), INTAKE),
+        (Together(work, ["e"]), INTAKE),
+    )  # fmt: skip
+
+    assert [f.result(10) for f in futures] == [["a is written", "b is written"], ["c is written"], ["d is written"], ["e is written"]]
+    assert seen == [["a", "b", "c"], ["e"]]
+    assert written(store) == ["a", "b", "c", "d", "e"]
+
+
+def test_of_neighbours_that_are_one_call_one_that_fails_costs_itself_only(store):
+    work = several(store, [])
+
+    first, second = held_up(store, (Together(work, ["a", "bad"]), INTAKE), (Together(work, ["b"]), INTAKE))
+
+    kept, error = first.result(10)
+    assert (kept, str(error), second.result(10)) == ("a is written", "this one fails", ["b is written"])
+    assert written(store) == ["a", "b"]
+
+
 def test_the_one_thing_that_is_done_and_fails_leaves_nothing(store):
     (error,) = store.database.write(Together(several(store, []), ["bad"]))
 
@@ -206,7 +230,8 @@ def test_a_commit_that_fails_is_told_to_everybody_in_the_group():
 
     writer = ThreadWriter(Engine())
 
-    futures = [writer.submit(lambda tx: 1) for _ in range(5)]
+    work = several(None, [])
+    futures = [writer.submit(lambda tx: 1) for _ in range(5)] + [writer.submit(Together(work, [])) for _ in range(2)]
 
     for future in futures:
         with pytest.raises(OSError, match="no space"):
