@@ -1,6 +1,7 @@
 """How a batch is opened: its users with their enrolments and what they can be sent, profiles made anew, moves of the release settled."""
 
-from collections.abc import Collection, Sequence
+import weakref
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -62,7 +63,7 @@ class Opening:
             versions = [(e, self._version_for(tx, catalogue, e)) for e in open_.get(user_id, ())]
             tracked = [Tracked(enrolment, versioned) for enrolment, versioned in versions if versioned is not None]
             session = Session(catalogue, known[user_id], reach, tracked, past.get(user_id, ()), load, window_of, self.rehearsal)
-            session.holder_of = partial(self._holder, tx, work, user_id)
+            session.holder_of = partial(self._holder, tx, weakref.ref(work), user_id)  # a ring would outlive the batch, with all it read
             work.sessions[user_id] = session
         self._renew(catalogue, batch, work, now)
         if self.underway.movements:
@@ -138,8 +139,10 @@ class Opening:
                 raise reach
         return people
 
-    def _holder(self, tx: Any, work: Work, user_id: str, kind: str, value: str) -> str:
+    def _holder(self, tx: Any, of_batch: Callable[[], Work | None], user_id: str, kind: str, value: str) -> str:
         """The user whom the operator knows, other than this one, to whom an identity belongs; "" where there is none."""
+        work = of_batch()
+        assert work is not None  # noqa: S101 - a session is asked within its batch
         for other, is_known in self.store.identity.holders(tx, kind, value):
             if other == user_id:
                 return ""

@@ -1,10 +1,14 @@
 """The engine on a real database, with time as an argument: order, look-back, poison, populations, other users."""
 
+import gc
+
 import pytest
 from sqlalchemy import text, update
 
+from runtime.batches import Work
 from runtime.policy import Rules
 from runtime.profile import definitions_of
+from runtime.session import Session
 from runtime.state import Fact
 from runtime.store.tables import enrolments, events, inbox, users
 from tests.town import AUDIENCE, DAY, HOUR, MINUTE, NOON, PUSH, Town, at, event, journey_text, somebody
@@ -28,6 +32,22 @@ def town(store, *texts, people=(), **keys):
 
 def run_sql(made, statement):
     made.store.database.write(lambda tx: tx.execute(statement))
+
+
+# --- what stays of a batch
+
+
+def test_what_a_batch_read_is_gone_with_it_and_waits_for_no_garbage_collection(store):
+    made = town(store, WELCOME, people=[somebody("u1"), somebody("u2")])
+    gc.collect()
+    gc.disable()
+    try:
+        made.post(OPENED)
+        made.settle(NOON)
+
+        assert [found for found in gc.get_objects() if isinstance(found, Session | Work)] == []
+    finally:
+        gc.enable()
 
 
 # --- the ways of an event
