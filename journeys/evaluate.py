@@ -182,6 +182,7 @@ def _call(node: Call) -> Closure:
 
 
 Change = Callable[[Any], int | None]
+MIRRORED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}  # the operator with its sides exchanged
 
 
 def next_change(node: Node, times: Mapping[str, Call]) -> Change | None:
@@ -222,8 +223,7 @@ def _breakpoint(node: Compare, times: Mapping[str, Call]) -> Change | None:
         return None
     side, other, operator = node.left, node.right, node.operator
     if not left_is_time:
-        mirrored = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
-        side, other, operator = node.right, node.left, mirrored.get(operator, operator)
+        side, other, operator = node.right, node.left, MIRRORED.get(operator, operator)
     call = time_call(side, times)
     if call is None:
         return None  # inside arithmetic: `check` refuses it where time matters (J049)

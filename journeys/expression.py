@@ -182,19 +182,23 @@ def kind_of(node: Node) -> ValueType:
 def walk(node: Node) -> Iterator[Node]:
     """The node and everything below it."""
     yield node
-    children: tuple[Any, ...] = ()
-    if isinstance(node, Logic):
-        children = node.items
-    elif isinstance(node, Not | Known):
-        children = (node.item,)
-    elif isinstance(node, Compare | Arithmetic):
-        children = (node.left, node.right)
-    elif isinstance(node, In):
-        children = (node.item, node.container)
-    elif isinstance(node, Call):
-        children = tuple(a for a in node.arguments if isinstance(a, Node))
-    for child in children:
+    for child in parts_of(node):
         yield from walk(child)
+
+
+def parts_of(node: Node) -> tuple[Node, ...]:
+    """What stands right below a node."""
+    if isinstance(node, Logic):
+        return node.items
+    if isinstance(node, Not | Known):
+        return (node.item,)
+    if isinstance(node, Compare | Arithmetic):
+        return (node.left, node.right)
+    if isinstance(node, In):
+        return (node.item, node.container)
+    if isinstance(node, Call):
+        return tuple(a for a in node.arguments if isinstance(a, Node))
+    return ()
 
 
 def times_of(values: Mapping[str, Node]) -> dict[str, Call]:

@@ -6,7 +6,7 @@ from typing import Any
 from journeys.audience import Audience, Trait, rules_of
 from journeys.values import fits
 from runtime.policy import Reach, can_reach, consented
-from runtime.profile import count_within, read_trait, window_change
+from runtime.profile import count_within, falls_below, read_trait, window_change
 from runtime.state import User
 
 _EMPTY: Mapping[str, Any] = {}
@@ -127,6 +127,12 @@ class UserFacts:
     def count_change(self, event: str, within: int) -> int | None:
         """When the oldest of them leaves."""
         return window_change(self.user, event, within, self.now)
+
+    def count_falls(self, trait: str, event: str, within: int, fewest: int, *, exactly: bool) -> int | None:
+        """When a window holds fewer than `fewest`; `exactly`: or exactly so many, whichever comes first. Of a given count, as for all."""
+        if trait and trait in self.user.profile.get("pin", ()):
+            return window_change(self.user, event, within, self.now)
+        return falls_below(self.user, event, within, self.now, fewest, exactly=exactly)
 
     def in_journey(self, journey: str) -> bool:
         """Whether the user is inside that journey now."""

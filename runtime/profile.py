@@ -302,6 +302,22 @@ def window_change(user: User, event: str, within: int, now: int) -> int | None:
     return oldest + within if oldest is not None and oldest <= now else None
 
 
+def falls_below(user: User, event: str, within: int, now: int, fewest: int, *, exactly: bool = False) -> int | None:
+    """When time alone leaves fewer than `fewest` events in the window (`exactly`: or just so many, if there are more); None when it
+    holds fewer already, or none.
+    """
+    history = user.profile.get("h", _NONE).get(event)
+    if not history:
+        return None
+    start, end = _bounds(history, within, now)
+    held = end - start
+    fewest += exactly and held > fewest
+    if held < fewest or fewest < 1:
+        return None
+    leaving: int = history[start + held - fewest][0]
+    return leaving + within
+
+
 def set_values(audience: Audience, user: User, values: Mapping[str, Any]) -> None:
     """Take profile values from outside: declared ones typed (what does not fit is missing), others kept as they are."""
     stored = user.profile.setdefault("p", {})

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from runtime.explain import dated
-from runtime.store.enquiries import Entrant, Got
+from runtime.store.enquiries import Entrant, Got, Missed
 from runtime.store.movements import Pause
 from runtime.wording import Wording
 
@@ -48,8 +48,13 @@ def _where(one: Entrant, wording: Wording) -> str:
 def _got(one: Entrant, wording: Wording) -> str:
     """Messages and benefits; the state of those that the vendor has not just taken; what was not sent. A call gives her nothing."""
     had = [_one(got, wording) for got in one.got if got.kind != "call"]
-    missed = [wording("entrants_missed", step=missed.step, reason=wording.reason(missed.reason)) for missed in one.missed]
+    missed = [wording("entrants_missed", step=missed.step, reason=_reason(missed, wording)) for missed in one.missed]
     return wording.joined([*had, *dict.fromkeys(missed)]) or "–"
+
+
+def _reason(missed: Missed, wording: Wording) -> str:
+    by_channel = [wording("in_position", channel=wording.channel(c), reason=wording.reason(r)) for c, r in missed.positions]
+    return ", ".join(by_channel) or wording.reason(missed.reason)
 
 
 def _one(got: Got, wording: Wording) -> str:

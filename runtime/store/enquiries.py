@@ -66,10 +66,11 @@ class Got:
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """What an enrolment was not sent: a step, and why."""
+    """What an enrolment was not sent: a step, and why; of a list of channels, why by each."""
 
     step: str
     reason: str
+    positions: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +215,10 @@ class Enquiries:
                 lines = [LogEntry(*parts) for parts in self._codec.decode("log.entries", whose[enrolment_id], text)]
                 if any(line.action == "entered" and line.why.get("held_out") for line in lines):
                     held.add(enrolment_id)
-                missed = [Missed(line.step, str(line.why.get("reason", line.action))) for line in lines if line.action in NOT_SENT]
-                found.setdefault(enrolment_id, []).extend(missed)
+                found.setdefault(enrolment_id, []).extend(_missed(line) for line in lines if line.action in NOT_SENT)
         return found, held
+
+
+def _missed(line: LogEntry) -> Missed:
+    positions = ((met["channel"], met["reason"]) for met in line.why.get("positions", ()))
+    return Missed(line.step, str(line.why.get("reason", line.action)), tuple(positions))

@@ -276,7 +276,7 @@ def test_why_she_never_entered_is_told_with_the_clause_and_the_values():
     )
 
     assert result.refusal.why["reason"] == "where"
-    assert (result.refusal.why["where"], result.refusal.why["where_values"]) == ("event.amount > 9", {"event.amount": 5})
+    assert (result.refusal.why["clause"], result.refusal.why["values"]) == ("event.amount > 9", {"event.amount": 5})
     assert result.visits.steps == frozenset()
 
 

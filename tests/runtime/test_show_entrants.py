@@ -45,6 +45,14 @@ def test_what_she_was_not_sent_stands_beside_it_with_its_reason_once_however_oft
     )
 
 
+def test_of_a_list_of_channels_each_has_its_own_reason():
+    missed = Missed("tell", "no_consent", (("sms", "no_consent"), ("push", "cap")))
+
+    assert listed(entrant(missed=[missed])).endswith(
+        "  tell: not sent, SMS: she has not agreed to such messages on this channel, push: a cap is used up"
+    )
+
+
 def test_it_reads_in_chinese():
     assert listed(entrant(got=GOT), "zh").endswith("gift（权益 gift）；tell（短信） ×2；again（推送）：没有发")
 
