@@ -22,6 +22,8 @@ A_RELEASE = Number(gte=1, lte=2**31 - 1)  # what a number of a release can be
 
 Config = Annotated[Path, Parameter(name=["--config", "-c"], help="config.toml, or the folder it is in")]
 DatabasePath = Annotated[str | None, Parameter(name="--database", help="another database than config's: a path or a URL")]
+Map = Annotated[list[str] | None, Parameter(name="--map", negative=(), help="COLUMN=FIELD: the column is called so; repeatable")]
+EventType = Annotated[str, Parameter(name="--type", help="of rows that have none: order_paid")]
 Json = Annotated[bool, Parameter(name="--json", negative=(), help="print data as JSON")]
 
 
@@ -31,6 +33,17 @@ class Stop(Exception):
     def __init__(self, code: int, text: str = "") -> None:
         super().__init__(text)
         self.code, self.text = code, text
+
+
+def names_of(mapped: list[str] | None) -> dict[str, str]:
+    """What --map says, by column."""
+    names: dict[str, str] = {}
+    for text in mapped or ():
+        column, found, name = text.rpartition("=")
+        if not (found and column and name):
+            raise Stop(USAGE, f"--map: expected COLUMN=FIELD, such as 订单号=order_id, found {text}")
+        names[column] = name
+    return names
 
 
 def print_json(value: Any) -> None:

@@ -1,6 +1,7 @@
 """Events and users from rows of files: columns become fields, traits, identities, consents."""
 
 import re
+import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -45,6 +46,9 @@ class Shape:
     def named(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """The row with its columns by the names that we know."""
         return {self.names.get(key, key): value for key, value in row.items()} if self.names else dict(row)
+
+
+PLAIN = Shape()  # columns by our names
 
 
 def event_item(row: Row, shape: Shape, audience: Audience, *, is_csv: bool) -> dict[str, Any]:
@@ -160,9 +164,9 @@ def undated(item: dict[str, Any]) -> dict[str, Any]:
     return item
 
 
-def read_events(file: RowFile, audience: Audience, zone: ZoneInfo, bad: BadRows) -> Iterator[Event]:
+def read_events(file: RowFile, audience: Audience, zone: ZoneInfo, bad: BadRows, shape: Shape = PLAIN) -> Iterator[Event]:
     """The events of a file in its order; an event without an id is known by its line. Of equal ids the first row counts."""
-    path, shape = file.path, Shape()
+    path = file.path
     met: list[Met] = []
     with Occurrences() as seen:
         for row in file:
@@ -206,25 +210,32 @@ def _heading(name: str, columns: Sequence[str]) -> str:
     return next(usual, "") or did_you_mean(name, others, cutoff=0.85)
 
 
-def wrong_columns(path: Path) -> str:
-    """What is wrong with the columns of a CSV of events: which are missing, which stand there; nothing where all is well."""
-    columns = RowFile(path).columns()
-    missing = [name for name in ("type", "user_id", "time") if name not in (columns or ())]
+def wrong_columns(name: str, columns: Sequence[str], shape: Shape, *, users: bool = False) -> str:
+    """What is wrong with the columns of a CSV of events, or of users: which are missing, and which may be meant; nothing where all is well.
+
+    `name` is the file's. Every mapped column stands in the file, and what a row cannot be without has a column.
+    """
+    there = f"its columns are {', '.join(columns)[:400]}"
+    for column, meant in shape.names.items():
+        if column not in columns:
+            return f"{name}: --map {column}={meant}: there is no such column; {there}"
+    named = {shape.names.get(column, column) for column in columns}
+    needed = ["user_id"] if users else ["user_id", "time", *([] if shape.type else ["type"])]
+    missing = [wanted for wanted in needed if wanted not in named]
     if not columns or not missing:
         return ""
-    wanted = [name for name in ENVELOPE if name not in columns]
-    guesses = [f"{column} to {name}" for name in wanted if (column := _heading(name, columns))]
-    meant = f"; rename the headings: {', '.join(guesses)}" if guesses else ""
-    return (
-        f"{path.name}: there is no column {', '.join(missing)}; found {', '.join(columns)[:400]}; expected type, user_id, time"
-        f" (id too, where the events have one; every further column is a field){meant}"
-    )
+    asked = missing if users or "id" in named else [*missing, "id"]
+    guesses = [f"{column}={wanted}" for wanted in asked if (column := _heading(wanted, columns))]
+    quoted = [guess if re.fullmatch(r"[\w=.-]+", guess) else shlex.quote(guess) for guess in guesses]
+    advice = " ".join(f"--map {guess}" for guess in quoted) or f"--map COLUMN={missing[0]}"
+    advice += " or --type TYPE" if "type" in missing and not any(guess.endswith("=type") for guess in guesses) else ""
+    return f"{name}: there is no column {', '.join(missing)}; {there}; say which one it is with {advice}"
 
 
 def read_users(path: Path, audience: Audience, zone: ZoneInfo, bad: BadRows) -> Iterator[tuple[str, dict[str, Any]]]:
     """(user_id, record) of a file; in CSV every further column is a trait."""
     reader = Reader("file", ("*",), audience, zone, 0, path.name)
-    file, shape = RowFile(path), Shape()
+    file, shape = RowFile(path), PLAIN
     for row in file:
         item = row.problem or user_item(row, shape, zone, is_csv=file.is_csv)
         parsed = reader.records(item) if isinstance(item, dict) else None

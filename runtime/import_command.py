@@ -20,9 +20,12 @@ from runtime.commandline import (
     USAGE,
     Config,
     DatabasePath,
+    EventType,
     Json,
+    Map,
     Stop,
     err,
+    names_of,
     print_json,
     project_of,
     require_database,
@@ -38,7 +41,6 @@ LONGEST_SOURCE = 64
 import_app = CommandLine(name="import", help="Take files of events (orders are events) or users: CSV or JSONL, also .gz, UTF-8 or GB18030.")
 
 Source = Annotated[str, Parameter(help="events are known by source and id; consents carry it")]
-Map = Annotated[list[str] | None, Parameter(name="--map", negative=(), help="COLUMN=FIELD: the column is called so; repeatable")]
 Encoding = Annotated[str | None, Parameter(help="of the file, where it is not found out: utf-8, gb18030, …")]
 Live = Annotated[bool, Parameter(negative=(), help="as if it had just happened: it moves people; without it, it is history")]
 Dry = Annotated[bool, Parameter(negative=(), help="read everything, write nothing")]
@@ -47,7 +49,7 @@ Dry = Annotated[bool, Parameter(negative=(), help="read everything, write nothin
 @import_app.command
 def events(  # noqa: PLR0913 - the options
     *files: Path, source: Source = "import",
-    type_: Annotated[str, Parameter(name="--type", help="of rows that have none: order_paid")] = "",
+    type_: EventType = "",
     map_: Map = None, encoding: Encoding = None, live: Live = False, dry_run: Dry = False, config: Config = Path(),
     database: DatabasePath = None, json: Json = False,
 ) -> int:  # fmt: skip
@@ -55,7 +57,7 @@ def events(  # noqa: PLR0913 - the options
 
     Columns id, type, user_id, time; every further one is a field. Rows that are not taken go to FILE.rejected.jsonl.
     """
-    asked = Asked("events", _source(source), Shape(_names(map_), type_), _encoding(encoding), live)
+    asked = Asked("events", _source(source), Shape(names_of(map_), type_), _encoding(encoding), live)
     return _import(files, asked, project_of(config, database), database, dry=dry_run, json=json)
 
 
@@ -69,7 +71,7 @@ def users(
     Columns user_id, zone, tags (separated by |), identities.phone, consents.sms.marketing (and .at, .wording, .source below it);
     every further one is a trait. A yes without its time never outweighs a no.
     """
-    asked = Asked("users", _source(source), Shape(_names(map_)), _encoding(encoding), live)
+    asked = Asked("users", _source(source), Shape(names_of(map_)), _encoding(encoding), live)
     return _import(files, asked, project_of(config, database), database, dry=dry_run, json=json)
 
 
@@ -77,16 +79,6 @@ def _source(name: str) -> str:
     if not 0 < len(name) <= LONGEST_SOURCE or name.startswith("$"):
         raise Stop(USAGE, f"--source: expected 1 to {LONGEST_SOURCE} characters that do not begin with $, found {name!r}")
     return name
-
-
-def _names(mapped: list[str] | None) -> dict[str, str]:
-    names: dict[str, str] = {}
-    for text in mapped or ():
-        column, found, name = text.rpartition("=")
-        if not (found and column and name):
-            raise Stop(USAGE, f"--map: expected COLUMN=FIELD, such as 订单号=order_id, found {text}")
-        names[column] = name
-    return names
 
 
 def _encoding(name: str | None) -> str | None:

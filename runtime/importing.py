@@ -15,7 +15,7 @@ import orjson
 from journeys.audience import Audience
 from runtime.badrows import BadRows, Met
 from runtime.clock import Clock
-from runtime.eventfile import Shape, event_item, undated, user_item
+from runtime.eventfile import Shape, event_item, undated, user_item, wrong_columns
 from runtime.intake.items import Reader
 from runtime.rowfile import KINDS, Row, RowFile
 from runtime.state import Event, Person, stable_key
@@ -317,23 +317,10 @@ def _row_file(path: Path, asked: Asked) -> RowFile:
         raise CannotImport(f"{path}: the compressed file is damaged from its beginning ({error})") from None
     if file.kind not in KINDS:
         raise CannotImport(f"{path}: expected {', '.join(KINDS)} (or .gz of these); a spreadsheet can save itself as CSV UTF-8")
-    if columns is not None:
-        _check_columns(file.path.name, columns, asked)
+    problem = wrong_columns(file.path.name, columns or [], asked.shape, users=asked.kind == "users") if columns is not None else ""
+    if problem:
+        raise WrongMapping(problem)
     return file
-
-
-def _check_columns(name: str, columns: list[str], asked: Asked) -> None:
-    """Every mapped column stands in the file, and what a row cannot be without has a column."""
-    there = f"its columns are {', '.join(columns)[:400]}"
-    for column in asked.shape.names:
-        if column not in columns:
-            raise WrongMapping(f"{name}: --map {column}={asked.shape.names[column]}: there is no such column; {there}")
-    named = {asked.shape.names.get(column, column) for column in columns}
-    needed = ["user_id"] if asked.kind == "users" else ["user_id", "time", *([] if asked.shape.type else ["type"])]
-    missing = [wanted for wanted in needed if wanted not in named]
-    if columns and missing:
-        advice = f"--map COLUMN={missing[0]}" + (" or --type TYPE" if missing[0] == "type" else "")
-        raise WrongMapping(f"{name}: there is no column {', '.join(missing)}; {there}; say which one it is with {advice}")
 
 
 def _rejected(path: Path, kept: int) -> Rejected:

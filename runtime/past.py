@@ -15,7 +15,7 @@ from journeys.audience import Audience
 from journeys.localtime import zone_named
 from journeys.values import typed_again
 from runtime.badrows import BadRows
-from runtime.eventfile import read_events, read_users
+from runtime.eventfile import PLAIN, Shape, read_events, read_users
 from runtime.policy import ADDRESS_OF
 from runtime.rowfile import RowFile
 from runtime.state import Event, User, bucket
@@ -92,15 +92,15 @@ class _Counted:
 class FilePast(_Counted):
     """A file of events, which need not be in the order of time. Without a file of users everybody can be reached and has consented."""
 
-    def __init__(self, path: Path, zone: ZoneInfo, show: Callable[[str], None]) -> None:
+    def __init__(self, path: Path, zone: ZoneInfo, show: Callable[[str], None], shape: Shape = PLAIN) -> None:
         super().__init__()
-        self.path, self.zone, self._show = path, zone, show
+        self.path, self.zone, self._show, self._shape = path, zone, show, shape
         self.bad: BadRows | None = None  # of the latest reading
 
     def events(self, audience: Audience, sample: Sample, until: int | None) -> Iterator[Event]:
         """See Past. Bad rows are shown by the first reading."""
         self.bad = BadRows(self.path.name, self._show if self.bad is None else lambda _: None)
-        read = read_events(RowFile(self.path), audience, self.zone, self.bad)
+        read = read_events(RowFile(self.path), audience, self.zone, self.bad, self._shape)
         return self._ordered(e for e in read if sample.takes(e.user_id) and (until is None or e.time <= until))
 
     def newcomers(self, sample: Sample) -> Iterator[Newcomer]:  # noqa: ARG002 - of the protocol

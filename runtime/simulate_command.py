@@ -16,9 +16,25 @@ from runtime.app import App
 from runtime.applying import check_project, check_release
 from runtime.badrows import BadRows
 from runtime.caveats import caveats_of
-from runtime.commandline import A_RELEASE, FAILED, OK, USAGE, Config, DatabasePath, Json, Stop, err, print_json, project_of, reading_app
+from runtime.commandline import (
+    A_RELEASE,
+    FAILED,
+    OK,
+    USAGE,
+    Config,
+    DatabasePath,
+    EventType,
+    Json,
+    Map,
+    Stop,
+    err,
+    names_of,
+    print_json,
+    project_of,
+    reading_app,
+)
 from runtime.comparing import Comparison, compare
-from runtime.eventfile import to_stderr, wrong_columns
+from runtime.eventfile import PLAIN, Shape, to_stderr, wrong_columns
 from runtime.foreseen import Foreseen
 from runtime.past import WHOLE, DatabasePast, FilePast, Past, RecordFile, Sample
 from runtime.report import report
@@ -55,6 +71,8 @@ def simulate_(  # noqa: PLR0913 - each is an option of its own
     *,
     events: EventFile = None,
     from_database: Annotated[bool, Parameter(negative=(), help="the events that the project's database has, instead of a file")] = False,
+    map_: Map = None,
+    type_: EventType = "",
     users: UserFile = None,
     from_: Begins = None,
     until: Annotated[str | None, Parameter(help="go on to this time; default is the time of the last event")] = None,
@@ -78,9 +96,13 @@ def simulate_(  # noqa: PLR0913 - each is an option of its own
     begins, end, part = _instant(project, "--from", from_), _instant(project, "--until", until), _sample(sample)
     if begins is not None and end is not None and end < begins:
         raise Stop(USAGE, f"--until {until} is before --from {from_}")
-    for path in (events, users):
-        if path is not None:
-            _readable(path, columns=path is events)
+    shape = Shape(names_of(map_), type_)
+    if events is None and shape != PLAIN:
+        raise Stop(USAGE, "--map and --type say how the rows of --events FILE are read: there is none")
+    if events is not None:
+        _readable(events, shape)
+    if users is not None:
+        _readable(users)
     if report_ is not None and not report_.absolute().parent.is_dir():
         raise Stop(FAILED, f"{report_}: there is no folder {report_.absolute().parent}")
     needs_database = from_database or applied or release is not None or (against is not None and _is_release(against))
@@ -89,7 +111,7 @@ def simulate_(  # noqa: PLR0913 - each is an option of its own
         chosen = _Chosen(project, app)
         after = chosen.release(release) if applied or release is not None else check_project(project)
         before = chosen.other(against) if against is not None else None
-        past = FilePast(events, project.zone, to_stderr) if events is not None else DatabasePast(_opened(app).store, project.zone)
+        past = FilePast(events, project.zone, to_stderr, shape) if events is not None else DatabasePast(_opened(app).store, project.zone)
         records = RecordFile(users, project.zone, to_stderr) if users is not None else None
         runs = _Runs(project, past, records, Replay(past, part, begins, end, records))
         found = runs.run(after, "simulate")
@@ -184,14 +206,16 @@ def _sample(text: str | None) -> Sample:
     return Sample(parts)
 
 
-def _readable(path: Path, *, columns: bool) -> None:
+def _readable(path: Path, events: Shape | None = None) -> None:
     """Raises Stop with what is wrong with a file before any work is begun."""
     if not path.is_file():
         raise Stop(FAILED, f"{path}: no such file")
     try:
-        if RowFile(path).kind not in KINDS:
+        file = RowFile(path)
+        if file.kind not in KINDS:
             raise Stop(FAILED, f"{path}: expected {', '.join(KINDS)} (or .gz of these)")
-        problem = wrong_columns(path) if columns else ""
+        columns = file.columns() if events is not None else None
+        problem = wrong_columns(path.name, columns, events) if columns is not None and events is not None else ""
     except OSError as error:
         raise Stop(FAILED, f"{path}: cannot be read ({error.strerror or error})") from None
     if problem:

@@ -239,31 +239,35 @@ def test_in_a_history_an_undated_yes_is_the_oldest_answer_and_nothing_else_chang
     }  # fmt: skip
 
 
-EXPECTED = "expected type, user_id, time (id too, where the events have one; every further column is a field)"
-
-
 @pytest.mark.parametrize(
-    ("head", "problem"),
+    ("head", "names", "type_", "problem"),
     [
-        ("id,type,user_id,time,amount", ""),
-        ("type,user_id,time", ""),
-        ("", ""),
+        ("id,type,user_id,time,amount", {}, "", ""),
+        ("type,user_id,time", {}, "", ""),
+        ("", {}, "", ""),
+        ("用户,time", {"用户": "user_id"}, "order_paid", ""),
         (
-            "id,type,userid,timestamp,amount",
-            f"there is no column user_id, time; found id, type, userid, timestamp, amount; {EXPECTED}; rename the headings: userid to user_id, timestamp to time",
+            "id,type,userid,timestamp,amount", {}, "",
+            ("there is no column user_id, time; its columns are id, type, userid, timestamp, amount; say which one it is with "
+            "--map userid=user_id --map timestamp=time"),
         ),
         (
-            "编号,用户,order_id,下单时间",
-            f"there is no column type, user_id, time; found 编号, 用户, order_id, 下单时间; {EXPECTED}; rename the headings: 编号 to id, 用户 to user_id, 下单时间 to time",
+            "编号,用户,order_id,下单时间", {}, "",
+            ("there is no column user_id, time, type; its columns are 编号, 用户, order_id, 下单时间; say which one it is with "
+            "--map 用户=user_id --map 下单时间=time --map 编号=id or --type TYPE"),
         ),
-        ("id,type,order_id,time", f"there is no column user_id; found id, type, order_id, time; {EXPECTED}"),
-        ("a,b", f"there is no column type, user_id, time; found a, b; {EXPECTED}"),
+        (
+            "id,type,order_id,time", {}, "",
+            "there is no column user_id; its columns are id, type, order_id, time; say which one it is with --map COLUMN=user_id",
+        ),
+        ("a,b", {}, "", "there is no column user_id, time, type; its columns are a, b; say which one it is with --map COLUMN=user_id or --type TYPE"),
+        ("id,type,user_id,time", {"x": "user_id"}, "", "--map x=user_id: there is no such column; its columns are id, type, user_id, time"),
     ],
-)
-def test_columns_that_are_no_events_say_what_was_found_and_what_was_meant(tmp_path, head, problem):
-    (tmp_path / "e.csv").write_text(head + "\n" if head else "")
+)  # fmt: skip
+def test_columns_that_are_no_events_say_what_was_found_and_how_to_say_what_is_meant(head, names, type_, problem):
+    columns = [name for name in head.split(",") if name]
 
-    assert wrong_columns(tmp_path / "e.csv") == (f"e.csv: {problem}" if problem else "")
+    assert wrong_columns("e.csv", columns, Shape(names, type_)) == (f"e.csv: {problem}" if problem else "")
 
 
 def test_a_line_of_jsonl_with_another_name_for_the_user_is_asked_whether_it_was_meant(read):

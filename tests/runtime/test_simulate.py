@@ -110,9 +110,36 @@ def test_wrong_columns_exit_1_with_what_was_meant(call, folder, tmp_path):
 
     assert code == 1
     assert err == (
-        "e.csv: there is no column user_id; found id, type, userid, time, amount; expected type, user_id, time"
-        " (id too, where the events have one; every further column is a field); rename the headings: userid to user_id\n"
+        "e.csv: there is no column user_id; its columns are id, type, userid, time, amount; say which one it is with --map userid=user_id\n"
     )
+
+
+def test_the_columns_of_an_export_are_named_by_map_and_type_as_for_an_import(call, folder, tmp_path):
+    rows = as_csv([e for e in EVENTS if e["type"] == "order_paid"])
+    (tmp_path / "ours.csv").write_text(rows)
+    (tmp_path / "theirs.csv").write_text(rows.replace("user_id", "用户").replace("time", "下单时间").replace("order_paid", ""))
+    named = ["--map", "用户=user_id", "--map", "下单时间=time", "--type", "order_paid"]
+
+    ours = call("simulate", "--events", tmp_path / "ours.csv", "--json", "--config", folder)[1]
+    code, theirs, _ = call("simulate", "--events", tmp_path / "theirs.csv", *named, "--json", "--config", folder)
+
+    assert (code, json.loads(theirs)["journeys"]) == (0, json.loads(ours)["journeys"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--map", "用户=user_id"], "--map 用户=user_id: there is no such column"),
+        (["--map", "用户"], "--map: expected COLUMN=FIELD"),
+        (["--from-database", "--map", "a=b"], "not both"),
+    ],
+)
+def test_a_map_that_fits_no_column_is_told(call, folder, tmp_path, arguments, said):
+    (tmp_path / "e.csv").write_text(as_csv(EVENTS))
+
+    code, _, err = call("simulate", "--events", tmp_path / "e.csv", *arguments, "--config", folder)
+
+    assert (code != 0, said in err) == (True, True)
 
 
 @pytest.mark.parametrize("arguments", [["--from-database"], ["--applied"], ["--release", "1"], ["--against", "applied"]])
