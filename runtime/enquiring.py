@@ -153,12 +153,15 @@ class CapThen:
 class Traced:
     """One message with everything around it; `way` is what led to its step.
 
+    `number` is that of the version that made it, of which `place` is a line; 0 where that is gone.
     `caps` and `quiet_hours` are config's of now, at the moment of the first byte.
     """
 
     message: dict[str, Any]
     chapter: Chapter | None
     place: str
+    number: int
+    is_current: bool
     way: list[Any]
     lines: list[Any]
     caps: list[CapThen]
@@ -186,7 +189,8 @@ def trace(app: App, key: str, now: int) -> Traced:
     begun = message["begun_at"]
     is_quiet = quiet is not None and begun is not None and in_window(begun, quiet, zone)
     place = places.step(message["version_id"], message["step"])
-    return Traced(message, chapter, place, way, lines, caps, quiet, is_quiet, zone)
+    number, is_current = places.called(message["version_id"])
+    return Traced(message, chapter, place, number or 0, bool(is_current), way, lines, caps, quiet, is_quiet, zone)
 
 
 def _caps_then(app: App, message: dict[str, Any], zone: ZoneInfo) -> list[CapThen]:
@@ -215,7 +219,7 @@ def why_not_json(answer: WhyNot, zone: ZoneInfo) -> dict[str, Any]:
         "verdict": answer.verdict,
         "then": {
             "enrolments": [dated({k: v for k, v in c.enrolment.items() if k != "context"}, zone) for c in answer.told.chapters],
-            "story": [line_json(line, c, zone) for c in answer.told.chapters for line in c.lines],
+            "story": [line_json(line, zone) for c in answer.told.chapters for line in c.lines],
             "messages": [delivery(m, zone) for m in answer.told.story.messages],
             "refusals": [{**dated(row, zone), "clauses": [asdict(clause) for clause in clauses]} for row, clauses in answer.refusals],
         },
@@ -238,11 +242,11 @@ def _requirement(requirement: Requirement) -> dict[str, Any]:
 def trace_json(traced: Traced, zone: ZoneInfo) -> dict[str, Any]:
     """The message as data, with the lines of its step and the caps then."""
     chapter = traced.chapter
-    way, lines = ([line_json(line, chapter, zone) for line in part] for part in (traced.way, traced.lines))
+    way, lines = ([line_json(line, zone) for line in part] for part in (traced.way, traced.lines))
     return {
         "message": delivery(traced.message, zone),
-        "version": chapter.number if chapter is not None else None,
-        "version_is_current": chapter.is_current if chapter is not None else None,
+        "version": traced.number or None,
+        "version_is_current": traced.is_current if traced.number else None,
         "place": traced.place,
         "entered_at": dated({"at": chapter.enrolment["entered_at"]}, zone)["at"] if chapter is not None else None,
         "way": way,

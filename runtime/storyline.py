@@ -8,7 +8,8 @@ from typing import Any
 class Line:
     """One line of a story; `why` holds the clause, the values then, and what else decided. `version` is a row, `enrolment` a key.
 
-    `rule` is the `if` of the step, as the file has it: it held, and its values then are not kept.
+    `rule` is the `if` of the step, as the file has it: it held, and its values then are not kept. `number` is what people call the
+    version, and `is_current` whether people enter it now; both None where no version decided.
     """
 
     at: int
@@ -20,3 +21,5 @@ class Line:
     place: str = ""
     enrolment: str = ""
     rule: str = ""
+    number: int | None = None
+    is_current: bool | None = None
