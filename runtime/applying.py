@@ -17,17 +17,20 @@ from runtime.store import SqlStore
 from runtime.store.releases import NewVersion, Release, Version
 from runtime.texts import word
 
+Origins = Mapping[str, Mapping[str, str]]  # by journey and step: the name that the step first had
+
 
 @dataclass(frozen=True)
 class Asked:
     """What an apply is asked to do. `in_flight` decides for those inside, by journey; `plan` is the token of the plan that was looked
-    at: nothing is applied when files or release are others by now.
+    at: nothing is applied when files or release are others by now. `origins` are those that steps have in another database.
     """
 
     author: str
     message: str
     in_flight: Mapping[str, InFlight] = field(default_factory=dict)
     plan: str = ""
+    origins: Origins = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -163,6 +166,16 @@ def apply(store: SqlStore, project: Project, checked: Checked, now: int, asked: 
     return Applied(release, changed, tuple(sorted(set(old) - set(journeys))))
 
 
+def origins_in(store: SqlStore, checked: Checked) -> Origins:
+    """The origins that the steps of checked files have in a database, or would be given by an apply."""
+    with store.database.reading() as tx:
+        release = store.releases.current_id(tx)
+        return {
+            identifier: store.releases.origins(tx, NewVersion(identifier, journey.digest, journey.source, was_of(journey)), release)
+            for identifier, journey in applicable(checked).items()
+        }
+
+
 def _who(release: Release | None) -> dict[str, Any]:
     if release is None:
         return {"release": 0, "author": "", "message": ""}
@@ -197,7 +210,7 @@ def _write(
     store: SqlStore, tx: Any, before: Release | None, journeys: dict[str, CompiledJourney], audience: str, digest: str,
     now: int, asked: Asked,
 ) -> Release | None:  # fmt: skip
-    sources = [NewVersion(i, j.digest, j.source, was_of(j)) for i, j in sorted(journeys.items())]
+    sources = [NewVersion(i, j.digest, j.source, was_of(j), asked.origins.get(i)) for i, j in sorted(journeys.items())]
     release = store.releases.add(
         tx, follows=before.id if before else 0, digest=digest, audience=audience, audience_digest=digest_of(audience),
         author=asked.author, message=asked.message, now=now, journeys=sources, language=LANGUAGE_VERSION,

@@ -67,7 +67,9 @@ class Writing:
             self._cancel(written)
         self._log(written, sessions)
         self._ledger(written)
-        if not self.virtual:  # also what this very batch planned before it learned better
+        if self.virtual:
+            self._cancel_at_once(written)
+        else:  # also what this very batch planned before it learned better
             self._cancel(written)
         for tracked in written:
             if tracked.watched:
@@ -121,6 +123,13 @@ class Writing:
                 by_reason.setdefault("cancelled", []).append(tracked.enrolment.id)
         for reason, ids in by_reason.items():
             self.store.ledger.cancel_of(self.tx, ids, reason, self.now)
+
+    def _cancel_at_once(self, written: list[Tracked]) -> None:
+        """What a batch of virtual time planned at the very moment at which the enrolment ended, or for later; the rest has gone by then."""
+        for tracked in written:
+            ended_at = tracked.enrolment.ended_at
+            if tracked.cancel and ended_at is not None and any(m.not_before >= ended_at for m in tracked.messages):
+                self.store.ledger.cancel_of(self.tx, [tracked.enrolment.id], "cancelled", self.now, since=ended_at)
 
     def _log(self, written: list[Tracked], sessions: list[Session]) -> None:
         rows = [Logged(t.enrolment.user_id, t.enrolment.id, t.log) for t in written if t.log]

@@ -18,7 +18,7 @@ from runtime.crowds import MOST_RANGES, Crowd, Crowds, takes_crowds
 from runtime.facts import UserFacts
 from runtime.lookback import look_back
 from runtime.merge import merge
-from runtime.opening import Opening
+from runtime.opening import LONGEST_WINDOW, Opening
 from runtime.pacing import Windows
 from runtime.policy import Rules
 from runtime.reaching import Reaching
@@ -66,7 +66,7 @@ class Engine:
     ) -> None:
         self.virtual = virtual
         self.store, self.world, self.zone, self.rules, self.rehearsal = store, world, zone, rules, rehearsal
-        self.reaching = Reaching(store, rules, zone)
+        self.reaching = Reaching(store, rules, zone, LONGEST_WINDOW if virtual else 0)
         self.crowds = Crowds(store, zone, rules.holdout)
         self.catalogue = Catalogue(0, 0, catalogue_of(None, world, zone).audience, "", {}, {}, world, zone)
         self.underway = Underway(store)

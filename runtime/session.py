@@ -326,7 +326,7 @@ class Session(Edges):
         while not self.waits_for_effect:
             flip = self.user.recheck_at
             timers = [t for t in self.tracked if t.enrolment.due_at is not None]
-            timer = min(timers, key=lambda t: t.enrolment.due_at or 0, default=None)
+            timer = min(timers, key=lambda t: (t.enrolment.due_at or 0, -t.versioned.journey.journey.priority), default=None)
             at = timer.enrolment.due_at if timer is not None else None
             if flip is not None and flip <= until and (at is None or flip <= at):
                 self.evaluate(max(flip, self.user.evaluated_at), flip)
