@@ -134,7 +134,7 @@ class Writing:
     def _log(self, written: list[Tracked], sessions: list[Session]) -> None:
         rows = [Logged(t.enrolment.user_id, t.enrolment.id, t.log) for t in written if t.log]
         rows += [Logged(s.user.id, None, s.log) for s in sessions if s.log]
-        self.store.people.write_log(self.tx, rows, self.now)
+        self.store.people.write_log(self.tx, rows, None if self.virtual else self.now)
 
     def _ledger(self, written: list[Tracked]) -> None:
         ledger = self.store.ledger

@@ -230,8 +230,8 @@ class People:
 
     # --- what is kept about them
 
-    def write_log(self, tx: Connection, rows: Sequence[Logged], now: int) -> None:
-        """Append to the log."""
+    def write_log(self, tx: Connection, rows: Sequence[Logged], now: int | None) -> None:
+        """Append to the log. Without `now`, as on a virtual clock, what happens is written at the moment at which it happens."""
         if rows:
             self._log.run(
                 tx,
@@ -239,7 +239,7 @@ class People:
                     {
                         "user_id": row.user_id,
                         "enrolment_id": row.enrolment_id,
-                        "recorded_at": now,
+                        "recorded_at": min(e.at for e in row.entries) if now is None else now,
                         "entries": self._codec.encode("log.entries", row.user_id, [e.as_list() for e in row.entries]),
                     }
                     for row in rows
