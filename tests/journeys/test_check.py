@@ -234,7 +234,17 @@ def test_the_part_of_a_schedule_that_does_not_fit_is_named(workshop, schedule, e
     assert finding.text("zh") == f"应是五段 cron，如 0 9 * * 5，现在是{zh}"
 
 
-@pytest.mark.parametrize(("until", "hint"), [("'25:00'", ""), ("'9:30'", ', did you mean "09:30"?'), ("'10:7'", ""), ("'9:99'", "")])
+@pytest.mark.parametrize(
+    ("until", "hint"),
+    [
+        ("'25:00'", ""),
+        ("'9:30'", ', did you mean "09:30"?'),
+        ("'10:7'", ""),
+        ("'9:99'", ""),
+        ("6pm", ', did you mean "18:00"?'),
+        ("'10'", ', did you mean "10:00"?'),
+    ],
+)
 def test_a_time_of_day_that_no_clock_shows_is_told_the_hours(workshop, until, hint):
     (finding,) = workshop.findings(f"- id: a\n  delay: {{until: {until}}}\n")
 
