@@ -86,6 +86,11 @@ def test_a_result_that_may_not_exist_is_refused_unless_it_is_narrowed(workshop, 
         ),
         ("- id: s\n  branch:\n    - {when: user.vip, steps: [{exit: a}]}\n- exit: c\n", []),
         ("- id: s\n  branch:\n    - {when: user.vip, steps: [{exit: a}]}\n  otherwise: [{exit: b}]\n- exit: c\n", ["J071"]),
+        (
+            "- exit: a\n- id: b\n  branch:\n    - {when: user.vip, steps: [{id: c, delay: 1h}]}\n  otherwise: [{exit: d}]\n- exit: e\n",
+            ["J071"],
+        ),
+        ("- exit: a\n- id: b\n  delay: 1h\n- exit: c\n- id: d\n  delay: 1h\n- exit: e\n", ["J071", "J071"]),  # two causes: each its own
         ("- id: x\n  update: {add_tags: [a]}\n- id: y\n  if: user.vip\n  goto: {step: x, max_visits: 3}\n", ["J072"]),
     ],
 )
