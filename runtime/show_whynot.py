@@ -103,7 +103,7 @@ def _reasons(answer: WhyNot, wording: Wording) -> Iterable[Text]:
         if to_come and answer.verdict != "open":  # there the verdict says so; what is to come is asked first, as the entry does
             yield Text(wording("wn_first_to_come" if answer.lacking else "wn_to_come"))
         yield from (Text("  " + requirement_text(requirement, wording)) for requirement in to_come)
-        if answer.lacking or not to_come and answer.verdict != "open":
+        if answer.lacking or (not to_come and answer.verdict != "open"):
             yield Text(wording("wn_lacking" if answer.lacking else "wn_free"))
         yield from (Text("  " + requirement_text(requirement, wording)) for requirement in answer.lacking)
 
