@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from journeys.errors import Language
 from journeys.phrasing import phrase
+from runtime.state import SYSTEM_ENDS
 
 REASONS: dict[str, str] = {
     "no_consent": "没有同意", "unreachable": "联系不上", "no_credit": "没有订阅次数", "cap": "超过频次", "suppressed": "营销暂停",
@@ -45,6 +46,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "checked": ("{files} {files:journey|journeys}, {tests} {tests:test|tests}: no findings", "{files} 个旅程、{tests} 条测试，没有问题"),
     "findings": ("{errors} {errors:error|errors}, {warnings} {warnings:warning|warnings}", "{errors} 个错误，{warnings} 个提醒"),
     "applied": ("release {id}: {changed} {changed:journey|journeys} changed{names}", "第 {id} 次发布：{changed} 个旅程有变化{names}"),
+    "on_top_of": (
+        "on top of release {id}, applied {at} by {author} “{message}”",
+        "在第 {id} 次发布之上（{at}，{author}：“{message}”）",
+    ),
     "unchanged": ("nothing changed since release {id}", "与第 {id} 次发布相同，没有变化"),
     "rebuild": ("profiles", "用户画像"),
     "differs": ("{user}: {what} are not what the events say", "{user}：{what} 与事件不符"),
@@ -108,7 +113,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "{folder} 里这些文件内容不同：{files}；--overwrite 才会覆盖（没有写入）",
     ),
     "files_written": ("{n} {n:file|files} of release {number} written to {folder}", "已把第 {number} 次发布的 {n} 个文件写到 {folder}"),
-    "files_besides": ("not in release {number}, and left as they are: {files}", "第 {number} 次发布里没有、原样保留的：{files}"),
+    "files_besides": (
+        "not in release {number}, and left as they are: {files}; the next apply publishes them too: delete them where they are not wanted",
+        "第 {number} 次发布里没有、原样保留的：{files}；下一次应用也会发布它们，不要的请删掉",
+    ),
     "status_none": (
         "no release is applied yet; `journeyd apply` or `journeyd run` makes the first",
         "还没有发布过；journeyd apply 或 journeyd run 会做第 1 次发布",
@@ -118,7 +126,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "total_events": ("events", "事件"),
     "total_inbox": ("inbox", "待处理"),
     "total_quarantine": ("quarantine", "隔离"),
-    "due_lag": ("due lag {seconds} s", "到点未办 {seconds} 秒"),
+    "due_lag": ("due lag {lag}", "到点未办 {lag}"),
     "kind_message": ("message", "消息"),
     "kind_grant": ("grant", "权益"),
     "kind_call": ("call", "接口"),
@@ -215,6 +223,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "plan_is_old": (
         "nothing was applied: files or release are others than plan {plan} was made for; look at `journeyd plan` again (now {now})",
         "没有应用：文件或发布与计划 {plan} 对应的已不同；请再看 journeyd plan（现在是 {now}）",
+    ),
+    "plan_overtaken": (
+        "nothing was applied: since plan {plan} was made, {author} applied release {release} “{message}”; look at `journeyd plan` again",
+        "没有应用：做计划 {plan} 之后，{author} 应用了第 {release} 次发布“{message}”；请再看 journeyd plan",
     ),
     "overtaken": (
         "nothing was applied: meanwhile {author} applied release {release} “{message}”; look at `journeyd plan` and apply again",
@@ -381,6 +393,11 @@ WORDS: dict[str, tuple[str, str]] = {
 # --- what `simulate` says: what a replay cannot know, and the words of its table and report
 
 CAVEATS: dict[str, tuple[str, str]] = {
+    "silence": (
+        "Nothing happened to anybody between {after} and {until}: is a time in the file wrong? Journeys went on in it all the same.",
+        "{after} 到 {until} 之间谁也没有任何事件：文件里是不是有时间写错了？这段时间旅程照样往前走。",
+    ),
+    "bad_rows": ("{n} rows of the files could not be read and are not in these figures.", "文件里有 {n} 行读不出来，不在这些数字里。"),
     "reactions": (
         "Nobody reacts to a message that was never sent: orders, opens, replies and refusals after it are what people did without it.",
         "没有真的发出消息，就没有人会作出反应：之后的下单、打开、回复和退订，都是大家没收到消息时的样子。",
@@ -536,3 +553,12 @@ def caveat(code: str, language: Language, **values: Any) -> str:
 def reason(code: str, language: Language) -> str:
     """A reason for people; the file's own reasons stand as they are."""
     return REASONS.get(code, code) if language == "zh" else code
+
+
+def ends_of(counts: Mapping[str, int], language: Language) -> dict[str, int]:
+    """How many ended by what: the system's own reasons in words, the file's as it says them."""
+    said: dict[str, int] = {}
+    for name, n in counts.items():
+        told = reason(name, language) if name in SYSTEM_ENDS else name
+        said[told] = said.get(told, 0) + n
+    return said
