@@ -298,8 +298,18 @@ WORDS: dict[str, tuple[str, str]] = {
         "{file}：停在第 {rows} 行之后；再执行同一条命令就接着导",
     ),
     "known_before": (
-        "{file}: what was known before stays as it was kept first, also where a row says something else now",
-        "{file}：已有的保持最初收下的内容，即使现在这一行写得不同",
+        "{file}: {n} known before from this source: these stay as they were kept first, also where a row says something else now",
+        "{file}：{n} 条此前已从这个来源收到：保持最初收下的内容，即使现在这一行写得不同",
+    ),
+    "known_elsewhere": (
+        (
+            "{file}: {n} of its first events {n:has|have} come from source {source} already and would count twice; nothing was taken.\n"
+            "--source {source} knows them again; --source {own} takes them as others"
+        ),
+        (
+            "{file}：开头有 {n} 条事件已从来源 {source} 收到，再导会算两次；什么也没导。\n"
+            "--source {source} 能认出它们，--source {own} 当作另外的事件"
+        ),
     ),
     "rejected_rows": ("rows that were not taken: {file}", "没有收下的行：{file}"),
     "retried": ("{taken} taken, {left} left", "收下 {taken} 条，留下 {left} 条"),

@@ -157,7 +157,8 @@ class Reader:
         if not self._may(event.type):
             return f"source {self.source} may not assert {event.type}"
         if event.time < self.oldest:
-            return f"time: {str(item.get('time'))[:60]} is before 2000: a clock that was never set; history goes in by journeyd import"
+            when = str(item.get("time"))[:60]
+            return f"time: {when} is before 2000: a clock that was never set; history goes in by journeyd import (without --live)"
         if self.keep and event.time < self.now - self.keep and event.type not in self.audience.needed_for_ever:
             return f"time: {str(item['time'])[:60]} is older than keep_events: whether it came before is not known any more"
         return _too_long("data", event.data, self.audience.events.get(event.type, ()))
