@@ -67,7 +67,7 @@ def _of_sensors(source: Source, reader: Reader, message: Any, token: str) -> lis
             return f"project: expected {source.project}, found {str(project)[:60]}"
         if source.keys and not any(hmac.compare_digest(_digest(key), token) for key in source.keys):
             return "token: it is none of this source's"
-    return sensors.translate(message, source.naming, reader.now)
+    return sensors.translate(message, source.naming, reader.came)
 
 
 def _token_of(message: Any, asked: str) -> str:
@@ -98,7 +98,7 @@ def read_growingio(source: Source, reader: Reader, posted: Posted, limit: int) -
         return reader.messages(found, growingio.translate_item, "growingio", size=size)
     stm = posted.parameter("stm")
     sent = int(stm) if stm.isascii() and stm.isdigit() and len(stm) <= 13 else None  # noqa: PLR2004 - milliseconds
-    return reader.messages(found, lambda m: growingio.translate(m, source.naming, sent, reader.now), "growingio", size=size)
+    return reader.messages(found, lambda m: growingio.translate(m, source.naming, sent, reader.came), "growingio", size=size)
 
 
 def read_segment(source: Source, reader: Reader, posted: Posted, limit: int) -> Parsed | Unreadable:
@@ -119,7 +119,7 @@ def read_segment(source: Source, reader: Reader, posted: Posted, limit: int) -> 
     else:
         found = [{name: part for name, part in value.items() if name != "writeKey"} | {"type": call}]  # what is set aside is shown
     sent = value.get("sentAt")
-    return reader.messages(found, lambda m: segment.translate(m, source.naming, sent, source.zone, reader.now), "segment", size=size)
+    return reader.messages(found, lambda m: segment.translate(m, source.naming, sent, source.zone, reader.came), "segment", size=size)
 
 
 def again_of(source: Source, reader: Reader, kind: str, message: Any) -> Parsed:
@@ -130,10 +130,10 @@ def again_of(source: Source, reader: Reader, kind: str, message: Any) -> Parsed:
         token = _token_of(plain, known if isinstance(known, str) else "")
         return reader.messages([plain], lambda m: _of_sensors(source, reader, m, token), kind)
     if kind == "segment":
-        return reader.messages([message], lambda m: segment.translate(m, source.naming, None, source.zone, reader.now), kind)
+        return reader.messages([message], lambda m: segment.translate(m, source.naming, None, source.zone, reader.came), kind)
     item = isinstance(message, dict) and "eventType" not in message
     return reader.messages(
-        [message], lambda m: growingio.translate_item(m) if item else growingio.translate(m, source.naming, None, reader.now), kind
+        [message], lambda m: growingio.translate_item(m) if item else growingio.translate(m, source.naming, None, reader.came), kind
     )
 
 
