@@ -314,6 +314,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "rejected_rows": ("rows that were not taken: {file}", "没有收下的行：{file}"),
     "retried": ("{taken} taken, {left} left", "收下 {taken} 条，留下 {left} 条"),
     "dropped": ("{n} dropped", "丢弃 {n} 条"),
+    "kept_aside": (
+        'kept since {since}: what was set aside before is deleted ([intake] keep_quarantine = "{keep}"), but not enrolment and recheck',
+        '只留 {since} 以来的：更早隔离的会删除（[intake] keep_quarantine = "{keep}"），enrolment 和 recheck 两种除外',
+    ),
     "nothing_aside": ("nothing is set aside", "没有隔离的记录"),
     # check: tests, coverage, watch, record
     "test_from": ("test “{test}”, from {start}:", "测试“{test}”，从 {start} 开始："),

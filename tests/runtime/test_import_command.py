@@ -171,10 +171,12 @@ def test_who_insists_takes_them_as_others(call, sold):
 
 
 def test_what_was_set_aside_is_listed_with_its_reason(call, set_aside):
-    code, out, _ = call("quarantine", "-c", set_aside)
+    code, out, err = call("quarantine", "-c", set_aside)
     _, data, _ = call("quarantine", "--reason", "may not", "--json", "-c", set_aside)
 
     assert code == 0
+    assert err.startswith("kept since 20")
+    assert 'what was set aside before is deleted ([intake] keep_quarantine = "90d")' in err
     assert "source device may not assert order_paid" in out
     assert "type: expected a text of 1 to 256 characters" in out
     assert [(row["id"], row["source"], row["user_id"], "body" in row) for row in json.loads(data)] == [(1, "device", "u1", False)]
