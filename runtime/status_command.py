@@ -12,7 +12,7 @@ def status(*, config: Config = Path(), database: DatabasePath = None, json: Json
     """What runs, who is inside, what was sent, what is stuck."""
     app = reading_app(config, database)
     try:
-        summary = whole_summary(app.store, app.clock.now())
+        summary = whole_summary(app.store, app.project.zone, app.clock.now())
         stages = Places(app.store, app.engine.catalogue).stage_names(app.clock.now())
     finally:
         app.close()
