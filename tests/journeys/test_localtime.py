@@ -179,6 +179,15 @@ def test_a_local_day_has_one_number_from_its_first_moment_to_its_last(zone, firs
     assert [day_number(at, zone) for at in (begin, (begin + end) // 2, end)] == [day, day, day]
 
 
+def test_a_day_that_has_begun_does_not_end_where_the_clock_goes_back_over_its_midnight():
+    zone, other = ZoneInfo("America/St_Johns"), 1_100_000_000_000
+    midnight, again = instant("2006-10-29T00:00-02:30"), instant("2006-10-28T23:30-03:30")
+
+    found = [day_number(at, zone) for at in (other, again, midnight, again, midnight - 1)]
+
+    assert [day - 13_450 for day in found[1:]] == [0, 0, 0, -1]
+
+
 @given(zones, st.lists(st.integers(946_684_800_000, 2_871_763_200_000), min_size=1), st.integers(-3 * DAY, 3 * DAY))
 def test_the_numbers_of_local_days_rise_with_time_whatever_was_asked_before(zone, instants, apart):
     for at in instants:
