@@ -2,13 +2,14 @@
 
 import base64
 import json
+from dataclasses import replace
 from urllib.parse import quote
 
 import pytest
 from sqlalchemy import update
 
 from runtime.intake.sources import DEFAULTS, Source
-from runtime.intake.vendors import Posted, as_it_came
+from runtime.intake.vendors import READERS, Posted, as_it_came, whose
 from runtime.quarantine import Today, again, retry
 from runtime.store.inbox import Quarantined
 from runtime.store.quarantine import Filters
@@ -124,6 +125,30 @@ def test_a_clock_that_was_wrong_is_corrected_by_the_receipt_and_not_by_the_readi
     [found] = again("app", "sensors", json.dumps(message), today(NOON + 9 * DAY, received_at=NOON)).events
 
     assert (found.time, found.received_at) == (NOON, NOON + 9 * DAY)
+
+
+FAST = NOON + 3 * DAY  # what a phone said at noon whose clock is three days ahead
+FROM_THE_FAST = [
+    Posted("/v3/projects/p/collect", f"stm={FAST}", {}, json.dumps([{"eventType": "VISIT", "deviceId": "d1", "timestamp": FAST - HOUR}]).encode()),
+    Posted("/v1/batch", "", {}, json.dumps({
+        "writeKey": "k", "sentAt": "2026-12-04T04:00:00Z",
+        "batch": [{"type": "track", "event": "Application Opened", "anonymousId": "d1", "timestamp": "2026-12-04T03:00:00Z"}],
+    }).encode()),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("posted", FROM_THE_FAST, ids=["GrowingIO", "Segment"])
+def test_the_clock_of_a_request_corrects_its_messages_also_when_they_are_read_again(posted):
+    then, now = today(NOON), today(NOON + 9 * DAY, received_at=NOON)
+    source = whose(then.sources, posted, then.limit)
+    strict = replace(source, may_assert=())
+
+    [kept] = READERS[source.kind](source, strict.reader(audience(), NOON, "r"), posted, then.limit).quarantined
+    [direct] = READERS[source.kind](source, source.reader(audience(), NOON, "r"), posted, then.limit).events
+    [again_] = again(kept.source, kept.kind, kept.body, now).events
+
+    assert (direct.time, again_.time) == (NOON - HOUR, NOON - HOUR)
+    assert again_.id == direct.id
 
 
 def test_what_is_still_bad_of_a_request_keeps_the_time_at_which_it_came(store):
