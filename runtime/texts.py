@@ -24,6 +24,32 @@ WORDS: dict[str, tuple[str, str]] = {
     "entered": ("entered", "进入"),
     "stage": ("stage", "阶段"),
     "now": ("now", "现在"),
+    "people": ("people", "人数"),
+    "everybody_row": ("everybody", "合计"),
+    "no_stage": ("no stage yet", "还没有阶段"),
+    "yes": ("yes", "是"),
+    "no": ("no", "否"),
+    "by_missing": ("(missing)", "（没有值）"),
+    "by_others": ("(others: {n} values)", "（其余 {n} 个值）"),
+    "by_nobody": ("nobody is known yet", "还没有用户"),
+    "by_unsure": (
+        "{n} more have profiles that are still to be made anew after the release; the running daemon does it",
+        "另有 {n} 人的画像要按新发布重算，守护进程运行时会完成",
+    ),
+    "by_no_trait_hint": ("--by: there is no trait {name}, did you mean {hint}?", "--by：没有特征 {name}，是不是 {hint}？"),
+    "by_no_trait_known": ("--by: there is no trait {name}; there are {known}", "--by：没有特征 {name}；有 {known}"),
+    "by_no_trait_none": (
+        "--by: there is no trait {name}: no audience with traits is applied yet",
+        "--by：没有特征 {name}：还没有发布过带特征的人群定义",
+    ),
+    "by_no_segment_hint": ("--segment: there is no segment {name}, did you mean {hint}?", "--segment：没有分群 {name}，是不是 {hint}？"),
+    "by_no_segment_known": ("--segment: there is no segment {name}; there are {known}", "--segment：没有分群 {name}；有 {known}"),
+    "by_no_segment_none": ("--segment: there is no segment {name}: there are none", "--segment：没有分群 {name}：一个也没有"),
+    "by_no_groups": (
+        "--by: {trait} is of type {kind}; groups are made by traits of type {kinds}",
+        "--by：{trait} 的类型是 {kind}；能分组的特征类型是 {kinds}",
+    ),
+    "by_unsayable": ("the database cannot tell it of everybody at once: {why}", "数据库没法一次对所有人回答：{why}"),
     "month_ends": ("end of month", "月底"),
     "days_before": ("{days} days ago", "{days} 天前"),
     "unmapped": (
@@ -310,12 +336,26 @@ WORDS: dict[str, tuple[str, str]] = {
         "{file}：停在第 {rows} 行之后；再执行同一条命令就接着导",
     ),
     "known_before": (
-        "{file}: what was known before stays as it was kept first, also where a row says something else now",
-        "{file}：已有的保持最初收下的内容，即使现在这一行写得不同",
+        "{file}: {n} known before from this source: these stay as they were kept first, also where a row says something else now",
+        "{file}：{n} 条此前已从这个来源收到：保持最初收下的内容，即使现在这一行写得不同",
+    ),
+    "known_elsewhere": (
+        (
+            "{file}: {n} of its first events {n:has|have} come from source {source} already and would count twice; nothing was taken.\n"
+            "--source {source} knows them again; --source {own} takes them as others"
+        ),
+        (
+            "{file}：开头有 {n} 条事件已从来源 {source} 收到，再导会算两次；什么也没导。\n"
+            "--source {source} 能认出它们，--source {own} 当作另外的事件"
+        ),
     ),
     "rejected_rows": ("rows that were not taken: {file}", "没有收下的行：{file}"),
     "retried": ("{taken} taken, {left} left", "收下 {taken} 条，留下 {left} 条"),
     "dropped": ("{n} dropped", "丢弃 {n} 条"),
+    "kept_aside": (
+        'kept since {since}: what was set aside before is deleted ([intake] keep_quarantine = "{keep}"), but not enrolment and recheck',
+        '只留 {since} 以来的：更早隔离的会删除（[intake] keep_quarantine = "{keep}"），enrolment 和 recheck 两种除外',
+    ),
     "nothing_aside": ("nothing is set aside", "没有隔离的记录"),
     # check: tests, coverage, watch, record
     "test_from": ("test “{test}”, from {start}:", "测试“{test}”，从 {start} 开始："),
