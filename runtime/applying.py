@@ -35,11 +35,12 @@ class Asked:
 
 @dataclass(frozen=True)
 class Applied:
-    """A new release; `changed` are the journeys with a new version, `gone` those that nobody enters any more."""
+    """A new release on top of `before`; `changed` are the journeys with a new version, `gone` those that nobody enters any more."""
 
     release: Release
     changed: tuple[str, ...]
     gone: tuple[str, ...]
+    before: Release | None = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,11 @@ def outcome_json(outcome: Outcome, language: Language) -> dict[str, Any]:
         return {"outcome": "refused", "findings": [f.line(language) for f in outcome.findings]}
     if isinstance(outcome, Declined):
         return {"outcome": "declined", "why": outcome.why, "text": word(outcome.why, language, **outcome.values)}
-    changed = {"changed": list(outcome.changed), "gone": list(outcome.gone)} if isinstance(outcome, Applied) else {}
+    changed: dict[str, Any] = {}
+    if isinstance(outcome, Applied):
+        before = outcome.before
+        on_top = {"id": before.id, "author": before.author, "message": before.message, "applied_at": before.applied_at} if before else None
+        changed = {"changed": list(outcome.changed), "gone": list(outcome.gone), "on_top_of": on_top}
     name = "applied" if isinstance(outcome, Applied) else "unchanged"
     return {"outcome": name, "release": outcome.release.id, "digest": outcome.release.digest, **changed}
 
@@ -163,7 +168,7 @@ def apply(store: SqlStore, project: Project, checked: Checked, now: int, asked: 
             return Declined("overtaken", _who(store.releases.current(tx)))
     old = {v.journey: v.digest for v in before.versions} if before else {}
     changed = tuple(sorted(i for i, j in journeys.items() if old.get(i) != j.digest))
-    return Applied(release, changed, tuple(sorted(set(old) - set(journeys))))
+    return Applied(release, changed, tuple(sorted(set(old) - set(journeys))), before)
 
 
 def origins_in(store: SqlStore, checked: Checked) -> Origins:

@@ -15,8 +15,8 @@ from orjson import Fragment
 
 from journeys.audience import Audience
 from journeys.compiled import CompiledJourney
-from journeys.duration import DAY
 from journeys.evaluate import leaves_of
+from journeys.localtime import day_number
 from runtime.batches import Progress
 from runtime.catalogue import Versioned
 from runtime.enrol import closed_at, deciding, enrolment_of, entered_log, held_out, refused_by_past
@@ -48,13 +48,13 @@ class Crowd:
     newcomers: list[Newcomer] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
 
-    def write(self, store: SqlStore, tx: Any, now: int) -> int:
-        """Write those who enter and count everybody; how many entered."""
+    def write(self, store: SqlStore, tx: Any, zone: ZoneInfo, now: int) -> int:
+        """Write those who enter and count everybody by the day of `zone`, the project's; how many entered."""
         journey, fact = self.versioned.journey, self.fact
         kinds = (False, True) if journey.holdout else (False,)
         patterns = {held: enrolment_of(journey, self.versioned.version_id, "", "", "", fact, held=held) for held in kinds}
         written = store.populations.enter(tx, self.newcomers, patterns, now, parallel=journey.entry.mode == "parallel")
-        day = fact.at // DAY
+        day = day_number(fact.at, zone)
         counts = {(journey.id, day, "refused", reason): n for reason, n in self.refused.items() if reason != "duplicate"}
         counts |= {(journey.id, day, "entered", "holdout" if held else "treated"): n for held, n in written.items()}
         store.people.add_tallies(tx, {key: n for key, n in counts.items() if n})

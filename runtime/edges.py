@@ -10,8 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from journeys.audience import Moved
-from journeys.duration import DAY
-from journeys.localtime import to_datetime, to_instant
+from journeys.localtime import day_number, to_datetime, to_instant
 from runtime.catalogue import Catalogue, Versioned
 from runtime.enrol import Fire, next_date
 from runtime.facts import UserFacts
@@ -197,7 +196,8 @@ class Edges(ABC):
     def _restage(self, stage: str, at: int) -> None:
         """Another stage; what these counts add up to by a day is how many stood in the stage then."""
         before, self.user.stage = self.user.stage, stage
+        day = day_number(at, self.catalogue.zone)
         if before:
-            self.tallies["", at // DAY, "stage", before] -= 1
+            self.tallies["", day, "stage", before] -= 1
         if stage:
-            self.tallies["", at // DAY, "stage", stage] += 1
+            self.tallies["", day, "stage", stage] += 1

@@ -440,13 +440,13 @@ class Engine:
         done_at = now if crowd.is_last else None
         if not self.store.releases.save_population(tx, population, cursor=cursor, next_at=next_at, done_at=done_at):
             return None
-        return crowd.write(self.store, tx, crowd.fact.at if self.virtual else now)
+        return crowd.write(self.store, tx, self.zone, crowd.fact.at if self.virtual else now)
 
     def _enter_crowd(
         self, batch: Batch, population: Population, crowd: Crowd, progress: Progress, windows: Windows, now: int, worked: Worked
     ) -> None:
         def unit(tx: Any) -> int:
-            entered = crowd.write(self.store, tx, crowd.fact.at if self.virtual else now)
+            entered = crowd.write(self.store, tx, self.zone, crowd.fact.at if self.virtual else now)
             if progress.window is not None:
                 progress.window.taken += entered
             progress.took = 0

@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from journeys.audience import Audience
-from journeys.duration import DAY
+from journeys.localtime import day_number
 from runtime.facts import UserFacts
 from runtime.reprojection import reproject
 from runtime.state import HISTORY, LogEntry, User
@@ -104,10 +104,11 @@ def merge(store: SqlStore, tx: Any, note: Note, audience: Audience, zone: ZoneIn
     why = {"former": former, "source": note.payload["source"], "by": note.payload["by"]}
     rows = [Logged(survivor, e.id, [LogEntry(now, "ended", "", {"reason": "merged"})]) for e in ended]
     store.people.write_log(tx, [Logged(survivor, None, [LogEntry(now, "merged", "", why)]), *rows], now)
-    counts = Counter((e.journey, now // DAY, "ended", "merged") for e in ended)
+    day = day_number(now, zone)
+    counts = Counter((e.journey, day, "ended", "merged") for e in ended)
     for stage, n in ((user.stage, 1), *((before, -1) for before in stages)):
         if stage:
-            counts["", now // DAY, "stage", stage] += n
+            counts["", day, "stage", stage] += n
     store.people.add_tallies(tx, {what: n for what, n in counts.items() if n})
     store.inbox.finish(tx, [note.id])
     store.inbox.add_note(tx, survivor, "user", {"source": "merge"}, now)  # her segments, goals and waits are looked at anew

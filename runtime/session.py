@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from journeys.compiled import WaitSpec
-from journeys.duration import DAY, MINUTE
-from journeys.localtime import zone_named
+from journeys.duration import MINUTE
+from journeys.localtime import day_number, zone_named
 from journeys.values import typed_again
 from runtime.catalogue import Catalogue, Versioned
 from runtime.decide import decide, watched_users
@@ -419,7 +419,7 @@ class Session(Edges):
             self._tally(journey, now, "converted", "holdout" if before.state == "$held_out" else "treated")
 
     def _tally(self, journey: str, at: int, what: str, detail: str) -> None:
-        self.tallies[journey, at // DAY, what, detail] += 1
+        self.tallies[journey, day_number(at, self.catalogue.zone), what, detail] += 1
 
     def _ended(self, enrolment: Enrolment) -> None:
         at = enrolment.ended_at or 0

@@ -14,7 +14,7 @@ from runtime.adapters import silent_channels
 from runtime.app import App, build_app
 from runtime.applying import Asked, Origins, Refused, apply
 from runtime.catalogue import Catalogue, Versioned
-from runtime.foreseen import Foreseen
+from runtime.foreseen import LONG_SILENCE, Foreseen
 from runtime.opening import LONGEST_WINDOW
 from runtime.past import EVERYBODY, Newcomer, Past, Records, Sample
 from runtime.reckoning import reckon
@@ -117,10 +117,12 @@ class _Simulation:
         self.newcomers = asked.past.newcomers(asked.sample) if asked.records is None else iter(())
         self.newcomer = next(self.newcomers, None)
         self.posted = 0
+        self.silence: tuple[int, int] | None = None
         self.first = 0
 
     def run(self) -> Foreseen:
         events = self.asked.past.events(self.checked.audience, self.asked.sample, self.asked.until)
+        events = self._listened(events)
         first = next(events, None)
         self.first = self.asked.begins if self.asked.begins is not None else first.time if first is not None else self.asked.until or 0
         self._begin()
@@ -128,7 +130,18 @@ class _Simulation:
         while event is not None:
             event = self._window(event, events)
         self._go_on(self.asked.until if self.asked.until is not None else self.run_.now)
-        return reckon(self.app, self.checked, self.asked.sample, self.first, self.run_.now, self.posted)
+        found = reckon(self.app, self.checked, self.asked.sample, self.first, self.run_.now, self.posted)
+        return replace(found, silence=self.silence)
+
+    def _listened(self, events: Iterator[Event]) -> Iterator[Event]:
+        """The events, and how long nothing happened between two of them."""
+        before: int | None = None
+        longest = LONG_SILENCE
+        for event in events:
+            if before is not None and event.time - before > longest:
+                longest, self.silence = event.time - before, (before, event.time)
+            before = event.time
+            yield event
 
     # --- before the first event
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
+from rich.text import Text
 
 from journeys.check import Checked, check
 from journeys.errors import Language
@@ -107,7 +108,7 @@ def simulate_(  # noqa: PLR0913 - each is an option of its own
         _readable(users)
     if report_ is not None and (report_.is_dir() or not report_.absolute().parent.is_dir()):
         problem = "expected a file, found a folder" if report_.is_dir() else f"there is no folder {report_.absolute().parent}"
-        raise Stop(FAILED, f"--report {report_}: {problem}")
+        raise Stop(FAILED, f"{report_}: {problem}")
     needs_database = from_database or applied or release is not None or (against is not None and _is_release(against))
     app = reading_app(config, database) if needs_database else None
     try:
@@ -124,7 +125,12 @@ def simulate_(  # noqa: PLR0913 - each is an option of its own
         if app is not None:
             app.close()
     caveats = caveats_of(
-        found, project.language(), from_database=from_database, has_users=users is not None, has_history=begins is not None
+        found,
+        project.language(),
+        from_database=from_database,
+        has_users=users is not None,
+        has_history=begins is not None,
+        bad_rows=sum(file.count for file in runs.read),
     )
     stages = {stage.stage: stage.name for stage in load_audience_text(after.audience_text)[0].lifecycle}
     _print(project.language(), found, compared, caveats, runs.read, stages, as_json=json)
@@ -241,6 +247,8 @@ def _print(
         return
     paper = show.paper()
     foreseen_table(paper, found, language)
+    if any(row.ended.get("converted") for row in found.journeys.values()):
+        paper.print(Text(word("converted_means", language), style="dim"))
     show.stages_by_month(paper, found.stages, language, stages, print_instant(found.last, found.zone)[:10])
     if compared is not None:
         compared_table(paper, compared, language)
@@ -250,5 +258,5 @@ def _print(
             err.print(word("repeated_ids", language, file=file.file, n=file.repeated, differing=file.differing), markup=False)
     err.print(word("cannot_know_short", language), markup=False)
     for code, text in caveats.items():
-        if code not in ("reactions", "conversions", "vendors"):
+        if code not in ("reactions", "conversions", "vendors", "bad_rows"):  # the short words above, and each row as it was met
             err.print(text, markup=False)

@@ -31,7 +31,7 @@ CODES: Mapping[str, Code] = {
     ),
     "J022": Code(
         "error",
-        ("unknown trait {found}{hint}{known}", "没有这个特征 {found}{hint}{known}"),
+        ("unknown trait {found}{hint}{known}{rather}", "没有这个特征 {found}{hint}{known}{rather}"),
         why=(
             "A trait that does not exist is missing for everybody, so that the comparison is always false.",
             "不存在的特征对谁都缺失，比较永远不成立。",

@@ -109,6 +109,10 @@ class Populations:
         )
         return Span(after, upto, count, frozenset(found))
 
+    def zones(self, tx: Connection) -> frozenset[str]:
+        """The zones that users have."""
+        return frozenset(tx.execute(select(users.c.zone).distinct()).scalars())
+
     def passing(
         self, tx: Connection, span: Span, conditions: Sequence[ColumnElement[bool]], unsure: ColumnElement[bool],
         values: Sequence[ColumnElement[str]],

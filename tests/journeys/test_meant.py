@@ -173,6 +173,7 @@ def test_a_template_of_another_channel_is_told_as_such_and_none_is_proposed(work
             ["J027 template hello needs the field title", "J026 unknown field zzz of template hello; there are note, title"],
         ),
         ("- if: user.agee > 3\n  exit: b", ["J022 unknown trait agee, did you mean age?"]),
+        ("- if: user.dormant\n  exit: b", ["J022 unknown trait dormant; it is a segment: write segment('dormant')"]),
         ("- if: segment('qqq')\n  exit: b", ["J021 unknown segment qqq; there are dormant"]),
     ],
 )

@@ -131,7 +131,21 @@ def test_a_report_that_cannot_be_written_is_told_before_anything_is_done(tmp_pat
 
     code, out, err = call("simulate", "--events", tmp_path / "e.jsonl", "--config", folder, "--report", tmp_path)
 
-    assert (code, out, err) == (1, "", f"--report {tmp_path}: expected a file, found a folder\n")
+    assert (code, out, err) == (1, "", f"{tmp_path}: expected a file, found a folder\n")
+
+
+def test_a_year_that_is_hardly_meant_and_rows_that_were_passed_over_are_told_beside_the_result(tmp_path, call):
+    folder = make_folder(tmp_path / "shop", HELLO)
+    rows = [told(NOON), told(NOON + DAY), {**told(NOON), "id": "x", "time": "2099-10-25 12:00"}, {"type": "app_opened", "user_id": "u9"}]
+    (tmp_path / "e.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    _, out, err = call("simulate", "--events", tmp_path / "e.jsonl", "--config", folder, "--report", tmp_path / "r.html")
+
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "Nothing happened to anybody between 2026-12-02 and 2099-10-25" in err
+    assert "Nothing happened to anybody between 2026-12-02 and 2099-10-25" in page
+    assert "1 rows of the files could not be read" in page
+    assert len([line for line in out.splitlines() if line.startswith("20")]) < 12  # months in which nothing changed are no lines
 
 
 # --- tests:

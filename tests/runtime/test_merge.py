@@ -2,6 +2,7 @@
 
 import pytest
 
+from journeys.localtime import day_number
 from runtime.explain import lines_of, story_of
 from runtime.merge import joined
 from runtime.policy import Cap, Rules
@@ -379,7 +380,8 @@ def test_the_counts_by_stage_are_those_of_the_users_after_any_merge(town):
 
     with town.store.database.reading() as tx:
         reports = town.store.reports
-        now, then = reports.stages(tx), [reports.stages_then(tx, day // DAY) for day in (NOON, NOON + 30 * DAY, NOON + 31 * DAY)]
+        days = [day_number(day, ZONE) for day in (NOON, NOON + 30 * DAY, NOON + 31 * DAY)]
+        now, then = reports.stages(tx), [reports.stages_then(tx, day) for day in days]
 
     assert then == [{"buying": 2}, {"gone": 2}, {"gone": 2}]
     assert now == {"gone": 2}

@@ -2,13 +2,14 @@
 
 import base64
 import json
+from dataclasses import replace
 from urllib.parse import quote
 
 import pytest
 from sqlalchemy import update
 
 from runtime.intake.sources import DEFAULTS, Source
-from runtime.intake.vendors import Posted, as_it_came
+from runtime.intake.vendors import READERS, Posted, as_it_came, whose
 from runtime.quarantine import Today, again, retry
 from runtime.store.inbox import Quarantined
 from runtime.store.quarantine import Filters
@@ -22,6 +23,8 @@ PAID = {"id": "e1", "type": "order_paid", "user_id": "u1", "time": "2026-12-01T1
 def today(now=NOON, **keys):
     sources = [Source(name, "webhook", True, may, ZONE) for name, may in keys.pop("may", MAY).items()]
     sources.append(Source("app", "sensors", False, ("app_*",), ZONE, DEFAULTS["sensors"], project="default"))
+    sources.append(Source("growing", "growingio", False, ("app_*",), ZONE, DEFAULTS["growingio"], project="p"))
+    sources.append(Source("site", "segment", False, ("app_*",), ZONE, DEFAULTS["segment"], keys=("k",)))
     return Today(audience(), now, sources, **keys)
 
 
@@ -83,6 +86,86 @@ def test_a_message_of_a_vendor_is_read_as_of_its_receipt():
     [found] = again("app", "sensors", json.dumps(SHOWN), today(NOON, received_at=NOON - HOUR)).events
 
     assert (found.type, found.time) == ("app_opened", NOON - HOUR)
+
+
+THEN = NOON + 3 * DAY  # the time that all of these say
+WRITTEN = "2026-12-04T12:00:00+08:00"
+AHEAD = {
+    "plain": ("shop", "event", {"id": "e1", "type": "app_opened", "user_id": "u1", "time": WRITTEN}),
+    "CloudEvents": (
+        "shop", "event", {"specversion": "1.0", "source": "s", "id": "e1", "type": "app_opened", "subject": "u1", "time": WRITTEN},
+    ),
+    "Sensors Analytics": ("app", "sensors", {**SHOWN, "time": THEN, "_flush_time": NOON - HOUR}),
+    "GrowingIO": ("growing", "growingio", {"eventType": "VISIT", "deviceId": "d1", "timestamp": THEN, "sendTime": NOON - HOUR}),
+    "Segment": ("site", "segment", {"type": "track", "event": "Application Opened", "anonymousId": "d1", "timestamp": WRITTEN}),
+    "a whole request": ("", "request", None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("sender", AHEAD)
+def test_what_was_dated_too_far_ahead_is_taken_once_its_time_has_come(store, sender):
+    source, kind, message = AHEAD[sender]
+    body = sensors({**SHOWN, "time": THEN}) if message is None else json.dumps(message)
+    [row] = set_aside(store, Quarantined(source, "more than a day ahead", body, "", kind))
+
+    early = retry(store, [row], today(THEN - DAY - 1))
+    [row] = [r.id for r in rows(store)]
+    [found] = retry(store, [row], today(THEN + HOUR))
+
+    assert [r.reason.partition(" is ")[2] for r in early if r.outcome == "left"] == ["more than a day ahead of its receipt"]
+    assert found.outcome == "taken"
+    with store.database.batch() as batch:
+        [note] = store.inbox.waiting(batch.connection, 10)
+    assert (note.event.type, note.event.time, note.event.received_at) == ("app_opened", THEN, THEN + HOUR)
+
+
+def test_a_clock_that_was_wrong_is_corrected_by_the_receipt_and_not_by_the_reading_again():
+    message = {**SHOWN, "time": NOON + 2 * HOUR, "_flush_time": NOON + 2 * HOUR}
+
+    [found] = again("app", "sensors", json.dumps(message), today(NOON + 9 * DAY, received_at=NOON)).events
+
+    assert (found.time, found.received_at) == (NOON, NOON + 9 * DAY)
+
+
+FAST = NOON + 3 * DAY  # what a phone said at noon whose clock is three days ahead
+FROM_THE_FAST = [
+    Posted("/v3/projects/p/collect", f"stm={FAST}", {}, json.dumps([{"eventType": "VISIT", "deviceId": "d1", "timestamp": FAST - HOUR}]).encode()),
+    Posted("/v1/batch", "", {}, json.dumps({
+        "writeKey": "k", "sentAt": "2026-12-04T04:00:00Z",
+        "batch": [{"type": "track", "event": "Application Opened", "anonymousId": "d1", "timestamp": "2026-12-04T03:00:00Z"}],
+    }).encode()),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("posted", FROM_THE_FAST, ids=["GrowingIO", "Segment"])
+def test_the_clock_of_a_request_corrects_its_messages_also_when_they_are_read_again(posted):
+    then, now = today(NOON), today(NOON + 9 * DAY, received_at=NOON)
+    source = whose(then.sources, posted, then.limit)
+    strict = replace(source, may_assert=())
+
+    [kept] = READERS[source.kind](source, strict.reader(audience(), NOON, "r"), posted, then.limit).quarantined
+    [direct] = READERS[source.kind](source, source.reader(audience(), NOON, "r"), posted, then.limit).events
+    [again_] = again(kept.source, kept.kind, kept.body, now).events
+
+    assert (direct.time, again_.time) == (NOON - HOUR, NOON - HOUR)
+    assert again_.id == direct.id
+
+
+def test_what_is_still_bad_of_a_request_keeps_the_time_at_which_it_came(store):
+    [row] = set_aside(store, Quarantined("", "no source", sensors(SHOWN, {"type": "track"}), "", "request"))
+
+    retry(store, [row], today(NOON + DAY))
+
+    assert [(r.kind, r.received_at) for r in rows(store)] == [("sensors", NOON - HOUR)]
+
+
+def test_an_answer_that_was_set_aside_is_no_newer_than_one_that_came_after_it():
+    consents = {"sms": {"marketing": True, "service": {"granted": True, "at": "2026-12-01T11:00:00+08:00"}}}
+
+    [record] = again("shop", "user", json.dumps({"user_id": "u1", "consents": consents}), today(NOON + DAY, received_at=NOON)).records
+
+    said = record.payload["consents"]["sms"]
+    assert (said["marketing"], said["service"]["at"]) == ({"granted": True, "at": NOON}, NOON - HOUR)
 
 
 def test_a_kept_event_is_read_as_intake_reads_it_today():

@@ -206,7 +206,7 @@ def test_an_event_of_more_than_a_day_ahead_is_set_aside(shop, time):
 def test_an_event_of_a_clock_that_was_never_set_is_set_aside(shop, time):
     answer = shop.post({"id": "e1", "type": "app_opened", "user_id": "u1", "time": time})
 
-    reason = f"time: {time} is before 2000: a clock that was never set; history goes in by journeyd import"
+    reason = f"time: {time} is before 2000: a clock that was never set; history goes in by journeyd import (without --live)"
     assert (answer["accepted"], answer["reasons"]) == (0, [{"index": 0, "reason": reason}])
 
 
