@@ -74,7 +74,8 @@ def lines_of(story: Story, places: Places | None = None) -> list[Line]:
         enrolment = enrolments.get(enrolment_id)
         place, rule = (places.of(version, entry), places.condition(version, entry)) if places is not None else ("", "")
         journey, key = (enrolment["journey"], enrolment["key"]) if enrolment else ("", "")
-        lines.append(Line(entry.at, journey, version, entry.step, entry.action, entry.why, place, key, rule))
+        number, is_current = places.called(version) if places is not None else (None, None)
+        lines.append(Line(entry.at, journey, version, entry.step, entry.action, entry.why, place, key, rule, number, is_current))
         order.append(max(entry.at, latest.get(enrolment_id, entry.at)) if enrolment else entry.at)
         latest[enrolment_id] = order[-1]
     lines = [replace(line, recorded_at=recorded_at) for line, (_, recorded_at, _) in zip(lines, story.log, strict=True)]
@@ -191,7 +192,6 @@ def readable(value: Any) -> dict[str, Any]:
 def as_json(whole: Told, zone: ZoneInfo) -> dict[str, Any]:
     """The whole story as data; times are ISO-like in the project's zone, those of lines beside the instants."""
     story = whole.story
-    chapters = {c.enrolment["key"]: c for c in whole.chapters}
     return {
         "user_id": story.user_id,
         "asked": whole.asked or story.user_id,
@@ -199,7 +199,7 @@ def as_json(whole: Told, zone: ZoneInfo) -> dict[str, Any]:
         "known": story.known,
         "who": _portrait(whole.portrait, zone),
         "enrolments": [{**dated(c.enrolment, zone), **_around(c, zone)} for c in whole.chapters],
-        "story": [line_json(line, chapters.get(line.enrolment), zone) for line in whole.lines],
+        "story": [line_json(line, zone) for line in whole.lines],
         "messages": [delivery(m, zone) for m in story.messages],
         "consents": [dated(c, zone) for c in story.consents],
         "refusals": [dated(r, zone) for r in story.refusals],
@@ -207,14 +207,14 @@ def as_json(whole: Told, zone: ZoneInfo) -> dict[str, Any]:
     }
 
 
-def line_json(line: Line, chapter: Chapter | None, zone: ZoneInfo) -> dict[str, Any]:
-    """A line as data; `version` is the number of the version that decided."""
+def line_json(line: Line, zone: ZoneInfo) -> dict[str, Any]:
+    """A line as data; `version` is the number of the version that decided, as `place` is a line of it: a move may have come since."""
     recorded_at = print_instant(line.recorded_at, zone) if line.recorded_at is not None else None
     return {
         "recorded_at": recorded_at, "recorded_at_ms": line.recorded_at,
         "at": print_instant(line.at, zone), "at_ms": line.at, "journey": line.journey, "step": line.step, "action": line.action,
-        "why": line.why, "place": line.place, "enrolment": line.enrolment, "version": chapter.number if chapter is not None else None,
-        "version_is_current": chapter.is_current if chapter is not None else None, "if": line.rule or None,
+        "why": line.why, "place": line.place, "enrolment": line.enrolment, "version": line.number,
+        "version_is_current": line.is_current, "if": line.rule or None,
     }  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from journeys.localtime import print_instant
 from journeys.values import clean_text
 from runtime import show, show_findings
 from runtime.app import App, build_app
-from runtime.applying import Declined, check_project, digest_of_all
+from runtime.applying import Declined, Refused, check_project, digest_of_all, outcome_json
 from runtime.checking import Checker
 from runtime.commandline import (
     A_RELEASE,
@@ -75,7 +75,10 @@ def plan(
         checked = _wanted(app, version)
         if checked.errors:
             errors = [f for f in checked.findings if f.severity == "error"]
-            show_findings.findings(Console(highlight=False, soft_wrap=True), errors, _language(app))
+            if json:
+                print_json(outcome_json(Refused(tuple(errors)), _language(app)))
+            else:
+                show_findings.findings(Console(highlight=False, soft_wrap=True), errors, _language(app))
             return FAILED
         found = plan_of(app, checked, _ways(app, checked, in_flight), app.clock.now())
     finally:

@@ -12,7 +12,8 @@ NOTABLY = MINUTE  # a timer fires within seconds of its time: what was written l
 class Line:
     """One line of a story; `why` holds the clause, the values then, and what else decided. `version` is a row, `enrolment` a key.
 
-    `rule` is the `if` of the step, as the file has it: it held, and its values then are not kept.
+    `rule` is the `if` of the step, as the file has it: it held, and its values then are not kept. `number` is what people call the
+    version, and `is_current` whether people enter it now; both None where no version decided.
     """
 
     recorded_at: int | None = field(default=None, kw_only=True)  # when it was written, where that is known
@@ -25,6 +26,8 @@ class Line:
     place: str = ""
     enrolment: str = ""
     rule: str = ""
+    number: int | None = None
+    is_current: bool | None = None
 
     @property
     def done_at(self) -> int:

@@ -113,6 +113,26 @@ def test_a_wrong_step_at_the_beginning_is_one_finding_and_the_flow_stays_whole(w
 
 
 @pytest.mark.parametrize(
+    ("until", "entry", "codes"),
+    [
+        ("entry.time", "{event: order_paid}", []),
+        ("entry.time", "{event: order_paid, user: entry.paid_by}", []),
+        ("user.opens_at", "{event: order_paid}", []),  # it has a default
+        ("entry.due", "{event: order_paid}", ["J083"]),
+        ("user.contract_ends", "{event: order_paid}", ["J083"]),
+        ("entry.time", "{segment: dormant, existing: skip}", ["J083"]),  # nothing came
+    ],
+)
+def test_what_is_missing_is_to_be_said_where_the_moment_may_be_missing_and_only_there(workshop, until, entry, codes):
+    traits = "{opens_at: {type: time_of_day, from: profile, default: '08:00'}, contract_ends: {type: time, from: profile}}"
+    segments = "{dormant: {name: s, when: user.contract_ends is known}}"
+    audience = f"events: {{order_paid: {{paid_by: text, due: time}}}}\ntraits: {traits}\nsegments: {segments}\n"
+    text = workshop.text(f"- id: d\n  delay: {{until: {until}, offset: 2h}}\n", entry=entry)
+
+    assert [f.code for f in workshop.check_texts({"j.yaml": text}, audience)] == codes
+
+
+@pytest.mark.parametrize(
     ("entry", "codes"),
     [
         ("{event: order_paid}", []),

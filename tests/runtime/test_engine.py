@@ -545,6 +545,19 @@ def test_a_goal_may_be_somebody_elses_event(store):
 # --- records, restarts, versions, once_per
 
 
+def test_a_wait_for_consent_hears_the_yes(store):
+    steps = f"- {{id: yes, wait_for: {{when: has_consent('sms'), timeout: 9d}}, on_timeout: [{{exit: never}}]}}\n- {{id: hi, send: {PUSH}}}"
+    made = town(store, journey_text(steps, entry="{event: app_opened}"))
+    made.tell("u1", NOON, consents={"sms": {"marketing": False}})
+    made.post(event("app_opened", NOON + 1))
+    made.settle(NOON + HOUR)
+    made.tell("u1", NOON + DAY, consents={"sms": {"marketing": True}})
+    made.settle(NOON + DAY)
+
+    assert [action for action in made.actions() if action[0] in ("waits", "matched", "timed_out")] == [("waits", "yes"), ("matched", "yes")]
+    assert made.states() == [("hi", "ACCEPTED")]
+
+
 def test_a_record_changes_traits_tags_and_consents_and_is_looked_at(store):
     made = town(
         store, journey_text("- {id: d, delay: 9d}", entry="{event: app_opened}", exit_when="[{when: user.points > 5, reason: rich}]")

@@ -3,7 +3,7 @@
 import pytest
 
 from runtime.applying import Applied, Asked, apply, check_project
-from runtime.enquiring import whole_story
+from runtime.enquiring import trace, trace_json, whole_story
 from runtime.explain import as_json
 from runtime.moving import InFlight
 from runtime.show_portrait import masked
@@ -404,6 +404,52 @@ def test_what_was_decided_before_a_move_is_told_by_the_version_that_decided_it(t
     shop.close()
     assert any("user.orders_count == 0" in line for line in told)
     assert not any("gold" in line for line in told)
+
+
+def moved(shop, after):
+    """The shop's journey in other words, with those inside moved to it."""
+    write_journeys(shop.folder, after)
+    asked = Asked("me", "", {"j": InFlight("move")})
+    assert isinstance(apply(shop.app.store, shop.project, check_project(shop.project), shop.clock.now(), asked), Applied)
+    shop.app.engine.refresh()
+    shop.settle(shop.clock.now() + HOUR)
+
+
+@pytest.fixture
+def put_back(tmp_path):
+    """Somebody who was sent `hi` by version 1 and was moved to version 2, in which it stands after the step where she rests."""
+    shop = Shop(tmp_path / "shop", journey_text(f"- {{id: hi, send: {PUSH}}}\n- {{id: rest, delay: 9d}}", entry="{event: app_opened}"))
+    shop.welcome("u1")
+    opened(shop)
+    tail = f"- {{id: hi, send: {PUSH}}}\n- {{id: gift, grant: {{benefit: gift}}}}"
+    moved(shop, journey_text(f"# another head\n- {{id: rest, delay: 8d}}\n{tail}", entry="{event: app_opened}"))
+    yield shop
+    shop.close()
+
+
+def test_as_data_each_line_says_the_version_that_decided_it_and_so_does_a_message(put_back):
+    whole, _ = whole_story(put_back.app, "u1", put_back.clock.now())
+    lines = {(line["action"], line["step"]): line for line in as_json(whole, ZONE)["story"]}
+    sent, move = lines["sent", "hi"], lines["moved", "rest"]
+    told = trace_json(trace(put_back.app, sent["why"]["key"], put_back.clock.now()), ZONE)
+
+    assert [(line["version"], line["version_is_current"], line["place"]) for line in (sent, told, move)] == [
+        (1, False, "j.yaml:8"),
+        (1, False, "j.yaml:8"),
+        (2, True, "j.yaml:9"),
+    ]
+    assert (told["way"][0]["version"], told["step"][0]["version"]) == (1, 1)
+    assert "from         j v1, which is not the current one; hi j.yaml:8" in told_message(put_back, sent["why"]["key"])
+    assert {line["version"] for line in as_json(whole, ZONE)["story"] if not line["enrolment"]} <= {None}
+
+
+def test_what_she_had_before_a_move_is_not_told_to_come_next(put_back):
+    chapter = whole_story(put_back.app, "u1", put_back.clock.now())[0].chapters[0]
+    told = [(follows.on, follows.step) for follows in chapter.standing.follows]
+    put_back.settle(NOON + 9 * DAY)
+
+    assert told == [("done", "gift")]
+    assert [m["step"] for m in put_back.story().messages] == ["hi", "gift"]
 
 
 def test_a_move_that_finds_the_wait_over_says_so_before_what_was_late(tmp_path):

@@ -165,6 +165,18 @@ def test_a_plan_as_data_has_the_token_that_apply_takes(folder, call):
     assert call("apply", "--plan", plan["plan"], "--config", folder)[0] == 0
 
 
+@pytest.mark.parametrize("command", ["plan", "apply"])
+def test_files_with_errors_are_data_where_data_is_asked_for(folder, call, command):
+    write_journeys(folder, HELLO.replace("app_opened", "no_such_event"))
+
+    code, out, _ = call(command, "--json", "--config", folder)
+    told = json.loads(out)
+
+    assert (code, told["outcome"]) == (1, "refused")
+    assert ["J020" in line for line in told["findings"]] == [True]
+    assert "J020" in call(command, "--config", folder)[1]
+
+
 def test_releases_are_listed_shown_and_gone_back_to(folder, call):
     write_journeys(folder, NEW, HELLO)
     call("apply", "--config", folder, "-m", "shorter")
