@@ -43,7 +43,9 @@ from runtime.state import (
     User,
     Window,
 )
+from runtime.told import news_of, note_record, note_update
 
+SHARED = ("phone", "email")  # identities that several may have
 CONTESTED = ("openid", "unionid")  # identities of one person: what another user has is not hers as well
 LATE_TYPES = MINUTE  # after a release another daemon may still read events as the one before declared them
 
@@ -187,27 +189,43 @@ class Session(Edges):
         self.evaluate(self.user.evaluated_at, now)
 
     def _take_record(self, payload: Mapping[str, Any], at: int, *, quietly: bool = False) -> bool:
-        """Whether she has moved to a zone where stored hours of the day are other ones."""
+        """Whether she has moved to a zone where stored hours of the day are other ones.
+
+        What came a while ago and is read again only now (`came`) does not replace what was told since.
+        """
         user, audience = self.user, self.catalogue.audience
+        came = payload.get("came")
+        if came is not None:
+            payload = self._still_news(payload, came)
+        note_record(user, payload, at if came is None else came)
         zone = zone_named(str(payload["zone"])) if payload.get("zone") else None
         if zone is not None and zone != user.zone:
             self._moved_from, user.zone = user.zone, zone
         moved = zone is not None and user.profile.get("d") != definitions_of(audience, user)
         take_record(audience, user, payload)
         change_tags(user, payload.get("tags") or [], payload.get("remove_tags") or [])
-        self._identify(payload.get("identities") or {}, payload.get("dead") or {}, payload.get("moved") or {}, at, quietly=quietly)
+        self._identify(
+            payload.get("identities") or {}, payload.get("dead") or {}, payload.get("moved") or {}, at, late=quietly or came is not None
+        )
         self._consent(payload.get("consents") or {}, str(payload.get("source", "")), at, quietly=quietly)
         self.user_changed = True
         return moved
 
+    def _still_news(self, payload: Mapping[str, Any], came: int) -> Mapping[str, Any]:
+        """See `told`. A phone that is not taken is not hers for whoever looks it up either: intake has noted it by now."""
+        news, known = news_of(self.user, payload, came), self.user.reach.get("identities", {})
+        given, taken = payload.get("identities") or {}, news.get("identities") or {}
+        self.identified |= {kind: known.get(kind) for kind in SHARED if kind in given and kind not in taken}
+        return news
+
     def _identify(
-        self, given: Mapping[str, Any], dead: Mapping[str, str], moved: Mapping[str, str], at: int, *, quietly: bool
+        self, given: Mapping[str, Any], dead: Mapping[str, str], moved: Mapping[str, str], at: int, *, late: bool
     ) -> None:  # fmt: skip
         """Take identities (null forgets one), drop addresses that a vendor calls dead, unless they have changed since, and those that
         have gone to another user. An openid that another user has is not taken: one person would get what is meant for two.
         """
         known = self.user.reach.get("identities", {})
-        contested = (*CONTESTED, MOVING) if quietly else CONTESTED  # a history does not know who has a phone now
+        contested = (*CONTESTED, MOVING) if late else CONTESTED  # what is said late does not know who has a phone now
         refused = {k for k in contested if given.get(k) and given[k] != known.get(k) and self.holder_of(k, given[k])}
         gone: dict[str, None] = {}
         for kind, value in dead.items():
@@ -395,7 +413,8 @@ class Session(Edges):
         tracked.messages.extend(decision.messages)
         if decision.cancel_pending:
             tracked.cancel = decision.enrolment.ended_by or "cancelled"
-        if decision.updates:
+        for update in decision.updates:
+            note_update(self.user, update.values, (*update.add_tags, *update.remove_tags), now)
             self.user_changed = True
         self._count(before, decision.enrolment, decision.log, now)
         if decision.enrolment.status == ENDED and before.status != ENDED:

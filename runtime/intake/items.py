@@ -275,6 +275,8 @@ class Reader:
         keys = (*CHANGES, "clear", "tags", "remove_tags", "identities", "consents", "zone")
         payload = {k: item[k] for k in keys if item.get(k) is not None}
         payload["source"] = self.source
+        if self.came != self.now:
+            payload["came"] = self.came
         if "identities" in payload:
             payload["identities"] = {k: v for k, v in _spelled(payload["identities"]).items() if k != "distinct_id"}
         if "consents" in payload:
@@ -290,6 +292,8 @@ class Reader:
         if item.get("consents") or item.get("tags") or item.get("remove_tags"):
             return f"source {self.source} is not signed: it may not assert consents or tags"
         payload: dict[str, Any] = {"source": self.source}
+        if self.came != self.now:
+            payload["came"] = self.came
         for key in CHANGES:
             taken = {}
             for trait, value in (item.get(key) or {}).items():
