@@ -243,7 +243,10 @@ class Session(Edges):
             self.identified |= changes
 
     def _consent(self, given: Mapping[str, Mapping[str, Any]], source: str, at: int, *, quietly: bool) -> None:
-        """Take what the user said: the latest answer counts, and of one instant's the no. A no to a yes is a fact that journeys may use."""
+        """Take what the user said: the latest answer counts, and of one instant's the no. A no to a yes is a fact that journeys may use.
+
+        Of answers without a date the inbox has the order: each daemon dates them by its own clock, and one may be ahead.
+        """
         if not given:
             return
         said_at: dict[str, int] = dict(self.user.reach.get("said", {}))
@@ -256,10 +259,10 @@ class Session(Edges):
                 consent = Consent(self.user.id, channel, purpose, granted, who, wording, when)
                 self.consents.append(consent)
                 name, before = f"{channel}.{purpose}", consents.setdefault(channel, {}).get(purpose)
-                last = said_at.get(name, 0)
-                if before is not None and (when < last or (when == last and granted)):  # of one instant's answers the no counts
+                last, in_order = said_at.get(name, 0), "at" not in said
+                if before is not None and ((when < last and not in_order) or (when == last and granted)):
                     continue
-                consents[channel][purpose], said_at[name] = granted, when
+                consents[channel][purpose], said_at[name] = granted, max(when, last)
                 if before is not granted:
                     self._consent_changed(consent, at, quietly=quietly)
         self.user.reach["consents"], self.user.reach["said"] = consents, said_at

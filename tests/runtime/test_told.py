@@ -4,7 +4,7 @@ import pytest
 
 from runtime.state import User
 from runtime.told import news_of, note_record, note_update
-from tests.town import HOUR, NOON, ZONE
+from tests.town import HOUR, MINUTE, NOON, SECOND, ZONE, Town, somebody
 
 FULL = {"traits": {"city": "上海"}, "set_once": {"level": "gold"}, "identities": {"phone": "+8613800138000"}, "tags": ["vip"],
         "remove_tags": ["new"], "zone": "Asia/Tokyo", "increment": {"points": 1}, "append": {"seen": [1]}, "consents": {}}  # fmt: skip
@@ -69,3 +69,42 @@ def test_nothing_is_noted_of_a_record_that_tells_nothing():
     note_record(user, {"source": "merge"}, NOON)
 
     assert user.reach == {}
+
+
+# --- consents: of those without a date the inbox has the order
+
+
+def consent(store, *answers):
+    """Answers as they come into the inbox, each (its receipt, what was said); what counts after them."""
+    town = Town(store)
+    town.settle_people(somebody())
+    for received, answer in answers:
+        town.tell("u1", received, consents={"push": {"marketing": answer}})
+    town.settle(NOON + HOUR)
+    with store.database.reading() as tx:
+        user = store.people.load_users(tx, ["u1"])["u1"]
+    return user.reach["consents"]["push"]["marketing"], user.reach["said"]["push.marketing"]
+
+
+@pytest.mark.parametrize("worded", [False, True])
+@pytest.mark.parametrize("granted", [False, True])
+def test_the_answer_that_came_last_counts_also_when_the_clock_of_who_took_the_one_before_is_ahead(store, granted, worded):
+    last = {"granted": granted, "wording": "开关"} if worded else granted
+
+    assert consent(store, (NOON + 3 * SECOND, not granted), (NOON + SECOND, last)) == (granted, NOON + 3 * SECOND)
+
+
+def test_a_dated_answer_counts_as_of_its_date_whenever_it_comes(store):
+    late = {"granted": True, "at": NOON - MINUTE}
+
+    assert consent(store, (NOON, False), (NOON + HOUR, late)) == (False, NOON)
+
+
+def test_after_an_answer_in_the_order_of_the_inbox_a_date_is_compared_with_the_latest_of_both(store):
+    between = {"granted": True, "at": NOON + 2 * SECOND}
+
+    assert consent(store, (NOON + 3 * SECOND, True), (NOON + SECOND, False), (NOON + HOUR, between)) == (False, NOON + 3 * SECOND)
+
+
+def test_of_one_instants_answers_without_a_date_the_no_counts(store):
+    assert consent(store, (NOON, False), (NOON, True)) == (False, NOON)
