@@ -191,13 +191,14 @@ class Session(Edges):
     def _take_record(self, payload: Mapping[str, Any], at: int, *, quietly: bool = False) -> bool:
         """Whether she has moved to a zone where stored hours of the day are other ones.
 
-        What came a while ago and is read again only now (`came`) does not replace what was told since.
+        What came a while ago and is read again only now (`came`), or is history, does not replace what was told since.
         """
         user, audience = self.user, self.catalogue.audience
         came = payload.get("came")
-        if came is not None:
-            payload = self._still_news(payload, came)
-        note_record(user, payload, at if came is None else came)
+        if quietly or came is not None:
+            payload = self._still_news(payload, None if quietly else came)
+        if not quietly:
+            note_record(user, payload, at if came is None else came)
         zone = zone_named(str(payload["zone"])) if payload.get("zone") else None
         if zone is not None and zone != user.zone:
             self._moved_from, user.zone = user.zone, zone
@@ -211,7 +212,7 @@ class Session(Edges):
         self.user_changed = True
         return moved
 
-    def _still_news(self, payload: Mapping[str, Any], came: int) -> Mapping[str, Any]:
+    def _still_news(self, payload: Mapping[str, Any], came: int | None) -> Mapping[str, Any]:
         """See `told`. A phone that is not taken is not hers for whoever looks it up either: intake has noted it by now."""
         news, known = news_of(self.user, payload, came), self.user.reach.get("identities", {})
         given, taken = payload.get("identities") or {}, news.get("identities") or {}

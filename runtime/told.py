@@ -1,7 +1,7 @@
-"""When each thing that is known of a user was told last: an older word does not replace it. Pure.
+"""When somebody live last told each thing that is known of a user: an older word, or a history, does not replace it. Pure.
 
-`reach["told"]` has the instants by name: `zone`, `identity.phone`, `trait.city`, `tag.vip`. (Of consents, `reach["said"]` has the times
-of the answers themselves.)
+`reach["told"]` has the instants by name: `zone`, `identity.phone`, `trait.city`, `tag.vip`. What only a history has said has none: the
+next history may correct it. (Of consents, `reach["said"]` has the times of the answers themselves.)
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -14,17 +14,18 @@ ADDS = ("increment", "append")
 TAGS = ("tags", "remove_tags")
 
 
-def news_of(user: User, payload: Mapping[str, Any], came: int) -> dict[str, Any]:
-    """The record without what was told anew since it `came`."""
+def news_of(user: User, payload: Mapping[str, Any], came: int | None) -> dict[str, Any]:
+    """The record without what was told anew since it `came`; of a history (None), without what somebody live has ever told."""
     told: Mapping[str, int] = user.reach.get("told", {})
+    since = -1 if came is None else came
 
     def is_news(kind: str, name: str) -> bool:
-        return told.get(f"{kind}.{name}", came) <= came
+        return told.get(f"{kind}.{name}", since) <= since
 
     news = dict(payload)
     if news.pop("clear", None):
         news["traits"] = {**dict.fromkeys(user.profile.get("p", ())), **(payload.get("traits") or {})}
-    if told.get("zone", came) > came:
+    if told.get("zone", since) > since:
         news.pop("zone", None)
     for key, kind in (*((key, "trait") for key in SETS), ("identities", "identity")):
         if news.get(key):
@@ -36,9 +37,11 @@ def news_of(user: User, payload: Mapping[str, Any], came: int) -> dict[str, Any]
 
 
 def note_record(user: User, payload: Mapping[str, Any], at: int) -> None:
-    """What a record holds is told. Asked before the record is taken: what it clears is known until then."""
-    traits = [*(user.profile.get("p", ()) if payload.get("clear") else ())]
-    traits += [name for key in (*SETS, *ADDS) for name in payload.get(key) or ()]
+    """Somebody live tells what a record holds. Asked before the record is taken: what it clears is known until then."""
+    known = user.profile.get("p", ())
+    traits = [*(known if payload.get("clear") else ())]
+    traits += [name for key in ("traits", *ADDS) for name in payload.get(key) or ()]
+    traits += [name for name in payload.get("set_once") or () if name not in known]
     names = [f"identity.{kind}" for kind in payload.get("identities") or ()]
     if payload.get("zone"):
         names.append("zone")

@@ -32,6 +32,16 @@ def test_what_was_told_since_is_no_news_and_the_rest_is(name, key, left):
     assert {k: v for k, v in news.items() if k != key} == {k: v for k, v in FULL.items() if k != key}
 
 
+def test_of_a_history_nothing_is_news_that_somebody_live_has_told_at_any_time():
+    names = ("trait.city", "trait.level", "identity.phone", "tag.vip", "tag.new", "zone")
+
+    news = news_of(told(*names, at=0), FULL, None)
+
+    assert news == {"traits": {}, "set_once": {}, "identities": {}, "tags": [], "remove_tags": [], "increment": {"points": 1},
+                    "append": {"seen": [1]}, "consents": {}}  # fmt: skip
+    assert news_of(told(), FULL, None) == FULL
+
+
 def test_of_one_instant_the_later_record_counts():
     assert news_of(told("trait.city", "zone", "identity.phone", "tag.vip"), FULL, NOON) == FULL
 
@@ -61,6 +71,15 @@ def test_everything_that_a_record_or_a_step_tells_is_noted_and_what_is_cleared_t
     traits = [f"trait.{name}" for name in ("city", "level", "points", "seen", "born", "color")]
     names = ["identity.phone", "tag.vip", "tag.new", "tag.late", *traits]
     assert user.reach["told"] == {**dict.fromkeys(names, NOON), "zone": NOON + HOUR}
+
+
+def test_a_value_that_is_set_once_is_told_by_whoever_sets_it():
+    user = told()
+    user.profile["p"] = {"level": "gold"}
+
+    note_record(user, {"set_once": {"level": "bronze", "city": "上海"}}, NOON)
+
+    assert user.reach["told"] == {"trait.city": NOON}
 
 
 def test_nothing_is_noted_of_a_record_that_tells_nothing():
