@@ -9,6 +9,7 @@ from journeys.compile import analyse, digest_of, only_the_goal
 from journeys.compiled import CompiledJourney
 from journeys.lineage import with_origins
 from journeys.loader import LoadedJourney, load_audience_text, load_journey_text
+from journeys.model import event_names
 from journeys.world import World
 from runtime.store.releases import Release, Version
 
@@ -133,6 +134,27 @@ def _asks(version: Version) -> object:
     journey = load_journey_text(version.source, f"{version.journey}@{version.number}").journey
     entry = journey.entry if journey is not None else None
     return journey and entry and (journey.status, entry.schedule, entry.date, entry.offset, entry.at)
+
+
+def lets_in_since(held: Iterable[tuple[int, Version | None]], event: str = "", segment: str = "") -> int:
+    """Since when a journey has let its users in by an event of theirs, or by a segment, without a gap; 0 where it does not now.
+
+    `held` are its versions release by release, the newest first. What came before, or while it was gone or closed, lets nobody in.
+    """
+    since, known = 0, dict[int, bool]()
+    for applied_at, version in held:
+        if version is None or not known.setdefault(version.id, _lets_in(version, event, segment)):
+            break
+        since = applied_at
+    return since
+
+
+def _lets_in(version: Version, event: str, segment: str) -> bool:
+    journey = load_journey_text(version.source, f"{version.journey}@{version.number}").journey
+    if journey is None or journey.status != "live":
+        return False
+    entry = journey.entry
+    return entry.segment == segment if segment else entry.user is None and event in event_names(entry.event)
 
 
 def longest(windows: Mapping[str, int], others: Mapping[str, int]) -> dict[str, int]:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from journeys.clauses import Clause
 from journeys.localtime import in_window
 from runtime.app import App
-from runtime.catalogue import Versioned
+from runtime.catalogue import Versioned, lets_in_since
 from runtime.explain import Chapter, Told, dated, delivery, line_json, only, story_of, told
 from runtime.places import Places
 from runtime.policy import Cap
@@ -116,19 +116,21 @@ def _last(app: App, present: Present, versioned: Versioned, mine: Told) -> Last:
     store, journey = app.store, versioned.journey
     entry = journey.entry
     with store.database.reading() as tx:
-        applied_at = store.enquiries.applied_first(tx, journey.id) or 0
         own = entry.events if entry.user is None else ()  # else it is about events of others
         newest = store.enquiries.last_events(tx, present.user.id, own, 1) if own else []
+        event, is_history = newest[0] if newest else (None, False)
+        held = store.releases.held(tx, journey.id)
+        since = lets_in_since(held, event.type if event is not None else "", entry.segment)
+        since = since or store.enquiries.applied_first(tx, journey.id) or 0
         entries = store.enquiries.entries_of_all(tx, journey.id)
         began, taken = store.paces.newest(tx, [journey.id]).get(journey.id, (0, 0)) if entry.pace is not None else (0, 0)
     edges = [e.at for _, _, e in mine.story.log if e.action == "segment_entered" and e.why.get("segment") == entry.segment]
-    existing = next((e for e in entries if e.kind == "existing"), None)
+    existing = next((e for e in entries if e.kind == "existing" and e.at >= since), None)
     looked = None if existing is None else existing.done_at is not None or existing.cursor >= present.user.id
-    event, is_history = newest[0] if newest else (None, False)
     window = Window(began, began + entry.pace[1], taken) if entry.pace is not None else None
     fired_at = next((e.at for e in entries if e.kind == "schedule"), None)
     keeps = app.project.settings.intake.keep_events or ""
-    return Last(applied_at, event, is_history, keeps, max(edges, default=None), looked, window, fired_at)
+    return Last(since, event, is_history, keeps, max(edges, default=None), looked, window, fired_at)
 
 
 def _place(places: Places, versioned: Versioned, requirement: Requirement, now: int) -> str:

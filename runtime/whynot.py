@@ -59,11 +59,12 @@ class Way:
 class Last:
     """What is kept of what could have let her in: her newest event of the right types, edges of the segment, entries of everybody.
 
-    `applied_at` is when the journey was applied first, `edge_at` when she entered the segment last, `window` the pace's, `fired_at` the
-    last fire of the schedule. `existing` is (has been looked at) where an entry of those in the segment is known, else None.
+    `since` is from when on the journey has let in by that event or segment without a gap, `edge_at` when she entered the segment
+    last, `window` the pace's, `fired_at` the last fire of the schedule. `existing` is (has been looked at) where an entry of those in
+    the segment is known, else None.
     """
 
-    applied_at: int
+    since: int
     event: Event | None = None
     is_history: bool = False
     keeps_events: str = ""
@@ -146,8 +147,8 @@ class _Asked:
             return Requirement("event_elsewhere", None, {**told, "user": entry.user.text}, path=("entry",))
         if event is None:
             return Requirement("event", held=False, told={**told, "problem": "none"}, path=("entry",))
-        told |= {"at": event.time, "applied_at": last.applied_at}
-        problem = "history" if last.is_history else "before" if event.received_at < last.applied_at else ""
+        told |= {"at": event.time, "since": last.since}
+        problem = "history" if last.is_history else "before" if event.received_at < last.since else ""
         return Requirement("event", not problem, {**told, "problem": problem}, path=("entry",))
 
     def _segment(self) -> Iterable[Requirement]:
@@ -158,8 +159,8 @@ class _Asked:
         yield inside
         if not inside.held:
             return
-        told |= {"applied_at": last.applied_at, "existing": entry.existing}
-        if last.edge_at is not None and last.edge_at >= last.applied_at:  # what that edge came to was decided then
+        told |= {"since": last.since, "existing": entry.existing}
+        if last.edge_at is not None and last.edge_at >= last.since:  # what that edge came to was decided then
             yield Requirement("edge", held=False, told=told, path=("entry",))
         elif entry.existing == "skip":
             yield Requirement("existing_skip", held=False, told=told, path=("entry", "existing"))

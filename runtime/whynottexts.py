@@ -77,8 +77,8 @@ WHY_NOT: Texts = {
         "最近的 {events}（{at}）是作为历史导入的，不引起动作；要来一个新的",
     ),
     "rq_event_before": (
-        "the last {events} ({at}) came before the journey was applied ({applied_at}); a new one would have to come",
-        "最近的 {events}（{at}）早于旅程上线（{applied_at}）；要来一个新的",
+        "the last {events} ({at}) came before the journey let in by it (since {since}); a new one would have to come",
+        "最近的 {events}（{at}）早于旅程按它进入的时候（{since} 起）；要来一个新的",
     ),
     "rq_event_pruned": (" (events are kept for {keeps})", "（事件保存 {keeps}）"),
     "rq_event_elsewhere_open": (
@@ -95,8 +95,8 @@ WHY_NOT: Texts = {
         "进入分群的那一刻才会进入旅程，{edge_at} 那一次当时已有判定；现在要进入，须先离开分群再进来",
     ),
     "rq_existing_skip_no": (
-        "she was in it before the journey was applied ({applied_at}): `existing: skip` leaves those out; she must leave and come back",
-        "旅程上线（{applied_at}）前就在分群里，existing: skip 不含这些人；要先离开再进入",
+        "she was in it before the journey let in by it (since {since}): `existing: skip` leaves those out; she must leave and come back",
+        "旅程按它进入（{since} 起）之前就在分群里，existing: skip 不含这些人；要先离开再进入",
     ),
     "rq_existing_enrol": (
         "those who were in it already were let in (existing: enrol), and she was looked at",

@@ -127,7 +127,7 @@ def test_who_was_in_the_segment_before_is_left_out_by_existing_skip(make):
         "  ✓ she is in segment 买过 (buyers), entered 2026-12-01 12:00",
         "      ✓ user.orders_count > 0  it is 1",
         (
-            "  ✗ she was in it before the journey was applied (2026-12-02 12:00): `existing: skip` leaves those out; "
+            "  ✗ she was in it before the journey let in by it (since 2026-12-02 12:00): `existing: skip` leaves those out; "
             "she must leave and come back"
         ),
     ]
@@ -201,6 +201,63 @@ def _event(raw):
     from runtime.state import Event
 
     return Event(raw["id"], raw["type"], raw["user_id"], at("2026-11-01 10:00"), NOON, {})
+
+
+OTHER = journey_text(SAY, id="other", entry="{event: app_opened}")
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        wake("{event: order_paid}"),
+        OTHER,
+        wake("{event: friend_woken, user: entry.friend_id}"),
+        wake("{event: friend_woken}", status="closed"),
+    ],
+    ids=["it waits for another event", "it is gone", "it lets in somebody else", "it is closed"],
+)
+def test_an_event_that_came_while_the_journey_did_not_let_in_by_it_lets_nobody_in_now(make, meanwhile):
+    by_it = wake("{event: friend_woken}")
+    shop = make(by_it)
+    write_journeys(shop.folder, meanwhile)
+    shop.apply(NOON + HOUR)
+    shop.settle(NOON + HOUR)
+    post(shop, "friend_woken", friend_id="u2")
+    for hour, text in ((3, by_it), (4, by_it.replace("id: say", "id: tell"))):  # the second changes nothing about who enters
+        write_journeys(shop.folder, text)
+        shop.apply(NOON + hour * HOUR)
+        shop.settle(NOON + hour * HOUR)
+
+    assert [line for line in now_lines(shop) if "✗" in line] == [
+        (
+            "  ✗ the last friend_woken (2026-12-01 13:00) came before the journey let in by it (since 2026-12-01 15:00); "
+            "a new one would have to come"
+        )
+    ]
+
+
+def test_an_edit_that_changes_nothing_about_who_enters_is_no_gap(make):
+    shop = make(wake("{event: app_opened, where: user.points > 3}"))
+    post(shop, "app_opened")
+    write_journeys(shop.folder, wake("{event: [app_opened, order_paid], where: user.points > 9}"))
+    shop.apply(NOON + HOUR)
+    shop.settle(NOON + HOUR)
+
+    assert "  ✓ app_opened / order_paid came, last 2026-12-01 12:00" in now_lines(shop)
+
+
+def test_an_edge_that_came_while_the_journey_was_gone_is_no_edge_of_the_journey(make):
+    shop = make(wake("{segment: tagged, existing: skip}"))
+    write_journeys(shop.folder, OTHER)
+    shop.apply(NOON + HOUR)
+    shop.settle(NOON + HOUR)
+    shop.post([{"user_id": "u1", "tags": ["vip"]}], "/v1/users")
+    shop.settle(NOON + 2 * HOUR)
+    write_journeys(shop.folder, wake("{segment: tagged, existing: skip}"))
+    shop.apply(NOON + 3 * HOUR)
+    shop.settle(NOON + 3 * HOUR)
+
+    assert (codes(shop).get("existing_skip"), "edge" in codes(shop)) == (False, False)
 
 
 def test_re_entry_and_mode_say_since_when_and_until_when(make):
