@@ -87,6 +87,7 @@ class Forwarded:
 LoadReach = Callable[[frozenset[str], dict[str, User] | None], dict[str, PersonReach]]
 HolderOf = Callable[[str, str], str]  # of a kind and a value: another user who has it
 WindowOf = Callable[[str, int], Window]  # of a journey, at an instant
+LetsInSince = Callable[[str, str], int]  # of a journey and an event's type
 
 
 class Session(Edges):
@@ -105,6 +106,7 @@ class Session(Edges):
         self.consents: list[Consent] = []
         self.identified: dict[str, str | None] = {}  # kinds that changed, with their values now
         self.holder_of: HolderOf = lambda kind, value: ""  # noqa: ARG005 - nobody, until the engine says who
+        self.lets_in_since: LetsInSince = lambda journey, event: 0  # noqa: ARG005 - likewise
         self._reach_behind = False
         self._note_journeys()
 
@@ -123,7 +125,10 @@ class Session(Edges):
         project(self.catalogue.audience, self.user, event)
         self.user_changed = True
         self._arrived(event, now)
+        is_late = event.received_at < self.catalogue.applied_at
         for versioned in self.catalogue.by_event.get(event.type, ()):
+            if is_late and event.received_at < self.lets_in_since(versioned.journey.id, event.type):
+                continue  # it came before the journey: how far the engine was behind then decides nothing
             self._enter_by_event(versioned, event, now)
         self.evaluate(at, now, event.type)
         self.finish(now)

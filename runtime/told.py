@@ -12,6 +12,7 @@ from runtime.state import User
 SETS = ("traits", "set_once")  # of a record, what puts a value in the place of another; increment and append add to it
 ADDS = ("increment", "append")
 TAGS = ("tags", "remove_tags")
+MOST_NAMES = 1000  # of a user, the last told: tags that come and go (one per order, say) do not let her row grow for ever
 
 
 def news_of(user: User, payload: Mapping[str, Any], came: int | None) -> dict[str, Any]:
@@ -61,3 +62,6 @@ def _note(user: User, names: list[str], at: int) -> None:
     if names:
         told = user.reach.setdefault("told", {})
         told.update({name: max(at, told.get(name, 0)) for name in names})
+        if len(told) > MOST_NAMES:
+            for name in sorted(told, key=lambda name: told[name])[:-MOST_NAMES]:
+                del told[name]

@@ -3,7 +3,7 @@
 import pytest
 
 from runtime.state import User
-from runtime.told import news_of, note_record, note_update
+from runtime.told import MOST_NAMES, news_of, note_record, note_update
 from tests.town import HOUR, MINUTE, NOON, SECOND, ZONE, Town, somebody
 
 FULL = {"traits": {"city": "上海"}, "set_once": {"level": "gold"}, "identities": {"phone": "+8613800138000"}, "tags": ["vip"],
@@ -80,6 +80,16 @@ def test_a_value_that_is_set_once_is_told_by_whoever_sets_it():
     note_record(user, {"set_once": {"level": "bronze", "city": "上海"}}, NOON)
 
     assert user.reach["told"] == {"trait.city": NOON}
+
+
+def test_of_tags_that_come_and_go_the_last_are_remembered():
+    user = told("zone")
+
+    for n in range(1, MOST_NAMES + 2):
+        note_update(user, {}, [f"order-{n}"], NOON + n)
+
+    assert len(user.reach["told"]) == MOST_NAMES
+    assert min(user.reach["told"].items(), key=lambda pair: pair[1]) == ("tag.order-2", NOON + 2)
 
 
 def test_nothing_is_noted_of_a_record_that_tells_nothing():
