@@ -43,6 +43,7 @@ class Catalogue:
     dates_by_event: dict[str, list[Versioned]] = field(default_factory=dict)  # as `dates_moved_by` has found them
     by_schedule: list[Versioned] = field(default_factory=list)
     since: dict[int, int] = field(default_factory=dict)  # by version: from when its schedule or date counts, see `counts_since`
+    lets_in: dict[tuple[str, str], int] = field(default_factory=dict)  # by journey and event, what `lets_in_since` has found
     paces: dict[str, tuple[int, int]] = field(default_factory=dict)  # of the current versions alone: how many per how long
 
     def version(self, version: Version) -> Versioned | None:

@@ -78,7 +78,7 @@ def users(
     """Take user records as history: traits, tags, identities and consents are set, nobody is moved.
 
     Columns user_id, zone, tags (separated by |), identities.phone, consents.sms.marketing (and .at, .wording, .source below it);
-    every further one is a trait. A yes without its time never outweighs a no.
+    every further one is a trait. A yes without its time never outweighs a no; what somebody live has told stays, but for --live.
     """
     asked = Asked("users", _source(source), Shape(names_of(map_)), _encoding(encoding), live)
     return _import(files, asked, project_of(config, database), database, dry=dry_run, json=json)

@@ -32,6 +32,8 @@ def joined(survivor: User, former: User) -> None:
     consents, said = _answers(reach, other)
     if consents:
         reach["consents"], reach["said"] = consents, said
+    if told := {**other.get("told", {}), **reach.get("told", {})}:  # as of the values: her own first
+        reach["told"] = told
 
 
 def _answers(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> tuple[dict[str, dict[str, bool]], dict[str, int]]:

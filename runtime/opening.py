@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from journeys.duration import DAY
 from runtime.batches import Work
-from runtime.catalogue import Catalogue, Versioned
+from runtime.catalogue import Catalogue, Versioned, lets_in_since
 from runtime.pacing import Windows
 from runtime.policy import PersonReach, Reach, Rules
 from runtime.reaching import Reaching
@@ -64,6 +64,7 @@ class Opening:
             tracked = [Tracked(enrolment, versioned) for enrolment, versioned in versions if versioned is not None]
             session = Session(catalogue, known[user_id], reach, tracked, past.get(user_id, ()), load, window_of, self.rehearsal)
             session.holder_of = partial(self._holder, tx, weakref.ref(work), user_id)  # a ring would outlive the batch, with all it read
+            session.lets_in_since = partial(self._lets_in_since, tx, catalogue)
             work.sessions[user_id] = session
         self._renew(catalogue, batch, work, now)
         if self.underway.movements:
@@ -86,6 +87,13 @@ class Opening:
             version = self.store.releases.version(tx, version_id)
             found = catalogue.version(version) if version is not None else None
         return found or (catalogue.measuring.get(version_id) if enrolment.status == ENDED else None)
+
+    def _lets_in_since(self, tx: Any, catalogue: Catalogue, journey: str, event: str) -> int:
+        """Asked only about what came before the release and was not worked on then: seldom, and for few types."""
+        since = catalogue.lets_in.get((journey, event))
+        if since is None:
+            since = catalogue.lets_in[journey, event] = lets_in_since(self.store.releases.held(tx, journey), event)
+        return since
 
     def _settle_moves(self, work: Work, now: int) -> None:
         """Nobody takes a step of a version that the release has moved her out of."""

@@ -43,7 +43,9 @@ from runtime.state import (
     User,
     Window,
 )
+from runtime.told import news_of, note_record, note_update
 
+SHARED = ("phone", "email")  # identities that several may have
 CONTESTED = ("openid", "unionid")  # identities of one person: what another user has is not hers as well
 LATE_TYPES = MINUTE  # after a release another daemon may still read events as the one before declared them
 
@@ -85,6 +87,7 @@ class Forwarded:
 LoadReach = Callable[[frozenset[str], dict[str, User] | None], dict[str, PersonReach]]
 HolderOf = Callable[[str, str], str]  # of a kind and a value: another user who has it
 WindowOf = Callable[[str, int], Window]  # of a journey, at an instant
+LetsInSince = Callable[[str, str], int]  # of a journey and an event's type
 
 
 class Session(Edges):
@@ -103,6 +106,7 @@ class Session(Edges):
         self.consents: list[Consent] = []
         self.identified: dict[str, str | None] = {}  # kinds that changed, with their values now
         self.holder_of: HolderOf = lambda kind, value: ""  # noqa: ARG005 - nobody, until the engine says who
+        self.lets_in_since: LetsInSince = lambda journey, event: 0  # noqa: ARG005 - likewise
         self._reach_behind = False
         self._note_journeys()
 
@@ -121,7 +125,10 @@ class Session(Edges):
         project(self.catalogue.audience, self.user, event)
         self.user_changed = True
         self._arrived(event, now)
+        is_late = event.received_at < self.catalogue.applied_at
         for versioned in self.catalogue.by_event.get(event.type, ()):
+            if is_late and event.received_at < self.lets_in_since(versioned.journey.id, event.type):
+                continue  # it came before the journey: how far the engine was behind then decides nothing
             self._enter_by_event(versioned, event, now)
         self.evaluate(at, now, event.type)
         self.finish(now)
@@ -187,27 +194,44 @@ class Session(Edges):
         self.evaluate(self.user.evaluated_at, now)
 
     def _take_record(self, payload: Mapping[str, Any], at: int, *, quietly: bool = False) -> bool:
-        """Whether she has moved to a zone where stored hours of the day are other ones."""
+        """Whether she has moved to a zone where stored hours of the day are other ones.
+
+        What came a while ago and is read again only now (`came`), or is history, does not replace what was told since.
+        """
         user, audience = self.user, self.catalogue.audience
+        came = payload.get("came")
+        if quietly or came is not None:
+            payload = self._still_news(payload, None if quietly else came)
+        if not quietly:
+            note_record(user, payload, at if came is None else came)
         zone = zone_named(str(payload["zone"])) if payload.get("zone") else None
         if zone is not None and zone != user.zone:
             self._moved_from, user.zone = user.zone, zone
         moved = zone is not None and user.profile.get("d") != definitions_of(audience, user)
         take_record(audience, user, payload)
         change_tags(user, payload.get("tags") or [], payload.get("remove_tags") or [])
-        self._identify(payload.get("identities") or {}, payload.get("dead") or {}, payload.get("moved") or {}, at, quietly=quietly)
+        self._identify(
+            payload.get("identities") or {}, payload.get("dead") or {}, payload.get("moved") or {}, at, late=quietly or came is not None
+        )
         self._consent(payload.get("consents") or {}, str(payload.get("source", "")), at, quietly=quietly)
         self.user_changed = True
         return moved
 
+    def _still_news(self, payload: Mapping[str, Any], came: int | None) -> Mapping[str, Any]:
+        """See `told`. A phone that is not taken is not hers for whoever looks it up either: intake has noted it by now."""
+        news, known = news_of(self.user, payload, came), self.user.reach.get("identities", {})
+        given, taken = payload.get("identities") or {}, news.get("identities") or {}
+        self.identified |= {kind: known.get(kind) for kind in SHARED if kind in given and kind not in taken}
+        return news
+
     def _identify(
-        self, given: Mapping[str, Any], dead: Mapping[str, str], moved: Mapping[str, str], at: int, *, quietly: bool
+        self, given: Mapping[str, Any], dead: Mapping[str, str], moved: Mapping[str, str], at: int, *, late: bool
     ) -> None:  # fmt: skip
         """Take identities (null forgets one), drop addresses that a vendor calls dead, unless they have changed since, and those that
         have gone to another user. An openid that another user has is not taken: one person would get what is meant for two.
         """
         known = self.user.reach.get("identities", {})
-        contested = (*CONTESTED, MOVING) if quietly else CONTESTED  # a history does not know who has a phone now
+        contested = (*CONTESTED, MOVING) if late else CONTESTED  # what is said late does not know who has a phone now
         refused = {k for k in contested if given.get(k) and given[k] != known.get(k) and self.holder_of(k, given[k])}
         gone: dict[str, None] = {}
         for kind, value in dead.items():
@@ -225,7 +249,10 @@ class Session(Edges):
             self.identified |= changes
 
     def _consent(self, given: Mapping[str, Mapping[str, Any]], source: str, at: int, *, quietly: bool) -> None:
-        """Take what the user said: the latest answer counts, and of one instant's the no. A no to a yes is a fact that journeys may use."""
+        """Take what the user said: the latest answer counts, and of one instant's the no. A no to a yes is a fact that journeys may use.
+
+        Of answers without a date the inbox has the order: each daemon dates them by its own clock, and one may be ahead.
+        """
         if not given:
             return
         said_at: dict[str, int] = dict(self.user.reach.get("said", {}))
@@ -238,10 +265,10 @@ class Session(Edges):
                 consent = Consent(self.user.id, channel, purpose, granted, who, wording, when)
                 self.consents.append(consent)
                 name, before = f"{channel}.{purpose}", consents.setdefault(channel, {}).get(purpose)
-                last = said_at.get(name, 0)
-                if before is not None and (when < last or (when == last and granted)):  # of one instant's answers the no counts
+                last, in_order = said_at.get(name, 0), "at" not in said
+                if before is not None and ((when < last and not in_order) or (when == last and granted)):
                     continue
-                consents[channel][purpose], said_at[name] = granted, when
+                consents[channel][purpose], said_at[name] = granted, max(when, last)
                 if before is not granted:
                     self._consent_changed(consent, at, quietly=quietly)
         self.user.reach["consents"], self.user.reach["said"] = consents, said_at
@@ -395,7 +422,8 @@ class Session(Edges):
         tracked.messages.extend(decision.messages)
         if decision.cancel_pending:
             tracked.cancel = decision.enrolment.ended_by or "cancelled"
-        if decision.updates:
+        for update in decision.updates:
+            note_update(self.user, update.values, (*update.add_tags, *update.remove_tags), now)
             self.user_changed = True
         self._count(before, decision.enrolment, decision.log, now)
         if decision.enrolment.status == ENDED and before.status != ENDED:

@@ -237,13 +237,16 @@ class Reader:
         return Person(user_id, tuple(ordered), attach, unbound, tuple(former), self.signed and self._may(IDENTITY_MERGE))
 
     def _dated(self, consents: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-        """The answers, with the time at which they were given as an instant (an unreadable one counts as the receipt)."""
+        """The answers, with the time at which they were given as an instant. One without a readable time has none: it counts as of
+        its receipt; read again it is dated by that, no newer than what she has said since it came.
+        """
 
         def dated(answer: Any) -> Any:
-            if not isinstance(answer, dict):  # read again it is no newer than what she has said since it came
-                return answer if self.came == self.now else {"granted": answer, "at": self.came}
-            at = parse_time(answer.get("at"), self.zone)
-            return {**answer, "at": self.came if at is None else min(at, self.came)}
+            said = dict(answer) if isinstance(answer, dict) else {"granted": answer}
+            at = parse_time(said.pop("at", None), self.zone)
+            if at is not None or self.came != self.now:
+                return {**said, "at": self.came if at is None else min(at, self.came)}
+            return said if isinstance(answer, dict) else answer
 
         return {channel: {purpose: dated(answer) for purpose, answer in said.items()} for channel, said in consents.items()}
 
@@ -275,6 +278,8 @@ class Reader:
         keys = (*CHANGES, "clear", "tags", "remove_tags", "identities", "consents", "zone")
         payload = {k: item[k] for k in keys if item.get(k) is not None}
         payload["source"] = self.source
+        if self.came != self.now:
+            payload["came"] = self.came
         if "identities" in payload:
             payload["identities"] = {k: v for k, v in _spelled(payload["identities"]).items() if k != "distinct_id"}
         if "consents" in payload:
@@ -290,6 +295,8 @@ class Reader:
         if item.get("consents") or item.get("tags") or item.get("remove_tags"):
             return f"source {self.source} is not signed: it may not assert consents or tags"
         payload: dict[str, Any] = {"source": self.source}
+        if self.came != self.now:
+            payload["came"] = self.came
         for key in CHANGES:
             taken = {}
             for trait, value in (item.get(key) or {}).items():

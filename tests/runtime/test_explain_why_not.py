@@ -236,6 +236,18 @@ def test_an_event_that_came_while_the_journey_did_not_let_in_by_it_lets_nobody_i
     ]
 
 
+def test_an_event_of_before_that_the_engine_works_on_only_after_the_release_has_not_let_her_in_either(make):
+    shop = make(journey_text(SAY, id="other", entry="{event: order_paid}"))
+    shop.post({"id": "e1", "type": "app_opened", "user_id": "u1", "data": {}})
+    write_journeys(shop.folder, wake())
+    shop.apply(NOON + HOUR)
+    shop.settle(NOON + HOUR)
+
+    assert codes(shop)["event"] is False
+    assert [line for line in told_why_not(shop, "u1", "wake", "en") if "never entered" in line]
+    assert shop.vendor.got == []
+
+
 def test_an_edit_that_changes_nothing_about_who_enters_is_no_gap(make):
     shop = make(wake("{event: app_opened, where: user.points > 3}"))
     post(shop, "app_opened")

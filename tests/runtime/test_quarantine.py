@@ -237,6 +237,78 @@ def test_a_user_record_is_taken_again(store):
     assert notes(store) == [("user", "u1", None)]
 
 
+def in_between(store):
+    """Records were set aside an hour before noon; at noon the same users told something else. Returns the town and the rows' numbers."""
+    town = Town(store, journey_text("- {id: hi, send: [{push: {title: T, body: B}}]}", entry="{event: app_opened}"))
+    town.settle_people(somebody())
+    old = {"user_id": "u1", "identities": {"phone": "+8613800138000", "email": "old@x.cn", "push_id": "PHONE-1"}, "zone": "Asia/Tokyo",
+           "traits": {"city": "上海", "level": "gold"}, "set_once": {"birthday": "05-20"}, "increment": {"points": 5},
+           "tags": ["vip", "early"], "consents": {"push": {"marketing": True, "service": True}}}  # fmt: skip
+    ids = set_aside(store, item(old, kind="user"))
+    town.tell("u1", NOON, identities={"phone": "+8613900139000"}, zone="America/New_York", traits={"city": "杭州", "birthday": None},
+              increment={"points": 2}, remove_tags=["vip"], consents={"push": {"marketing": False}})  # fmt: skip
+    town.tell("u2", NOON, identities={"push_id": "PHONE-1"})
+    town.settle(NOON)
+    return town, ids
+
+
+def test_a_user_record_that_was_set_aside_does_not_replace_what_was_told_since(store):
+    town, ids = in_between(store)
+
+    assert [r.outcome for r in retry(store, ids, today(NOON + DAY))] == ["taken"]
+    town.settle(NOON + DAY)
+
+    with store.database.reading() as tx:
+        found = store.people.load_users(tx, ["u1", "u2"])
+        assert store.contacts.whose(tx, "phone", "+8613800138000") == []
+    user = found["u1"]
+    assert user.profile["p"] == {"city": "杭州", "level": "gold", "points": 7}
+    assert (user.profile["t"], user.zone.key) == (["early"], "America/New_York")
+    assert (user.reach["identities"]["phone"], user.reach["identities"]["email"]) == ("+8613900139000", "old@x.cn")
+    assert (user.reach["identities"]["push_id"], found["u2"].reach["identities"]["push_id"]) == ("u1-push_id", "PHONE-1")
+
+
+def test_a_yes_that_was_set_aside_does_not_undo_the_no_said_since(store):
+    town, ids = in_between(store)
+    retry(store, ids, today(NOON + DAY))
+    town.settle(NOON + DAY)
+
+    town.post(event("app_opened", NOON + DAY + HOUR))
+    town.settle(NOON + DAY + HOUR)
+
+    assert town.vendors["push"].got == []
+
+
+@pytest.mark.parametrize(("source", "kind"), [("shop", "user"), ("app", "sensors")])
+def test_a_record_that_is_read_again_says_when_it_came(source, kind):
+    plain = {"user_id": "u1", "traits": {"city": "上海"}}
+    device = {"type": "profile_set", "distinct_id": "d1", "time": NOON, "properties": {"city": "上海"}}
+    body = json.dumps(plain if kind == "user" else device)
+
+    [late] = again(source, kind, body, today(NOON + DAY, received_at=NOON)).records
+    [prompt] = again(source, kind, body, today(NOON, received_at=NOON)).records
+
+    assert (late.payload["came"], "came" in prompt.payload) == (NOON, False)
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["the older first", "the newer first"])
+def test_of_two_records_that_were_set_aside_the_newer_one_stands_whichever_is_read_again_first(store, order):
+    town = Town(store)
+    town.settle_people(somebody())
+    for n, city in enumerate(("上海", "杭州")):
+        body = {"user_id": "u1", "traits": {"city": city}}
+        store.database.write(lambda tx, n=n, body=body: store.inbox.quarantine(tx, [item(body, kind="user")], NOON + n * HOUR))
+    with store.database.reading() as tx:
+        ids = store.quarantine.ids(tx)
+
+    for n in order:
+        retry(store, [ids[n]], today(NOON + DAY + n))
+        town.settle(NOON + DAY + n)
+
+    with store.database.reading() as tx:
+        assert store.people.load_users(tx, ["u1"])["u1"].profile["p"] == {"city": "杭州"}
+
+
 def test_an_enrolment_gets_its_timer_back_and_is_due_at_once(store):
     made = Town(store, journey_text("- {id: day, delay: 1d}\n- {id: tag, update: {add_tags: [done]}}", entry="{event: app_opened}"))
     made.settle_people(somebody())
