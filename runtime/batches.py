@@ -154,7 +154,7 @@ class Progress:
     """
 
     def __init__(self, population: Population, pace: tuple[int, int] | None, now: int, *, virtual: bool = False) -> None:
-        self.pace, self.cursor, self.took = pace, population.cursor, 0
+        self.pace, self.cursor, self.took, self.now = pace, population.cursor, 0, now
         is_late = pace is not None and not virtual and now >= population.next_at + pace[1]
         self.at = now if is_late else population.next_at
         self.counted_at = self.at if virtual else now

@@ -390,7 +390,10 @@ class Engine:
                 if crowd is not None:
                     self._enter_crowd(batch, population, crowd, progress, windows, now, worked)
                     return
-            users = self.store.people.users_after(batch.connection, population.cursor, limit) if versioned else []
+            busy = self.store.populations.first_busy(batch.connection, population.cursor, now) if versioned else None
+            users = self.store.people.users_after(batch.connection, population.cursor, limit, busy) if versioned else []
+            if busy is not None and not users:  # the next has an accepted event that is not projected
+                return
             worked.populated += max(len(users), 1)
             work = self.opening.open(
                 self.catalogue, batch, [u.id for u in users], now, users=users, journeys=[population.journey], windows=windows
@@ -410,7 +413,7 @@ class Engine:
                     work.quarantine(user.id, "population", error, f"{population.journey} {population.fact_id}")
                 progress.cursor = user.id
             progress.window = windows.known(batch.connection, population.journey, progress.counted_at)
-            done = len(users) < limit and not progress.is_full()
+            done = len(users) < limit and busy is None and not progress.is_full()
             self._look_back(batch, work, now)
             self._write(batch, work, now, worked, population=(population, progress, now if done else None))
 
@@ -421,10 +424,10 @@ class Engine:
         """Ranges of users, each looked at while the one before is written: they are other users, and nobody else changes them."""
         crowd: Crowd | None = first
         for number in range(1, MOST_RANGES + 1):
-            if crowd is None:
+            if crowd is None or not crowd.work:
                 return
             writing = batch.begin(partial(self._write_crowd, population, crowd, progress.cursor, progress.next_at, now))
-            worked.populated += max(crowd.looked_at, 1)
+            worked.populated += crowd.work
             population = replace(population, cursor=progress.cursor)
             goes_on = number < MOST_RANGES and not crowd.is_last
             try:
@@ -454,8 +457,9 @@ class Engine:
             self._save_progress(tx, population, progress, now if crowd.is_last else None)
             return entered
 
-        worked.populated += max(crowd.looked_at, 1)
-        worked.entered += batch.write(unit)
+        if crowd.work:
+            worked.populated += crowd.work
+            worked.entered += batch.write(unit)
 
     def _save_progress(self, tx: Any, population: Population, progress: Progress, done_at: int | None) -> None:
         self.store.releases.save_population(tx, population, cursor=progress.cursor, next_at=progress.next_at, done_at=done_at)
