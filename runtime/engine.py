@@ -74,6 +74,7 @@ class Engine:
         self._version_ids: list[int] = []
         self._shares: dict[int, float] = {}
         self._rechecked = ""
+        self._asked: dict[int, object] = {}  # by version: what lets people in
 
     # --- the tick
 
@@ -94,8 +95,8 @@ class Engine:
                 if version is not None:
                     self.catalogue.version(version)
             self.underway.load(tx, self.catalogue)
-            dated = [*self.catalogue.by_schedule, *self.catalogue.by_date]
-            self.catalogue.since = {v.version_id: counts_since(releases.held(tx, v.journey.id)) for v in dated}
+            counted = self.catalogue.counted()
+            self.catalogue.since = {v.version_id: counts_since(releases.held(tx, v.journey.id), self._asked) for v in counted}
         current = {v.version_id for v in self.catalogue.current.values()}
         self.take_versions(sorted(current | older & set(self.catalogue.versions)))
         return self.catalogue

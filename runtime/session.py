@@ -123,8 +123,10 @@ class Session(Edges):
         self._arrived(event, now)
         for versioned in self.catalogue.by_event.get(event.type, ()):
             self._enter_by_event(versioned, event, now)
+        self._news = event.received_at
         self.evaluate(at, now, event.type)
         self.finish(now)
+        self._news = 0
 
     def _typed(self, event: Event) -> Event:
         """An event that came before this release was applied, with its fields as they are declared now."""
@@ -138,7 +140,8 @@ class Session(Edges):
             if self.catalogue.listens_to(event.type):
                 self._arrived(event, now)
                 for versioned in self.catalogue.by_event.get(event.type, ()):
-                    self._enter_by_event(versioned, event, now)
+                    if max(event.time, self._news) >= self.catalogue.since.get(versioned.version_id, 0):  # else it was not there yet
+                        self._enter_by_event(versioned, event, now)
 
     def forwarded_event(self, event: Event, now: int) -> None:
         """An event of somebody else that an enrolment of this user waits for."""

@@ -177,10 +177,10 @@ class Populations:
             return set()
         journey, since = population.journey, population.at
         asked = select(refusals.c.user_id).where(
-            _between(refusals.c.user_id, after, upto), refusals.c.journey == journey, refusals.c.last_at > since
+            _between(refusals.c.user_id, after, upto), refusals.c.journey == journey, refusals.c.last_at >= since
         )
         entered = select(enrolments.c.user_id).where(
-            _between(enrolments.c.user_id, after, upto), enrolments.c.journey == journey, enrolments.c.entered_at > since
+            _between(enrolments.c.user_id, after, upto), enrolments.c.journey == journey, enrolments.c.entered_at >= since
         )
         return set(tx.execute(asked.union(entered)).scalars())
 
