@@ -106,15 +106,16 @@ class Crowds:
         self, tx: Any, crowd: Crowd, audience: Audience, population: Population, progress: Progress, windows: Windows, span: Span
     ) -> None:
         store, journey, at = self.store.populations, crowd.versioned.journey, crowd.fact.at
-        then = Moment(audience, population.at, self.store.database.is_sqlite, self.zone, span.zones)
-        here = replace(then, now=at)
+        here = Moment(audience, at, self.store.database.is_sqlite, self.zone, span.zones)
         segment, where = deciding(journey, audience)
-        concerned = [said(compile_sql(segment.node, then))] if segment is not None and population.kind == "existing" else []
+        moments = progress.moments if segment is not None and population.kind == "existing" else ()
+        concerned = [said(compile_sql(segment.node, replace(here, now=moment))) for moment in moments] if segment is not None else []
         if closed_at(journey, at) is not None:
             crowd.refused["closed"] = store.counted(tx, span, concerned)
             progress.cursor = span.upto
             return
-        conditions = [*concerned, *([said(compile_sql(where.node, here))] if where is not None else [])]
+        asked = [at, *([progress.counted_at] if progress.asks_again else ())] if where is not None else []
+        conditions = [*concerned, *(said(compile_sql(where.node, replace(here, now=moment))) for moment in asked if where is not None)]
         values = [said(compile_values(leaves_of(rule.node), here)) for rule in (segment, where) if rule is not None]
         rows = store.passing(tx, span, conditions, stale_sql(here), [former_sql(here), *values])
         past = store.past_entries(tx, span, journey.id) if rows else {}

@@ -484,6 +484,10 @@ class Session(Edges):
             tracked.watched |= watched_users(journey, self.catalogue.audience, tracked.enrolment, self.user, now)
         return None
 
+    def refuse_quietly(self, journey: str, at: int, reason: str) -> None:
+        """Count somebody of a population whom it does not let in."""
+        self._tally(journey, at, "refused", reason)
+
     def _restart(self, entered: Entered, now: int) -> None:
         keys = {e.key for e in entered.restarted}
         for tracked in self.tracked:
