@@ -153,9 +153,10 @@ class Progress:
     `at` is the moment of its entries: when it was to go on, or now where that was a whole window ago. `counted_at` is when
     they count: now, on a virtual clock `at`. `took` are those that are not written yet.
 
-    `moments` are those at which somebody who is inside already has to be so: when the journey went live, and now, in her turn (who was
-    not at another moment between them has come to the door by herself since: see `came_later`). What is asked of an entry is asked for its moment; also for now (`asks_again`) of those already inside, whose turn it just is, and
-    where that moment is so long ago that windows do not reach back to it: whoever has just ordered would be taken for somebody who has not.
+    `moments` are those at which somebody who is inside already has to be so: when the journey went live, and now, in her turn (who
+    was not at another moment between them has come to the door by herself since: see `came_later`). An entry's `where` is asked for
+    its moment, and also for now (`asks_again`) of those already inside, and where that moment is so long ago that windows do not
+    reach back to it: whoever has just ordered would be taken for somebody who never did.
     """
 
     def __init__(self, population: Population, pace: tuple[int, int] | None, now: int, *, virtual: bool = False) -> None:

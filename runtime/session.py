@@ -104,6 +104,7 @@ class Session(Edges):
         self.identified: dict[str, str | None] = {}  # kinds that changed, with their values now
         self.holder_of: HolderOf = lambda kind, value: ""  # noqa: ARG005 - nobody, until the engine says who
         self._reach_behind = False
+        self._altered: list[tuple[str, int]] = []  # which enrolments have changed the profile, and when: the others are to be told
         self._note_journeys()
 
     def _note_journeys(self) -> None:
@@ -134,14 +135,27 @@ class Session(Edges):
         return Event(event.id, event.type, event.user_id, event.time, event.received_at, data, event.source)
 
     def finish(self, now: int) -> None:
-        """Events of the system itself (stages, segments, ends) move people like any other: those of this turn, until there are none."""
-        while self.system:
+        """Events of the system itself (stages, segments, ends) move people like any other, and so does what one journey made of a
+        profile in another: those of this turn, until there are none.
+        """
+        while self.system or self._altered:
+            self._tell_others(now)
+            if not self.system:
+                return
             event = self.system.pop(0)
             if self.catalogue.listens_to(event.type):
                 self._arrived(event, now)
                 for versioned in self.catalogue.by_event.get(event.type, ()):
                     if max(event.time, self._news) >= self.catalogue.since.get(versioned.version_id, 0):  # else it was not there yet
                         self._enter_by_event(versioned, event, now)
+
+    def _tell_others(self, now: int) -> None:
+        """A profile that an enrolment has changed is news for the others of its user, never for itself."""
+        while self._altered:
+            by, at = self._altered.pop(0)
+            for tracked in self._by_priority():
+                if tracked.enrolment.key != by and (tracked.versioned.journey.exits or _waits_when(tracked)):
+                    self.apply(tracked, Changed(at), now)
 
     def forwarded_event(self, event: Event, now: int) -> None:
         """An event of somebody else that an enrolment of this user waits for."""
@@ -407,6 +421,7 @@ class Session(Edges):
         elif tracked.versioned.journey.watches_others:
             tracked.watched |= watched_users(journey, audience, tracked.enrolment, self.user, now)
         if decision.updates:
+            self._altered.append((tracked.enrolment.key, tracked.enrolment.begun_at))
             self.evaluate(max(tracked.enrolment.begun_at, self.user.evaluated_at), now)
 
     def _count(self, before: Enrolment, after: Enrolment, log: list[LogEntry], now: int) -> None:
