@@ -112,7 +112,7 @@ class Opening:
             work.take_profile(session, profile, now, quietly=not only_zone_differs(audience, session.user))
 
     def _needs_everything(self, catalogue: Catalogue) -> bool:
-        """Whether a timer's turn must see the user's other enrolments: in_journey, journey_ended, edges and waits that a step's update moves."""
+        """Whether a timer's turn must see the user's other enrolments: in_journey, journey_ended, what an update moves."""
         if self.virtual or len(catalogue.versions) > 1 or catalogue.by_segment or catalogue.by_date:
             return True
         if any(event in catalogue.by_event for event in SYSTEM_EVENTS):

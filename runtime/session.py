@@ -313,14 +313,33 @@ class Session(Edges):
             payload["data"],
             payload.get("source", ""),
         )
-        self.baseline(event.time)
-        fact = Fact("event", event.fact_id, event.time, event.fields(), event)
+        self.enter_asked(versioned, Fact("event", event.fact_id, event.time, event.fields(), event), now)
+
+    def enter_asked(self, versioned: Versioned, fact: Fact, now: int) -> None:
+        """Let the user in by something that is no event of her own, after what time has changed until then; who becomes known by it is
+        looked at.
+        """
+        self.arrive_at(fact.at, now)
         self.enter(versioned, fact, now)
+        self.settle_unknown(fact.at, now)
+
+    def arrive_at(self, at: int, now: int) -> None:
+        """What time alone has changed up to an instant happens at its own time: what is done then would swallow it."""
+        self.baseline(at)
+        if self.user.recheck_at is not None and self.user.recheck_at <= min(at, now):
+            self.catch_up(min(at, now), now)
+
+    def settle_unknown(self, at: int, now: int) -> None:
+        """Look at whoever was never looked at under this audience."""
+        if self._unsure:
+            self.evaluate(max(at, self.user.evaluated_at), now)
         self.finish(now)
 
     def due(self, tracked: Tracked, now: int) -> None:
         """The enrolment's timer."""
         self.baseline(now)
+        if tracked.enrolment.due_at is not None:
+            self.arrive_at(tracked.enrolment.due_at, now)
         self.apply(tracked, Due(), now)
         self.finish(now)
 
@@ -458,7 +477,8 @@ class Session(Edges):
             payload = {"journey": versioned.journey.id, "id": event.id, "type": event.type, "user_id": event.user_id,
                        "time": event.time, "received_at": event.received_at, "data": dict(event.data), "source": event.source}  # fmt: skip
             if target == self.user.id:
-                self.enter_by_note(payload, now)
+                self.enter(versioned, Fact("event", event.fact_id, event.time, fields, event), now)
+                self.finish(now)
             else:
                 self.forwarded.append(Forwarded(target, "enrol", payload))
 
