@@ -39,7 +39,10 @@ def takes_crowds(journey: CompiledJourney) -> bool:
 
 @dataclass
 class Crowd:
-    """What becomes of a range of users: who enters, and how many are refused by which reason. `looked_at` counts users."""
+    """What becomes of a range of users: who enters, and how many are refused by which reason. `looked_at` counts users.
+
+    Where it is nobody, and others come (`is_last` is false), the next has something in her inbox that is worked off first.
+    """
 
     versioned: Versioned
     fact: Fact
@@ -47,6 +50,11 @@ class Crowd:
     is_last: bool = False
     newcomers: list[Newcomer] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def work(self) -> int:
+        """How much there was to do."""
+        return self.looked_at or int(self.is_last)
 
     def write(self, store: SqlStore, tx: Any, zone: ZoneInfo, now: int) -> int:
         """Write those who enter and count everybody by the day of `zone`, the project's; how many entered."""
@@ -73,12 +81,16 @@ class Crowds:
     def look(
         self, tx: Any, audience: Audience, population: Population, versioned: Versioned, progress: Progress, windows: Windows
     ) -> Crowd | None:
-        """The next range of a population; None when it cannot be asked in SQL. `progress` is moved over it."""
+        """The next range of a population; None when it cannot be asked in SQL. `progress` is moved over it.
+
+        It ends before the first for whom an accepted event is not projected yet: her conditions cannot be asked.
+        """
         crowd, before = Crowd(versioned, Fact(population.kind, population.fact_id, progress.at)), (progress.cursor, progress.took)
         zones = any(t.within and "hour" in (t.of, t.take) for t in audience.traits.values())
-        span = self.store.populations.span(tx, progress.cursor, self.size, zones=zones)
-        if span is None:
-            crowd.is_last = True
+        busy = self.store.populations.first_busy(tx, progress.cursor, progress.now)
+        span = self.store.populations.span(tx, progress.cursor, self.size, zones=zones, before=busy)
+        if not span.count:
+            crowd.is_last = span.is_last
             return crowd
         try:
             with self.store.populations.asking(tx):
@@ -87,22 +99,23 @@ class Crowds:
             progress.cursor, progress.took = before
             windows.forget()
             return None
-        crowd.looked_at, crowd.is_last = span.count, span.count < self.size and not progress.is_full()
+        crowd.looked_at, crowd.is_last = span.count, span.is_last and not progress.is_full()
         return crowd
 
     def _fill(
         self, tx: Any, crowd: Crowd, audience: Audience, population: Population, progress: Progress, windows: Windows, span: Span
     ) -> None:
         store, journey, at = self.store.populations, crowd.versioned.journey, crowd.fact.at
-        then = Moment(audience, population.at, self.store.database.is_sqlite, self.zone, span.zones)
-        here = replace(then, now=at)
+        here = Moment(audience, at, self.store.database.is_sqlite, self.zone, span.zones)
         segment, where = deciding(journey, audience)
-        concerned = [said(compile_sql(segment.node, then))] if segment is not None and population.kind == "existing" else []
+        moments = progress.moments if segment is not None and population.kind == "existing" else ()
+        concerned = [said(compile_sql(segment.node, replace(here, now=moment))) for moment in moments] if segment is not None else []
         if closed_at(journey, at) is not None:
             crowd.refused["closed"] = store.counted(tx, span, concerned)
             progress.cursor = span.upto
             return
-        conditions = [*concerned, *([said(compile_sql(where.node, here))] if where is not None else [])]
+        asked = [at, *([progress.counted_at] if progress.asks_again else ())] if where is not None else []
+        conditions = [*concerned, *(said(compile_sql(where.node, replace(here, now=moment))) for moment in asked if where is not None)]
         values = [said(compile_values(leaves_of(rule.node), here)) for rule in (segment, where) if rule is not None]
         rows = store.passing(tx, span, conditions, stale_sql(here), [former_sql(here), *values])
         past = store.past_entries(tx, span, journey.id) if rows else {}
@@ -146,7 +159,7 @@ def existing_of(store: SqlStore, audience: Audience, journey: CompiledJourney, z
     here = Moment(audience, now, store.database.is_sqlite, zone, frozenset())
     with store.database.reading() as tx:
         everybody = store.populations.span(tx, "", 1 << 40, zones=True)
-        if everybody is None:
+        if not everybody.count:
             return 0
         here = replace(here, zones=everybody.zones)
         try:

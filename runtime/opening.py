@@ -6,9 +6,10 @@ from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from journeys.compiled import UpdateSpec
 from journeys.duration import DAY
 from runtime.batches import Work
-from runtime.catalogue import Catalogue, Versioned, lets_in_since
+from runtime.catalogue import SYSTEM_EVENTS, Catalogue, Versioned, lets_in_since
 from runtime.pacing import Windows
 from runtime.policy import PersonReach, Reach, Rules
 from runtime.reaching import Reaching
@@ -119,8 +120,12 @@ class Opening:
             work.take_profile(session, profile, now, quietly=not only_zone_differs(audience, session.user))
 
     def _needs_everything(self, catalogue: Catalogue) -> bool:
-        """Whether a timer's turn must see the user's other enrolments (in_journey, journey_ended, edges by an update of the step)."""
-        return self.virtual or len(catalogue.versions) > 1 or bool(catalogue.by_segment or catalogue.by_date)
+        """Whether a timer's turn must see the user's other enrolments: in_journey, journey_ended, what an update moves."""
+        if self.virtual or len(catalogue.versions) > 1 or catalogue.by_segment or catalogue.by_date:
+            return True
+        if any(event in catalogue.by_event for event in SYSTEM_EVENTS):
+            return True
+        return any(isinstance(step.spec, UpdateSpec) for v in catalogue.versions.values() for step in v.journey.steps.values())
 
     def _candidates(self, catalogue: Catalogue, events: Collection[str], *, timers: bool) -> list[str]:
         """The journeys that may let somebody of the batch in."""
@@ -128,11 +133,7 @@ class Opening:
         if not timers or self._needs_everything(catalogue):
             found |= {v.journey.id for entries in catalogue.by_segment.values() for v in entries}
             found |= {v.journey.id for v in catalogue.by_date}
-            found |= {
-                v.journey.id
-                for e in ("stage_changed", "segment_entered", "segment_left", "journey_ended")
-                for v in catalogue.by_event.get(e, ())
-            }
+            found |= {v.journey.id for e in SYSTEM_EVENTS for v in catalogue.by_event.get(e, ())}
             found |= {v.journey.id for v in catalogue.current.values() if v.journey.entry.user is not None}
         return sorted(found)
 

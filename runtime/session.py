@@ -108,6 +108,7 @@ class Session(Edges):
         self.holder_of: HolderOf = lambda kind, value: ""  # noqa: ARG005 - nobody, until the engine says who
         self.lets_in_since: LetsInSince = lambda journey, event: 0  # noqa: ARG005 - likewise
         self._reach_behind = False
+        self._altered: list[tuple[str, int]] = []  # which enrolments have changed the profile, and when: the others are to be told
         self._note_journeys()
 
     def _note_journeys(self) -> None:
@@ -130,8 +131,10 @@ class Session(Edges):
             if is_late and event.received_at < self.lets_in_since(versioned.journey.id, event.type):
                 continue  # it came before the journey: how far the engine was behind then decides nothing
             self._enter_by_event(versioned, event, now)
+        self._news = event.received_at
         self.evaluate(at, now, event.type)
         self.finish(now)
+        self._news = 0
 
     def _typed(self, event: Event) -> Event:
         """An event that came before this release was applied, with its fields as they are declared now."""
@@ -139,13 +142,27 @@ class Session(Edges):
         return Event(event.id, event.type, event.user_id, event.time, event.received_at, data, event.source)
 
     def finish(self, now: int) -> None:
-        """Events of the system itself (stages, segments, ends) move people like any other: those of this turn, until there are none."""
-        while self.system:
+        """Events of the system itself (stages, segments, ends) move people like any other, and so does what one journey made of a
+        profile in another: those of this turn, until there are none.
+        """
+        while self.system or self._altered:
+            self._tell_others(now)
+            if not self.system:
+                return
             event = self.system.pop(0)
             if self.catalogue.listens_to(event.type):
                 self._arrived(event, now)
                 for versioned in self.catalogue.by_event.get(event.type, ()):
-                    self._enter_by_event(versioned, event, now)
+                    if max(event.time, self._news) >= self.catalogue.since.get(versioned.version_id, 0):  # else it was not there yet
+                        self._enter_by_event(versioned, event, now)
+
+    def _tell_others(self, now: int) -> None:
+        """A profile that an enrolment has changed is news for the others of its user, never for itself."""
+        while self._altered:
+            by, at = self._altered.pop(0)
+            for tracked in self._by_priority():
+                if tracked.enrolment.key != by and (tracked.versioned.journey.exits or _waits_when(tracked)):
+                    self.apply(tracked, Changed(at), now)
 
     def forwarded_event(self, event: Event, now: int) -> None:
         """An event of somebody else that an enrolment of this user waits for."""
@@ -323,14 +340,33 @@ class Session(Edges):
             payload["data"],
             payload.get("source", ""),
         )
-        self.baseline(event.time)
-        fact = Fact("event", event.fact_id, event.time, event.fields(), event)
+        self.enter_asked(versioned, Fact("event", event.fact_id, event.time, event.fields(), event), now)
+
+    def enter_asked(self, versioned: Versioned, fact: Fact, now: int) -> None:
+        """Let the user in by something that is no event of her own, after what time has changed until then; who becomes known by it is
+        looked at.
+        """
+        self.arrive_at(fact.at, now)
         self.enter(versioned, fact, now)
+        self.settle_unknown(fact.at, now)
+
+    def arrive_at(self, at: int, now: int) -> None:
+        """What time alone has changed up to an instant happens at its own time: what is done then would swallow it."""
+        self.baseline(at)
+        if self.user.recheck_at is not None and self.user.recheck_at <= min(at, now):
+            self.catch_up(min(at, now), now)
+
+    def settle_unknown(self, at: int, now: int) -> None:
+        """Look at whoever was never looked at under this audience."""
+        if self._unsure:
+            self.evaluate(max(at, self.user.evaluated_at), now)
         self.finish(now)
 
     def due(self, tracked: Tracked, now: int) -> None:
         """The enrolment's timer."""
         self.baseline(now)
+        if tracked.enrolment.due_at is not None:
+            self.arrive_at(tracked.enrolment.due_at, now)
         self.apply(tracked, Due(), now)
         self.finish(now)
 
@@ -432,6 +468,7 @@ class Session(Edges):
         elif tracked.versioned.journey.watches_others:
             tracked.watched |= watched_users(journey, audience, tracked.enrolment, self.user, now)
         if decision.updates:
+            self._altered.append((tracked.enrolment.key, tracked.enrolment.begun_at))
             self.evaluate(max(tracked.enrolment.begun_at, self.user.evaluated_at), now)
 
     def _count(self, before: Enrolment, after: Enrolment, log: list[LogEntry], now: int) -> None:
@@ -468,7 +505,8 @@ class Session(Edges):
             payload = {"journey": versioned.journey.id, "id": event.id, "type": event.type, "user_id": event.user_id,
                        "time": event.time, "received_at": event.received_at, "data": dict(event.data), "source": event.source}  # fmt: skip
             if target == self.user.id:
-                self.enter_by_note(payload, now)
+                self.enter(versioned, Fact("event", event.fact_id, event.time, fields, event), now)
+                self.finish(now)
             else:
                 self.forwarded.append(Forwarded(target, "enrol", payload))
 
@@ -508,6 +546,10 @@ class Session(Edges):
         elif tracked.versioned.journey.watches_others:
             tracked.watched |= watched_users(journey, self.catalogue.audience, tracked.enrolment, self.user, now)
         return None
+
+    def refuse_quietly(self, journey: str, at: int, reason: str) -> None:
+        """Count somebody of a population whom it does not let in."""
+        self._tally(journey, at, "refused", reason)
 
     def _restart(self, entered: Entered, now: int) -> None:
         keys = {e.key for e in entered.restarted}
