@@ -95,7 +95,12 @@ def merge(store: SqlStore, tx: Any, note: Note, audience: Audience, zone: ZoneIn
     user, other = found[survivor], found[former]
     ended = merging.end_doubles(tx, survivor, former, now)
     store.ledger.cancel_of(tx, [e.id for e in ended], "merged", now)
+    store.ledger.withdraw_of(tx, [e.id for e in ended], "merged", now)
+    doubles = store.ledger.give_once(tx, survivor, former, now)
     merging.move(tx, survivor, former)
+    for row in doubles:
+        given = {"enrolment_id": row.enrolment_id, "step": row.step, "visit": row.visit, "ok": True, "at": now, "reason": "given before"}
+        store.inbox.add_note(tx, survivor if row.owner_id == former else row.owner_id, "settled", given, now)
     joined(user, other)
     stages = [user.stage, other.stage]
     user.profile = reproject(store, tx, [user], audience, zone)[survivor]

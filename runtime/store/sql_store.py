@@ -53,7 +53,7 @@ class SqlStore:
         self.populations = Populations(codec, is_sqlite=is_sqlite)
         self.budgets = Budgets(is_sqlite=is_sqlite)
         self.ledger = Ledger(codec, dialect, self.budgets, is_sqlite=is_sqlite)
-        self.merging = Merging(codec, is_sqlite=is_sqlite)
+        self.merging = Merging(is_sqlite=is_sqlite)
         self.flow = Flow(is_sqlite=is_sqlite)
         self.imports = Imports(is_sqlite=is_sqlite)
         self.contacts = Contacts(is_sqlite=is_sqlite)
