@@ -100,15 +100,16 @@ def test_several_waits_hear_several_events_each_in_its_turn(store):
 
 def test_what_an_enrolment_has_heard_under_its_own_id_it_does_not_hear_again(store):
     twice = "\n".join(f"- {{id: {id_}, wait_for: {{event: order_paid, timeout: 30d}}, on_timeout: [{{exit: x}}]}}" for id_ in ("a", "b"))
-    town = people(store, journey_text(twice, id="nudge", entry="{event: app_opened}"))
-    town.post(event("app_opened", NOON, user="openid:o1"))
+    town = people(store, WAIT, journey_text(twice, id="twice", entry="{event: group_opened}"))
+    town.post(event("app_opened", NOON), event("group_opened", NOON, user="openid:o1"))
     town.settle(NOON)
     town.post(event("order_paid", NOON + HOUR, user="openid:o1", amount=1))
     town.settle(NOON + HOUR)
 
     join(town, NOON + 2 * HOUR)
 
-    assert (town.ends(), lines(town, "event_ignored")) == ([("nudge", None)], [])
+    assert town.ends() == [("nudge", "completed"), ("twice", None)]
+    assert (lines(town, "matched"), lines(town, "event_ignored")) == ([("a", NOON + HOUR), ("w", NOON + HOUR)], [])
 
 
 @pytest.mark.parametrize("text", [WAIT, EXIT, GOAL])
