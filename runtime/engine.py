@@ -218,7 +218,8 @@ class Engine:
     def _merge(self, note: Note, now: int, worked: Worked) -> None:
         """A merge locks two users: it is a transaction of its own, after everything that came before it was worked on."""
         try:
-            merged = self.store.database.write(lambda tx: merge(self.store, tx, note, self.catalogue.audience, self.zone, now))
+            awaited = partial(self.opening.awaited, self.catalogue)
+            merged = self.store.database.write(lambda tx: merge(self.store, tx, note, self.catalogue.audience, self.zone, awaited, now))
         except (DatabaseError, MemoryError):
             raise
         except Exception as error:  # noqa: BLE001 - one bad record never stops the batch
@@ -240,7 +241,7 @@ class Engine:
             elif note.kind == "history":
                 session.history(note.event, note.payload, note.received_at, work.holds_until)
             elif note.kind == "forward" and note.event is not None:
-                session.forwarded_event(note.event, now)
+                session.forwarded_event(note.event, now, (note.payload or {}).get("enrolments"))
             elif note.kind == "user":
                 session.record(note.payload, note.received_at, now)
             elif note.kind == "enrol":

@@ -96,6 +96,11 @@ class Opening:
             since = catalogue.lets_in[journey, event] = lets_in_since(self.store.releases.held(tx, journey), event)
         return since
 
+    def awaited(self, catalogue: Catalogue, tx: Any, enrolment: Enrolment) -> Collection[str]:
+        """The types of events that may move an enrolment; none where its version does not compile any more."""
+        versioned = self._version_for(tx, catalogue, enrolment)
+        return versioned.journey.awaited if versioned is not None else ()
+
     def _settle_moves(self, work: Work, now: int) -> None:
         """Nobody takes a step of a version that the release has moved her out of."""
         for session in work.sessions.values():

@@ -3,7 +3,7 @@
 Works in memory only. What comes out is written by the engine in one transaction.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -164,11 +164,13 @@ class Session(Edges):
                 if tracked.enrolment.key != by and (tracked.versioned.journey.exits or _waits_when(tracked)):
                     self.apply(tracked, Changed(at), now)
 
-    def forwarded_event(self, event: Event, now: int) -> None:
-        """An event of somebody else that an enrolment of this user waits for."""
+    def forwarded_event(self, event: Event, now: int, only: Collection[int] | None = None) -> None:
+        """An event of somebody else that an enrolment of this user waits for; after a merge what she did under her other id, for those
+        of her enrolments alone (`only`) that have not heard of it.
+        """
         self.baseline(now)
         self.catch_up(now, now)
-        self._arrived(event, now)
+        self._arrived(event, now, only)
         self.finish(now)
 
     def record(self, payload: Mapping[str, Any], at: int, now: int) -> None:
@@ -404,8 +406,10 @@ class Session(Edges):
 
     # --- decisions
 
-    def _arrived(self, event: Event, now: int) -> None:
+    def _arrived(self, event: Event, now: int, only: Collection[int] | None = None) -> None:
         for tracked in self._by_priority() if self.tracked else ():
+            if only is not None and tracked.enrolment.id not in only:
+                continue
             if event.type in tracked.versioned.journey.awaited or tracked.versioned.journey.exits or _waits_when(tracked):
                 self.apply(tracked, Arrived(event), now)
 

@@ -91,6 +91,7 @@ REASON_SENTENCES: Texts = {
     "restarted": ("she entered anew, which ends this one (mode: restart)", "重新进入，这一次作废（mode: restart）"),
     "moved": ("a new release ended it", "新版本发布时结束"),
     "merged": ("two users became one, who was inside already", "并入另一用户，对方已在旅程中"),
+    "given before": ("she has this already: it is given once", "之前已发过：只发一次"),
     "closed": ("nobody enters any more: the journey is not live", "旅程不是 live，不再有人进入"),
     "erased": ("her data were erased", "资料已按要求删除"),
     "where": ("the condition of the entry does not hold", "不合进入条件"),

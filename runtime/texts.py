@@ -12,6 +12,7 @@ REASONS: dict[str, str] = {
     "expired": "过期", "late": "太迟", "cancelled": "已取消", "invalid_content": "文案缺内容", "budget": "预算用完", "held_out": "对照组",
     "quiet_hours": "勿扰时段", "between": "不在可发时段", "channel_paused": "渠道暂停", "completed": "走完", "converted": "已转化",
     "ended": "活动结束", "restarted": "重新开始", "moved": "旅程改版", "merged": "并入另一用户", "closed": "已关闭",
+    "given before": "之前已发过",
     "where": "不合条件", "reentry": "还不能再进",
     "mode": "已在旅程中",
     "holdout": "项目对照组", "pace": "超过进入速度", "timeout": "超时", "too_late": "太晚",

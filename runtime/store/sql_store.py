@@ -55,7 +55,7 @@ class SqlStore:
         self.breakdowns = Breakdowns(is_sqlite=is_sqlite)
         self.budgets = Budgets(is_sqlite=is_sqlite)
         self.ledger = Ledger(codec, dialect, self.budgets, is_sqlite=is_sqlite)
-        self.merging = Merging(codec, is_sqlite=is_sqlite)
+        self.merging = Merging(is_sqlite=is_sqlite)
         self.flow = Flow(is_sqlite=is_sqlite)
         self.imports = Imports(is_sqlite=is_sqlite)
         self.contacts = Contacts(is_sqlite=is_sqlite)
