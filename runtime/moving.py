@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from journeys.audience import Audience
-from journeys.compiled import CompiledJourney, CompiledStep, DelaySpec, EventMatch, GrantSpec, WaitSpec
+from journeys.compiled import CallSpec, CompiledJourney, CompiledStep, DelaySpec, EventMatch, GrantSpec, WaitSpec
 from journeys.lineage import carried, comes_again, names_in
 from runtime.moments import moment_of
 from runtime.policy import Reach
@@ -86,9 +86,17 @@ def _is_open(enrolment: Enrolment, target: str, own: CompiledJourney, current: C
 
 def is_another_effect(then: CompiledStep, now: CompiledStep) -> bool:
     """Whether a step of a newer version does not ask for what one of an older version has asked for."""
-    if isinstance(then.spec, GrantSpec) and isinstance(now.spec, GrantSpec):  # what was asked for is what her messages will speak of
-        return then.id != now.id or (then.spec.benefit, then.spec.expires) != (now.spec.benefit, now.spec.expires)
-    return then.id != now.id or now.kind != then.kind
+    return then.id != now.id or now.kind != then.kind or _asked(then) != _asked(now)
+
+
+def _asked(step: CompiledStep) -> tuple[Any, ...]:
+    """What a grant or call asks for: her messages and the next conditions will speak of it, and of nothing else."""
+    spec = step.spec
+    if isinstance(spec, GrantSpec):
+        return spec.benefit, spec.amount, spec.expires, spec.to and spec.to.text, spec.once_per and spec.once_per.text
+    if isinstance(spec, CallSpec):
+        return spec.endpoint, {name: value if isinstance(value, bool) else value.source for name, value in spec.body}
+    return ()
 
 
 def waits_for_the_same(own: CompiledJourney, current: CompiledJourney, state: str) -> bool:
