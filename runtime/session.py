@@ -440,7 +440,8 @@ class Session(Edges):
         to = Move(release_id, current.version_id, current.number, in_flight) if current else Move(release_id, 0, 0, in_flight)
         decision = self._moved(current, to, tracked, now)
         if current is not None and decision.enrolment.version == current.version_id:
-            if waits_for_the_same(tracked.versioned.journey, current.journey, tracked.enrolment.state):
+            begun = "until" in tracked.enrolment.context  # else she stands before the wait, and has heard nothing yet
+            if begun and waits_for_the_same(tracked.versioned.journey, current.journey, tracked.enrolment.state):
                 tracked.heard = (decision.enrolment.state, decision.enrolment.begun_at)
             tracked.versioned = current
         self._absorb(tracked, decision, now)

@@ -188,8 +188,11 @@ WORDS: dict[str, tuple[str, str]] = {
     "late_any": ("no max_lateness: it is done however late", "没有 max_lateness：多迟都做"),
     "plan_about": ("about", "约"),
     "plan_paused": (
-        "paused since {since} by {author} “{reason}”: {due} {due:timer|timers} became due, {late} of them later than max_lateness allows",
-        "{since} 起暂停（{author}：“{reason}”）：{due} 个定时到点，其中 {late} 个超过 max_lateness",
+        (
+            "paused since {since} by {author} “{reason}”: {due} {due:timer or message|timers and messages} became due, "
+            "{late} of them later than max_lateness allows"
+        ),
+        "{since} 起暂停（{author}：“{reason}”）：{due} 个定时或消息到点，其中 {late} 个超过 max_lateness",
     ),
     "plan_audience": ("audience.yaml", "audience.yaml"),
     "plan_apply": ('to apply exactly this: {command} -m "…"', '照此应用：{command} -m "…"'),
@@ -268,8 +271,8 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "no_release": ("there is no release {number}; `journeyd releases` lists them", "没有第 {number} 次发布；journeyd releases 列出全部"),
     "paused": (
-        "{journey} is paused: no timer fires, nothing is sent; {due} {due:timer is|timers are} due already",
-        "{journey} 已暂停：不走步骤，不发消息；已有 {due} 个定时到点",
+        "{journey} is paused: no timer fires, nothing is sent; {due} {due:timer or message is|timers and messages are} due already",
+        "{journey} 已暂停：不走步骤，不发消息；已有 {due} 个定时或消息到点",
     ),
     "paused_already": ("{journey} is paused already", "{journey} 本来就暂停着"),
     "not_paused": ("{journey} is not paused", "{journey} 没有暂停"),
