@@ -412,7 +412,10 @@ class _Reader:
         kind = table.get(path[1]) or table.get("*")
         if kind is None:
             if root == "user":
-                raise _Refused(Problem("J022", {"found": path[1], **near(path[1], [name for name in table if name != "*"])}, spelled))
+                told = near(path[1], [name for name in table if name != "*"])
+                if path[1] in scope.segments:
+                    told = {"rather": words(f"it is a segment: write segment('{path[1]}')", f"它是分群：请写 segment('{path[1]}')")}
+                raise _Refused(Problem("J022", {"found": path[1], **told}, spelled))
             hint = did_you_mean(path[1], table)
             event = scope.event_name if root == "event" else "entry"
             raise _Refused(Problem("J023", {"found": path[1], "event": event, "hint": hint, "known": fields_near(path[1], table)}, spelled))

@@ -306,7 +306,7 @@ class StepReader:
     def _moment(self, until: model.Until, path: Path_, scope: Scope) -> Moment | None:
         at_clock = parse_time_of_day(until.until)
         rule = None
-        if at_clock is None and _CLOCK.fullmatch(until.until):  # no clock shows it
+        if at_clock is None and (_CLOCK.fullmatch(until.until) or clock_meant(until.until)):  # no clock shows it so
             self.source.report("J013", (*path, "until"), expected=CLOCK, found=found_of(until.until), hint=clock_meant(until.until))
             return None
         if at_clock is None:

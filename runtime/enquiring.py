@@ -64,6 +64,11 @@ class WhyNot:
         """What would let her in and is still to come: her date, the schedule's next fire, a call."""
         return [requirement for requirement, _ in self.entry if requirement.held is None]
 
+    @property
+    def nobody_enters(self) -> bool:
+        """Whether nothing can let anybody in, since the journey is closed or over."""
+        return any(requirement.code in ("status", "ends_at") for requirement in self.lacking)
+
 
 def why_not(app: App, user_id: str, journey: str, now: int) -> WhyNot:
     """Ask everything about one user and one journey that was ever applied."""

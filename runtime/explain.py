@@ -78,6 +78,7 @@ def lines_of(story: Story, places: Places | None = None) -> list[Line]:
         lines.append(Line(entry.at, journey, version, entry.step, entry.action, entry.why, place, key, rule, number, is_current))
         order.append(max(entry.at, latest.get(enrolment_id, entry.at)) if enrolment else entry.at)
         latest[enrolment_id] = order[-1]
+    lines = [replace(line, recorded_at=recorded_at) for line, (_, recorded_at, _) in zip(lines, story.log, strict=True)]
     return [lines[n] for n in sorted(range(len(lines)), key=order.__getitem__)]
 
 
@@ -112,11 +113,11 @@ def only(whole: Told, journey: str = "", since: int | None = None) -> Told:
     chapters = [c for c in whole.chapters if not journey or c.enrolment["journey"] == journey]
     loose = [line for line in whole.loose if line.journey == journey] if journey else whole.loose
     if since is not None:
-        chapters = [replace(c, lines=[line for line in c.lines if line.at >= since]) for c in chapters]
+        chapters = [replace(c, lines=[line for line in c.lines if line.done_at >= since]) for c in chapters]
         chapters = [c for c in chapters if c.lines or c.enrolment["status"] != "ended"]
-        loose = [line for line in loose if line.at >= since]
+        loose = [line for line in loose if line.done_at >= since]
     keys = {c.enrolment["key"] for c in chapters}
-    lines = [line for line in whole.lines if (line.enrolment in keys if line.enrolment else not journey) and line.at >= (since or 0)]
+    lines = [line for line in whole.lines if (line.enrolment in keys if line.enrolment else not journey) and line.done_at >= (since or 0)]
     story = whole.story
     if journey:
         messages = [m for m in story.messages if m["journey"] == journey]
@@ -208,7 +209,9 @@ def as_json(whole: Told, zone: ZoneInfo) -> dict[str, Any]:
 
 def line_json(line: Line, zone: ZoneInfo) -> dict[str, Any]:
     """A line as data; `version` is the number of the version that decided, as `place` is a line of it: a move may have come since."""
+    recorded_at = print_instant(line.recorded_at, zone) if line.recorded_at is not None else None
     return {
+        "recorded_at": recorded_at, "recorded_at_ms": line.recorded_at,
         "at": print_instant(line.at, zone), "at_ms": line.at, "journey": line.journey, "step": line.step, "action": line.action,
         "why": line.why, "place": line.place, "enrolment": line.enrolment, "version": line.number,
         "version_is_current": line.is_current, "if": line.rule or None,

@@ -178,15 +178,14 @@ class _Asked:
         entry, now = self.journey_.entry, self.present.now
         subject = str(self.event.get(entry.subject, "")) if entry.subject else ""
         mine = [e for e in past if e.subject == subject]
+        per = {"subject": subject, "field": entry.subject}  # both count for each value of its own: another one lets her in
         refused = refused_by_past(self.journey_, self.present.user.id, (), mine, now, project_holdout=0)
         if refused is not None:
             reason, why = refused
-            yield Requirement(
-                reason, held=False, told={"subject": subject, **why}, path=("entry", reason), changes_at=why.get("again_from")
-            )
+            yield Requirement(reason, held=False, told={**per, **why}, path=("entry", reason), changes_at=why.get("again_from"))
         elif mine:
             rule = entry.reentry if isinstance(entry.reentry, str) else format_duration(entry.reentry)
-            told = {"subject": subject, "last_entry": max(e.entered_at for e in mine), "reentry": rule}
+            told = {**per, "last_entry": max(e.entered_at for e in mine), "reentry": rule}
             yield Requirement("reentry", held=True, told=told, path=("entry", "reentry"))
 
     def draws(self) -> Iterable[Requirement]:

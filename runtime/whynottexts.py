@@ -20,6 +20,7 @@ WHY_NOT: Texts = {
         "从没进入过。没有什么挡着，只是还没等到：",
     ),
     "wn_to_come": ("Nothing stands in the way now; what would let her in is still to come:", "现在没有什么挡着，只是还没等到："),
+    "wn_first_to_come": ("What would let her in is still to come:", "还没等到："),
     "wn_gone": ("The journey is not in the current release: nobody enters.", "现在的发布里没有这个旅程，没有人能进入。"),
     "wn_then": ("What was decided then (kept)", "当时的判定（有记录）"),
     "wn_now": ("How it is now ({at})", "现在是怎样（{at}）"),
@@ -119,6 +120,8 @@ WHY_NOT: Texts = {
     "rq_reentry_no": ("she entered {last_entry}, and may enter {again}", "{last_entry} 进入过，{again}"),
     "again_once": ("only once (reentry: once)", "只能进入一次（reentry: once）"),
     "again_after": ("again from {at}", "{at} 起可再进"),
+    "rq_per_subject": ("for {field} {subject}: {what}", "{field} {subject}：{what}"),
+    "rq_per_subject_no": ("for {field} {subject}: {what}; another {field} lets her in", "{field} {subject}：{what}；换一个 {field} 就能进"),
     "rq_project_holdout": (
         "not in the project's hold-out ({place}% of 100%, share {share}%)",
         "不在项目对照组（抽签 {place}%，比例 {share}%）",

@@ -143,6 +143,21 @@ CODES: Mapping[str, Code] = {
     "J115": Code(
         "warning",
         (
+            "test “{test}” sees only that somebody of whom nothing is known does not enter ({why})",
+            "测试“{test}”只说明：什么资料都没有的人进不来（{why}）",
+        ),
+        why=(
+            "It passes whatever the steps do: nobody comes to them.",
+            "没有人走到步骤，步骤怎么写它都通过。",
+        ),
+        cure=(
+            "Write in user: and entry: what lets her in, or what keeps her out.",
+            "用 user: 和 entry: 写明她凭什么能进来，或因什么进不来。",
+        ),
+    ),
+    "J116": Code(
+        "warning",
+        (
             "test “{test}” begins with somebody who is not in segment {segment} then ({at}): {clauses}",
             "测试“{test}”开始时（{at}），用户不在分群 {segment} 里：{clauses} 不成立",
         ),

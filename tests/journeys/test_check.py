@@ -86,6 +86,11 @@ def test_a_result_that_may_not_exist_is_refused_unless_it_is_narrowed(workshop, 
         ),
         ("- id: s\n  branch:\n    - {when: user.vip, steps: [{exit: a}]}\n- exit: c\n", []),
         ("- id: s\n  branch:\n    - {when: user.vip, steps: [{exit: a}]}\n  otherwise: [{exit: b}]\n- exit: c\n", ["J071"]),
+        (
+            "- exit: a\n- id: b\n  branch:\n    - {when: user.vip, steps: [{id: c, delay: 1h}]}\n  otherwise: [{exit: d}]\n- exit: e\n",
+            ["J071"],
+        ),
+        ("- exit: a\n- id: b\n  delay: 1h\n- exit: c\n- id: d\n  delay: 1h\n- exit: e\n", ["J071", "J071"]),  # two causes: each its own
         ("- id: x\n  update: {add_tags: [a]}\n- id: y\n  if: user.vip\n  goto: {step: x, max_visits: 3}\n", ["J072"]),
     ],
 )
@@ -254,7 +259,17 @@ def test_the_part_of_a_schedule_that_does_not_fit_is_named(workshop, schedule, e
     assert finding.text("zh") == f"应是五段 cron，如 0 9 * * 5，现在是{zh}"
 
 
-@pytest.mark.parametrize(("until", "hint"), [("'25:00'", ""), ("'9:30'", ', did you mean "09:30"?'), ("'10:7'", ""), ("'9:99'", "")])
+@pytest.mark.parametrize(
+    ("until", "hint"),
+    [
+        ("'25:00'", ""),
+        ("'9:30'", ', did you mean "09:30"?'),
+        ("'10:7'", ""),
+        ("'9:99'", ""),
+        ("6pm", ', did you mean "18:00"?'),
+        ("'10'", ', did you mean "10:00"?'),
+    ],
+)
 def test_a_time_of_day_that_no_clock_shows_is_told_the_hours(workshop, until, hint):
     (finding,) = workshop.findings(f"- id: a\n  delay: {{until: {until}}}\n")
 

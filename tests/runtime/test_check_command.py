@@ -149,7 +149,7 @@ def test_a_test_of_somebody_who_could_not_enter_by_the_segment_is_a_warning_at_h
 
     clause = "days_since(user.last_order_at) >= 30"
     assert code == 0
-    assert [line.partition("hello.yaml:")[2] for line in out.splitlines() if "J115" in line] == [f"13:5: J115 {said.format(clause=clause)}"]
+    assert [line.partition("hello.yaml:")[2] for line in out.splitlines() if "J116" in line] == [f"13:5: J116 {said.format(clause=clause)}"]
 
 
 def test_a_journey_without_tests_is_not_asked_to_send_everything(call, folder):

@@ -331,7 +331,7 @@ def test_who_is_known_by_nothing_but_an_id_is_told_so(shop):
     assert told_story(shop, "bare", "zh")[-1] == "除了这个 id，别的都不知道（可能已删除）"
     assert told_story(shop, since=NOON + 9 * DAY, journey="care")[-1] != "nothing is kept for that time", "she is inside still"
     shop.settle(NOON + 9 * DAY)
-    assert told_story(shop, since=NOON + 9 * DAY, journey="care")[-1] == "nothing is kept for that time"
+    assert told_story(shop, since=NOON + 9 * DAY + HOUR, journey="care")[-1] == "nothing is kept for that time"
 
 
 def test_traits_are_what_the_release_in_force_says_before_the_daemon_has_made_them_anew(shop):
@@ -353,7 +353,7 @@ def test_an_event_that_came_too_late_is_told_with_its_reason(tmp_path):
     shop.settle()
 
     assert (
-        "  2026-12-02 12:01  look: event order_paid of 2026-12-01 13:00 did not count: "
+        "  2026-12-02 12:01  (known 2026-12-02 14:00) look: event order_paid of 2026-12-01 13:00 did not count: "
         "it happened in time, and arrived after the wait was over"
     ) in told_story(shop)
     shop.close()
@@ -472,6 +472,50 @@ def test_a_move_that_finds_the_wait_over_says_so_before_what_was_late(tmp_path):
         "2026-12-03 13:00  pause: moved to v2, where this was over at 2026-12-02 12:00 (instead of 2026-12-04 12:00): what follows is late"
     )
     assert [line for line in told[moved + 1 :] if "too late" in line or "ended:" in line] == [
-        "2026-12-02 12:00  gift: too late by 1d1h",
-        "2026-12-02 12:00  ended: all steps are done",
+        "2026-12-02 12:00  (done 2026-12-03 13:00) gift: too late by 1d1h",
+        "2026-12-02 12:00  (done 2026-12-03 13:00) ended: all steps are done",
     ]
+
+
+@pytest.fixture
+def after_an_outage(tmp_path):
+    """Somebody whose day of rest was over while the daemon stood still for another."""
+    steps = f"- {{id: rest, delay: 1d}}\n- {{id: hi, send: {PUSH}}}\n- {{id: look, wait_for: {{event: order_paid, timeout: 1h}}}}"
+    shop = Shop(tmp_path / "shop", journey_text(steps, entry="{event: app_opened}"))
+    shop.welcome("u1")
+    opened(shop)
+    shop.settle(NOON + 2 * DAY)
+    yield shop
+    shop.close()
+
+
+@pytest.mark.parametrize(
+    ("language", "at_once", "done", "known"),
+    [
+        ("en", "2026-12-01 12:00  rest: waits until 2026-12-02 12:00", "(done 2026-12-03 12:00) hi: planned a message by push",
+         "(known 2026-12-03 12:00) look: waited in vain"),
+        ("zh", "2026-12-01 12:00  rest：等到 2026-12-02 12:00", "（2026-12-03 12:00 才做）hi：发推送", "（2026-12-03 12:00 才得知）look：等待超时"),
+    ],
+)  # fmt: skip
+def test_what_was_done_notably_later_than_its_time_says_when(after_an_outage, language, at_once, done, known):
+    lines = [line.strip() for line in told_story(after_an_outage, language=language)]
+
+    assert at_once in lines
+    assert (f"2026-12-02 12:00  {done}", f"2026-12-02 13:00  {known}") in zip(lines, lines[4:], strict=False)
+    message = next(m for m in after_an_outage.story().messages)
+    assert any(done in line for line in told_message(after_an_outage, message["key"], language))
+
+
+def test_as_data_each_line_of_the_log_has_the_moment_at_which_it_was_written(after_an_outage):
+    whole, _ = whole_story(after_an_outage.app, "u1", after_an_outage.clock.now())
+    written = {line["action"]: (line["at"], line["recorded_at"], line["recorded_at_ms"]) for line in as_json(whole, ZONE)["story"]}
+
+    assert written["sent"] == ("2026-12-02 12:00", "2026-12-03 12:00", NOON + 2 * DAY)
+    assert written["entered"][1] == "2026-12-01 12:01"
+
+
+def test_what_has_happened_since_a_day_is_what_was_done_since(after_an_outage):
+    told = told_story(after_an_outage, since=NOON + 2 * DAY)
+
+    assert any("hi: planned a message" in line for line in told)
+    assert not any("entered" in line for line in told)

@@ -190,6 +190,41 @@ def test_releases_are_listed_shown_and_gone_back_to(folder, call):
     assert (listed[0]["id"], listed[0]["versions"]["j"]) == (3, 1)
 
 
+def test_an_apply_says_what_it_stands_on_and_what_is_gone(folder, call):
+    call("apply", "--config", folder, "-m", "first")
+    (folder / "journeys" / "hello.yaml").unlink()
+
+    _, out, err = call("apply", "--config", folder, "-m", "without hello")
+    told = json.loads(call("apply", "--version", "1", "--json", "--config", folder)[1])
+
+    assert (err.split(", applied")[0], "“first”" in err) == ("on top of release 1", True)
+    assert out.splitlines()[1:] == ["  hello: gone; nobody enters any more"]
+    assert (told["on_top_of"]["id"], told["on_top_of"]["message"]) == (2, "without hello")
+
+
+def test_of_two_applies_of_the_same_plan_the_second_is_told_that_the_first_came_before(shop, call):
+    where = ("--config", shop.folder, "--database", shop.url)
+    write_journeys(shop.folder, NEW, HELLO)
+    token = json.loads(call("plan", "--in-flight", "j=move", "--json", *where)[1])["plan"]
+
+    first = call("apply", "--plan", token, "--in-flight", "j=move", "-m", "shorter", *where)
+    second = call("apply", "--plan", token, "--in-flight", "j=move", *where)
+
+    assert first[0] == 0, first
+    assert (second[0], "since plan" in second[2], "“shorter”" in second[2]) == (1, True, True)
+
+
+def test_a_way_back_gives_no_advice_for_files_of_the_past(shop, call):
+    where = ("--config", shop.folder, "--database", shop.url)
+    write_journeys(shop.folder, OLD.replace("id: pause", "id: rest"), HELLO)
+    call("apply", "-m", "renamed", *where)
+
+    _, out, _ = call("plan", "--version", "1", *where)
+
+    assert "is gone" in out
+    assert "if it was renamed" not in out
+
+
 def test_a_release_that_is_not_there_is_said(folder, call):
     for command in (["releases", "9"], ["apply", "--version", "9"], ["plan", "--version", "9"]):
         code, _, err = call(*command, "--config", folder)
