@@ -14,11 +14,12 @@ from runtime.app import App
 from runtime.applying import applicable, digest_of_all, token_of
 from runtime.catalogue import Versioned, longest
 from runtime.crowds import existing_of
+from runtime.lateness import lateness_of
 from runtime.moving import InFlight, Move, fate_of, is_another_effect, move
 from runtime.pausing import became_due
 from runtime.policy import Reach
 from runtime.profile import SLACK
-from runtime.state import HELD_OUT, STATUS_NAMES
+from runtime.state import HELD_OUT, STATUS_NAMES, Decision, Enrolment, User
 from runtime.store.movements import Pause, Standing
 from runtime.store.releases import Release
 
@@ -33,7 +34,8 @@ class AtStep:
     `fates` counts what a move would do: `moves`, `overdue` (the step would be over already: what follows is late), `nowhere`
     (the step is gone: they stay on their version), `effect_open` (a grant or call is under way: they stay). `about` says that
     the counts were taken from LOOKED_AT of them. `again` are sends, grants and calls that lie behind them and would come once more
-    after a move: whoever had them does not get them again.
+    after a move: whoever had them does not get them again. Of those `overdue`, `too_late` are later than max_lateness, the others are
+    late by `late_by` milliseconds at most.
     """
 
     version: int
@@ -46,6 +48,8 @@ class AtStep:
     about: bool = False
     due: int = 0
     again: list[str] = field(default_factory=list)
+    too_late: int = 0
+    late_by: int | None = None
 
 
 @dataclass(slots=True)
@@ -149,6 +153,8 @@ class _Planning:
             plan.changes = differences(applied.journey, wanted)
         elsewhere = [s for s in self.inside.get(journey, ()) if what != "same" or applied is None or s.version_id != applied.version_id]
         plan.inside = [self._at_step(s, self.leads_to.get(journey)) for s in elsewhere]
+        for at, standing in zip(plan.inside, elsewhere, strict=True):
+            self._how_late(at, standing)
         opens = what == "new" or (what == "changed" and applied is not None and applied.journey.journey.status != "live")
         if opens and wanted is not None and wanted.entry.form == "segment" and wanted.entry.existing == "enrol":
             plan.enter_now = existing_of(self.app.store, self.audience, wanted, self.app.project.zone, self.now)
@@ -175,6 +181,20 @@ class _Planning:
         return [one for one in found if first < self.now - one.kept]  # a younger project has lost nothing
 
     # --- those inside
+
+    def _how_late(self, at: AtStep, standing: Standing) -> None:
+        """Of those who would be past their step, who goes on and who is too late."""
+        own, to, overdue = self.known.get(standing.version_id), self.leads_to.get(standing.journey), at.fates.get("overdue", 0)
+        if own is None or to is None or not overdue:
+            return
+        asked, reach = Move(0, to.version_id, to.number, InFlight("move")), Reach(self.app.engine.rules, {})
+
+        def moved(enrolment: Enrolment, user: User) -> tuple[Decision, str]:
+            return move(own.journey, to.journey, asked, self.audience, enrolment, user, reach, self.now)
+
+        lateness = lateness_of(self.app, standing, own, to, overdue, moved, self.now)
+        if lateness is not None:
+            at.too_late, at.late_by = min(lateness.too_late, overdue), lateness.late_by
 
     def _versioned(self, tx: Any, journey: CompiledJourney) -> Versioned:
         """The version that these files would be: one of before again, or a new one with the origins that it would be given."""

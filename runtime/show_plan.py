@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from journeys.difference import Change
-from journeys.duration import format_duration
+from journeys.duration import MINUTE, format_duration
 from journeys.errors import Language
 from journeys.localtime import print_instant
 from journeys.phrasing import step_name
@@ -92,17 +92,23 @@ def _at_step(at: AtStep, plan: JourneyPlan, language: Language) -> str:
 
 def _fate(fate: str, n: int, at: AtStep, plan: JourneyPlan, language: Language) -> str:
     number = f"{word('plan_about', language)} {n:,}" if at.about else f"{n:,}"
-    return word(f"fate_{fate}", language, n=number, to=_place(at.to or "", at, language), lateness=_lateness(plan, language))
+    return word(f"fate_{fate}", language, n=number, to=_place(at.to or "", at, language), lateness=_lateness(at, n, plan, language))
 
 
 def _place(step: str, at: AtStep, language: Language) -> str:
     return word("in_holdout", language) if at.status == "held_out" else step
 
 
-def _lateness(plan: JourneyPlan, language: Language) -> str:
+def _lateness(at: AtStep, overdue: int, plan: JourneyPlan, language: Language) -> str:
+    """Who of those past their step goes on at once, and for whom it is too late."""
+    on = overdue - at.too_late
+    late_by = word("late_by", language, late=format_duration(at.late_by // MINUTE * MINUTE)) if on and at.late_by is not None else ""
+    goes_on = word("late_goes_on", language, n=on, late_by=late_by)
     if plan.max_lateness is None:
-        return word("late_any", language)
-    return word("late_exit" if plan.late_exits else "late_skip", language, limit=format_duration(plan.max_lateness))
+        return word("late_and", language, first=goes_on, second=word("late_any", language))
+    limit = format_duration(plan.max_lateness)
+    too_late = word("late_exit" if plan.late_exits else "late_skip", language, n=at.too_late, limit=limit)
+    return word("late_and", language, first=goes_on, second=too_late)
 
 
 def _changes(console: Console, changes: Sequence[Change], language: Language) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, func, insert, literal, or_, select, union, update
+from sqlalchemy import Connection, and_, case, false, func, insert, literal, or_, select, union, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -62,6 +62,16 @@ class Movements:
         self._insert: Any = sqlite_insert if is_sqlite else postgres_insert
 
     # --- who stands where
+
+    def behind(self, tx: Connection, version_id: int, state: str, now: int, length: int, limit: int | None) -> tuple[int, int | None]:
+        """Of those with a timer still to come who have been at a step for `length`: how many for more than `limit` longer, and when it
+        began for the first of the others.
+        """
+        here = and_(enrolments.c.version_id == version_id, enrolments.c.state == state, enrolments.c.due_at > now)
+        too_late = enrolments.c.begun_at < now - length - limit if limit is not None else false()
+        counts = (func.count().filter(too_late), func.min(enrolments.c.begun_at).filter(~too_late))
+        late, began = tx.execute(select(*counts).where(here, enrolments.c.begun_at <= now - length)).one()
+        return int(late), began
 
     def standing(self, tx: Connection, now: int, lengths: Mapping[tuple[int, str], int] | None = None) -> list[Standing]:
         """Everybody inside, counted by version and step over an index; `lengths` are how long some steps would last."""

@@ -12,7 +12,7 @@ from runtime.show_plan import show_plan
 from runtime.store.movements import Pause
 from runtime.texts import word
 from tests.shop import CONFIG, HELLO, Shop, write_journeys
-from tests.town import AUDIENCE, DAY, HOUR, NOON, PUSH, ZONE, journey_text, somebody
+from tests.town import AUDIENCE, DAY, HOUR, MINUTE, NOON, PUSH, ZONE, journey_text, somebody
 
 ENTRY = "{event: app_opened}"
 SEND = f"- {{id: gift, send: {PUSH}}}"
@@ -353,3 +353,79 @@ def test_events_that_may_have_gone_are_a_line_of_the_plan(tmp_path):
     line = "app_opened: looked back on for ever, but kept for 30d until now ([intake] keep_events): what has gone is not counted"
     assert line in console.export_text()
     shop.close()
+
+
+# --- how late what follows would be
+
+
+@pytest.fixture
+def three(tmp_path, database_url):
+    """Three people in one delay of three days: since two days, 28 hours and 8 hours."""
+    opened = Shop(tmp_path / "three", OLD, HELLO, url=database_url)
+    opened.welcome("u1", "u2", "u3")
+    for user, hours in (("u1", 0), ("u2", 20), ("u3", 40)):
+        opened.settle(NOON + hours * HOUR)
+        enter(opened, user)
+    opened.settle(NOON + 2 * DAY)
+    yield opened
+    opened.close()
+
+
+@pytest.mark.parametrize(
+    ("delay", "limit", "overdue", "too_late", "late_by"),
+    [
+        ("delay: 1d", "6h", 2, 1, 4 * HOUR),
+        ("delay: 1d", "1d", 2, 0, DAY),  # just in time
+        ("delay: 1d", "3h", 2, 2, None),
+        ("delay: 1d", "", 2, 0, DAY),
+        ("delay: {until: '12:30'}", "1d", 2, 1, 23 * HOUR + 30 * MINUTE),  # a moment that depends on each of them
+        ("wait_for: {event: order_paid, timeout: 3d}", "30h", 3, 1, 28 * HOUR),  # another kind of step begins as it began
+    ],
+)
+def test_how_late_what_follows_is_foreseen_as_it_then_is(three, delay, limit, overdue, too_late, late_by):
+    new = OLD.replace("delay: 3d", delay).replace("max_lateness: 6h", f"max_lateness: {limit}" if limit else "priority: 50")
+    move, now = {"j": InFlight("move")}, NOON + 2 * DAY
+
+    found = plan(three, new, HELLO, in_flight=move, now=now)
+    pause = at(found, "pause")
+    assert (pause.fates["overdue"], pause.too_late, pause.late_by) == (overdue, too_late, late_by)
+
+    assert isinstance(do(three, now, in_flight=move, plan=found.token), Applied)
+    three.settle(now)
+    log = [entry for user in ("u1", "u2", "u3") for _, _, entry in three.story(user).log if entry.at < now and entry.step == "gift"]
+    sent = [now - entry.at for entry in log if entry.action == "sent"]
+    if delay.startswith("delay"):
+        assert ([entry.action for entry in log].count("late"), max(sent, default=None)) == (too_late, late_by)
+
+
+@pytest.mark.parametrize(
+    ("keys", "en", "zh"),
+    [
+        (
+            "max_lateness: 6h",
+            "2 would be over pause at once (1 goes on at once, up to 4h late; 1 later than 6h and skipped), 1 goes on at pause",
+            "2 人在 pause 立刻到点（1 人马上继续，最多迟 4h；1 人迟过 6h，跳过这一步）",
+        ),
+        (
+            "max_lateness: 3h\non_late: exit",
+            "2 would be over pause at once (0 go on at once; 2 later than 3h, for whom the journey ends), 1 goes on at pause",
+            "2 人在 pause 立刻到点（0 人马上继续；2 人迟过 3h，退出旅程）",
+        ),
+        (
+            "priority: 50",
+            "2 would be over pause at once (2 go on at once, up to 1d late; no max_lateness)",
+            "2 人马上继续，最多迟 1d；没有 max",
+        ),
+    ],
+)
+def test_a_plan_says_who_of_those_past_their_step_goes_on_and_who_is_too_late(three, keys, en, zh):
+    new = OLD.replace("delay: 3d", "delay: 1d").replace("max_lateness: 6h", keys)
+    found = plan(three, new, HELLO, now=NOON + 2 * DAY)
+    said = {}
+    for language in ("en", "zh"):
+        console = Console(record=True, width=300, file=StringIO())
+        show_plan(console, found, "apply", language, ZONE)
+        said[language] = console.export_text()
+
+    assert en in said["en"]
+    assert zh in said["zh"]
