@@ -46,6 +46,7 @@ def decide(
     try:
         touched = walk.react(stimulus)
     except UnknownReach as unknown:
+        walk.take_back()
         return NeedsReach(frozenset({unknown.user_id}))
     if not touched:
         return None

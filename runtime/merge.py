@@ -5,18 +5,20 @@ enters by that. What she has left by it, and what flips later, is found at the n
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from journeys.audience import Audience
-from journeys.duration import DAY
+from journeys.localtime import day_number
 from runtime.facts import UserFacts
 from runtime.reprojection import reproject
-from runtime.state import HISTORY, LogEntry, User
+from runtime.state import ENDED, HISTORY, Enrolment, Event, LogEntry, User
 from runtime.store import SqlStore
 from runtime.store.inbox import Note
 from runtime.store.people import Logged
+
+Awaited = Callable[[Any, Enrolment], Collection[str]]  # in a transaction: the types of events that may move an enrolment
 
 
 def joined(survivor: User, former: User) -> None:
@@ -32,6 +34,8 @@ def joined(survivor: User, former: User) -> None:
     consents, said = _answers(reach, other)
     if consents:
         reach["consents"], reach["said"] = consents, said
+    if told := {**other.get("told", {}), **reach.get("told", {})}:  # as of the values: her own first
+        reach["told"] = told
 
 
 def _answers(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> tuple[dict[str, dict[str, bool]], dict[str, int]]:
@@ -76,7 +80,28 @@ def settle(user: User, other: User, audience: Audience, now: int) -> None:
     user.segments = {name: [digest, name in either] for name, digest in audience.segment_digests.items()}
 
 
-def merge(store: SqlStore, tx: Any, note: Note, audience: Audience, zone: ZoneInfo, now: int) -> bool:
+def _not_heard(store: SqlStore, tx: Any, survivor: str, former: str, awaited: Awaited) -> list[tuple[Event, list[int]]]:
+    """What either did while the other was inside a journey that it may move, with these enrolments, in the order of time."""
+    inside = store.people.open_enrolments(tx, [survivor, former], 0)
+    found: list[tuple[Event, list[int]]] = []
+    for her, other in ((survivor, former), (former, survivor)):
+        waiting = [(e, types) for e in inside.get(her, ()) if (types := awaited(tx, e))]
+        if not waiting:
+            continue
+        for event in store.inbox.events_since(tx, [other], min(e.entered_at for e, _ in waiting)):
+            ids = [e.id for e, types in waiting if event.type in types and e.entered_at < event.time and _counts(e, event)]
+            if ids:
+                found.append((event, ids))
+    return sorted(found, key=lambda pair: (pair[0].time, pair[0].id))
+
+
+def _counts(enrolment: Enrolment, event: Event) -> bool:
+    return enrolment.status < ENDED or event.time <= (enrolment.goal_until or 0)
+
+
+def merge(
+    store: SqlStore, tx: Any, note: Note, audience: Audience, zone: ZoneInfo, awaited: Awaited, now: int
+) -> bool:  # fmt: skip
     """Do what a merge note asks (`zone` is the project's); False when one of the two is being worked on elsewhere: it is asked again."""
     former = store.identity.survivors(tx, [note.payload["former"]]).get(note.payload["former"], note.payload["former"])
     survivor = store.identity.survivors(tx, [note.user_id]).get(note.user_id, note.user_id)
@@ -95,7 +120,13 @@ def merge(store: SqlStore, tx: Any, note: Note, audience: Audience, zone: ZoneIn
     user, other = found[survivor], found[former]
     ended = merging.end_doubles(tx, survivor, former, now)
     store.ledger.cancel_of(tx, [e.id for e in ended], "merged", now)
+    store.ledger.withdraw_of(tx, [e.id for e in ended], "merged", now)
+    doubles = store.ledger.give_once(tx, survivor, former, now)
+    not_heard = _not_heard(store, tx, survivor, former, awaited)
     merging.move(tx, survivor, former)
+    for row in doubles:
+        given = {"enrolment_id": row.enrolment_id, "step": row.step, "visit": row.visit, "ok": True, "at": now, "reason": "given before"}
+        store.inbox.add_note(tx, survivor if row.owner_id == former else row.owner_id, "settled", given, now)
     joined(user, other)
     stages = [user.stage, other.stage]
     user.profile = reproject(store, tx, [user], audience, zone)[survivor]
@@ -104,11 +135,14 @@ def merge(store: SqlStore, tx: Any, note: Note, audience: Audience, zone: ZoneIn
     why = {"former": former, "source": note.payload["source"], "by": note.payload["by"]}
     rows = [Logged(survivor, e.id, [LogEntry(now, "ended", "", {"reason": "merged"})]) for e in ended]
     store.people.write_log(tx, [Logged(survivor, None, [LogEntry(now, "merged", "", why)]), *rows], now)
-    counts = Counter((e.journey, now // DAY, "ended", "merged") for e in ended)
+    day = day_number(now, zone)
+    counts = Counter((e.journey, day, "ended", "merged") for e in ended)
     for stage, n in ((user.stage, 1), *((before, -1) for before in stages)):
         if stage:
-            counts["", now // DAY, "stage", stage] += n
+            counts["", day, "stage", stage] += n
     store.people.add_tallies(tx, {what: n for what, n in counts.items() if n})
     store.inbox.finish(tx, [note.id])
+    for event, enrolment_ids in not_heard:  # who has ordered under the one id is not told under the other that we miss her
+        store.inbox.forward(tx, event, survivor, now, enrolment_ids)
     store.inbox.add_note(tx, survivor, "user", {"source": "merge"}, now)  # her segments, goals and waits are looked at anew
     return True

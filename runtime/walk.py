@@ -55,11 +55,17 @@ class Walk:
         self.journey, self.audience, self.enrolment, self.user, self.reach, self.now = journey, audience, enrolment, user, reach, now
         self.at = enrolment.begun_at
         self.decision = Decision(enrolment)
+        self._before: dict[str, Any] | None = None  # values and tags, before an `update` of this walk
         context = enrolment.context
         self.results: dict[str, dict[str, Any]] = context.setdefault("steps", {})
         self.facts = UserFacts(
             audience, user, now, reach=reach, entry=context.get("entry", {}), steps=self.results, purpose=journey.journey.purpose
         )
+
+    def take_back(self) -> None:
+        """What this walk has changed of the user is as it was: it will be walked again."""
+        if self._before is not None:
+            self.user.profile.update(self._before)
 
     def _past_the_end(self) -> bool:
         ends_at = self.journey.ends_at
@@ -288,6 +294,8 @@ class Walk:
             if value is None:
                 return self._failed_at_once(step, "once_per is missing")
             once = str(value)
+            if spec.to is not None and recipient != self.user.id:  # whatever id of hers the rule names: it is given to her
+                recipient = self.reach.of(recipient).user_id
             key = stable_key("once", self.enrolment.journey, step.origin, recipient, once)
         expires_at = self.at + spec.expires if spec.expires is not None else None
         content: dict[str, Any] = {"benefit": spec.benefit, "amount": spec.amount, "expires_at": expires_at}
@@ -365,6 +373,8 @@ class Walk:
         increment = dict(spec.increment)
         for name, by in increment.items():
             values[name] = (self.facts.trait(name) or 0) + by  # type: ignore[assignment]
+        if self._before is None:
+            self._before = {"p": dict(self.user.profile.get("p", {})), "t": self.user.profile.get("t", [])}
         set_values(self.audience, self.user, values)
         change_tags(self.user, add, remove)
         self.facts.forget()

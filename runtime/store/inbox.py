@@ -271,10 +271,10 @@ class Inbox:
             found.setdefault(watched, []).append(watcher)
         return found
 
-    def forward(self, tx: Connection, event: Event, watcher: str, at: int) -> None:
-        """Show an event of one user to another who waits for it."""
+    def forward(self, tx: Connection, event: Event, watcher: str, at: int, only: Sequence[int] = ()) -> None:
+        """Show an event of one user to another who waits for it; to her enrolments of these numbers, if any."""
         row = tx.execute(select(events.c.id).where(events.c.source == event.source, events.c.event_id == event.id)).scalar_one_or_none()
-        self.add_note(tx, watcher, "forward", None, at, row)
+        self.add_note(tx, watcher, "forward", {"enrolments": list(only)} if only else None, at, row)
 
     def projected(self, tx: Connection, user_ids: Sequence[str], types: Sequence[str]) -> Iterator[Event]:
         """Projected events of these users and types, user by user in the order of their times; streamed, for there may be many."""

@@ -8,16 +8,14 @@ from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, Dialect, bindparam, func, insert, or_, select, true, update
-from sqlalchemy.dialects.postgresql import insert as postgres_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from runtime.policy import Touch
 from runtime.state import NewMessage
 from runtime.store.budgets import Budgets
 from runtime.store.codec import Codec
+from runtime.store.effects import Effects
 from runtime.store.ledger_rows import (
     ACCEPT,
-    AGAIN,
     ATTEMPT,
     BEGUN,
     CLAIM_THESE,
@@ -31,13 +29,11 @@ from runtime.store.ledger_rows import (
     LATEST_ATTEMPTS,
     LONGEST_HOLD,
     NEW,
-    ONCE,
     PAUSED,
     PROVABLE,
     PROVE_ATTEMPT,
     TOUCHES_BEGUN,
     TOUCHES_PLANNED,
-    WITHOUT_EFFECT,
     AttemptRow,
     Intent,
     LedgerRow,
@@ -48,18 +44,18 @@ from runtime.store.ledger_rows import (
     lane_of,
 )
 from runtime.store.rows import Many
-from runtime.store.tables import attempts, heard, messages
+from runtime.store.tables import attempts, messages
 
 _EARLIEST = select(func.min(messages.c.not_before))
 _EARLIEST_OF_ALL = tuple(_EARLIEST.where(state) for state in (IS_PENDING, IS_UNKNOWN))
 
 
-class Ledger:
+class Ledger(Effects):
     """Statements of messages and attempts."""
 
     def __init__(self, codec: Codec, dialect: Dialect, budgets: Budgets, *, is_sqlite: bool) -> None:
-        self._codec, self._is_sqlite, self._budgets = codec, is_sqlite, budgets
-        self._upsert: Any = sqlite_insert if is_sqlite else postgres_insert
+        super().__init__(codec, budgets, is_sqlite=is_sqlite)
+        self._is_sqlite = is_sqlite
         self._new = Many(insert(messages).values({name: bindparam(name) for name in NEW}), dialect)
         self._attempt, self._prove, self._accepted = Many(ATTEMPT, dialect), Many(PROVE_ATTEMPT, dialect), Many(ACCEPT, dialect)
 
@@ -82,25 +78,16 @@ class Ledger:
         if rows:
             self._new.run(tx, rows)
 
-    def add_effect(self, tx: Connection, row: dict[str, Any]) -> bool:
-        """Write a grant or call; False when its key was used before (`once_per`). One that had no effect is tried anew."""
-        if tx.execute(select(heard.c.id).where(heard.c.lane == ONCE, heard.c.id == row["key"])).scalar_one_or_none() is not None:
-            return False  # to the same person, before she was merged
-        again = {name: row[name] for name in AGAIN} | {
-            "state": "PENDING", "position": messages.c.position + 1, "attempts": 0, "token": messages.c.token + 1,
-            "reason": None, "settled_at": None,
-        }  # fmt: skip
-        statement = self._upsert(messages).values(row)
-        statement = statement.on_conflict_do_update(index_elements=["key"], set_=again, where=messages.c.state.in_(WITHOUT_EFFECT))
-        return tx.execute(statement.returning(messages.c.key)).scalar_one_or_none() is not None
-
     # --- T10: cancelled by the planner
 
-    def cancel_of(self, tx: Connection, enrolment_ids: Sequence[int], reason: str, now: int) -> None:
-        """What has not started is suppressed; what has started is flagged, and ends ABANDONED if nothing proves it."""
+    def cancel_of(self, tx: Connection, enrolment_ids: Sequence[int], reason: str, now: int, *, since: int = 0) -> None:
+        """What has not started is suppressed; what has started is flagged, and ends ABANDONED if nothing proves it. `since`: only what
+        was to go out from then on.
+        """
         if not enrolment_ids:
             return
         mine = messages.c.enrolment_id.in_(enrolment_ids) & (messages.c.kind == "message")
+        mine = mine & (messages.c.not_before >= since) if since else mine
         tx.execute(
             update(messages).where(mine, messages.c.state.in_(("PENDING", "CLAIMED")))
             .values(state=ending("SUPPRESSED"), reason=reason, settled_at=now, lease_until=None)

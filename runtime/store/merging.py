@@ -10,10 +10,8 @@ from sqlalchemy import Connection, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from runtime.state import ENDED, stable_key
-from runtime.store.codec import Codec
-from runtime.store.ledger_rows import ONCE, WITHOUT_EFFECT
-from runtime.store.tables import consents, enrolments, events, heard, identities, inbox, log, messages, quarantine, refusals, users, watches
+from runtime.state import ENDED
+from runtime.store.tables import consents, enrolments, events, identities, inbox, log, messages, quarantine, refusals, users, watches
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +25,8 @@ class Ended:
 class Merging:
     """Statements of a merge. All of them run in one transaction, with both rows locked."""
 
-    def __init__(self, codec: Codec, *, is_sqlite: bool) -> None:
-        self._codec, self._is_sqlite = codec, is_sqlite
+    def __init__(self, *, is_sqlite: bool) -> None:
+        self._is_sqlite = is_sqlite
         self._upsert: Any = sqlite_insert if is_sqlite else postgres_insert
 
     def lock(self, tx: Connection, user_ids: list[str]) -> bool:
@@ -55,7 +53,6 @@ class Merging:
 
     def move(self, tx: Connection, survivor: str, former: str) -> None:
         """Everything but the two users' own rows."""
-        self._keep_once(tx, survivor, former)
         for table, column in (
             (events, events.c.user_id), (inbox, inbox.c.user_id), (enrolments, enrolments.c.user_id), (log, log.c.user_id),
             (messages, messages.c.user_id), (messages, messages.c.owner_id), (consents, consents.c.user_id),
@@ -70,18 +67,6 @@ class Merging:
         tx.execute(update(users).where(users.c.merged_into == former).values(merged_into=survivor))
         bare = {"profile": "{}", "reach": "{}", "segments": "{}", "stage": "", "audience": "", "recheck_at": None, "merged_into": survivor}
         tx.execute(update(users).where(users.c.user_id == former).values(bare))
-
-    def _keep_once(self, tx: Connection, survivor: str, former: str) -> None:
-        """What was given once to the former is given to the survivor, too."""
-        given = select(messages.c.journey, messages.c.content).where(
-            messages.c.user_id == former, messages.c.kind == "grant", messages.c.state.not_in(WITHOUT_EFFECT)
-        )
-        for journey, content in tx.execute(given).all():
-            once = self._codec.decode("messages.content", former, content).get("once")
-            if once is not None:
-                origin, value = once
-                key = stable_key("once", journey, origin, survivor, value)
-                tx.execute(self._upsert(heard).values(lane=ONCE, id=key, received_at=0).on_conflict_do_nothing())
 
     def _move_refusals(self, tx: Connection, survivor: str, former: str) -> None:
         for row in tx.execute(select(refusals).where(refusals.c.user_id == former)).all():

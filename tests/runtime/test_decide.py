@@ -128,6 +128,20 @@ def test_a_send_to_somebody_else_asks_for_her_reach_and_uses_it():
     assert known.decisions[0].messages[0].user_id == "boss"
 
 
+def test_who_is_asked_about_first_changes_nothing_of_the_user():
+    """The walk is taken again with her reach: what it counted before it stopped is not counted twice."""
+    steps = f"""
+    - {{id: up, update: {{increment: {{points: 1}}, add_tags: [vip]}}}}
+    - {{id: tell, send: {PUSH}, to: user.leader_id}}
+    """
+    walk = Walk(steps, user=somebody(leader_id="boss", points=4), begin=False)
+
+    asked = decide(walk.journey, walk.audience, walk.enrolment, walk.user, walk.reach, Due(), NOON)
+
+    assert asked == NeedsReach(frozenset({"boss"}))
+    assert (walk.user.profile["p"]["points"], walk.user.profile["t"]) == (4, [])
+
+
 def test_the_recipients_consent_counts_not_the_enrolled_users():
     boss = somebody("boss")
     boss.reach = {**reachable("boss"), "consents": {"push": False}}

@@ -2,12 +2,14 @@
 
 import pytest
 
+from channels.message import Accepted, RetryLater, Unknown
+from journeys.localtime import day_number
 from runtime.explain import lines_of, story_of
 from runtime.merge import joined
 from runtime.policy import Cap, Rules
 from runtime.profile import read_trait
 from runtime.state import Person, User
-from tests.town import AUDIENCE, DAY, HOUR, MINUTE, NOON, PUSH, SECOND, ZONE, Town, event, journey_text, somebody
+from tests.town import AUDIENCE, DAY, HOUR, MINUTE, NOON, PUSH, SECOND, ZONE, FakeVendor, Town, event, journey_text, somebody
 
 CARE = journey_text(f"- {{id: hello, send: {PUSH}}}\n- {{id: rest, delay: 5d}}\n- {{id: again, send: {PUSH}}}", id="care",
                     entry="{event: app_opened}", goal="{event: order_paid, within: 14d}")  # fmt: skip
@@ -144,6 +146,154 @@ def test_a_grant_that_was_refused_before_the_merge_is_tried_again_after_it(store
     town.settle(NOON + DAY)
 
     assert len(town.vendors["grant:gift"].got) == 1
+
+
+def login_noted(town, now):
+    """It is said that o1 is u1; the engine works on it, nothing is delivered."""
+    town.store.database.write(lambda tx: town.store.identity.note_merge(tx, "u1", "openid:o1", "app", "openid o1", now))
+    town.think(now)
+
+
+def given(town, benefit="gift"):
+    return len(town.vendors[f"grant:{benefit}"].got)
+
+
+def left(town, benefit="gift"):
+    with town.store.database.reading() as tx:
+        return town.store.budgets.remaining(tx)[benefit]
+
+
+BOTH_AT_ONCE = GIFT.replace("reentry: always", "reentry: always, mode: parallel")
+
+
+def test_what_both_were_about_to_be_given_once_is_given_once(store):
+    town = Town(store, BOTH_AT_ONCE)
+    town.budget(gift=5)
+    town.settle_people(somebody(level="gold"), somebody("openid:o1", level="gold"))
+    town.post(event("app_opened", NOON), event("app_opened", NOON + 1, user="openid:o1"))
+    town.think(NOON + 1)
+
+    login_noted(town, NOON + SECOND)
+    town.settle(NOON + MINUTE)
+
+    assert (given(town), left(town)) == (1, 4)
+    assert ends(town) == [("gift", "ended", "completed"), ("gift", "ended", "completed")]
+    assert sorted((m["state"], m["reason"]) for m in town.story().messages) == [("ACCEPTED", None), ("SUPPRESSED", "given before")]
+    town.post(event("app_opened", NOON + DAY))
+    town.settle(NOON + DAY)
+    assert given(town) == 1
+
+
+@pytest.mark.parametrize("begun", ["u1", "openid:o1"])
+def test_of_two_that_are_given_once_the_one_that_may_have_been_given_stays(store, begun):
+    town = Town(store, BOTH_AT_ONCE, grant__gift=FakeVendor("key", Unknown("silence"), Accepted("r", {"code": "C"})))
+    town.budget(gift=5)
+    town.settle_people(somebody(level="gold"), somebody("openid:o1", level="gold"))
+    town.post(event("app_opened", NOON, user=begun))
+    town.think(NOON)
+    town.deliver(NOON)
+    town.post(event("app_opened", NOON + 1, user="openid:o1" if begun == "u1" else "u1"))
+    town.think(NOON + 1)
+
+    login_noted(town, NOON + SECOND)
+    town.settle(NOON + SECOND)
+    town.settle(NOON + MINUTE)
+
+    assert {m.vendor_key for m in town.vendors["grant:gift"].got} == {town.vendors["grant:gift"].got[0].vendor_key}
+    assert ends(town) == [("gift", "ended", "completed"), ("gift", "ended", "completed")]
+    assert left(town) == 4
+
+
+@pytest.mark.parametrize("once", ["", ", once_per: user.level"])
+@pytest.mark.parametrize("first", ["u1", "openid:o1"])
+def test_a_gift_planned_for_the_double_that_ends_is_not_given(store, once, first):
+    text = journey_text(f"- {{id: gift, grant: {{benefit: gift{once}}}}}", id="gift", entry="{event: app_opened}")
+    town = Town(store, text)
+    town.settle_people(somebody(level="gold"), somebody("openid:o1", level="gold"))
+    second = "openid:o1" if first == "u1" else "u1"
+    town.post(event("app_opened", NOON, user=first), event("app_opened", NOON + 1, user=second))
+    town.think(NOON + 1)
+
+    login_noted(town, NOON + SECOND)
+    town.settle(NOON + MINUTE)
+
+    assert given(town) == 1
+    assert ends(town) == [("gift", "ended", "completed"), ("gift", "ended", "merged")]
+
+
+def test_a_call_planned_for_the_double_that_ends_is_not_made(store):
+    town = Town(store, journey_text("- {id: ask, call: {endpoint: stock}}", id="ask", entry="{event: app_opened}"))
+    town.settle_people(somebody(), somebody("openid:o1"))
+    town.post(event("app_opened", NOON), event("app_opened", NOON + 1, user="openid:o1"))
+    town.think(NOON + 1)
+
+    login_noted(town, NOON + SECOND)
+    town.settle(NOON + MINUTE)
+
+    assert len(town.vendors["call:stock"].got) == 1
+
+
+@pytest.mark.parametrize("answer", [RetryLater(HOUR, "busy"), Unknown("silence")])
+def test_a_gift_of_the_double_that_was_tried_is_not_tried_again(store, answer):
+    """What has certainly not been given goes back into the budget; what may have been given does not."""
+    text = journey_text("- {id: gift, grant: {benefit: gift}}\n- {id: rest, delay: 5d}", id="gift", entry="{event: app_opened}")
+    town = Town(store, text, grant__gift=FakeVendor("key", Accepted("r", {"code": "C"}), answer))
+    town.budget(gift=5)
+    town.settle_people(somebody(), somebody("openid:o1"))
+    town.post(event("app_opened", NOON), event("app_opened", NOON + 1, user="openid:o1"))
+    town.think(NOON + 1)
+    town.deliver(NOON + 1)
+    assert (given(town), left(town)) == (2, 3)
+
+    login_noted(town, NOON + SECOND)
+    for now in (NOON + MINUTE, NOON + 2 * MINUTE, NOON + 2 * HOUR):
+        town.settle(now)
+
+    assert (given(town), left(town)) == (2, 4 if isinstance(answer, RetryLater) else 3)
+
+
+def test_a_gift_that_comes_to_nothing_after_the_merge_is_given_the_next_time(store):
+    town = Town(store, GIFT)
+    town.budget(gift=0)
+    town.settle_people(somebody(level="gold"), somebody("openid:o1", level="gold"))
+    town.post(event("app_opened", NOON, user="openid:o1"))
+    town.think(NOON)
+    login_noted(town, NOON + SECOND)
+    town.settle(NOON + MINUTE)
+    assert ends(town) == [("gift", "ended", "gift_failed")]
+
+    town.budget(gift=5)
+    for day in (1, 2):
+        town.post(event("app_opened", NOON + day * DAY))
+        town.settle(NOON + day * DAY)
+
+    assert given(town) == 1
+
+
+FRIEND = journey_text("- {id: g, grant: {benefit: gift, to: entry.friend_id, once_per: entry.type}}", id="friend",
+                      entry="{event: friend_woken, reentry: always}")  # fmt: skip
+
+
+@pytest.mark.parametrize("second", ["u1", "openid:o1"])
+@pytest.mark.parametrize("first", ["u1", "openid:o1"])
+@pytest.mark.parametrize("when", ["before", "between", "after"])
+def test_what_is_given_once_to_somebody_else_is_given_once_by_whichever_of_her_ids(store, first, second, when):
+    town = Town(store, FRIEND)
+    town.settle_people(somebody("u9"), somebody("u8"), somebody("openid:o1"), somebody())
+    if when == "before":
+        join(town, "u1", "openid:o1", NOON - HOUR)
+    town.post(event("friend_woken", NOON, user="u9", friend_id=first))
+    town.settle(NOON)
+    if when == "between":
+        join(town, "u1", "openid:o1", NOON + HOUR)
+    town.post(event("friend_woken", NOON + 2 * HOUR, user="u8", friend_id=second))
+    town.think(NOON + 2 * HOUR)
+    if when == "after":
+        login_noted(town, NOON + 2 * HOUR)
+    town.settle(NOON + 3 * HOUR)
+
+    assert given(town) == 1
+    assert [town.ends(user_id) for user_id in ("u8", "u9")] == [[("friend", "completed")]] * 2
 
 
 def test_the_story_shows_the_merge_and_is_found_by_the_former_id(town):
@@ -379,7 +529,8 @@ def test_the_counts_by_stage_are_those_of_the_users_after_any_merge(town):
 
     with town.store.database.reading() as tx:
         reports = town.store.reports
-        now, then = reports.stages(tx), [reports.stages_then(tx, day // DAY) for day in (NOON, NOON + 30 * DAY, NOON + 31 * DAY)]
+        days = [day_number(day, ZONE) for day in (NOON, NOON + 30 * DAY, NOON + 31 * DAY)]
+        now, then = reports.stages(tx), [reports.stages_then(tx, day) for day in days]
 
     assert then == [{"buying": 2}, {"gone": 2}, {"gone": 2}]
     assert now == {"gone": 2}
