@@ -197,7 +197,8 @@ class Engine:
             merges = [first for mine in by_user.values() if (first := _until_merge(mine)) is not None]
             events = {note.event.type for note in notes if note.event is not None and note.kind != "history"}
             called = {note.payload["journey"] for note in notes if note.kind == "call"}
-            work = self.opening.open(self.catalogue, batch, list(by_user), now, events=events, called=called)
+            told = {user_id: at for user_id, mine in by_user.items() if (at := _earliest(mine)) is not None}
+            work = self.opening.open(self.catalogue, batch, list(by_user), now, events=events, called=called, told=told)
             if any(note.kind == "history" for note in notes):
                 work.holds_until = self.store.imports.holds_until(batch.connection, now)
             watchers = self.store.inbox.watchers_of(batch.connection, list(by_user))
@@ -576,6 +577,11 @@ def _note_time(note: Note) -> int:
     if note.kind == "settled":
         return int(note.payload["at"])
     return note.event.time if note.event is not None and note.kind != "history" else note.received_at
+
+
+def _earliest(notes: list[Note]) -> int | None:
+    """When the earliest event among a user's notes happened, her own or another's that she waits for."""
+    return min((note.event.time for note in notes if note.event is not None and note.kind != "history"), default=None)
 
 
 def _virtual_order(note: Note) -> tuple[bool, int]:
