@@ -68,23 +68,27 @@ class Edges(ABC):
         self.user_changed = self._unsure = True
 
     def _take_unknown(self, at: int) -> None:
-        """Segments with another meaning are taken as they are at `at`; the stage, and all of a profile made anew, as they were when
-        she was last looked at. What time has changed since then is found at its own time.
+        """Segments with another meaning are taken as they are at `at`, or when an earlier release gave it to them; the stage, and all of
+        a profile made anew, as they were when she was last looked at. What time has changed since then is found at its own time.
         """
         user, audience = self.user, self.catalogue.audience
-        earlier, then = UserFacts(audience, user, user.evaluated_at), UserFacts(audience, user, at)
+        earlier = UserFacts(audience, user, user.evaluated_at)
+        moments = {at: UserFacts(audience, user, at)}
         known: dict[str, Any] = {}
-        changes = [user.recheck_at]
-        changes += [change(earlier if self._rebuilt else then) for change in audience.everything.changes]
         for name, digest in audience.segment_digests.items():
             before = user.segments.get(name)
             if before is None or before[0] != digest:
-                known[name] = [digest, then.segment(name)]
+                since = max(user.evaluated_at, min(at, self.catalogue.in_force.get(name, at)))
+                if since not in moments:
+                    moments[since] = UserFacts(audience, user, since)
+                known[name] = [digest, moments[since].segment(name)]
             elif self._rebuilt:
                 known[name] = [digest, earlier.segment(name)]
             else:
                 known[name] = before
         user.segments = known
+        first = earlier if self._rebuilt else moments[min(moments)]
+        changes = [user.recheck_at, *(change(first) for change in audience.everything.changes)]
         if user.stage:
             self._restage(audience.stage_of(earlier), user.evaluated_at)
         user.recheck_at = min((c for c in changes if c is not None), default=None)
@@ -180,7 +184,10 @@ class Edges(ABC):
     def _segments(self, moved: Moved, facts: UserFacts, at: int, *, quietly: bool) -> list[str]:
         """Take the segments as they are now; returns those that were entered."""
         known, entered = self.user.segments, []
+        in_force = self.catalogue.in_force if at < self.catalogue.applied_at else {}
         for name, _ in moved.segments:
+            if at < in_force.get(name, at):  # it did not mean this then
+                continue
             inside, before = facts.segment(name), known.get(name)
             changed = before is None or before[1] != inside
             if changed or quietly:

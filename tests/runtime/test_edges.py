@@ -297,3 +297,37 @@ def test_a_wait_for_a_segment_whose_edit_puts_it_off_waits_longer(store):
     living(town, NOON + 5 * DAY, NOON + 35 * DAY, DAY)
 
     assert [e.at for _, _, e in town.story().log if e.action == "matched"] == [NOON + 20 * DAY]
+
+
+# ---------------------------------------------------------------------------------------------------- several releases in one downtime
+
+
+@pytest.mark.parametrize(
+    "more", ["", "  rich: {name: 富, when: user.points > 5}\n", "  late: {name: 晚, when: days_since(user.last_order_at) >= 10.5}\n"]
+)
+def test_a_segment_in_force_since_the_first_of_two_releases_flips_at_its_own_time_though_nobody_was_awake(store, more):
+    """And one of the second, which held when that was applied, is nobody's edge by it."""
+    entered = journey_text(SEND, id="j", entry="{segment: sleepy, existing: skip}")
+    town = Town(store, OTHER, audience_text=AUDIENCE)
+    town.post(event("order_paid", NOON, amount=1))
+    town.settle(NOON)
+    town.apply(OTHER, entered, audience_text=sleepy(10), now=NOON + 9 * DAY)
+    if more:
+        town.apply(OTHER, entered, audience_text=sleepy(10).replace("  tagged:", more + "  tagged:"), now=NOON + 11 * DAY)
+    town.settle(NOON + 12 * DAY)
+
+    assert entries(town) == [NOON + 10 * DAY]
+    flips = [(e.why["segment"], e.action) for _, _, e in town.story().log if e.action.startswith("segment_")]
+    assert flips == [("buyers", "segment_entered"), ("sleepy", "segment_entered")]
+
+
+def test_a_segment_that_the_second_release_gave_another_meaning_is_taken_as_it_was_then(store):
+    entered = journey_text(SEND, id="j", entry="{segment: sleepy, existing: skip}")
+    town = Town(store, OTHER, audience_text=AUDIENCE)
+    town.post(event("order_paid", NOON, amount=1))
+    town.settle(NOON)
+    town.apply(OTHER, entered, audience_text=sleepy(30), now=NOON + 9 * DAY)
+    town.apply(OTHER, entered, audience_text=sleepy(10), now=NOON + 11 * DAY)
+    town.settle(NOON + 12 * DAY)
+
+    assert entries(town) == []
