@@ -131,7 +131,7 @@ class Opening:
         """Whether a timer's turn must see the user's other enrolments: in_journey, journey_ended, what an update moves."""
         if self.virtual or len(catalogue.versions) > 1 or catalogue.by_segment or catalogue.by_date:
             return True
-        if any(event in catalogue.by_event for event in SYSTEM_EVENTS):
+        if any(catalogue.listens_to(event) for event in SYSTEM_EVENTS):
             return True
         return any(isinstance(step.spec, UpdateSpec) for v in catalogue.versions.values() for step in v.journey.steps.values())
 

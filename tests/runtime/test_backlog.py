@@ -60,6 +60,22 @@ def test_a_timer_after_a_downtime_swallows_no_edge_of_those_whose_flip_waits_for
     assert all(("tenth", None) in town.ends(u) and ("k", None) in town.ends(u) for u in people)
 
 
+def test_a_timer_that_finds_an_overdue_flip_tells_the_users_other_enrolments_of_it(store, monkeypatch):
+    steps = """
+    - {id: late, if: entry.friend_id == 'f2', delay: 31d}
+    - {id: w, wait_for: {event: stage_changed, timeout: 60d}, on_timeout: [{exit: never}]}
+    """
+    town = Town(store, journey_text(steps, entry="{event: friend_woken, subject: friend_id}"))
+    town.post(event("order_paid", NOON, amount=1), *(event("friend_woken", NOON + HOUR, friend_id=f) for f in ("f1", "f2")))
+    town.settle(NOON + HOUR)
+    with monkeypatch.context() as held:
+        held.setattr(town.engine, "_recheck", lambda *_: None)  # her turn of time comes later
+        town.engine.tick(NOON + 32 * DAY)
+
+    assert town.ends() == [("j", "completed"), ("j", None)]
+    assert [e.at for _, _, e in town.story().log if e.action == "matched"] == [NOON + 30 * DAY]
+
+
 @pytest.mark.parametrize("how", ["event", "record", "call", "note", "own"])
 def test_whoever_becomes_known_by_whatever_means_is_looked_at(store, how):
     entry = "{api: true}" if how == "call" else "{event: friend_woken, user: entry.friend_id}"
