@@ -32,6 +32,7 @@ class Edges(ABC):
         self.system: list[Event] = []
         self.user_changed = False
         self._rebuilt = False
+        self._taken_at: dict[str, int] = {}  # of what was not known of her: the segments, and as of when they were taken
         self._news = 0  # when the event at hand was told: it may be of long ago
         self._unsure = False  # nothing was evaluated yet under these definitions
         self._moved_from: ZoneInfo | None = None  # she has moved to another zone since she was last looked at
@@ -82,6 +83,7 @@ class Edges(ABC):
                 if since not in moments:
                     moments[since] = UserFacts(audience, user, since)
                 known[name] = [digest, moments[since].segment(name)]
+                self._taken_at[name] = since
             elif self._rebuilt:
                 known[name] = [digest, earlier.segment(name)]
             else:
@@ -130,6 +132,7 @@ class Edges(ABC):
         changes = [change(facts) for change in moved.changes]
         if rest:
             changes.append(noted)
+        changes += [since for since in self._taken_at.values() if at < since]
         entered = self._segments(moved, facts, at, quietly=quietly)
         if moved.stage:
             self._stage(facts, at, quietly=quietly)
@@ -184,9 +187,8 @@ class Edges(ABC):
     def _segments(self, moved: Moved, facts: UserFacts, at: int, *, quietly: bool) -> list[str]:
         """Take the segments as they are now; returns those that were entered."""
         known, entered = self.user.segments, []
-        in_force = self.catalogue.in_force if at < self.catalogue.applied_at else {}
         for name, _ in moved.segments:
-            if at < in_force.get(name, at):  # it did not mean this then
+            if at < self._taken_at.get(name, at):  # it did not mean this then
                 continue
             inside, before = facts.segment(name), known.get(name)
             changed = before is None or before[1] != inside
