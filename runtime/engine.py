@@ -3,7 +3,7 @@
 It never sends and never sees a vendor; `now` is given with every call.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -13,7 +13,7 @@ from journeys.schedule import next_fire
 from journeys.world import World
 from runtime.batches import Progress, Work, Writing
 from runtime.calling import enter_by_call
-from runtime.catalogue import Catalogue, Versioned, catalogue_of, counts_since
+from runtime.catalogue import Catalogue, Versioned, catalogue_of, counts_since, digests_of, means_since
 from runtime.crowds import MOST_RANGES, Crowd, Crowds, takes_crowds
 from runtime.enrol import closed_at, deciding
 from runtime.facts import UserFacts
@@ -33,6 +33,7 @@ from runtime.store.releases import Population
 from runtime.underway import Swept, Underway
 
 BATCH = 500
+MOST_RELEASES = 5  # in one downtime: since when a segment means what it does
 MOST_FIRES = 50  # of one schedule caught up in one tick
 
 
@@ -75,6 +76,8 @@ class Engine:
         self._version_ids: list[int] = []
         self._shares: dict[int, float] = {}
         self._rechecked = ""
+        self._weighed = 0  # the release of which it is known since when its segments mean what they do
+        self._meanings: dict[str, Mapping[str, str]] = {}  # by audience: what its segments mean
         self._asked: dict[int, object] = {}  # by version: what lets people in
 
     # --- the tick
@@ -102,6 +105,16 @@ class Engine:
         self.take_versions(sorted(current | older & set(self.catalogue.versions)))
         return self.catalogue
 
+    def _in_force(self, tx: Any) -> dict[str, int]:
+        """Since when each segment means what it does, as far back as one downtime may reach; each audience is read once."""
+        now, audiences = (
+            self.catalogue.audience.segment_digests,
+            self.store.releases.audiences(tx, self.catalogue.release_id, MOST_RELEASES),
+        )
+        known = {**self._meanings, audiences[0][2]: now}
+        self._meanings = {digest: known[digest] if digest in known else digests_of(text) for _, text, digest in audiences}
+        return means_since(now, [(at, self._meanings[digest]) for at, _, digest in audiences])
+
     def version_of(self, version_id: int) -> Versioned | None:
         """A version, loaded when it is not in hand; None when there is none or it does not compile any more. Any thread may ask."""
         catalogue = self.catalogue
@@ -115,6 +128,10 @@ class Engine:
     def recheck_stale(self, now: int) -> None:
         """A new audience: everybody not yet evaluated under it is, soon. Called by those that may write, after `refresh`."""
         digest = self.catalogue.audience_digest
+        if self._weighed != self.catalogue.release_id:  # not by those that only read: old audiences take a moment to compile
+            with self.store.database.reading() as tx:
+                self.catalogue.in_force = self._in_force(tx)
+            self._weighed = self.catalogue.release_id
         if self._rechecked != digest:
             self.store.database.write(lambda tx: self.store.people.recheck_stale(tx, digest, now))
             self._rechecked = digest
@@ -197,7 +214,8 @@ class Engine:
             merges = [first for mine in by_user.values() if (first := _until_merge(mine)) is not None]
             events = {note.event.type for note in notes if note.event is not None and note.kind != "history"}
             called = {note.payload["journey"] for note in notes if note.kind == "call"}
-            work = self.opening.open(self.catalogue, batch, list(by_user), now, events=events, called=called)
+            told = {user_id: at for user_id, mine in by_user.items() if (at := _earliest(mine)) is not None}
+            work = self.opening.open(self.catalogue, batch, list(by_user), now, events=events, called=called, told=told)
             if any(note.kind == "history" for note in notes):
                 work.holds_until = self.store.imports.holds_until(batch.connection, now)
             watchers = self.store.inbox.watchers_of(batch.connection, list(by_user))
@@ -577,6 +595,11 @@ def _note_time(note: Note) -> int:
     if note.kind == "settled":
         return int(note.payload["at"])
     return note.event.time if note.event is not None and note.kind != "history" else note.received_at
+
+
+def _earliest(notes: list[Note]) -> int | None:
+    """When the earliest event among a user's notes happened, her own or another's that she waits for."""
+    return min((note.event.time for note in notes if note.event is not None and note.kind != "history"), default=None)
 
 
 def _virtual_order(note: Note) -> tuple[bool, int]:

@@ -116,6 +116,18 @@ class Session(Edges):
 
     # --- stimuli
 
+    def baseline(self, at: int) -> None:
+        """See Edges. What she waits for may mean something else now: the wait looks at it anew, from when the rules were changed."""
+        user = self.user
+        is_edited = not user.is_new and user.audience not in (HISTORY, self.catalogue.audience_digest)
+        since = max(user.evaluated_at, min(at, self.catalogue.applied_at))
+        super().baseline(at)
+        for tracked in self.tracked if is_edited else ():
+            enrolment = tracked.enrolment
+            if enrolment.status == LIVE and "until" in enrolment.context and _waits_when(tracked):
+                enrolment.due_at = min(enrolment.due_at or since, max(since, enrolment.begun_at))
+                tracked.changed = True
+
     def event(self, event: Event, now: int) -> None:
         """An accepted event of this user."""
         at = max(event.time, self.user.evaluated_at)
