@@ -198,14 +198,17 @@ class Engine:
             work = self.opening.open(self.catalogue, batch, list(by_user), now, events=events, called=called)
             if any(note.kind == "history" for note in notes):
                 work.holds_until = self.store.imports.holds_until(batch.connection, now)
-            watchers = self.store.inbox.watchers_of(batch.connection, list(by_user))
+            names = [name for session in work.sessions.values() for name in session.names]
+            earliest = min((note.event.time for note in notes if note.event is not None), default=now)
+            watchers = self.store.inbox.watchers_of(batch.connection, names, earliest)
             done: list[int] = []
             for user_id, mine in by_user.items():
                 session = work.sessions[user_id]
                 for note in sorted(mine, key=_virtual_order) if self.virtual else mine:
                     if self.virtual and not session.run_until(_note_time(note), inclusive=False) and note.kind != "settled":
                         break
-                    self._take(work, session, note, watchers.get(user_id, ()), _note_time(note) if self.virtual else now)
+                    watching = [watcher for name in session.names for watcher in watchers.get(name, ())] if watchers else ()
+                    self._take(work, session, note, watching, _note_time(note) if self.virtual else now)
                     done.append(note.id)
             worked.notes += len(done)
             self._look_back(batch, work, now, done)
@@ -235,7 +238,9 @@ class Engine:
         try:
             if note.kind == "event" and note.event is not None:
                 session.event(note.event, now)
-                work.forwards.extend((note.event, watcher) for watcher in watchers)
+                if watchers:
+                    shown = replace(note.event, former=session.names[1:])
+                    work.forwards.extend((shown, watcher) for watcher in dict.fromkeys(watchers) if watcher != session.user.id)
             elif note.kind == "history":
                 session.history(note.event, note.payload, note.received_at, work.holds_until)
             elif note.kind == "forward" and note.event is not None:

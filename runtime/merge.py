@@ -6,6 +6,7 @@ enters by that. What she has left by it, and what flips later, is found at the n
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -78,26 +79,32 @@ def settle(user: User, other: User, audience: Audience, now: int) -> None:
     user.segments = {name: [digest, name in either] for name, digest in audience.segment_digests.items()}
 
 
-def _not_heard(store: SqlStore, tx: Any, survivor: str, former: str, awaited: Awaited) -> list[tuple[Event, list[int]]]:
-    """What either did while the other was inside a journey that it may move, with these enrolments, in the order of time."""
-    inside = store.people.open_enrolments(tx, [survivor, former], 0)
-    found: list[tuple[Event, list[int]]] = []
+def _not_heard(store: SqlStore, tx: Any, survivor: str, former: str, awaited: Awaited) -> list[tuple[Event, str, list[int]]]:
+    """What either did while the other (or somebody who waits for what the other does) was inside a journey that it may move: the event,
+    whose enrolments these are, and which; in the order of time.
+    """
+    both = [survivor, former]
+    inside, watching = store.people.open_enrolments(tx, both, 0), store.people.watching(tx, both)
+    found: list[tuple[Event, str, list[int]]] = []
     for her, other in ((survivor, former), (former, survivor)):
-        waiting = [(e, types) for e in inside.get(her, ()) if (types := awaited(tx, e))]
+        concerned = [*inside.get(her, ()), *(e for e in watching.get(her, ()) if e.user_id not in both)]
+        waiting = [(e, types) for e in concerned if (types := awaited(tx, e))]
         if not waiting:
             continue
         for event in store.inbox.events_since(tx, [other], min(e.entered_at for e, _ in waiting)):
-            ids = [e.id for e, types in waiting if event.type in types and e.entered_at < event.time and _counts(e, event)]
-            if ids:
-                found.append((event, ids))
-    return sorted(found, key=lambda pair: (pair[0].time, pair[0].id))
+            ids: dict[str, list[int]] = {}
+            for e, types in waiting:
+                if event.type in types and e.entered_at < event.time and _counts(e, event):
+                    ids.setdefault(survivor if e.user_id in both else e.user_id, []).append(e.id)
+            found += [(event, whose, mine) for whose, mine in ids.items()]
+    return sorted(found, key=lambda one: (one[0].time, one[0].id))
 
 
 def _counts(enrolment: Enrolment, event: Event) -> bool:
     return enrolment.status < ENDED or event.time <= (enrolment.goal_until or 0)
 
 
-def merge(  # noqa: PLR0913 - what the engine has in hand
+def merge(
     store: SqlStore, tx: Any, note: Note, audience: Audience, zone: ZoneInfo, awaited: Awaited, now: int
 ) -> bool:  # fmt: skip
     """Do what a merge note asks (`zone` is the project's); False when one of the two is being worked on elsewhere: it is asked again."""
@@ -139,7 +146,7 @@ def merge(  # noqa: PLR0913 - what the engine has in hand
             counts["", now // DAY, "stage", stage] += n
     store.people.add_tallies(tx, {what: n for what, n in counts.items() if n})
     store.inbox.finish(tx, [note.id])
-    for event, enrolment_ids in not_heard:  # who has ordered under the one id is not told under the other that we miss her
-        store.inbox.forward(tx, event, survivor, now, enrolment_ids)
+    for event, whose, enrolment_ids in not_heard:  # who has ordered under the one id is not told under the other that we miss her
+        store.inbox.forward(tx, replace(event, former=tuple(user.former)), whose, now, enrolment_ids)
     store.inbox.add_note(tx, survivor, "user", {"source": "merge"}, now)  # her segments, goals and waits are looked at anew
     return True

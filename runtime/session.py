@@ -43,6 +43,7 @@ from runtime.state import (
     User,
     Window,
 )
+from runtime.store.codec import Unreadable
 
 CONTESTED = ("openid", "unionid")  # identities of one person: what another user has is not hers as well
 LATE_TYPES = MINUTE  # after a release another daemon may still read events as the one before declared them
@@ -108,6 +109,11 @@ class Session(Edges):
 
     def _note_journeys(self) -> None:
         self.user.journeys = {t.enrolment.journey for t in self.tracked if t.enrolment.status < ENDED}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The ids by which others may know her: her own, then those that she had before she was merged."""
+        return (self.user.id, *(() if isinstance(self.user.profile, Unreadable) else self.user.former))
 
     # --- stimuli
 
@@ -405,7 +411,8 @@ class Session(Edges):
         if decision.enrolment.status == ENDED and before.status != ENDED:
             self._note_journeys()
             self._ended(decision.enrolment)
-        elif tracked.versioned.journey.watches_others:
+            tracked.watched.clear()
+        if tracked.versioned.journey.watches_others:
             tracked.watched |= watched_users(journey, audience, tracked.enrolment, self.user, now)
         if decision.updates:
             self.evaluate(max(tracked.enrolment.begun_at, self.user.evaluated_at), now)

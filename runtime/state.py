@@ -73,6 +73,7 @@ class Event:
     received_at: int
     data: Mapping[str, Any]
     source: str = ""  # of the webhook; an event is known by source and id
+    former: tuple[str, ...] = ()  # the ids that its user had before she was merged, where somebody else is shown it
 
     @property
     def fact_id(self) -> str:
