@@ -14,7 +14,7 @@ from journeys.audience import Audience
 from journeys.duration import DAY
 from runtime.facts import UserFacts
 from runtime.reprojection import reproject
-from runtime.state import ENDED, HISTORY, Enrolment, Event, LogEntry, User
+from runtime.state import ENDED, HISTORY, MOVING, TOLD, Enrolment, Event, LogEntry, User
 from runtime.store import SqlStore
 from runtime.store.inbox import Note
 from runtime.store.people import Logged
@@ -22,8 +22,9 @@ from runtime.store.people import Logged
 Awaited = Callable[[Any, Enrolment], Collection[str]]  # in a transaction: the types of events that may move an enrolment
 
 
-def joined(survivor: User, former: User) -> None:
-    """The survivor takes over what is known of the former: her own values first; of consents the latest answer, and a no before a yes.
+def joined(survivor: User, former: User, zone: ZoneInfo) -> None:
+    """The survivor takes over what is known of the former: her own values first; of consents the latest answer, and a no before a yes;
+    of their phones the one that was told last. Her zone is her own, else the former's: `zone` is the project's, of who has told none.
 
     What is computed from events (aggregates, windows) is computed anew by whoever has the events of both.
     """
@@ -31,7 +32,12 @@ def joined(survivor: User, former: User) -> None:
     survivor.profile["t"] = sorted({*former.profile.get("t", ()), *survivor.profile.get("t", ())})
     survivor.profile["m"] = [*survivor.profile.get("m", ()), former.id, *former.profile.get("m", ())]
     reach, other = survivor.reach, former.reach
-    reach["identities"] = {**other.get("identities", {}), **reach.get("identities", {})}
+    identities = {**other.get("identities", {}), **reach.get("identities", {})}
+    if other.get(TOLD, 0) > reach.get(TOLD, 0) and MOVING in other.get("identities", {}):
+        identities[MOVING], reach[TOLD] = other["identities"][MOVING], other[TOLD]
+    reach["identities"] = identities
+    if survivor.zone.key == zone.key:
+        survivor.zone = former.zone
     consents, said = _answers(reach, other)
     if consents:
         reach["consents"], reach["said"] = consents, said
@@ -132,7 +138,7 @@ def merge(
     for row in doubles:
         given = {"enrolment_id": row.enrolment_id, "step": row.step, "visit": row.visit, "ok": True, "at": now, "reason": "given before"}
         store.inbox.add_note(tx, survivor if row.owner_id == former else row.owner_id, "settled", given, now)
-    joined(user, other)
+    joined(user, other, zone)
     stages = [user.stage, other.stage]
     user.profile = reproject(store, tx, [user], audience, zone)[survivor]
     settle(user, other, audience, now)

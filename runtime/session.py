@@ -24,6 +24,7 @@ from runtime.state import (
     HISTORY,
     LIVE,
     MOVING,
+    TOLD,
     Arrived,
     Changed,
     Consent,
@@ -231,6 +232,8 @@ class Session(Edges):
         if changes:
             self.user.reach["identities"] = _merged(known, changes)
             self.identified |= changes
+        if changes.get(MOVING) and not quietly:
+            self.user.reach[TOLD] = at
 
     def _consent(self, given: Mapping[str, Mapping[str, Any]], source: str, at: int, *, quietly: bool) -> None:
         """Take what the user said: the latest answer counts, and of one instant's the no. A no to a yes is a fact that journeys may use."""
