@@ -96,7 +96,7 @@ class Writing:
         contacts = self.store.contacts
         for session in sessions:
             if session.identified:
-                for other in contacts.identify(self.tx, session.user.id, session.identified):
+                for other in contacts.identify(self.tx, session.user.id, session.identified, session.dead):
                     moved = {MOVING: session.identified[MOVING]}
                     self.store.inbox.add_note(self.tx, other, "user", {"source": "identity", "moved": moved}, self.now)
         said = [consent for session in sessions for consent in session.consents]

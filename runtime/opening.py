@@ -152,7 +152,7 @@ class Opening:
             if other == user_id:
                 return ""
             session = work.sessions.get(other)
-            if is_known and (session is None or session.identified.get(kind, value) == value):
+            if is_known and (session is None or not session.gave_back(kind, value)):
                 return other
         given = (other for other, session in work.sessions.items() if session.identified.get(kind) == value)  # just now, in this batch
         return next((other for other in given if other != user_id and not is_ours(other)), "")

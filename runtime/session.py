@@ -24,6 +24,7 @@ from runtime.state import (
     HISTORY,
     LIVE,
     MOVING,
+    SEVERAL,
     TOLD,
     Arrived,
     Changed,
@@ -104,9 +105,17 @@ class Session(Edges):
         self.forwarded: list[Forwarded] = []
         self.consents: list[Consent] = []
         self.identified: dict[str, str | None] = {}  # kinds that changed, with their values now
+        self.dead: set[tuple[str, str]] = set()  # of these, the ones that a vendor calls dead
         self.holder_of: HolderOf = lambda kind, value: ""  # noqa: ARG005 - nobody, until the engine says who
         self._reach_behind = False
         self._note_journeys()
+
+    def gave_back(self, kind: str, value: str) -> bool:
+        """Whether an identity that was hers is not any more, by what was said in this turn."""
+        if kind not in self.identified:
+            return False
+        told = self.identified[kind]
+        return told is None if kind in SEVERAL else told != value
 
     def _note_journeys(self) -> None:
         self.user.journeys = {t.enrolment.journey for t in self.tracked if t.enrolment.status < ENDED}
@@ -222,6 +231,7 @@ class Session(Edges):
         for kind, value in dead.items():
             if known.get(kind) == value:
                 gone[kind] = None
+                self.dead.add((kind, value))
                 self.log.append(LogEntry(at, "address_dropped", "", {"kind": kind}))
         for kind, value in moved.items():
             to = self.holder_of(kind, value) if known.get(kind) == value and self.identified.get(kind) != value else ""
