@@ -63,6 +63,7 @@ class Opening:
             versions = [(e, self._version_for(tx, catalogue, e)) for e in open_.get(user_id, ())]
             tracked = [Tracked(enrolment, versioned) for enrolment, versioned in versions if versioned is not None]
             session = Session(catalogue, known[user_id], reach, tracked, past.get(user_id, ()), load, window_of, self.rehearsal)
+            session.leads_to = partial(self.store.identity.survivors, tx)
             session.holder_of = partial(self._holder, tx, weakref.ref(work), user_id)  # a ring would outlive the batch, with all it read
             work.sessions[user_id] = session
         self._renew(catalogue, batch, work, now)

@@ -14,7 +14,7 @@ from journeys.values import typed_again
 from runtime.catalogue import Catalogue, Versioned
 from runtime.decide import decide, watched_users
 from runtime.edges import Edges
-from runtime.enrol import enrol
+from runtime.enrol import enrol, subject_of
 from runtime.facts import UserFacts
 from runtime.moving import InFlight, Move, move, waits_for_the_same
 from runtime.policy import PersonReach, Reach, UnknownReach
@@ -46,6 +46,7 @@ from runtime.state import (
     Window,
 )
 from runtime.store.codec import Unreadable
+from runtime.store.identity import is_ours
 
 CONTESTED = ("openid", "unionid")  # identities of one person: what another user has is not hers as well
 LATE_TYPES = MINUTE  # after a release another daemon may still read events as the one before declared them
@@ -86,6 +87,7 @@ class Forwarded:
 
 
 LoadReach = Callable[[frozenset[str], dict[str, User] | None], dict[str, PersonReach]]
+LeadsTo = Callable[[Collection[str]], Mapping[str, str]]  # former ids among these, with whom each leads to
 HolderOf = Callable[[str, str], str]  # of a kind and a value: another user who has it
 WindowOf = Callable[[str, int], Window]  # of a journey, at an instant
 
@@ -106,6 +108,7 @@ class Session(Edges):
         self.consents: list[Consent] = []
         self.identified: dict[str, str | None] = {}  # kinds that changed, with their values now
         self.dead: set[tuple[str, str]] = set()  # of these, the ones that a vendor calls dead
+        self.leads_to: LeadsTo = lambda ids: {}  # noqa: ARG005 - the same
         self.holder_of: HolderOf = lambda kind, value: ""  # noqa: ARG005 - nobody, until the engine says who
         self._reach_behind = False
         self._note_journeys()
@@ -481,9 +484,11 @@ class Session(Edges):
         open_ += [t.enrolment for t in self.tracked if t.enrolment.journey == journey.id and t.is_new]
         live = {t.enrolment.id: t.enrolment for t in self.tracked if t.enrolment.journey == journey.id and not t.is_new}
         open_ = [live.get(e.id, e) if e.id else e for e in open_]
+        leads = self._leads(subject_of(journey, fact), open_)
         window, holdout = None, self.reach.rules.holdout
         while isinstance(
-            result := enrol(journey, versioned.version_id, facts, fact, open_, project_holdout=holdout, window=window), NeedsWindow
+            result := enrol(journey, versioned.version_id, facts, fact, open_, project_holdout=holdout, window=window, leads=leads),
+            NeedsWindow,
         ):
             window = self.window_of(journey.id, now)
         if isinstance(result, Refusal):
@@ -504,6 +509,11 @@ class Session(Edges):
         elif tracked.versioned.journey.watches_others:
             tracked.watched |= watched_users(journey, self.catalogue.audience, tracked.enrolment, self.user, now)
         return None
+
+    def _leads(self, subject: str, open_: Iterable[Enrolment]) -> Mapping[str, str]:
+        """Former ids among the subjects of this entry and those before; asked only where one is an id that we made of an identity."""
+        subjects = {subject, *(e.subject for e in open_)}
+        return self.leads_to(subjects) if len(subjects) > 1 and any(is_ours(s) for s in subjects) else {}
 
     def _restart(self, entered: Entered, now: int) -> None:
         keys = {e.key for e in entered.restarted}

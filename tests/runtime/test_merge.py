@@ -573,3 +573,41 @@ def test_of_two_phones_the_one_that_was_told_last_gets_what_is_sent(store, first
     assert [m.address for m in town.vendors["push"].got] == ["NEW"]
     with store.database.reading() as tx:
         assert store.people.load_users(tx, ["u1"])["u1"].reach["told"] == NOON + 1
+
+
+WOKEN = "{event: friend_woken, subject: friend_id}"
+
+
+def rewards(town, *friends):
+    """u9 wakes these friends, one an hour; how many rewards it brings her."""
+    for hour, friend in enumerate(friends, 1):
+        town.post(event("friend_woken", NOON + hour * HOUR, user="u9", friend_id=friend))
+        town.settle(NOON + hour * HOUR)
+    return given(town)
+
+
+@pytest.mark.parametrize("when", ["before", "between"])
+@pytest.mark.parametrize(("first", "second"), [("openid:o1", "u1"), ("u1", "openid:o1")])
+def test_one_friend_under_two_ids_is_one_subject_once_they_are_merged(store, first, second, when):
+    town = Town(store, journey_text("- {id: reward, grant: {benefit: gift}}", id="wake", entry=WOKEN))
+    town.settle_people(somebody("u9"), somebody("openid:o1"), somebody(), somebody("u2"))
+    if when == "before":
+        join(town, "u1", "openid:o1", NOON)
+    assert rewards(town, first) == 1
+    join(town, "u1", "openid:o1", NOON + HOUR)
+
+    assert rewards(town, second, first, "u2", "openid:o2") == 3
+    assert {(row["reason"], row["times"]) for row in town.story("u9").refusals} == {("reentry", 2)}
+
+
+@pytest.mark.parametrize(("mode", "ended"), [("restart", [None, "restarted"]), ("single", [None]), ("parallel", [None, None])])
+def test_mode_knows_one_friend_by_both_her_ids(store, mode, ended):
+    entry = WOKEN.replace("}", f", reentry: always, mode: {mode}}}")
+    town = Town(store, journey_text("- {id: d, delay: 30d}", id="wake", entry=entry))
+    town.settle_people(somebody("u9"), somebody("openid:o1"), somebody())
+    rewards(town, "openid:o1")
+    join(town, "u1", "openid:o1", NOON + HOUR)
+
+    rewards(town, "u1")
+
+    assert sorted((end for _, end in town.ends("u9")), key=str) == ended
