@@ -255,7 +255,7 @@ def compile_audience(model: AudienceModel, source: Source) -> Audience:
             events[name] = fields
     user: dict[str, ValueType] = {**BUILT_IN, **{n: t.type for n, t in model.traits.items()}}
     sure = _never_missing((n, bool(t.count), t.default) for n, t in model.traits.items())
-    scope = Scope(user=user, segments=frozenset(model.segments), events=frozenset(events), timed=True, sure=sure)
+    scope = Scope(user=user, segments=frozenset(model.segments), events=frozenset(events), timed="audience", sure=sure)
     calculated = {n: node for n, m in model.traits.items() if m.value and (node := parse_expression(m.value, scope)[0]) is not None}
     reader = _AudienceReader(source, events, replace(scope, times=times_of(calculated)))
     traits = {name: t for name, m in model.traits.items() if (t := reader.trait(name, m)) is not None}
@@ -383,7 +383,7 @@ class _AudienceReader:
             return None
         where = None
         if model.where is not None:
-            scope = Scope(event={**fields, **ENVELOPE}, event_name=event, events=self.scope.events, timed=True)
+            scope = Scope(event={**fields, **ENVELOPE}, event_name=event, events=self.scope.events, timed="audience")
             where = self.rule(model.where, (*path, "where"), scope)
             if where is None:
                 return None

@@ -242,7 +242,10 @@ DESCRIPTIONS: Mapping[str, Mapping[str, Both]] = {
         "entry": ("The data of the event that lets the user in.", "让用户进入的事件的数据。"),
         "given": ("What the world answers; unless given, everything works.", "外部的情况；不写就一切正常。"),
         "events": ("What the user does meanwhile.", "期间用户做了什么。"),
-        "expect": ("Everything that must happen, in order; an unlisted message fails the test.", "应发生的一切，按顺序；没列出的消息算失败。"),
+        "expect": (
+            "Everything that must happen, in order, the end too; an unlisted message fails the test. []: she does not enter.",
+            "应发生的一切，按顺序，包括结束；没列出的消息算失败。[] 表示她进不来。",
+        ),
     },
     "StoryEvent": {
         "": ("An event of the story; further keys are its fields.", "故事里的事件；其余的键是它的字段。"),

@@ -28,7 +28,14 @@ _AMOUNT = re.compile(
     r"(weeks?|w|days?|d|hours?|hrs?|h|minutes?|mins?|m|seconds?|secs?|s|周|天|日|小时|分钟|分|秒钟?)(?: |$|(?=[0-9]))"
 )
 _SHARE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,4})?) *(%?)")
-_HOUR = re.compile(r"([0-9]{1,2})(?::([0-9]{2}))?")
+_HOUR = re.compile(
+    r"(?P<part>凌晨|早上|上午|中午|下午|傍晚|晚上|晚)?(?P<hour>[0-9]{1,2})(?::(?P<minute>[0-9]{2})|[点时](?:(?P<half>半)|(?P<minutes>[0-9]{1,2})分?)?)?"
+    r" *(?P<noon>[ap]\.?m\.?)?",
+    re.IGNORECASE,
+)
+_AFTERNOON = ("中午", "下午", "傍晚", "晚上", "晚")
+_NOON = 12
+_WHOLE = re.compile(r"([0-9]{1,7}) *%?")
 LONGEST_SHOWN = 60  # characters of a value: a line's worth
 
 NOTHING = words("nothing", "空的")
@@ -102,10 +109,23 @@ def typed(spelled: str, kind: ValueType) -> Words:
 
 
 def clock_meant(value: object) -> str:
-    """The time of day that a bare hour, or one without its first zero, stands for: "10:00" for 10."""
-    match = _HOUR.fullmatch(str(value))
-    text = f"{match[1]:0>2}:{match[2] or '00'}" if match else ""
+    """The time of day that a bare hour, or one written in another way, stands for: "10:00" for 10, "18:00" for 6pm and 下午6点."""
+    match = _HOUR.fullmatch(str(value).strip())
+    if match is None:
+        return ""
+    hour, minute = int(match["hour"]), match["minute"] or ("30" if match["half"] else match["minutes"] or "00")
+    if match["noon"]:
+        hour = hour % _NOON + _NOON * (match["noon"][0] in "pP") if 0 < hour <= _NOON else 24  # no clock shows 13pm
+    elif match["part"] in _AFTERNOON and hour < _NOON and not (match["part"] == "中午" and hour > 2):  # noqa: PLR2004 - 中午11点 is before noon
+        hour += _NOON
+    text = f"{hour:0>2}:{minute:0>2}"
     return f'"{text}"' if parse_time_of_day(text) is not None else ""
+
+
+def whole_meant(value: object) -> str:
+    """The whole number that a quoted one, or a percentage, stands for: 60 for 60%."""
+    match = _WHOLE.fullmatch(unicodedata.normalize("NFKC", str(value)).strip()) if isinstance(value, str) else None
+    return str(int(match[1])) if match else ""
 
 
 def duration_meant(value: object) -> str:

@@ -17,6 +17,10 @@ from journeys.values import LARGEST_NUMBER, ValueType, as_number
 
 Root = Literal["user", "entry", "steps", "event"]
 TIME_FUNCTIONS = {"days_since": -1, "days_until": 1, "hours_since": -1, "hours_until": 1}
+UNHEARD: dict[str, tuple[tuple[str, ...], Words]] = {  # what each place that is evaluated over time may not ask
+    "audience": (("reachable", "has_consent", "remaining", "in_journey"), words("in audience.yaml", "audience.yaml 里")),
+    "wait": (("reachable", "remaining", "in_journey"), words("in what a wait waits for", "等待的条件里")),
+}
 OF_ONE_PERSON = ("reachable", "has_consent", "remaining")  # what no single statement can ask of everybody
 _ENVIRONMENT = Environment(autoescape=False)  # noqa: S701 - it only parses; plain text, not HTML
 
@@ -128,7 +132,7 @@ class Scope:
     journeys: frozenset[str] = frozenset()
     benefits: frozenset[str] = frozenset()
     channels: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    timed: bool = False  # a segment, stage or stop: evaluated over time and without reach
+    timed: Literal["", "audience", "wait"] = ""  # evaluated over time, and not told when what UNHEARD names changes
     in_template: bool = False
 
 
@@ -408,7 +412,10 @@ class _Reader:
         kind = table.get(path[1]) or table.get("*")
         if kind is None:
             if root == "user":
-                raise _Refused(Problem("J022", {"found": path[1], **near(path[1], [name for name in table if name != "*"])}, spelled))
+                told = near(path[1], [name for name in table if name != "*"])
+                if path[1] in scope.segments:
+                    told = {"rather": words(f"it is a segment: write segment('{path[1]}')", f"它是分群：请写 segment('{path[1]}')")}
+                raise _Refused(Problem("J022", {"found": path[1], **told}, spelled))
             hint = did_you_mean(path[1], table)
             event = scope.event_name if root == "event" else "entry"
             raise _Refused(Problem("J023", {"found": path[1], "event": event, "hint": hint, "known": fields_near(path[1], table)}, spelled))
@@ -440,8 +447,9 @@ class _Reader:
             raise _Refused(Problem("J042", {"found": function, "hint": did_you_mean(function, _FUNCTIONS)}, function))
         if self.scope.in_template and function != "remaining":
             raise _Refused(Problem("J061", {"found": f"{function}(…)"}, function))
-        if self.scope.timed and function in ("reachable", "has_consent", "remaining", "in_journey"):
-            raise _Refused(Problem("J048", {"function": function}, function))
+        unheard, where = UNHEARD.get(self.scope.timed, ((), None))
+        if function in unheard:
+            raise _Refused(Problem("J048", {"function": function, "where": where}, function))
         return reader(self, function, node)
 
     def _time_function(self, function: str, node: nodes.Call) -> Node:

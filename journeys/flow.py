@@ -13,9 +13,11 @@ from journeys.template import Template
 def check_flow(source: Source, placed: Mapping[str, Placed], steps: Mapping[str, CompiledStep], first: str) -> None:
     """Report what the graph of moves shows."""
     reached = _reached(steps, first)
+    told = set(reached)
     for identifier, step in placed.items():
-        if identifier in steps and identifier not in reached:
+        if identifier in steps and identifier not in told:
             source.report("J071", step.path, found=identifier if step.named else identifier.partition("#")[0])
+            told |= _reached(steps, identifier)  # what only follows from it has the same cause
     circle = _circle_without_wait(steps, reached)
     if circle:
         source.report("J072", placed[circle[0]].path, circle=" → ".join([*circle, circle[0]]))

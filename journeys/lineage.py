@@ -5,7 +5,7 @@ when the next version does not say `was` any more, and nobody else takes it. Wha
 splits, keys of messages, what is granted once, and where somebody stands after a move.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -59,11 +59,33 @@ def carried(state: str, first: CompiledJourney, last: CompiledJourney) -> str | 
     return last.by_origin.get(step.origin) if step is not None else None
 
 
-def carried_names(named: Mapping[str, Any], first: CompiledJourney, last: CompiledJourney) -> dict[str, Any]:
-    """Things by the names of one version's steps, by those of another; what the other has not keeps its name, unless that is taken."""
-    moved = {name: carried(name, first, last) for name in named}
-    taken = {name for name in moved.values() if name is not None}
-    return {new or old: named[old] for old, new in moved.items() if new is not None or old not in taken}
+def names_in(
+    names: Iterable[str], first: CompiledJourney, last: CompiledJourney, gone: Mapping[str, str]
+) -> tuple[dict[str, str], dict[str, str]]:  # fmt: skip
+    """What names of one version's steps are in another; and of those that are no step there, by the new name, the origin.
+
+    `gone` is the latter of the move before: what a version has not may come back in the next. A name that has become another
+    step's is put aside under one that no step can have.
+    """
+    found: dict[str, str] = {}
+    left: dict[str, str] = {}
+    for name in names:
+        origin = first.steps[name].origin if name in first.steps else gone.get(name)
+        new = last.by_origin.get(origin) if origin is not None else None
+        if new is None:
+            new = name if name not in last.steps else f"{origin or name}@"
+            if origin is not None:
+                left[new] = origin
+        found[name] = new
+    return found, left
+
+
+def carried_names(
+    named: Mapping[str, Any], first: CompiledJourney, last: CompiledJourney, gone: Mapping[str, str] | None = None
+) -> dict[str, Any]:  # fmt: skip
+    """Things by the names of one version's steps (and of those that had gone before it), by those of another."""
+    names, _ = names_in(named, first, last, gone or {})
+    return {names[name]: value for name, value in named.items()}
 
 
 def comes_after(journey: CompiledJourney, state: str, *, without: str = "") -> set[str]:
@@ -79,9 +101,19 @@ def comes_after(journey: CompiledJourney, state: str, *, without: str = "") -> s
     return found - {state, without}
 
 
-def comes_again(first: CompiledJourney, last: CompiledJourney, state: str, target: str) -> list[str]:
-    """The sends, grants and calls that lie behind somebody at `state` of one version, and before her at `target` of another."""
+def comes_between(journey: CompiledJourney, first: str, last: str) -> set[str]:
+    """The steps that lie on a way from one step to another without a jump back, both of them too."""
+    return {step for step in (first, *comes_after(journey, first)) if step == last or last in comes_after(journey, step)}
+
+
+def comes_again(
+    first: CompiledJourney, last: CompiledJourney, state: str, target: str, gone: Collection[str] = ()
+) -> list[str]:  # fmt: skip
+    """The sends, grants and calls that lie behind somebody at `state` of one version, and before her at `target` of another.
+
+    `gone` are the origins of steps that she may have had in an earlier version, and that the first of the two has not.
+    """
     behind = first.steps.keys() - comes_after(first, state) - {state}
-    ahead = comes_after(last, target)
-    moved = (carried(name, first, last) for name in behind)
-    return sorted(name for name in moved if name in ahead and isinstance(last.steps[name].spec, SendSpec | GrantSpec | CallSpec))
+    origins = {first.steps[name].origin for name in behind} | set(gone)
+    ahead = (last.steps[name] for name in comes_after(last, target))
+    return sorted(step.id for step in ahead if step.origin in origins and isinstance(step.spec, SendSpec | GrantSpec | CallSpec))

@@ -14,6 +14,7 @@ Instant = NewType("Instant", int)
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_DAY = date(1970, 1, 1)
 _MILLISECOND = timedelta(milliseconds=1)
 _DAY = 86_400_000
 
@@ -81,6 +82,25 @@ def in_window(instant: int, window: tuple[int, int], zone: ZoneInfo) -> bool:
 def day_start(instant: int, zone: ZoneInfo) -> int:
     """The instant at which the local day of `instant` began."""
     return on_local_day(instant, 0, zone)
+
+
+_latest_day: dict[ZoneInfo, tuple[int, int, int]] = {}  # of each zone, the day that was asked for last: its begin, its end, its number
+
+
+def day_number(instant: int, zone: ZoneInfo) -> int:
+    """Which local day it is, in days since 1970-01-01. A day begins when the clock first shows its midnight, or the minute after a gap.
+
+    So days follow one another, also where the clock goes back over midnight. It is asked for each thing that is counted, and nearly
+    always of the same day: that is remembered.
+    """
+    known = _latest_day.get(zone)
+    if known is None or not known[0] <= instant < known[1]:
+        day = to_datetime(instant, zone).date()
+        if local_instant(day + timedelta(days=1), 0, zone) <= instant:
+            day += timedelta(days=1)
+        begin, end = (local_instant(day + timedelta(days=n), 0, zone) for n in (0, 1))
+        known = _latest_day[zone] = begin, end, (day - _FIRST_DAY).days
+    return known[2]
 
 
 def week_start(instant: int, zone: ZoneInfo) -> int:

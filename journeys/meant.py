@@ -10,7 +10,7 @@ from journeys.errors import did_you_mean
 from journeys.keys import belongs_under, keys_at
 
 MOST_KEYS = 10  # listed where nothing near is found
-_OTHER_WORDS = {"else": "otherwise"}
+_OTHER_WORDS = {"else": "otherwise", "if": "when"}
 _TEXTS = ("text", "title", "body", "content", "message")
 _BESIDE_BRANCH = words(
     "what everybody else gets stands under otherwise:, beside branch in the same step, without a dash",

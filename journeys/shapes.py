@@ -23,6 +23,7 @@ from journeys.expectations import (
     duration_meant,
     one_of,
     share_meant,
+    whole_meant,
 )
 from journeys.model import ID_PATTERN
 from journeys.phrasing import phrase
@@ -62,7 +63,7 @@ def expectation(detail: Any, path: tuple[str | int, ...], data: Any) -> tuple[Wo
         shown = value if key == "wecom" or re.fullmatch(ID_PATTERN, value) else "NAME"
         return words(*(f"{what} {{{_BY_NAME[key]}: {shown}}}" for what in ("a mapping such as", "一组键，如"))), ""
     if kind in SHAPES:
-        return SHAPES[kind], ""
+        return SHAPES[kind], whole_meant(value) if kind == "int_type" else ""
     if kind == "literal_error":
         names = detail["ctx"]["expected"].replace("'", "").replace(" or ", ", ").split(", ")
         return one_of(names), did_you_mean(value, names)

@@ -30,7 +30,7 @@ from journeys.contents import ContentReader
 from journeys.duration import DAY, MINUTE, parse_duration, parse_time_of_day, parse_window
 from journeys.errors import did_you_mean, near
 from journeys.expectations import CLOCK, IF_MISSING, KINDS, NONE, OWN_NAME, USER_ID, WEIGHT, clock_meant, found_of, twice
-from journeys.expression import Const, Problem, Scope, drops_of, kind_of, parse_condition, parse_expression
+from journeys.expression import Const, Name, Node, Problem, Scope, drops_of, kind_of, parse_condition, parse_expression
 from journeys.rule import Rule, rule_of
 from journeys.scopes import Scopes
 from journeys.source import Path_, Source
@@ -306,7 +306,7 @@ class StepReader:
     def _moment(self, until: model.Until, path: Path_, scope: Scope) -> Moment | None:
         at_clock = parse_time_of_day(until.until)
         rule = None
-        if at_clock is None and _CLOCK.fullmatch(until.until):  # no clock shows it
+        if at_clock is None and (_CLOCK.fullmatch(until.until) or clock_meant(until.until)):  # no clock shows it so
             self.source.report("J013", (*path, "until"), expected=CLOCK, found=found_of(until.until), hint=clock_meant(until.until))
             return None
         if at_clock is None:
@@ -314,7 +314,7 @@ class StepReader:
             rule = self.rules.expression(until.until, scope, (*path, "until"), kinds, words("a time or a time of day", "时间或时刻"))
             if rule is None:
                 return None
-            if until.if_missing is None and _may_be_missing(rule, self.results):
+            if until.if_missing is None and self._may_be_missing(rule.node, scope):
                 self.source.report("J083", path, key=True, found=until.until)
         missing: Any = until.if_missing or "go_on"
         if missing not in ("go_on", "exit"):
@@ -325,6 +325,18 @@ class StepReader:
         offset = parse_duration(until.offset) or 0 if until.offset else 0
         at = parse_time_of_day(until.at) if until.at else None
         return Moment(at_clock, rule, offset, at, tuple(until.days or ()), missing, until.if_past or "go_on")
+
+    def _may_be_missing(self, node: Node, scope: Scope) -> bool:
+        """Everything but the time of the event that entered, what of the user is `sure`, and the expiry of a grant: a failed one is
+        found by the flow analysis. Who enters by no event has no `entry.time`.
+        """
+        if not isinstance(node, Name):
+            return True
+        if node.root == "user":
+            return node.attribute not in scope.sure
+        if node.root == "entry":
+            return node.attribute != "time" or self.journey.entry.event is None
+        return node.attribute != "expires_at" or node.step not in self.results
 
     def _wait(self, step: model.WaitStep, path: Path_, scope: Scope) -> WaitSpec:
         wait, here = step.wait_for, (*path, "wait_for")
@@ -426,13 +438,7 @@ def _for_text(scope: Scope) -> Scope:
 
 
 def _over_time(scope: Scope) -> Scope:
-    return Scope(**{**scope.__dict__, "timed": True})
-
-
-def _may_be_missing(rule: Rule, results: Mapping[str, Mapping[str, ValueType]]) -> bool:
-    """Everything but the expiry of a grant may be missing; a failed grant is found by the flow analysis."""
-    attribute, step = getattr(rule.node, "attribute", ""), getattr(rule.node, "step", "")
-    return not (attribute == "expires_at" and step in results)
+    return Scope(**{**scope.__dict__, "timed": "wait"})
 
 
 def in_window(minute: int, window: tuple[int, int] | None) -> bool:

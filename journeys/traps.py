@@ -16,7 +16,10 @@ FULL_WIDTH = {
     "\u3000": " ", "\u00a0": " ",
 }  # fmt: skip
 _WIDE_SPACES = ("\u3000", "\u00a0")
-_SHOWN = {"\u3000": "U+3000", "\u00a0": "U+00A0", " ": "U+0020"}  # spaces are seen by their names only
+_SHOWN = {"\u3000": "U+3000", "\u00a0": "U+00A0"}  # spaces are seen by their names only
+_SPACE = words("space (U+0020)", "空格（U+0020）")
+_WIDE_SIGN = words("full-width punctuation", "全角符号")
+_CALLED = {"\u3000": words("a full-width space", "全角空格"), "\u00a0": words("a no-break space", "不换行空格（从网页粘贴来的）")}
 _KEY = r"[ ]*(?:- +)*"  # what may stand before a key
 _QUOTED = re.compile(r"""(?<![^\s:,\[{(=-])("(?:[^"\\]|\\.)*"|'(?:[^']|'')*')""")
 _COMMENT = re.compile(r"(?:^|\s)#.*")
@@ -53,9 +56,10 @@ def wide(text: str) -> str | None:
     return next((c for c in bare if c in FULL_WIDTH), None)
 
 
-def wide_params(sign: str) -> dict[str, str]:
-    """What J123 says of a full-width sign."""
-    return {"found": _SHOWN.get(sign, sign), "expected": _SHOWN.get(FULL_WIDTH[sign], FULL_WIDTH[sign])}
+def wide_params(sign: str) -> dict[str, Any]:
+    """What J123 says of a full-width sign, or of a space that is none to YAML."""
+    expected = FULL_WIDTH[sign]
+    return {"found": _SHOWN.get(sign, sign), "what": _CALLED.get(sign, _WIDE_SIGN), "expected": _SPACE if expected == " " else expected}
 
 
 def spoiled(key: str) -> bool:

@@ -17,26 +17,30 @@ from runtime.store import SqlStore
 from runtime.store.releases import NewVersion, Release, Version
 from runtime.texts import word
 
+Origins = Mapping[str, Mapping[str, str]]  # by journey and step: the name that the step first had
+
 
 @dataclass(frozen=True)
 class Asked:
     """What an apply is asked to do. `in_flight` decides for those inside, by journey; `plan` is the token of the plan that was looked
-    at: nothing is applied when files or release are others by now.
+    at: nothing is applied when files or release are others by now. `origins` are those that steps have in another database.
     """
 
     author: str
     message: str
     in_flight: Mapping[str, InFlight] = field(default_factory=dict)
     plan: str = ""
+    origins: Origins = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Applied:
-    """A new release; `changed` are the journeys with a new version, `gone` those that nobody enters any more."""
+    """A new release on top of `before`; `changed` are the journeys with a new version, `gone` those that nobody enters any more."""
 
     release: Release
     changed: tuple[str, ...]
     gone: tuple[str, ...]
+    before: Release | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,11 @@ def outcome_json(outcome: Outcome, language: Language) -> dict[str, Any]:
         return {"outcome": "refused", "findings": [f.line(language) for f in outcome.findings]}
     if isinstance(outcome, Declined):
         return {"outcome": "declined", "why": outcome.why, "text": word(outcome.why, language, **outcome.values)}
-    changed = {"changed": list(outcome.changed), "gone": list(outcome.gone)} if isinstance(outcome, Applied) else {}
+    changed: dict[str, Any] = {}
+    if isinstance(outcome, Applied):
+        before = outcome.before
+        on_top = {"id": before.id, "author": before.author, "message": before.message, "applied_at": before.applied_at} if before else None
+        changed = {"changed": list(outcome.changed), "gone": list(outcome.gone), "on_top_of": on_top}
     name = "applied" if isinstance(outcome, Applied) else "unchanged"
     return {"outcome": name, "release": outcome.release.id, "digest": outcome.release.digest, **changed}
 
@@ -160,7 +168,17 @@ def apply(store: SqlStore, project: Project, checked: Checked, now: int, asked: 
             return Declined("overtaken", _who(store.releases.current(tx)))
     old = {v.journey: v.digest for v in before.versions} if before else {}
     changed = tuple(sorted(i for i, j in journeys.items() if old.get(i) != j.digest))
-    return Applied(release, changed, tuple(sorted(set(old) - set(journeys))))
+    return Applied(release, changed, tuple(sorted(set(old) - set(journeys))), before)
+
+
+def origins_in(store: SqlStore, checked: Checked) -> Origins:
+    """The origins that the steps of checked files have in a database, or would be given by an apply."""
+    with store.database.reading() as tx:
+        release = store.releases.current_id(tx)
+        return {
+            identifier: store.releases.origins(tx, NewVersion(identifier, journey.digest, journey.source, was_of(journey)), release)
+            for identifier, journey in applicable(checked).items()
+        }
 
 
 def _who(release: Release | None) -> dict[str, Any]:
@@ -197,7 +215,7 @@ def _write(
     store: SqlStore, tx: Any, before: Release | None, journeys: dict[str, CompiledJourney], audience: str, digest: str,
     now: int, asked: Asked,
 ) -> Release | None:  # fmt: skip
-    sources = [NewVersion(i, j.digest, j.source, was_of(j)) for i, j in sorted(journeys.items())]
+    sources = [NewVersion(i, j.digest, j.source, was_of(j), asked.origins.get(i)) for i, j in sorted(journeys.items())]
     release = store.releases.add(
         tx, follows=before.id if before else 0, digest=digest, audience=audience, audience_digest=digest_of(audience),
         author=asked.author, message=asked.message, now=now, journeys=sources, language=LANGUAGE_VERSION,

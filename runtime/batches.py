@@ -7,6 +7,7 @@ from typing import Any
 
 from runtime.pacing import Windows
 from runtime.policy import Reach, addresses_of
+from runtime.profile import SLACK
 from runtime.session import Session, Tracked
 from runtime.state import ENDED, HISTORY, MOVING, Event, Window
 from runtime.store import SqlStore
@@ -67,7 +68,9 @@ class Writing:
             self._cancel(written)
         self._log(written, sessions)
         self._ledger(written)
-        if not self.virtual:  # also what this very batch planned before it learned better
+        if self.virtual:
+            self._cancel_at_once(written)
+        else:  # also what this very batch planned before it learned better
             self._cancel(written)
         ended = [t.enrolment.key for t in written if t.enrolment.status == ENDED and not t.is_new]
         if ended and any(t.versioned.journey.watches_others for t in written):
@@ -122,10 +125,17 @@ class Writing:
         for reason, ids in by_reason.items():
             self.store.ledger.cancel_of(self.tx, ids, reason, self.now)
 
+    def _cancel_at_once(self, written: list[Tracked]) -> None:
+        """What a batch of virtual time planned at the very moment at which the enrolment ended, or for later; the rest has gone by then."""
+        for tracked in written:
+            ended_at = tracked.enrolment.ended_at
+            if tracked.cancel and ended_at is not None and any(m.not_before >= ended_at for m in tracked.messages):
+                self.store.ledger.cancel_of(self.tx, [tracked.enrolment.id], "cancelled", self.now, since=ended_at)
+
     def _log(self, written: list[Tracked], sessions: list[Session]) -> None:
         rows = [Logged(t.enrolment.user_id, t.enrolment.id, t.log) for t in written if t.log]
         rows += [Logged(s.user.id, None, s.log) for s in sessions if s.log]
-        self.store.people.write_log(self.tx, rows, self.now)
+        self.store.people.write_log(self.tx, rows, None if self.virtual else self.now)
 
     def _ledger(self, written: list[Tracked]) -> None:
         ledger = self.store.ledger
@@ -151,13 +161,21 @@ class Progress:
 
     `at` is the moment of its entries: when it was to go on, or now where that was a whole window ago. `counted_at` is when
     they count: now, on a virtual clock `at`. `took` are those that are not written yet.
+
+    `moments` are those at which somebody who is inside already has to be so: when the journey went live, and now, in her turn (who
+    was not at another moment between them has come to the door by herself since: see `came_later`). An entry's `where` is asked for
+    its moment, and also for now (`asks_again`) of those already inside, and where that moment is so long ago that windows do not
+    reach back to it: whoever has just ordered would be taken for somebody who never did.
     """
 
     def __init__(self, population: Population, pace: tuple[int, int] | None, now: int, *, virtual: bool = False) -> None:
-        self.pace, self.cursor, self.took = pace, population.cursor, 0
+        self.pace, self.cursor, self.took, self.now = pace, population.cursor, 0, now
         is_late = pace is not None and not virtual and now >= population.next_at + pace[1]
         self.at = now if is_late else population.next_at
         self.counted_at = self.at if virtual else now
+        is_existing = population.kind == "existing"
+        self.moments = sorted({population.at if is_existing else self.at, self.counted_at})
+        self.asks_again = self.counted_at > self.at and (is_existing or self.counted_at - self.at > SLACK)
         self.window: Window | None = None
 
     def is_full(self) -> bool:

@@ -18,7 +18,7 @@ def enter_by_call(session: Session, payload: Mapping[str, Any], at: int, now: in
     if versioned is None or versioned.journey.entry.form != "api":
         msg = f"journey {journey} cannot be entered by call any more; it could when the call came"
         raise LookupError(msg)
-    session.baseline(at)
+    session.arrive_at(at, now)
     targets: list[str] = [session.user.id]
     if versioned.journey.entry.user is not None and not payload.get("chosen"):
         facts = UserFacts(session.catalogue.audience, session.user, at, reach=session.reach, entry=data)
@@ -29,4 +29,4 @@ def enter_by_call(session: Session, payload: Mapping[str, Any], at: int, now: in
             session.enter(versioned, Fact("api", payload["id"], at, data), now)
         else:
             session.forwarded.append(Forwarded(target, "call", {**payload, "chosen": True, "received_at": at}))
-    session.finish(now)
+    session.settle_unknown(at, now)

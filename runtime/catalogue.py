@@ -1,6 +1,6 @@
 """What is applied now, compiled: the current release's journeys, older versions with people inside, who enters by what."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from zoneinfo import ZoneInfo
 
@@ -9,8 +9,11 @@ from journeys.compile import analyse, digest_of, only_the_goal
 from journeys.compiled import CompiledJourney
 from journeys.lineage import with_origins
 from journeys.loader import LoadedJourney, load_audience_text, load_journey_text
+from journeys.model import event_names
 from journeys.world import World
 from runtime.store.releases import Release, Version
+
+SYSTEM_EVENTS = ("stage_changed", "segment_entered", "segment_left", "journey_ended", "consent_withdrawn")  # of a turn of the user's own
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,8 @@ class Catalogue:
     by_date: list[Versioned] = field(default_factory=list)
     dates_by_event: dict[str, list[Versioned]] = field(default_factory=dict)  # as `dates_moved_by` has found them
     by_schedule: list[Versioned] = field(default_factory=list)
-    since: dict[int, int] = field(default_factory=dict)  # by version: from when its schedule or date counts, see `counts_since`
+    since: dict[int, int] = field(default_factory=dict)  # by version: from when what lets people in counts, see `counts_since`
+    lets_in: dict[tuple[str, str], int] = field(default_factory=dict)  # by journey and event, what `lets_in_since` has found
     paces: dict[str, tuple[int, int]] = field(default_factory=dict)  # of the current versions alone: how many per how long
 
     def version(self, version: Version) -> Versioned | None:
@@ -65,6 +69,12 @@ class Catalogue:
             found = [v for v, date in read if date is not None and event_type in self.audience.events_read(date)]
             self.dates_by_event[event_type] = found
         return found
+
+    def counted(self) -> list[Versioned]:
+        """The journeys that need to know since when they let people in: who does so by what she is or becomes, not by what she does."""
+        by_edge = [v for event in SYSTEM_EVENTS for v in self.by_event.get(event, ())]
+        found = [*self.by_schedule, *self.by_date, *by_edge, *(v for listeners in self.by_segment.values() for v in listeners)]
+        return list({v.version_id: v for v in found}.values())
 
     def listens_to(self, event_type: str) -> bool:
         """Whether an event of this type can let somebody in or move somebody."""
@@ -111,17 +121,20 @@ def catalogue_of(release: Release | None, world: World, zone: ZoneInfo) -> Catal
     return catalogue
 
 
-def counts_since(held: Iterable[tuple[int, Version | None]]) -> int:
-    """When a journey began to let people in by the schedule or date that it has now, whatever else was edited since; 0 for none.
+def counts_since(held: Iterable[tuple[int, Version | None]], known: MutableMapping[int, object]) -> int:
+    """When a journey began to let people in by the segment, event, schedule or date that it has now, whatever else was edited since; 0 for
+    none.
 
-    `held` are its versions release by release, the newest first. Nobody enters by a date that was over before anybody asked for it.
+    `held` are its versions release by release, the newest first. Nobody enters by a date that was over, or an edge that was passed,
+    before anybody asked for it. `known` is kept from one time to the next: what each version asks for, read once.
     """
     since, now = 0, None
-    known: dict[int, object] = {}
     for applied_at, version in held:
         if version is None:
             break
-        asks = known.setdefault(version.id, _asks(version))
+        if version.id not in known:
+            known[version.id] = _asks(version)
+        asks = known[version.id]
         now = asks if now is None else now
         if asks != now:
             break
@@ -132,7 +145,28 @@ def counts_since(held: Iterable[tuple[int, Version | None]]) -> int:
 def _asks(version: Version) -> object:
     journey = load_journey_text(version.source, f"{version.journey}@{version.number}").journey
     entry = journey.entry if journey is not None else None
-    return journey and entry and (journey.status, entry.schedule, entry.date, entry.offset, entry.at)
+    return journey and entry and (journey.status, entry.schedule, entry.date, entry.offset, entry.at, entry.segment, str(entry.event))
+
+
+def lets_in_since(held: Iterable[tuple[int, Version | None]], event: str = "", segment: str = "") -> int:
+    """Since when a journey has let its users in by an event of theirs, or by a segment, without a gap; 0 where it does not now.
+
+    `held` are its versions release by release, the newest first. What came before, or while it was gone or closed, lets nobody in.
+    """
+    since, known = 0, dict[int, bool]()
+    for applied_at, version in held:
+        if version is None or not known.setdefault(version.id, _lets_in(version, event, segment)):
+            break
+        since = applied_at
+    return since
+
+
+def _lets_in(version: Version, event: str, segment: str) -> bool:
+    journey = load_journey_text(version.source, f"{version.journey}@{version.number}").journey
+    if journey is None or journey.status != "live":
+        return False
+    entry = journey.entry
+    return entry.segment == segment if segment else entry.user is None and event in event_names(entry.event)
 
 
 def longest(windows: Mapping[str, int], others: Mapping[str, int]) -> dict[str, int]:

@@ -15,8 +15,8 @@ from orjson import Fragment
 
 from journeys.audience import Audience
 from journeys.compiled import CompiledJourney
-from journeys.duration import DAY
 from journeys.evaluate import leaves_of
+from journeys.localtime import day_number
 from runtime.batches import Progress
 from runtime.catalogue import Versioned
 from runtime.enrol import closed_at, deciding, enrolment_of, entered_log, held_out, refused_by_past
@@ -39,7 +39,10 @@ def takes_crowds(journey: CompiledJourney) -> bool:
 
 @dataclass
 class Crowd:
-    """What becomes of a range of users: who enters, and how many are refused by which reason. `looked_at` counts users."""
+    """What becomes of a range of users: who enters, and how many are refused by which reason. `looked_at` counts users.
+
+    Where it is nobody, and others come (`is_last` is false), the next has something in her inbox that is worked off first.
+    """
 
     versioned: Versioned
     fact: Fact
@@ -48,13 +51,18 @@ class Crowd:
     newcomers: list[Newcomer] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
 
-    def write(self, store: SqlStore, tx: Any, now: int) -> int:
-        """Write those who enter and count everybody; how many entered."""
+    @property
+    def work(self) -> int:
+        """How much there was to do."""
+        return self.looked_at or int(self.is_last)
+
+    def write(self, store: SqlStore, tx: Any, zone: ZoneInfo, now: int) -> int:
+        """Write those who enter and count everybody by the day of `zone`, the project's; how many entered."""
         journey, fact = self.versioned.journey, self.fact
         kinds = (False, True) if journey.holdout else (False,)
         patterns = {held: enrolment_of(journey, self.versioned.version_id, "", "", "", fact, held=held) for held in kinds}
         written = store.populations.enter(tx, self.newcomers, patterns, now, parallel=journey.entry.mode == "parallel")
-        day = fact.at // DAY
+        day = day_number(fact.at, zone)
         counts = {(journey.id, day, "refused", reason): n for reason, n in self.refused.items() if reason != "duplicate"}
         counts |= {(journey.id, day, "entered", "holdout" if held else "treated"): n for held, n in written.items()}
         store.people.add_tallies(tx, {key: n for key, n in counts.items() if n})
@@ -73,12 +81,16 @@ class Crowds:
     def look(
         self, tx: Any, audience: Audience, population: Population, versioned: Versioned, progress: Progress, windows: Windows
     ) -> Crowd | None:
-        """The next range of a population; None when it cannot be asked in SQL. `progress` is moved over it."""
+        """The next range of a population; None when it cannot be asked in SQL. `progress` is moved over it.
+
+        It ends before the first for whom an accepted event is not projected yet: her conditions cannot be asked.
+        """
         crowd, before = Crowd(versioned, Fact(population.kind, population.fact_id, progress.at)), (progress.cursor, progress.took)
         zones = any(t.within and "hour" in (t.of, t.take) for t in audience.traits.values())
-        span = self.store.populations.span(tx, progress.cursor, self.size, zones=zones)
-        if span is None:
-            crowd.is_last = True
+        busy = self.store.populations.first_busy(tx, progress.cursor, progress.now)
+        span = self.store.populations.span(tx, progress.cursor, self.size, zones=zones, before=busy)
+        if not span.count:
+            crowd.is_last = span.is_last
             return crowd
         try:
             with self.store.populations.asking(tx):
@@ -87,22 +99,23 @@ class Crowds:
             progress.cursor, progress.took = before
             windows.forget()
             return None
-        crowd.looked_at, crowd.is_last = span.count, span.count < self.size and not progress.is_full()
+        crowd.looked_at, crowd.is_last = span.count, span.is_last and not progress.is_full()
         return crowd
 
     def _fill(
         self, tx: Any, crowd: Crowd, audience: Audience, population: Population, progress: Progress, windows: Windows, span: Span
     ) -> None:
         store, journey, at = self.store.populations, crowd.versioned.journey, crowd.fact.at
-        then = Moment(audience, population.at, self.store.database.is_sqlite, self.zone, span.zones)
-        here = replace(then, now=at)
+        here = Moment(audience, at, self.store.database.is_sqlite, self.zone, span.zones)
         segment, where = deciding(journey, audience)
-        concerned = [said(compile_sql(segment.node, then))] if segment is not None and population.kind == "existing" else []
+        moments = progress.moments if segment is not None and population.kind == "existing" else ()
+        concerned = [said(compile_sql(segment.node, replace(here, now=moment))) for moment in moments] if segment is not None else []
         if closed_at(journey, at) is not None:
             crowd.refused["closed"] = store.counted(tx, span, concerned)
             progress.cursor = span.upto
             return
-        conditions = [*concerned, *([said(compile_sql(where.node, here))] if where is not None else [])]
+        asked = [at, *([progress.counted_at] if progress.asks_again else ())] if where is not None else []
+        conditions = [*concerned, *(said(compile_sql(where.node, replace(here, now=moment))) for moment in asked if where is not None)]
         values = [said(compile_values(leaves_of(rule.node), here)) for rule in (segment, where) if rule is not None]
         rows = store.passing(tx, span, conditions, stale_sql(here), [former_sql(here), *values])
         past = store.past_entries(tx, span, journey.id) if rows else {}
@@ -146,7 +159,7 @@ def existing_of(store: SqlStore, audience: Audience, journey: CompiledJourney, z
     here = Moment(audience, now, store.database.is_sqlite, zone, frozenset())
     with store.database.reading() as tx:
         everybody = store.populations.span(tx, "", 1 << 40, zones=True)
-        if everybody is None:
+        if not everybody.count:
             return 0
         here = replace(here, zones=everybody.zones)
         try:

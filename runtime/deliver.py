@@ -314,7 +314,7 @@ class Delivery:
     def _decided_against(self, tx: Any, row: LedgerRow, verdict: Verdict, now: int) -> str:
         ledger = self.store.ledger
         if isinstance(verdict, Wait):
-            ledger.put_back(tx, row, "CLAIMED", verdict.until, verdict.reason, held=True)
+            ledger.put_back(tx, row, "CLAIMED", verdict.until, verdict.reason, held=verdict.is_hold)
             return "held"
         if isinstance(verdict, Next):
             ledger.next_position(tx, row, "CLAIMED", verdict.following, verdict.reason, now)

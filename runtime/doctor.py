@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from channels.message import Channel, Diagnosable, OwnTokens
 from journeys.compiled import WaitSpec
-from journeys.duration import MINUTE
+from journeys.duration import DAY, MINUTE
 from journeys.localtime import print_instant
 from runtime.adapters import build_channel, sections
 from runtime.clock import Clock
@@ -23,6 +23,7 @@ MENDED_SQLITE = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
 MOST_STUCK = 20
 MOST_LOOKED_AT = 10_000
 SKEW = MINUTE
+SOON = 7 * DAY  # so long before it is deleted it is told of what was set aside
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,7 @@ def _state(store: SqlStore, engine: Engine, project: Project, now: int) -> Itera
     with store.database.reading() as tx:
         latest, still = store.reports.latest_record(tx), store.reports.without_timer(tx, MOST_LOOKED_AT)
         held, release = store.flow.circuits(tx), _release(store.releases, tx)
+        ageing = store.quarantine.ageing(tx, now - project.keep_quarantine + SOON)
     if latest is not None:
         ahead = latest - now
         cure = "correct the machine's clock before the daemon runs: timers would fire at the wrong time"
@@ -108,6 +110,12 @@ def _state(store: SqlStore, engine: Engine, project: Project, now: int) -> Itera
     yield Examined(
         "database", "release", ok=release, found="applied" if release else "none yet", cure="" if release else "`journeyd apply`"
     )
+    if ageing.oldest is not None:
+        found = f"{ageing.n} set aside, the oldest on {print_instant(ageing.oldest, zone)}"
+        cure = (
+            f"{ageing.old} of them will be deleted within a week ([intake] keep_quarantine); see `journeyd quarantine`, and retry in time"
+        )
+        yield Examined("intake", "quarantine", ok=True, found=found, cure=cure if ageing.old else "")
     for circuit in held:
         what = f"held since {print_instant(circuit.opened_at, zone)}" + (f", template {circuit.template}" if circuit.template else "")
         cure = "mend what the vendor says; a probe resumes it"

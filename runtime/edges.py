@@ -10,8 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from journeys.audience import Moved
-from journeys.duration import DAY
-from journeys.localtime import to_datetime, to_instant
+from journeys.localtime import day_number, to_datetime, to_instant
 from runtime.catalogue import Catalogue, Versioned
 from runtime.enrol import Fire, next_date
 from runtime.facts import UserFacts
@@ -32,6 +31,7 @@ class Edges(ABC):
         self.system: list[Event] = []
         self.user_changed = False
         self._rebuilt = False
+        self._news = 0  # when the event at hand was told: it may be of long ago
         self._unsure = False  # nothing was evaluated yet under these definitions
         self._moved_from: ZoneInfo | None = None  # she has moved to another zone since she was last looked at
         self._behind = user.audience == HISTORY  # whether segments and stage lag behind what is known: no edge of the next look
@@ -134,9 +134,20 @@ class Edges(ABC):
             user.recheck_at = min((c for c in changes if c is not None), default=None)
         for name in entered:
             for versioned in self.catalogue.by_segment.get(name, ()):
-                self.enter(versioned, Fact("segment", f"{name}@{at}", at), now)
+                if (entered_at := self._enters_at(versioned, name, at)) is not None:
+                    self.enter(versioned, Fact("segment", f"{name}@{at}", entered_at), now)
         for versioned, fire in fires:
             self.enter(versioned, Fact("date", fire.id, fire.at), now)
+
+    def _enters_at(self, versioned: Versioned, segment: str, at: int) -> int | None:
+        """When an edge at an instant lets her into a journey; None where it was before the journey was there: she is one of those already
+        inside. Who is found inside by what was told only since then comes as soon as the journey is there.
+        """
+        since = self.catalogue.since.get(versioned.version_id, 0)
+        if at >= since:
+            return at
+        is_inside = self._news >= since and UserFacts(self.catalogue.audience, self.user, since, reach=self.reach).segment(segment)
+        return since if is_inside else None
 
     def _fires(
         self, dates: Sequence[Versioned], facts: UserFacts, after: int, changes: list[int | None]
@@ -197,7 +208,8 @@ class Edges(ABC):
     def _restage(self, stage: str, at: int) -> None:
         """Another stage; what these counts add up to by a day is how many stood in the stage then."""
         before, self.user.stage = self.user.stage, stage
+        day = day_number(at, self.catalogue.zone)
         if before:
-            self.tallies["", at // DAY, "stage", before] -= 1
+            self.tallies["", day, "stage", before] -= 1
         if stage:
-            self.tallies["", at // DAY, "stage", stage] += 1
+            self.tallies["", day, "stage", stage] += 1

@@ -15,10 +15,11 @@ from runtime.batches import Progress, Work, Writing
 from runtime.calling import enter_by_call
 from runtime.catalogue import Catalogue, Versioned, catalogue_of, counts_since
 from runtime.crowds import MOST_RANGES, Crowd, Crowds, takes_crowds
+from runtime.enrol import closed_at, deciding
 from runtime.facts import UserFacts
 from runtime.lookback import look_back
 from runtime.merge import merge
-from runtime.opening import Opening
+from runtime.opening import LONGEST_WINDOW, Opening
 from runtime.pacing import Windows
 from runtime.policy import Rules
 from runtime.reaching import Reaching
@@ -66,7 +67,7 @@ class Engine:
     ) -> None:
         self.virtual = virtual
         self.store, self.world, self.zone, self.rules, self.rehearsal = store, world, zone, rules, rehearsal
-        self.reaching = Reaching(store, rules, zone)
+        self.reaching = Reaching(store, rules, zone, LONGEST_WINDOW if virtual else 0)
         self.crowds = Crowds(store, zone, rules.holdout)
         self.catalogue = Catalogue(0, 0, catalogue_of(None, world, zone).audience, "", {}, {}, world, zone)
         self.underway = Underway(store)
@@ -74,6 +75,7 @@ class Engine:
         self._version_ids: list[int] = []
         self._shares: dict[int, float] = {}
         self._rechecked = ""
+        self._asked: dict[int, object] = {}  # by version: what lets people in
 
     # --- the tick
 
@@ -94,8 +96,8 @@ class Engine:
                 if version is not None:
                     self.catalogue.version(version)
             self.underway.load(tx, self.catalogue)
-            dated = [*self.catalogue.by_schedule, *self.catalogue.by_date]
-            self.catalogue.since = {v.version_id: counts_since(releases.held(tx, v.journey.id)) for v in dated}
+            counted = self.catalogue.counted()
+            self.catalogue.since = {v.version_id: counts_since(releases.held(tx, v.journey.id), self._asked) for v in counted}
         current = {v.version_id for v in self.catalogue.current.values()}
         self.take_versions(sorted(current | older & set(self.catalogue.versions)))
         return self.catalogue
@@ -423,29 +425,39 @@ class Engine:
                 if crowd is not None:
                     self._enter_crowd(batch, population, crowd, progress, windows, now, worked)
                     return
-            users = self.store.people.users_after(batch.connection, population.cursor, limit) if versioned else []
-            worked.populated += max(len(users), 1)
-            work = self.opening.open(
-                self.catalogue, batch, [u.id for u in users], now, users=users, journeys=[population.journey], windows=windows
-            )
-            had = self.store.populations.came_later(batch.connection, population, population.cursor, users[-1].id if users else "")
-            for user in users:
-                progress.window = windows.known(batch.connection, population.journey, progress.counted_at)
-                if progress.is_full():
-                    break
-                assert versioned is not None  # noqa: S101 - there are no users otherwise
-                try:
-                    if user.id not in had and self._must_wait(population, progress, versioned, work.sessions[user.id], now):
-                        break  # another daemon has filled the window since we looked
-                except (DatabaseError, MemoryError):
-                    raise
-                except Exception as error:  # noqa: BLE001 - one bad record never stops the batch
-                    work.quarantine(user.id, "population", error, f"{population.journey} {population.fact_id}")
-                progress.cursor = user.id
+            self._enter_one_by_one(batch, population, versioned, progress, windows, now, limit, worked)
+
+    def _enter_one_by_one(
+        self, batch: Batch, population: Population, versioned: Versioned | None, progress: Progress, windows: Windows, now: int, limit: int,
+        worked: Worked,
+    ) -> None:  # fmt: skip
+        """The next users through their sessions; of a journey that is not wanted any more nobody."""
+        busy = self.store.populations.first_busy(batch.connection, population.cursor, now) if versioned else None
+        users = self.store.people.users_after(batch.connection, population.cursor, limit, busy) if versioned else []
+        if busy is not None and not users:  # the next has an accepted event that is not projected
+            return
+        worked.populated += max(len(users), 1)
+        work = self.opening.open(
+            self.catalogue, batch, [u.id for u in users], now, users=users, journeys=[population.journey], windows=windows
+        )
+        had = self.store.populations.came_later(batch.connection, population, population.cursor, users[-1].id if users else "")
+        for user in users:
             progress.window = windows.known(batch.connection, population.journey, progress.counted_at)
-            done = len(users) < limit and not progress.is_full()
-            self._look_back(batch, work, now)
-            self._write(batch, work, now, worked, population=(population, progress, now if done else None))
+            if progress.is_full():
+                break
+            assert versioned is not None  # noqa: S101 - there are no users otherwise
+            try:
+                if user.id not in had and self._must_wait(population, progress, versioned, work.sessions[user.id], now):
+                    break  # another daemon has filled the window since we looked
+            except (DatabaseError, MemoryError):
+                raise
+            except Exception as error:  # noqa: BLE001 - one bad record never stops the batch
+                work.quarantine(user.id, "population", error, f"{population.journey} {population.fact_id}")
+            progress.cursor = user.id
+        progress.window = windows.known(batch.connection, population.journey, progress.counted_at)
+        done = len(users) < limit and busy is None and not progress.is_full()
+        self._look_back(batch, work, now)
+        self._write(batch, work, now, worked, population=(population, progress, now if done else None))
 
     def _enter_crowds(
         self, batch: Batch, population: Population, first: Crowd, look: Callable[[], Crowd | None], progress: Progress, now: int,
@@ -454,10 +466,10 @@ class Engine:
         """Ranges of users, each looked at while the one before is written: they are other users, and nobody else changes them."""
         crowd: Crowd | None = first
         for number in range(1, MOST_RANGES + 1):
-            if crowd is None:
+            if crowd is None or not crowd.work:
                 return
             writing = batch.begin(partial(self._write_crowd, population, crowd, progress.cursor, progress.next_at, now))
-            worked.populated += max(crowd.looked_at, 1)
+            worked.populated += crowd.work
             population = replace(population, cursor=progress.cursor)
             goes_on = number < MOST_RANGES and not crowd.is_last
             try:
@@ -473,13 +485,13 @@ class Engine:
         done_at = now if crowd.is_last else None
         if not self.store.releases.save_population(tx, population, cursor=cursor, next_at=next_at, done_at=done_at):
             return None
-        return crowd.write(self.store, tx, now)
+        return crowd.write(self.store, tx, self.zone, crowd.fact.at if self.virtual else now)
 
     def _enter_crowd(
         self, batch: Batch, population: Population, crowd: Crowd, progress: Progress, windows: Windows, now: int, worked: Worked
     ) -> None:
         def unit(tx: Any) -> int:
-            entered = crowd.write(self.store, tx, now)
+            entered = crowd.write(self.store, tx, self.zone, crowd.fact.at if self.virtual else now)
             if progress.window is not None:
                 progress.window.taken += entered
             progress.took = 0
@@ -487,8 +499,9 @@ class Engine:
             self._save_progress(tx, population, progress, now if crowd.is_last else None)
             return entered
 
-        worked.populated += max(crowd.looked_at, 1)
-        worked.entered += batch.write(unit)
+        if crowd.work:
+            worked.populated += crowd.work
+            worked.entered += batch.write(unit)
 
     def _save_progress(self, tx: Any, population: Population, progress: Progress, done_at: int | None) -> None:
         self.store.releases.save_population(tx, population, cursor=progress.cursor, next_at=progress.next_at, done_at=done_at)
@@ -506,18 +519,26 @@ class Engine:
     def _must_wait(self, population: Population, progress: Progress, versioned: Versioned, session: Session, now: int) -> bool:
         """Let one user of a population in if she qualifies; whether she has to wait for the next window."""
         session.baseline(now)
-        if not self._qualifies(session, versioned, population):
-            return False
         moment = progress.counted_at
+        if not self._qualifies(session, versioned, population, progress):
+            return False
         refusal = session.enter(versioned, Fact(population.kind, population.fact_id, progress.at), moment, quietly=True)
         session.finish(moment)
         return refusal is not None and refusal.reason == "pace"
 
-    def _qualifies(self, session: Session, versioned: Versioned, population: Population) -> bool:
-        if population.kind != "existing":
+    def _qualifies(self, session: Session, versioned: Versioned, population: Population, progress: Progress) -> bool:
+        """Whether she was inside when the journey went live and is so in her turn; who is held back by the entry's `where` is counted."""
+        audience, purpose = self.catalogue.audience, versioned.journey.journey.purpose
+        segment, where = deciding(versioned.journey, audience)
+        moments = {at: UserFacts(audience, session.user, at, reach=session.reach, purpose=purpose) for at in progress.moments}
+        if segment is not None and population.kind == "existing" and not all(segment.test(facts) for facts in moments.values()):
+            return False
+        if where is None or not progress.asks_again or closed_at(versioned.journey, progress.at) is not None:
             return True
-        facts = UserFacts(self.catalogue.audience, session.user, population.at)
-        return facts.segment(versioned.journey.entry.segment)
+        if where.test(moments[progress.counted_at]):
+            return True
+        session.refuse_quietly(versioned.journey.id, progress.at, "where")
+        return False
 
     def rebuild(self, after: str, now: int, limit: int = BATCH, *, user_id: str = "", check: bool = False) -> Reprojected:
         """Make the profiles of the next users by id anew (or of one); with `check` they are only compared, and nothing is written."""

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from journeys.clauses import Clause
 from journeys.localtime import in_window
 from runtime.app import App
-from runtime.catalogue import Versioned
+from runtime.catalogue import Versioned, lets_in_since
 from runtime.explain import Chapter, Told, dated, delivery, line_json, only, story_of, told
 from runtime.places import Places
 from runtime.policy import Cap
@@ -64,6 +64,11 @@ class WhyNot:
         """What would let her in and is still to come: her date, the schedule's next fire, a call."""
         return [requirement for requirement, _ in self.entry if requirement.held is None]
 
+    @property
+    def nobody_enters(self) -> bool:
+        """Whether nothing can let anybody in, since the journey is closed or over."""
+        return any(requirement.code in ("status", "ends_at") for requirement in self.lacking)
+
 
 def why_not(app: App, user_id: str, journey: str, now: int) -> WhyNot:
     """Ask everything about one user and one journey that was ever applied."""
@@ -116,19 +121,21 @@ def _last(app: App, present: Present, versioned: Versioned, mine: Told) -> Last:
     store, journey = app.store, versioned.journey
     entry = journey.entry
     with store.database.reading() as tx:
-        applied_at = store.enquiries.applied_first(tx, journey.id) or 0
         own = entry.events if entry.user is None else ()  # else it is about events of others
         newest = store.enquiries.last_events(tx, present.user.id, own, 1) if own else []
+        event, is_history = newest[0] if newest else (None, False)
+        held = store.releases.held(tx, journey.id)
+        since = lets_in_since(held, event.type if event is not None else "", entry.segment)
+        since = since or store.enquiries.applied_first(tx, journey.id) or 0
         entries = store.enquiries.entries_of_all(tx, journey.id)
         began, taken = store.paces.newest(tx, [journey.id]).get(journey.id, (0, 0)) if entry.pace is not None else (0, 0)
     edges = [e.at for _, _, e in mine.story.log if e.action == "segment_entered" and e.why.get("segment") == entry.segment]
-    existing = next((e for e in entries if e.kind == "existing"), None)
+    existing = next((e for e in entries if e.kind == "existing" and e.at >= since), None)
     looked = None if existing is None else existing.done_at is not None or existing.cursor >= present.user.id
-    event, is_history = newest[0] if newest else (None, False)
     window = Window(began, began + entry.pace[1], taken) if entry.pace is not None else None
     fired_at = next((e.at for e in entries if e.kind == "schedule"), None)
     keeps = app.project.settings.intake.keep_events or ""
-    return Last(applied_at, event, is_history, keeps, max(edges, default=None), looked, window, fired_at)
+    return Last(since, event, is_history, keeps, max(edges, default=None), looked, window, fired_at)
 
 
 def _place(places: Places, versioned: Versioned, requirement: Requirement, now: int) -> str:
@@ -153,12 +160,15 @@ class CapThen:
 class Traced:
     """One message with everything around it; `way` is what led to its step.
 
+    `number` is that of the version that made it, of which `place` is a line; 0 where that is gone.
     `caps` and `quiet_hours` are config's of now, at the moment of the first byte.
     """
 
     message: dict[str, Any]
     chapter: Chapter | None
     place: str
+    number: int
+    is_current: bool
     way: list[Any]
     lines: list[Any]
     caps: list[CapThen]
@@ -186,7 +196,8 @@ def trace(app: App, key: str, now: int) -> Traced:
     begun = message["begun_at"]
     is_quiet = quiet is not None and begun is not None and in_window(begun, quiet, zone)
     place = places.step(message["version_id"], message["step"])
-    return Traced(message, chapter, place, way, lines, caps, quiet, is_quiet, zone)
+    number, is_current = places.called(message["version_id"])
+    return Traced(message, chapter, place, number or 0, bool(is_current), way, lines, caps, quiet, is_quiet, zone)
 
 
 def _caps_then(app: App, message: dict[str, Any], zone: ZoneInfo) -> list[CapThen]:
@@ -215,7 +226,7 @@ def why_not_json(answer: WhyNot, zone: ZoneInfo) -> dict[str, Any]:
         "verdict": answer.verdict,
         "then": {
             "enrolments": [dated({k: v for k, v in c.enrolment.items() if k != "context"}, zone) for c in answer.told.chapters],
-            "story": [line_json(line, c, zone) for c in answer.told.chapters for line in c.lines],
+            "story": [line_json(line, zone) for c in answer.told.chapters for line in c.lines],
             "messages": [delivery(m, zone) for m in answer.told.story.messages],
             "refusals": [{**dated(row, zone), "clauses": [asdict(clause) for clause in clauses]} for row, clauses in answer.refusals],
         },
@@ -238,11 +249,11 @@ def _requirement(requirement: Requirement) -> dict[str, Any]:
 def trace_json(traced: Traced, zone: ZoneInfo) -> dict[str, Any]:
     """The message as data, with the lines of its step and the caps then."""
     chapter = traced.chapter
-    way, lines = ([line_json(line, chapter, zone) for line in part] for part in (traced.way, traced.lines))
+    way, lines = ([line_json(line, zone) for line in part] for part in (traced.way, traced.lines))
     return {
         "message": delivery(traced.message, zone),
-        "version": chapter.number if chapter is not None else None,
-        "version_is_current": chapter.is_current if chapter is not None else None,
+        "version": traced.number or None,
+        "version_is_current": traced.is_current if traced.number else None,
         "place": traced.place,
         "entered_at": dated({"at": chapter.enrolment["entered_at"]}, zone)["at"] if chapter is not None else None,
         "way": way,

@@ -215,6 +215,9 @@ def wrong_columns(name: str, columns: Sequence[str], shape: Shape, *, users: boo
 
     `name` is the file's. Every mapped column stands in the file, and what a row cannot be without has a column.
     """
+    separator = next((sign for sign in (";", "\t", "|") if len(columns) == 1 and sign in columns[0]), "")
+    if separator:
+        return f"{name}: its columns are separated by {separator!r}; expected commas: save it as CSV (comma delimited, UTF-8)"
     there = f"its columns are {', '.join(columns)[:400]}"
     for column, meant in shape.names.items():
         if column not in columns:

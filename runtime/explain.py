@@ -74,9 +74,11 @@ def lines_of(story: Story, places: Places | None = None) -> list[Line]:
         enrolment = enrolments.get(enrolment_id)
         place, rule = (places.of(version, entry), places.condition(version, entry)) if places is not None else ("", "")
         journey, key = (enrolment["journey"], enrolment["key"]) if enrolment else ("", "")
-        lines.append(Line(entry.at, journey, version, entry.step, entry.action, entry.why, place, key, rule))
+        number, is_current = places.called(version) if places is not None else (None, None)
+        lines.append(Line(entry.at, journey, version, entry.step, entry.action, entry.why, place, key, rule, number, is_current))
         order.append(max(entry.at, latest.get(enrolment_id, entry.at)) if enrolment else entry.at)
         latest[enrolment_id] = order[-1]
+    lines = [replace(line, recorded_at=recorded_at) for line, (_, recorded_at, _) in zip(lines, story.log, strict=True)]
     return [lines[n] for n in sorted(range(len(lines)), key=order.__getitem__)]
 
 
@@ -111,11 +113,11 @@ def only(whole: Told, journey: str = "", since: int | None = None) -> Told:
     chapters = [c for c in whole.chapters if not journey or c.enrolment["journey"] == journey]
     loose = [line for line in whole.loose if line.journey == journey] if journey else whole.loose
     if since is not None:
-        chapters = [replace(c, lines=[line for line in c.lines if line.at >= since]) for c in chapters]
+        chapters = [replace(c, lines=[line for line in c.lines if line.done_at >= since]) for c in chapters]
         chapters = [c for c in chapters if c.lines or c.enrolment["status"] != "ended"]
-        loose = [line for line in loose if line.at >= since]
+        loose = [line for line in loose if line.done_at >= since]
     keys = {c.enrolment["key"] for c in chapters}
-    lines = [line for line in whole.lines if (line.enrolment in keys if line.enrolment else not journey) and line.at >= (since or 0)]
+    lines = [line for line in whole.lines if (line.enrolment in keys if line.enrolment else not journey) and line.done_at >= (since or 0)]
     story = whole.story
     if journey:
         messages = [m for m in story.messages if m["journey"] == journey]
@@ -190,7 +192,6 @@ def readable(value: Any) -> dict[str, Any]:
 def as_json(whole: Told, zone: ZoneInfo) -> dict[str, Any]:
     """The whole story as data; times are ISO-like in the project's zone, those of lines beside the instants."""
     story = whole.story
-    chapters = {c.enrolment["key"]: c for c in whole.chapters}
     return {
         "user_id": story.user_id,
         "asked": whole.asked or story.user_id,
@@ -198,7 +199,7 @@ def as_json(whole: Told, zone: ZoneInfo) -> dict[str, Any]:
         "known": story.known,
         "who": _portrait(whole.portrait, zone),
         "enrolments": [{**dated(c.enrolment, zone), **_around(c, zone)} for c in whole.chapters],
-        "story": [line_json(line, chapters.get(line.enrolment), zone) for line in whole.lines],
+        "story": [line_json(line, zone) for line in whole.lines],
         "messages": [delivery(m, zone) for m in story.messages],
         "consents": [dated(c, zone) for c in story.consents],
         "refusals": [dated(r, zone) for r in story.refusals],
@@ -206,12 +207,14 @@ def as_json(whole: Told, zone: ZoneInfo) -> dict[str, Any]:
     }
 
 
-def line_json(line: Line, chapter: Chapter | None, zone: ZoneInfo) -> dict[str, Any]:
-    """A line as data; `version` is the number of the version that decided."""
+def line_json(line: Line, zone: ZoneInfo) -> dict[str, Any]:
+    """A line as data; `version` is the number of the version that decided, as `place` is a line of it: a move may have come since."""
+    recorded_at = print_instant(line.recorded_at, zone) if line.recorded_at is not None else None
     return {
+        "recorded_at": recorded_at, "recorded_at_ms": line.recorded_at,
         "at": print_instant(line.at, zone), "at_ms": line.at, "journey": line.journey, "step": line.step, "action": line.action,
-        "why": line.why, "place": line.place, "enrolment": line.enrolment, "version": chapter.number if chapter is not None else None,
-        "version_is_current": chapter.is_current if chapter is not None else None, "if": line.rule or None,
+        "why": line.why, "place": line.place, "enrolment": line.enrolment, "version": line.number,
+        "version_is_current": line.is_current, "if": line.rule or None,
     }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import orjson
 
 from journeys.diagram import Counts
+from journeys.duration import DAY
 from journeys.localtime import print_instant
 from runtime.past import Sample
 
@@ -59,6 +60,9 @@ class Figure:
         share, n = sample.share, float(sum(self.of.values()))
         deviation = sqrt((1 - share) * sum(x * x for x in self.of.values())) / share
         return Estimate(n / share, max(n, n / share - TWO_SIDED_95 * deviation), n / share + TWO_SIDED_95 * deviation)
+
+
+LONG_SILENCE = 180 * DAY  # between two events of everybody: a time is hardly what was meant
 
 
 @dataclass
@@ -122,6 +126,7 @@ class Foreseen:
     entries: dict[tuple[str, str], list[int]]  # (journey, user) → when she entered
     drafts: list[str]
     quarantined: int = 0
+    silence: tuple[int, int] | None = None  # the longest time between two events, where it is longer than LONG_SILENCE
 
     def cost_of(self, lane: str, n: int) -> Decimal | None:
         """What so many messages or grants cost."""

@@ -2,7 +2,6 @@
 
 import os
 import sys
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +26,7 @@ from runtime.applying import check_project
 from runtime.commandline import FAILED, OK, USAGE, Config, DatabasePath, Json, Stop, err, print_json, project_of, reading_app
 from runtime.settings import Project
 from runtime.store import StoreError
+from runtime.whereabouts import Whereabouts, whereabouts_of
 
 Form = Literal["tree", "mermaid", "svg"]
 ENDINGS: dict[str, Form] = {".svg": "svg", ".mmd": "mermaid", ".mermaid": "mermaid", ".txt": "tree"}
@@ -40,13 +40,14 @@ STYLES = {
 
 @dataclass(frozen=True)
 class Sources:
-    """The journeys (of the files, or as applied), what is wrong with others, and how many are inside: each step of the one, or all."""
+    """The journeys (of the files, or as applied), what is wrong with others, and who is inside: how many each, or where in the one."""
 
     project: Project
     journeys: Mapping[str, CompiledJourney]
     wrong: Mapping[str, list[Finding]]  # errors by the journey's id, where a file has some
-    inside: Mapping[str, int] | None
     paused: Mapping[str, str]  # since when, by journey
+    inside: Mapping[str, int] | None = None
+    whereabouts: Whereabouts | None = None
     release: int = 0
     broken: Mapping[str, str] = field(default_factory=dict)  # applied versions that do not compile any more, and why
 
@@ -73,7 +74,8 @@ def graph(
     if journey is None:
         return _overview(sources, language, json=json)
     compiled = _one(sources, journey, applied=applied)
-    numbers = Counts(_by_step(sources, compiled), {}, "inside", sources.paused.get(compiled.id, "")) if sources.inside is not None else None
+    where = sources.whereabouts
+    numbers = Counts(where.by_step(compiled), {}, "inside", sources.paused.get(compiled.id, "")) if where is not None else None
     if json:
         print_json(_as_json(compiled, numbers, sources))
         return OK
@@ -124,37 +126,31 @@ def _sources(config: Path, database: str | None, journey: str | None, *, applied
             if isinstance(error, StoreError):
                 err.print(show.word("graph_no_counts", project.language(), why=str(error)), markup=False)
     if app is None:
-        return _of_files(project, None, {})
+        return _of_files(project, {})
     try:
         with app.store.database.reading() as tx:
-            inside = _inside(app, tx, journey) if counts else None
+            inside, whereabouts = app.store.reports.inside(tx) if counts and journey is None else None, None
+            if counts and journey is not None:
+                whereabouts = whereabouts_of(app.store, tx, journey, app.engine.catalogue.release_id, app.clock.now())
             paused = {p.journey: print_instant(p.paused_at, project.zone) for p in app.store.movements.paused(tx)}
             release = app.store.releases.current(tx) if applied else None
         catalogue = app.engine.catalogue
     finally:
         app.close()
     if not applied:
-        return _of_files(project, inside, paused)
+        return _of_files(project, paused, inside, whereabouts)
     if release is None:
         raise Stop(FAILED, show.word("graph_no_release", project.language()))
     journeys = {identifier: versioned.journey for identifier, versioned in catalogue.current.items()}
     broken = {version.journey: catalogue.broken[version.id] for version in release.versions if version.id in catalogue.broken}
-    return Sources(project, journeys, {}, inside, paused, release.id, broken)
+    return Sources(project, journeys, {}, paused, inside, whereabouts, release.id, broken)
 
 
-def _of_files(project: Project, inside: Mapping[str, int] | None, paused: Mapping[str, str]) -> Sources:
+def _of_files(
+    project: Project, paused: Mapping[str, str], inside: Mapping[str, int] | None = None, whereabouts: Whereabouts | None = None
+) -> Sources:
     checked = check_project(project)
-    return Sources(project, checked.journeys, _wrong(checked), inside, paused)
-
-
-def _inside(app: App, tx: Any, journey: str | None) -> dict[str, int]:
-    if journey is None:
-        return app.store.reports.inside(tx)
-    counts: Counter[str] = Counter()
-    for standing in app.store.movements.standing(tx, app.clock.now()):
-        if standing.journey == journey:
-            counts[standing.state] += standing.n
-    return dict(counts)
+    return Sources(project, checked.journeys, _wrong(checked), paused, inside, whereabouts)
 
 
 def _wrong(checked: Checked) -> dict[str, list[Finding]]:
@@ -184,15 +180,6 @@ def _one(sources: Sources, journey: str, *, applied: bool) -> CompiledJourney:
     hint = did_you_mean(journey, [*sources.journeys, *sources.wrong])
     text = show.word("graph_not_applied" if applied else "graph_unknown", language, journey=journey, release=sources.release)
     raise Stop(FAILED, text + (show.word("graph_hint", language, hint=hint) if hint else ""))
-
-
-def _by_step(sources: Sources, journey: CompiledJourney) -> dict[str, int]:
-    """Who is inside, by the ids of this version's steps: those on a step that was renamed count at its new name."""
-    found: dict[str, int] = {}
-    for step, n in (sources.inside or {}).items():
-        name = step if step in journey.steps else journey.renamed.get(step, step)
-        found[name] = found.get(name, 0) + n
-    return found
 
 
 def _overview(sources: Sources, language: Language, *, json: bool) -> int:

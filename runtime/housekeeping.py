@@ -1,14 +1,23 @@
-"""What the daemon puts away when nothing else is to be done: events older than `[intake] keep_events`, a few at a time."""
+"""What the daemon puts away when nothing else is to be done, a few rows at a time: events older than `[intake] keep_events`, and what was
+set aside longer ago than `[intake] keep_quarantine`.
+"""
+
+from collections import Counter
+
+import structlog
 
 from journeys.audience import Audience
-from journeys.duration import HOUR
+from journeys.duration import DAY, HOUR
 from runtime.engine import Engine
 from runtime.intake.items import FUTURE
 from runtime.profile import SLACK
 from runtime.store import SqlStore
 
+log = structlog.get_logger("journeyd")
 EVERY = HOUR
 MOST_LOOKED_AT = 1000  # events in one short transaction
+MOST_ASIDE = 100  # rows of the quarantine, each of which may have megabytes
+TOLD_AT = 10_000  # deleted rows: so many are logged, also before a sweep has ended
 
 
 class Housekeeping:
@@ -33,6 +42,30 @@ class Housekeeping:
         if looked.done:  # the next sweep begins where time alone held something back
             self._after, self._held, self._next = looked.after if self._held is None else self._held - 1, None, now + EVERY
         return 0 if looked.done else looked.n
+
+
+class Sweeping:
+    """Deletes what was set aside and not asked for in so long a time, and logs how much of which source. One thread calls it."""
+
+    def __init__(self, store: SqlStore, keep: int, at_once: int = MOST_ASIDE) -> None:
+        self.store, self.keep, self.at_once = store, keep, at_once
+        self._next = self._after = 0
+        self._deleted: Counter[str] = Counter()
+
+    def turn(self, now: int) -> int:
+        """One short transaction, when it is time: how many rows it looked at; 0 when nothing is left for this hour."""
+        if now < self._next:
+            return 0
+        swept = self.store.database.write(lambda tx: self.store.quarantine.forget(tx, self._after, self.at_once, now - self.keep))
+        self._deleted.update(swept.deleted)
+        self._after = swept.after
+        if self._deleted and (swept.done or self._deleted.total() >= TOLD_AT):
+            log.warning("what was set aside is deleted for its age", action="quarantine_swept", count=self._deleted.total(),
+                        sources=dict(sorted(self._deleted.items())), kept_days=self.keep // DAY)  # fmt: skip
+            self._deleted.clear()
+        if swept.done:
+            self._after, self._next = 0, now + EVERY
+        return 0 if swept.done else swept.n
 
 
 def forgettable_before(audience: Audience, now: int, keep: int, next_work: int | None) -> tuple[int, dict[str, int]]:

@@ -11,8 +11,9 @@ from cyclopts import App as CommandLine
 from cyclopts import Parameter
 
 from runtime import show
+from runtime.app import build_app
 from runtime.applying import check_project
-from runtime.clock import SystemClock
+from runtime.clock import Clock, SystemClock
 from runtime.commandline import (
     FAILED,
     INTERRUPTED,
@@ -35,12 +36,17 @@ from runtime.control import NoAnswer
 from runtime.eventfile import Shape, to_stderr
 from runtime.handover import Handover
 from runtime.importing import Asked, CannotImport, DryRun, FileImport, Taker, WrongMapping
+from runtime.overlap import known_elsewhere
 from runtime.settings import Project
 
 LONGEST_SOURCE = 64
+OWN = "import"  # the source of files for which none is named
 import_app = CommandLine(name="import", help="Take files of events (orders are events) or users: CSV or JSONL, also .gz, UTF-8 or GB18030.")
 
 Source = Annotated[str, Parameter(help="events are known by source and id; consents carry it")]
+EventSource = Annotated[
+    str | None, Parameter(help="events are known by source and id: orders that shop has posted are known again with --source shop")
+]
 Encoding = Annotated[str | None, Parameter(help="of the file, where it is not found out: utf-8, gb18030, …")]
 Live = Annotated[bool, Parameter(negative=(), help="as if it had just happened: it moves people; without it, it is history")]
 Dry = Annotated[bool, Parameter(negative=(), help="read everything, write nothing")]
@@ -48,7 +54,7 @@ Dry = Annotated[bool, Parameter(negative=(), help="read everything, write nothin
 
 @import_app.command
 def events(  # noqa: PLR0913 - the options
-    *files: Path, source: Source = "import",
+    *files: Path, source: EventSource = None,
     type_: EventType = "",
     map_: Map = None, encoding: Encoding = None, live: Live = False, dry_run: Dry = False, config: Config = Path(),
     database: DatabasePath = None, json: Json = False,
@@ -57,19 +63,22 @@ def events(  # noqa: PLR0913 - the options
 
     Columns id, type, user_id, time; every further one is a field. Rows that are not taken go to FILE.rejected.jsonl.
     """
-    asked = Asked("events", _source(source), Shape(names_of(map_), type_), _encoding(encoding), live)
-    return _import(files, asked, project_of(config, database), database, dry=dry_run, json=json)
+    project = project_of(config, database)
+    asked = Asked(
+        "events", _source(OWN if source is None else source), Shape(names_of(map_), type_), _encoding(encoding), live, project.keep_events
+    )
+    return _import(files, asked, project, database, dry=dry_run, json=json, named=source is not None)
 
 
 @import_app.command
 def users(
-    *files: Path, source: Source = "import", map_: Map = None, encoding: Encoding = None, live: Live = False, dry_run: Dry = False,
+    *files: Path, source: Source = OWN, map_: Map = None, encoding: Encoding = None, live: Live = False, dry_run: Dry = False,
     config: Config = Path(), database: DatabasePath = None, json: Json = False,
 ) -> int:  # fmt: skip
     """Take user records as history: traits, tags, identities and consents are set, nobody is moved.
 
     Columns user_id, zone, tags (separated by |), identities.phone, consents.sms.marketing (and .at, .wording, .source below it);
-    every further one is a trait. A yes without its time never outweighs a no.
+    every further one is a trait. A yes without its time never outweighs a no; what somebody live has told stays, but for --live.
     """
     asked = Asked("users", _source(source), Shape(names_of(map_)), _encoding(encoding), live)
     return _import(files, asked, project_of(config, database), database, dry=dry_run, json=json)
@@ -88,7 +97,9 @@ def _encoding(name: str | None) -> str | None:
         raise Stop(USAGE, f"--encoding: expected utf-8, gb18030 or another known encoding, found {name}") from None
 
 
-def _import(files: tuple[Path, ...], asked: Asked, project: Project, database: str | None, *, dry: bool, json: bool) -> int:
+def _import(
+    files: tuple[Path, ...], asked: Asked, project: Project, database: str | None, *, dry: bool, json: bool, named: bool = True
+) -> int:  # fmt: skip
     if not files:
         raise Stop(USAGE, f"journeyd import {asked.kind}: expected one file or more")
     clock = SystemClock()
@@ -100,6 +111,8 @@ def _import(files: tuple[Path, ...], asked: Asked, project: Project, database: s
     try:
         audience = check_project(project).audience if dry else handover.audience()
         under_way += [FileImport(path, asked, audience, project.zone, clock, to_stderr) for path in files]
+        if not named and not dry:
+            _refuse_known(under_way, project, url_of(database), clock)
         seconds = _run_all(under_way, taker, project, dry=dry)
     except WrongMapping as error:
         raise Stop(USAGE, str(error)) from None
@@ -113,6 +126,19 @@ def _import(files: tuple[Path, ...], asked: Asked, project: Project, database: s
         handover.close()
     _tell(under_way, project, seconds, dry=dry, json=json)
     return FAILED if any(file.position.rejected for file in under_way) else OK
+
+
+def _refuse_known(files: Sequence[FileImport], project: Project, url: str | None, clock: Clock) -> None:
+    """Raises Stop for a file whose events a source of config has posted: a profile that has counted them twice cannot be told apart."""
+    app = build_app(project, "reading", url=url, clock=clock)
+    try:
+        for file in files:
+            found = known_elsewhere(app.store, file.file, file.asked.shape, file.audience, file.zone, list(project.settings.intake.sources))
+            for source, n in found.most_common(1):
+                told = {"file": file.file.path.name, "n": n, "source": source, "own": OWN}
+                raise Stop(USAGE, show.word("known_elsewhere", project.language(), **told))
+    finally:
+        app.close()
 
 
 def _run_all(files: Sequence[FileImport], taker: Taker, project: Project, *, dry: bool) -> list[float]:
@@ -148,6 +174,7 @@ def _tell(files: Sequence[FileImport], project: Project, seconds: Sequence[float
             counts = {"n": file.bad.repeated, "differing": file.bad.differing}
             err.print(show.word("repeated_ids", project.language(), file=file.file.path.name, **counts), markup=False)
         if file.position.duplicates > file.bad.repeated:
-            err.print(show.word("known_before", project.language(), file=file.file.path.name), markup=False)
+            known = f"{file.position.duplicates - file.bad.repeated:,}"
+            err.print(show.word("known_before", project.language(), file=file.file.path.name, n=known), markup=False)
         if file.position.rejected and not dry:
             err.print(show.word("rejected_rows", project.language(), file=str(file.rejected_path)), markup=False)

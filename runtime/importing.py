@@ -16,7 +16,7 @@ from journeys.audience import Audience
 from runtime.badrows import BadRows, Met
 from runtime.clock import Clock
 from runtime.eventfile import Shape, event_item, undated, user_item, wrong_columns
-from runtime.intake.items import Reader
+from runtime.intake.items import OLDEST, Reader
 from runtime.rowfile import KINDS, Row, RowFile
 from runtime.state import Event, Person, stable_key
 from runtime.store import SqlStore
@@ -39,13 +39,17 @@ class WrongMapping(CannotImport):
 
 @dataclass(frozen=True)
 class Asked:
-    """What is to be imported, and how. Without `live` it is history: it moves nobody."""
+    """What is to be imported, and how. Without `live` it is history: it moves nobody, and may go back as far as it likes.
+
+    What comes `live` is judged as if it were posted: `keep` is how long events are kept (milliseconds; 0: for ever).
+    """
 
     kind: Kind
     source: str = "import"
     shape: Shape = field(default_factory=Shape)
     encoding: str | None = None
     live: bool = False
+    keep: int = 0
 
 
 @dataclass(frozen=True)
@@ -171,7 +175,13 @@ class FileImport:
         self._persons: dict[int, Person] = {}
         self._rejected: list[dict[str, Any]] = []
         self._rows = self._bytes = 0
-        self._reader = Reader(asked.source, ("*",), audience, zone, clock.now(), self.key)
+        self._reader = self._reader_of_now()
+
+    def _reader_of_now(self) -> Reader:
+        """What is history was never posted: it may be older than the clocks of devices, and than what is kept."""
+        asked = self.asked
+        keep, oldest = (asked.keep, OLDEST) if asked.live else (0, 0)
+        return Reader(asked.source, ("*",), self.audience, self.zone, self.clock.now(), self.key, keep=keep, oldest=oldest)
 
     def begin(self, taker: Taker) -> None:
         """Find out where an interrupted import was, and say that it goes on."""
@@ -220,7 +230,7 @@ class FileImport:
         self.position = taker.take(chunk)
         self._events, self._records, self._persons, self._rejected = [], [], {}, []
         self._rows = self._bytes = 0
-        self._reader = Reader(self.asked.source, ("*",), self.audience, self.zone, self.clock.now(), self.key)
+        self._reader = self._reader_of_now()
 
     def _read(self, number: int, row: Row, seen: Occurrences, *, behind: bool) -> None:
         """Take a row into the chunk in hand; of those that are behind, only how often equal ones were met matters."""

@@ -32,10 +32,11 @@ class Go:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Not before an instant."""
+    """Not before an instant. `is_hold`: lateness counts from there on; a pause leaves it where it was."""
 
     until: int
     reason: str
+    is_hold: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ class LastCheck:
         if row.cancelled:
             return Stop("SUPPRESSED", "cancelled")
         if row.journey in self.engine.paused:
-            return Wait(now + MINUTE, "paused")
+            return Wait(now + MINUTE, "paused", is_hold=False)
         if isinstance(row.content, Unreadable):
             return Stop("SUPPRESSED", "invalid_content")
         if row.kind == "grant":
@@ -164,7 +165,7 @@ class LastCheck:
         """The results of steps by their names in the version that wrote the message: she may have been moved to another since."""
         found: Mapping[str, Any] = enrolment.context.get("steps", {})
         hers = self.engine.version_of(enrolment.version) if enrolment.version != versioned.version_id else None
-        return carried_names(found, hers.journey, versioned.journey) if hers is not None else found
+        return carried_names(found, hers.journey, versioned.journey, enrolment.context.get("gone")) if hers is not None else found
 
     def spec(self, row: LedgerRow) -> SendSpec | None:
         """The send step of a message; None when its version is gone."""

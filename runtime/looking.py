@@ -16,6 +16,7 @@ from journeys.compiled import CompiledJourney
 from journeys.errors import Finding, Place
 from journeys.loader import LoadedJourney, load_audience_bytes
 from journeys.localtime import print_instant
+from journeys.model import JourneyTest
 from journeys.source import Path_, Source
 from runtime.coverage import Visits, coverage_of
 from runtime.settings import Project
@@ -144,8 +145,15 @@ def judge(source: Source, journey: CompiledJourney, results: Sequence["Rehearsed
             expected, got = _sides(result, difference, journey)
             params = {"test": result.name, "expected": expected, "got": got}
             findings.append(Finding("J111", source.place(at), params))
+        elif result.refusal is not None and _is_bare(journey.journey.tests[index]):
+            findings.append(Finding("J115", place, {"test": result.name, "why": _why_not(result.refusal)}))
         tests.append(Tested(result.name, place, result.start, result.passed, () if result.passed else result.rows, result.refusal))
     return findings, tuple(tests)
+
+
+def _is_bare(test: JourneyTest) -> bool:
+    """Whether a test says nothing of who comes: that nobody enters is then hardly what it is about."""
+    return not (test.model_fields_set & {"user", "entry", "given"})
 
 
 def _sides(result: "Rehearsed", difference: Difference, journey: CompiledJourney) -> tuple[str, str]:

@@ -11,10 +11,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from journeys.audience import Audience
-from journeys.duration import DAY
+from journeys.localtime import day_number
 from runtime.facts import UserFacts
 from runtime.reprojection import reproject
-from runtime.state import ENDED, HISTORY, MOVING, TOLD, Enrolment, Event, LogEntry, User
+from runtime.state import ENDED, HISTORY, MOVING, Enrolment, Event, LogEntry, User
 from runtime.store import SqlStore
 from runtime.store.inbox import Note
 from runtime.store.people import Logged
@@ -32,15 +32,20 @@ def joined(survivor: User, former: User, zone: ZoneInfo) -> None:
     survivor.profile["t"] = sorted({*former.profile.get("t", ()), *survivor.profile.get("t", ())})
     survivor.profile["m"] = [*survivor.profile.get("m", ()), former.id, *former.profile.get("m", ())]
     reach, other = survivor.reach, former.reach
+    mine, theirs = reach.get("told", {}), other.get("told", {})
+    told = {**theirs, **mine}  # as of the values: her own first
     identities = {**other.get("identities", {}), **reach.get("identities", {})}
-    if other.get(TOLD, 0) > reach.get(TOLD, 0) and MOVING in other.get("identities", {}):
-        identities[MOVING], reach[TOLD] = other["identities"][MOVING], other[TOLD]
+    phone = f"identity.{MOVING}"
+    if theirs.get(phone, 0) > mine.get(phone, 0) and MOVING in other.get("identities", {}):
+        identities[MOVING], told[phone] = other["identities"][MOVING], theirs[phone]
     reach["identities"] = identities
-    if survivor.zone.key == zone.key:
+    if survivor.zone.key == zone.key and "zone" not in mine:
         survivor.zone = former.zone
     consents, said = _answers(reach, other)
     if consents:
         reach["consents"], reach["said"] = consents, said
+    if told:
+        reach["told"] = told
 
 
 def _answers(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> tuple[dict[str, dict[str, bool]], dict[str, int]]:
@@ -146,10 +151,11 @@ def merge(
     why = {"former": former, "source": note.payload["source"], "by": note.payload["by"]}
     rows = [Logged(survivor, e.id, [LogEntry(now, "ended", "", {"reason": "merged"})]) for e in ended]
     store.people.write_log(tx, [Logged(survivor, None, [LogEntry(now, "merged", "", why)]), *rows], now)
-    counts = Counter((e.journey, now // DAY, "ended", "merged") for e in ended)
+    day = day_number(now, zone)
+    counts = Counter((e.journey, day, "ended", "merged") for e in ended)
     for stage, n in ((user.stage, 1), *((before, -1) for before in stages)):
         if stage:
-            counts["", now // DAY, "stage", stage] += n
+            counts["", day, "stage", stage] += n
     store.people.add_tallies(tx, {what: n for what, n in counts.items() if n})
     store.inbox.finish(tx, [note.id])
     for event, whose, enrolment_ids in not_heard:  # who has ordered under the one id is not told under the other that we miss her

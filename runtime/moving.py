@@ -6,13 +6,13 @@ that: what follows is done by the timer. What she was sent or given before the m
 stands after hers now.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from journeys.audience import Audience
-from journeys.compiled import CompiledJourney, CompiledStep, DelaySpec, EventMatch, GrantSpec, WaitSpec
-from journeys.lineage import carried, carried_names, comes_again
+from journeys.compiled import CallSpec, CompiledJourney, CompiledStep, DelaySpec, EventMatch, GrantSpec, WaitSpec
+from journeys.lineage import carried, comes_again, names_in
 from runtime.moments import moment_of
 from runtime.policy import Reach
 from runtime.state import ENDED, HELD_OUT, Decision, Enrolment, User
@@ -86,9 +86,17 @@ def _is_open(enrolment: Enrolment, target: str, own: CompiledJourney, current: C
 
 def is_another_effect(then: CompiledStep, now: CompiledStep) -> bool:
     """Whether a step of a newer version does not ask for what one of an older version has asked for."""
-    if isinstance(then.spec, GrantSpec) and isinstance(now.spec, GrantSpec):  # what was asked for is what her messages will speak of
-        return then.id != now.id or (then.spec.benefit, then.spec.expires) != (now.spec.benefit, now.spec.expires)
-    return then.id != now.id or now.kind != then.kind
+    return then.id != now.id or now.kind != then.kind or _asked(then) != _asked(now)
+
+
+def _asked(step: CompiledStep) -> tuple[Any, ...]:
+    """What a grant or call asks for: her messages and the next conditions will speak of it, and of nothing else."""
+    spec = step.spec
+    if isinstance(spec, GrantSpec):
+        return spec.benefit, spec.amount, spec.expires, spec.to and spec.to.text, spec.once_per and spec.once_per.text
+    if isinstance(spec, CallSpec):
+        return spec.endpoint, {name: value if isinstance(value, bool) else value.source for name, value in spec.body}
+    return ()
 
 
 def waits_for_the_same(own: CompiledJourney, current: CompiledJourney, state: str) -> bool:
@@ -120,9 +128,9 @@ class _Move(Walk):
         )
         was, was_due, kind = enrolment.state, enrolment.due_at, old.steps[enrolment.state].kind if enrolment.state in old.steps else ""
         enrolment.version, enrolment.state = to.version_id, target
-        self._rename(old)
+        gone = self._rename(old)
         if enrolment.status != HELD_OUT:
-            self._note_what_she_had(comes_again(old, self.journey, was, target))
+            self._note_what_she_had(comes_again(old, self.journey, was, target, gone))
         goal = self.journey.goal
         enrolment.goal_until = enrolment.entered_at + goal.within if goal is not None else None
         if enrolment.status == HELD_OUT:
@@ -135,17 +143,26 @@ class _Move(Walk):
         self.at = max(self.now, enrolment.begun_at)
         self._log("moved", target, why)
 
-    def _rename(self, old: CompiledJourney) -> None:
-        """Results, visits and marks go by the names of this version."""
+    def _rename(self, old: CompiledJourney) -> Collection[str]:
+        """Results, visits and marks go by the names of this version. What no step of it bears keeps its origin in the context, for a
+        later version that has it again; given back are the origins that were kept so far.
+        """
         context = self.enrolment.context
-        for key in ("steps", "visits", "missed", "had"):
-            named: dict[str, Any] = context.get(key, {})
-            renamed = carried_names(named, old, self.journey)
-            if renamed != named:
-                named.clear()  # in place: the facts read these very results
-                named.update(renamed)
+        kept: Mapping[str, str] = context.pop("gone", {})
+        by_name = [key for key in ("steps", "visits", "missed", "had") if context.get(key)]
+        names, gone = names_in({name for key in by_name for name in context[key]}, old, self.journey, kept)
+        for key in by_name:
+            renamed = {names[name]: value for name, value in context[key].items()}
+            if key == "steps":
+                self.results.clear()  # in place: the facts read these very results
+                self.results.update(renamed)
+            else:
+                context[key] = renamed
+        if gone:
+            context["gone"] = gone
         if "held" in context:
             context["held"] = carried(context["held"], old, self.journey) or context["held"]
+        return set(kept.values())
 
     def _note_what_she_had(self, again: Sequence[str]) -> None:
         """What has taken effect and would come once more, because its step stands after hers now, is passed over there."""

@@ -6,9 +6,10 @@ from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from journeys.compiled import UpdateSpec
 from journeys.duration import DAY
 from runtime.batches import Work
-from runtime.catalogue import Catalogue, Versioned
+from runtime.catalogue import SYSTEM_EVENTS, Catalogue, Versioned, lets_in_since
 from runtime.pacing import Windows
 from runtime.policy import PersonReach, Reach, Rules
 from runtime.reaching import Reaching
@@ -65,6 +66,7 @@ class Opening:
             session = Session(catalogue, known[user_id], reach, tracked, past.get(user_id, ()), load, window_of, self.rehearsal)
             session.leads_to = partial(self.store.identity.survivors, tx)
             session.holder_of = partial(self._holder, tx, weakref.ref(work), user_id)  # a ring would outlive the batch, with all it read
+            session.lets_in_since = partial(self._lets_in_since, tx, catalogue)
             work.sessions[user_id] = session
         self._renew(catalogue, batch, work, now)
         if self.underway.movements:
@@ -87,6 +89,13 @@ class Opening:
             version = self.store.releases.version(tx, version_id)
             found = catalogue.version(version) if version is not None else None
         return found or (catalogue.measuring.get(version_id) if enrolment.status == ENDED else None)
+
+    def _lets_in_since(self, tx: Any, catalogue: Catalogue, journey: str, event: str) -> int:
+        """Asked only about what came before the release and was not worked on then: seldom, and for few types."""
+        since = catalogue.lets_in.get((journey, event))
+        if since is None:
+            since = catalogue.lets_in[journey, event] = lets_in_since(self.store.releases.held(tx, journey), event)
+        return since
 
     def awaited(self, catalogue: Catalogue, tx: Any, enrolment: Enrolment) -> Collection[str]:
         """The types of events that may move an enrolment; none where its version does not compile any more."""
@@ -117,8 +126,12 @@ class Opening:
             work.take_profile(session, profile, now, quietly=not only_zone_differs(audience, session.user))
 
     def _needs_everything(self, catalogue: Catalogue) -> bool:
-        """Whether a timer's turn must see the user's other enrolments (in_journey, journey_ended, edges by an update of the step)."""
-        return self.virtual or len(catalogue.versions) > 1 or bool(catalogue.by_segment or catalogue.by_date)
+        """Whether a timer's turn must see the user's other enrolments: in_journey, journey_ended, what an update moves."""
+        if self.virtual or len(catalogue.versions) > 1 or catalogue.by_segment or catalogue.by_date:
+            return True
+        if any(event in catalogue.by_event for event in SYSTEM_EVENTS):
+            return True
+        return any(isinstance(step.spec, UpdateSpec) for v in catalogue.versions.values() for step in v.journey.steps.values())
 
     def _candidates(self, catalogue: Catalogue, events: Collection[str], *, timers: bool) -> list[str]:
         """The journeys that may let somebody of the batch in."""
@@ -126,11 +139,7 @@ class Opening:
         if not timers or self._needs_everything(catalogue):
             found |= {v.journey.id for entries in catalogue.by_segment.values() for v in entries}
             found |= {v.journey.id for v in catalogue.by_date}
-            found |= {
-                v.journey.id
-                for e in ("stage_changed", "segment_entered", "segment_left", "journey_ended")
-                for v in catalogue.by_event.get(e, ())
-            }
+            found |= {v.journey.id for e in SYSTEM_EVENTS for v in catalogue.by_event.get(e, ())}
             found |= {v.journey.id for v in catalogue.current.values() if v.journey.entry.user is not None}
         return sorted(found)
 

@@ -37,12 +37,18 @@ def paused(app: App, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def became_due(app: App, journey: str, since: int, now: int) -> tuple[int, int]:
-    """How many of a journey's timers became due after `since`, and how many of these are too late by their version's max_lateness."""
+    """How many of a journey's timers became due after `since` and how many of its messages should have gone by now; and how many of
+    all these are too late by their version's max_lateness.
+    """
     due = late = 0
+    latest: dict[int, int] = {}
     with app.store.database.reading() as tx:
         for version in app.store.releases.versions_of(tx, journey):
             versioned = app.engine.catalogue.versions.get(version.id)
             due += app.store.movements.due_of(tx, version.id, since, now + 1)
             limit = versioned.journey.max_lateness if versioned is not None else None
-            late += app.store.movements.due_of(tx, version.id, since, now - limit) if limit is not None else 0
-    return due, late
+            if limit is not None:
+                latest[version.id] = now - limit
+                late += app.store.movements.due_of(tx, version.id, since, now - limit)
+        messages, too_late = app.store.movements.planned(tx, journey, now, latest)
+    return due + messages, late + too_late

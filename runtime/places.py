@@ -40,6 +40,11 @@ class Places:
         current = self.catalogue.current.get(version.journey)
         return current is not None and current.version_id == version.id
 
+    def called(self, version_id: int | None) -> tuple[int | None, bool | None]:
+        """A version's number and whether it is current; nothing where there is none."""
+        version = self.version(version_id) if version_id is not None else None
+        return (version.number, self.is_current(version)) if version is not None else (None, None)
+
     def step(self, version_id: int, step: str) -> str:
         """`file.yaml:12` of a step; empty where there is none."""
         versioned = self.compiled(version_id)

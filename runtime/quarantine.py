@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from journeys.audience import Audience
 from runtime.app import App
-from runtime.intake.items import Parsed
+from runtime.intake.items import Parsed, Reader
 from runtime.intake.reading import MOST_OF_SDK, Unreadable, parse_json
 from runtime.intake.sources import Source, sources_of
 from runtime.intake.vendors import READERS, again_of, posted_of, whose
@@ -59,16 +59,19 @@ def again(source: str, kind: str, body: str, today: Today) -> Parsed:
     if found is None:
         reason = f"source {source} does not stand in config any more ([intake.sources.{source}])"
         return _refused(source, kind, body, today, reason)
-    if kind in READERS:  # read as of its receipt: a sender's clock is corrected by it
-        return again_of(found, found.reader(today.audience, today.received_at, today.request_id), kind, value)
-    reader = found.reader(today.audience, today.now, today.request_id)
+    reader = _reader(found, today)
+    if kind in READERS:
+        return again_of(found, reader, kind, value)
     if kind == "call":
         return reader.calls(value["call"], value["journey"])
     if kind == "user" or (isinstance(value, dict) and "type" not in value and not RECORD_PARTS.isdisjoint(value)):
         return reader.records(value)
-    if isinstance(value, dict) and value.get("time") is None:
-        value = {**value, "time": today.received_at}  # it happened when it came, not when it is read again
     return reader.events(value)
+
+
+def _reader(source: Source, today: Today) -> Reader:
+    """By the clock of now: what was dated too far ahead is taken once its time has come. A sender's clock is corrected by its receipt."""
+    return source.reader(today.audience, today.now, today.request_id, today.received_at)
 
 
 def _request(value: Any, source: str, body: str, today: Today) -> Parsed:
@@ -79,7 +82,7 @@ def _request(value: Any, source: str, body: str, today: Today) -> Parsed:
     found = whose(today.sources, posted, today.limit)
     if found is None:
         return _refused(source, "request", body, today, f"no source of config has this project or write key ({posted.path})")
-    read = READERS[found.kind](found, found.reader(today.audience, today.received_at, today.request_id), posted, today.limit)
+    read = READERS[found.kind](found, _reader(found, today), posted, today.limit)
     return _refused(source, "request", body, today, read.detail) if isinstance(read, Unreadable) else read
 
 

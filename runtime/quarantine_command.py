@@ -38,6 +38,9 @@ def list_(
         print_json([{name: value for name, value in asdict(row).items() if name != "body"} for row in rows])
     elif rows:
         show.set_aside(show.paper(), rows, app.project.language(), app.project.zone)
+        since = show.instant(app.clock.now() - app.project.keep_quarantine, app.project.zone)
+        kept = {"since": since, "keep": app.project.settings.intake.keep_quarantine}
+        err.print(show.word("kept_aside", app.project.language(), **kept), markup=False, soft_wrap=True)
     else:
         err.print(show.word("nothing_aside", app.project.language()))
     return OK

@@ -12,11 +12,14 @@ from runtime.store import SqlStore
 
 @dataclass(frozen=True)
 class Reaching:
-    """Loads reach. `zone` is the project's: of users who are not known."""
+    """Loads reach. `zone` is the project's: of users who are not known. On a virtual clock what is asked about may lie `behind` now,
+    and so do the windows of its caps.
+    """
 
     store: SqlStore
     rules: Rules
     zone: ZoneInfo
+    behind: int = 0
 
     def load(
         self, tx: Any, user_ids: Iterable[str], known: Mapping[str, User], now: int, *, started_only: bool, besides: str = ""
@@ -24,7 +27,7 @@ class Reaching:
         """The reach of each user; the error instead where the user's row cannot be read."""
         ids = sorted(set(user_ids))
         span = longest_cap(self.rules)
-        touches = self.store.ledger.touches(tx, ids, now - span, started_only=started_only, besides=besides) if span else {}
+        touches = self.store.ledger.touches(tx, ids, now - self.behind - span, started_only=started_only, besides=besides) if span else {}
         found: dict[str, PersonReach | ValueError] = {}
         addresses: dict[str, dict[str, str]] = {}
         for user_id in ids:

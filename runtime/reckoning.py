@@ -7,8 +7,8 @@ from functools import lru_cache
 from typing import Any
 
 from journeys.check import Checked
-from journeys.duration import DAY, MINUTE
-from journeys.localtime import local_instant, to_datetime
+from journeys.duration import MINUTE
+from journeys.localtime import day_number, local_instant, to_datetime
 from runtime.app import App
 from runtime.applying import applicable
 from runtime.foreseen import LAST_CHECK, Day, Figure, Foreseen, Given, Row
@@ -143,14 +143,13 @@ class _Reckoning:
     # --- stages
 
     def _stages(self) -> dict[str, dict[str, int]]:
-        """By the ends of the months (UTC, as they are counted), the last one by the end of the run."""
-        utc = self.app.project.zone.__class__("UTC")
-        month, found = to_datetime(self.first, utc).date().replace(day=1), {}
+        """By the ends of the months, the last one by the end of the run."""
+        month, found = to_datetime(self.first, self.zone).date().replace(day=1), {}
         with self.app.store.database.reading() as tx:
-            while local_instant(month, 0, utc) <= self.last:
+            while local_instant(month, 0, self.zone) <= self.last:
                 after = (month + timedelta(days=32)).replace(day=1)
-                end = min(local_instant(after, 0, utc) - 1, self.last)
-                found[f"{month:%Y-%m}"] = dict(sorted(self.app.store.reports.stages_then(tx, end // DAY).items()))
+                end = min(local_instant(after, 0, self.zone) - 1, self.last)
+                found[f"{month:%Y-%m}"] = dict(sorted(self.app.store.reports.stages_then(tx, day_number(end, self.zone)).items()))
                 month = after
         return found
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
@@ -28,7 +30,8 @@ from runtime.store.ledger_rows import ROBOT
 from runtime.timelines import Difference, Line, Note, Row, compare, first_difference
 from runtime.virtual import VirtualRun
 
-LONGEST = 400 * DAY
+LONGEST = 400 * DAY  # for which a story is followed after the last thing that its test speaks of
+NOT_OVER = "not_over"
 SOMEBODY = "somebody"
 DIGEST = "rehearsal"  # in place of the audience's
 
@@ -160,19 +163,25 @@ class _Rehearsal:
     def run(self) -> Rehearsed:
         """The whole story, and what it came to."""
         self._begin()
-        for at, event in sorted(self._events(), key=lambda pair: pair[0]):
+        for at, events in groupby(sorted(self._events(), key=itemgetter(0)), key=itemgetter(0)):
             self.run_.advance_to(at - 1)
-            self.run_.post("test", [event])
+            self.run_.post("test", [event for _, event in events])  # all of a moment come before the timers of that moment
             self.run_.settle(at)
-        self._go_on()
-        return self._judge()
+        return self._judge(self._go_on())
 
-    def _go_on(self) -> None:
-        """To the end of the enrolment and of what is under way; what then still flips (segments, the stage) is no test's business."""
-        end, before = self.start + LONGEST, -1
-        while self._is_under_way() and (at := self.run_.next_work()) is not None and before < at <= end:
+    def _go_on(self) -> int | None:
+        """To the end of the enrolment and of what is under way; what then still flips (segments, the stage) is no test's business.
+
+        LONGEST after the last thing that the test speaks of it is enough; then the moment is returned, if there is more to come.
+        """
+        spoken_of = [self.run_.now, *(self._moment(one.after, one.at) for one in self.test.expect)]
+        end, before = max(spoken_of) + LONGEST, -1
+        while self._is_under_way() and (at := self.run_.next_work()) is not None and before < at:
+            if at > end:
+                return end
             self.run_.settle(at)
             before = at
+        return None
 
     def _is_under_way(self) -> bool:
         with self.store.database.reading() as tx:
@@ -219,10 +228,11 @@ class _Rehearsal:
 
     # --- the verdict
 
-    def _judge(self) -> Rehearsed:
+    def _judge(self, given_up: int | None) -> Rehearsed:
+        """`given_up`: when it was not over yet, so that nobody knows what is still to come."""
         with self.store.database.reading() as tx:
             story = self.store.reports.story(tx, self.user_id)
-        actual = timeline_of(story)
+        actual = timeline_of(story) + ([Line(given_up, "end", NOT_OVER)] if given_up is not None else [])
         rows = compare([self._line(expected) for expected in self.test.expect], actual)
         entered = bool(story.enrolments)
         sent = {(line.step, line.what) for line in actual if line.kind == "send"}

@@ -13,10 +13,11 @@ from rich.console import Console
 
 from journeys.check import Checked
 from journeys.errors import Language
+from journeys.localtime import print_instant
 from journeys.values import clean_text
 from runtime import show, show_findings
 from runtime.app import App, build_app
-from runtime.applying import Declined, check_project, digest_of_all
+from runtime.applying import Declined, Refused, check_project, digest_of_all, outcome_json
 from runtime.checking import Checker
 from runtime.commandline import (
     A_RELEASE,
@@ -48,6 +49,7 @@ from runtime.store.releases import Release
 CHANGES = 2  # of `plan --detailed-exitcode`, as Terraform's
 MOST_RELEASES = 1000
 MOST_NAMED = 6  # journeys that changed
+ADVICE = ("step_looks_renamed", "step_was_nobody")
 
 Ways = Annotated[
     list[str] | None,
@@ -73,12 +75,18 @@ def plan(
         checked = _wanted(app, version)
         if checked.errors:
             errors = [f for f in checked.findings if f.severity == "error"]
-            show_findings.findings(Console(highlight=False, soft_wrap=True), errors, _language(app))
+            if json:
+                print_json(outcome_json(Refused(tuple(errors)), _language(app)))
+            else:
+                show_findings.findings(Console(highlight=False, soft_wrap=True), errors, _language(app))
             return FAILED
         found = plan_of(app, checked, _ways(app, checked, in_flight), app.clock.now())
     finally:
         app.close()
-    if version is None and not found.is_same:
+    if version is not None:
+        for journey in found.journeys:  # a release of the past is not to be written anew
+            journey.changes = [change for change in journey.changes if change.kind not in ADVICE]
+    elif not found.is_same:
         found.failing = sum(finding.severity == "error" for finding in _checker(config, database).check().findings)
     if json:
         print_json(found.as_json())
@@ -173,24 +181,34 @@ def _said(answer: dict[str, Any], project: Project, version: int | None, command
     elif outcome == "unchanged":
         sys.stdout.write(show.word("unchanged", language, id=answer["release"]) + "\n")
     else:
-        changed = answer["changed"]
-        names = ": " + ", ".join(changed) if 0 < len(changed) <= MOST_NAMED else ""
-        sys.stdout.write(show.word("applied", language, id=answer["release"], changed=len(changed), names=names) + "\n")
-        for journey, row in sorted(answer["inside"].items()):
-            if row["gone"]:
-                sys.stdout.write("  " + show.word("plan_gone", language, journey=journey) + "\n")
-            how = "inside_stay" if not row["decided"] else "inside_done" if "stay" in row else "inside_going"
-            sys.stdout.write("  " + show.word(how, language, journey=journey, n=row["older"], **row) + "\n")
-        staying = [journey for journey, row in sorted(answer["inside"].items()) if not (row["decided"] or row["gone"])]
-        if staying:
-            again = "journeyd apply" if version is None else f"journeyd apply --version {version}"
-            along = command(" ".join([again, *(f"--in-flight {journey}=move" for journey in staying)]))
-            err.print(show.word("take_along", language, command=along), markup=False)
+        _said_applied(answer, project, version, command)
     others = version is not None and answer.get("digest") != digest_of_all(check_project(project))
     if not json and others and outcome in ("applied", "unchanged"):
         back = command(f"journeyd releases {version} --write {shlex.quote(str(project.definitions))} --overwrite")
         err.print(show.word("files_stay", language, number=version, command=back), markup=False)
     return OK if outcome in ("applied", "unchanged") else FAILED
+
+
+def _said_applied(answer: dict[str, Any], project: Project, version: int | None, command: Callable[[str], str]) -> None:
+    """A new release: what changed, on top of what, and what came of those inside."""
+    language, changed = project.language(), answer["changed"]
+    names = ": " + ", ".join(changed) if 0 < len(changed) <= MOST_NAMED else ""
+    sys.stdout.write(show.word("applied", language, id=answer["release"], changed=len(changed), names=names) + "\n")
+    if before := answer.get("on_top_of"):
+        told = {**before, "at": print_instant(before["applied_at"], project.zone)}
+        err.print(show.word("on_top_of", language, **told), markup=False)
+    for journey in sorted({*answer["gone"], *answer["inside"]}):
+        row = answer["inside"].get(journey)
+        if row is None or row["gone"]:
+            sys.stdout.write("  " + show.word("plan_gone", language, journey=journey) + "\n")
+        if row is not None:
+            how = "inside_stay" if not row["decided"] else "inside_done" if "stay" in row else "inside_going"
+            sys.stdout.write("  " + show.word(how, language, journey=journey, n=row["older"], **row) + "\n")
+    staying = [journey for journey, row in sorted(answer["inside"].items()) if not (row["decided"] or row["gone"])]
+    if staying:
+        again = "journeyd apply" if version is None else f"journeyd apply --version {version}"
+        along = command(" ".join([again, *(f"--in-flight {journey}=move" for journey in staying)]))
+        err.print(show.word("take_along", language, command=along), markup=False)
 
 
 def releases(

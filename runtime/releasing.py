@@ -47,9 +47,15 @@ def applied(app: App, request: dict[str, Any]) -> dict[str, Any]:
     if isinstance(checked, Declined):
         return outcome_json(checked, language)
     decided = ways(app, checked, request.get("in_flight"))
+    plan = str(request.get("plan", ""))
+    if isinstance(decided, Declined) and plan and decided.why in ("in_flight_done", "in_flight_to_end"):  # of a plan that was made before
+        with app.store.database.reading() as tx:
+            before = app.store.releases.current(tx)
+        told = {"release": before.id, "author": before.author, "message": before.message} if before is not None else {}
+        return outcome_json(Declined("plan_overtaken", {"plan": plan, **told}), language)
     if isinstance(decided, Declined):
         return {"error": word(decided.why, language, **decided.values), "usage": True}
-    asked = Asked(str(request.get("author", "")), str(request.get("message", "")), decided, str(request.get("plan", "")))
+    asked = Asked(str(request.get("author", "")), str(request.get("message", "")), decided, plan)
     outcome = apply(app.store, app.project, checked, app.clock.now(), asked)
     answer = outcome_json(outcome, language)
     if isinstance(outcome, Applied):

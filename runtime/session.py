@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from journeys.compiled import WaitSpec
-from journeys.duration import DAY, MINUTE
-from journeys.localtime import zone_named
+from journeys.duration import MINUTE
+from journeys.localtime import day_number, zone_named
 from journeys.values import typed_again
 from runtime.catalogue import Catalogue, Versioned
 from runtime.decide import decide, watched_users
@@ -25,7 +25,6 @@ from runtime.state import (
     LIVE,
     MOVING,
     SEVERAL,
-    TOLD,
     Arrived,
     Changed,
     Consent,
@@ -47,7 +46,9 @@ from runtime.state import (
 )
 from runtime.store.codec import Unreadable
 from runtime.store.identity import is_ours
+from runtime.told import news_of, note_record, note_update
 
+SHARED = ("phone", "email")  # identities that several may have
 CONTESTED = ("openid", "unionid")  # identities of one person: what another user has is not hers as well
 LATE_TYPES = MINUTE  # after a release another daemon may still read events as the one before declared them
 
@@ -90,6 +91,7 @@ LoadReach = Callable[[frozenset[str], dict[str, User] | None], dict[str, PersonR
 LeadsTo = Callable[[Collection[str]], Mapping[str, str]]  # former ids among these, with whom each leads to
 HolderOf = Callable[[str, str], str]  # of a kind and a value: another user who has it
 WindowOf = Callable[[str, int], Window]  # of a journey, at an instant
+LetsInSince = Callable[[str, str], int]  # of a journey and an event's type
 
 
 class Session(Edges):
@@ -110,7 +112,9 @@ class Session(Edges):
         self.dead: set[tuple[str, str]] = set()  # of these, the ones that a vendor calls dead
         self.leads_to: LeadsTo = lambda ids: {}  # noqa: ARG005 - the same
         self.holder_of: HolderOf = lambda kind, value: ""  # noqa: ARG005 - nobody, until the engine says who
+        self.lets_in_since: LetsInSince = lambda journey, event: 0  # noqa: ARG005 - likewise
         self._reach_behind = False
+        self._altered: list[tuple[str, int]] = []  # which enrolments have changed the profile, and when: the others are to be told
         self._note_journeys()
 
     def gave_back(self, kind: str, value: str) -> bool:
@@ -140,10 +144,15 @@ class Session(Edges):
         project(self.catalogue.audience, self.user, event)
         self.user_changed = True
         self._arrived(event, now)
+        is_late = event.received_at < self.catalogue.applied_at
         for versioned in self.catalogue.by_event.get(event.type, ()):
+            if is_late and event.received_at < self.lets_in_since(versioned.journey.id, event.type):
+                continue  # it came before the journey: how far the engine was behind then decides nothing
             self._enter_by_event(versioned, event, now)
+        self._news = event.received_at
         self.evaluate(at, now, event.type)
         self.finish(now)
+        self._news = 0
 
     def _typed(self, event: Event) -> Event:
         """An event that came before this release was applied, with its fields as they are declared now."""
@@ -151,13 +160,27 @@ class Session(Edges):
         return Event(event.id, event.type, event.user_id, event.time, event.received_at, data, event.source)
 
     def finish(self, now: int) -> None:
-        """Events of the system itself (stages, segments, ends) move people like any other: those of this turn, until there are none."""
-        while self.system:
+        """Events of the system itself (stages, segments, ends) move people like any other, and so does what one journey made of a
+        profile in another: those of this turn, until there are none.
+        """
+        while self.system or self._altered:
+            self._tell_others(now)
+            if not self.system:
+                return
             event = self.system.pop(0)
             if self.catalogue.listens_to(event.type):
                 self._arrived(event, now)
                 for versioned in self.catalogue.by_event.get(event.type, ()):
-                    self._enter_by_event(versioned, event, now)
+                    if max(event.time, self._news) >= self.catalogue.since.get(versioned.version_id, 0):  # else it was not there yet
+                        self._enter_by_event(versioned, event, now)
+
+    def _tell_others(self, now: int) -> None:
+        """A profile that an enrolment has changed is news for the others of its user, never for itself."""
+        while self._altered:
+            by, at = self._altered.pop(0)
+            for tracked in self._by_priority():
+                if tracked.enrolment.key != by and (tracked.versioned.journey.exits or _waits_when(tracked)):
+                    self.apply(tracked, Changed(at), now)
 
     def forwarded_event(self, event: Event, now: int, only: Collection[int] | None = None) -> None:
         """An event of somebody else that an enrolment of this user waits for; after a merge what she did under her other id, for those
@@ -208,27 +231,44 @@ class Session(Edges):
         self.evaluate(self.user.evaluated_at, now)
 
     def _take_record(self, payload: Mapping[str, Any], at: int, *, quietly: bool = False) -> bool:
-        """Whether she has moved to a zone where stored hours of the day are other ones."""
+        """Whether she has moved to a zone where stored hours of the day are other ones.
+
+        What came a while ago and is read again only now (`came`), or is history, does not replace what was told since.
+        """
         user, audience = self.user, self.catalogue.audience
+        came = payload.get("came")
+        if quietly or came is not None:
+            payload = self._still_news(payload, None if quietly else came)
+        if not quietly:
+            note_record(user, payload, at if came is None else came)
         zone = zone_named(str(payload["zone"])) if payload.get("zone") else None
         if zone is not None and zone != user.zone:
             self._moved_from, user.zone = user.zone, zone
         moved = zone is not None and user.profile.get("d") != definitions_of(audience, user)
         take_record(audience, user, payload)
         change_tags(user, payload.get("tags") or [], payload.get("remove_tags") or [])
-        self._identify(payload.get("identities") or {}, payload.get("dead") or {}, payload.get("moved") or {}, at, quietly=quietly)
+        self._identify(
+            payload.get("identities") or {}, payload.get("dead") or {}, payload.get("moved") or {}, at, late=quietly or came is not None
+        )
         self._consent(payload.get("consents") or {}, str(payload.get("source", "")), at, quietly=quietly)
         self.user_changed = True
         return moved
 
+    def _still_news(self, payload: Mapping[str, Any], came: int | None) -> Mapping[str, Any]:
+        """See `told`. A phone that is not taken is not hers for whoever looks it up either: intake has noted it by now."""
+        news, known = news_of(self.user, payload, came), self.user.reach.get("identities", {})
+        given, taken = payload.get("identities") or {}, news.get("identities") or {}
+        self.identified |= {kind: known.get(kind) for kind in SHARED if kind in given and kind not in taken}
+        return news
+
     def _identify(
-        self, given: Mapping[str, Any], dead: Mapping[str, str], moved: Mapping[str, str], at: int, *, quietly: bool
+        self, given: Mapping[str, Any], dead: Mapping[str, str], moved: Mapping[str, str], at: int, *, late: bool
     ) -> None:  # fmt: skip
         """Take identities (null forgets one), drop addresses that a vendor calls dead, unless they have changed since, and those that
         have gone to another user. An openid that another user has is not taken: one person would get what is meant for two.
         """
         known = self.user.reach.get("identities", {})
-        contested = (*CONTESTED, MOVING) if quietly else CONTESTED  # a history does not know who has a phone now
+        contested = (*CONTESTED, MOVING) if late else CONTESTED  # what is said late does not know who has a phone now
         refused = {k for k in contested if given.get(k) and given[k] != known.get(k) and self.holder_of(k, given[k])}
         gone: dict[str, None] = {}
         for kind, value in dead.items():
@@ -245,11 +285,12 @@ class Session(Edges):
         if changes:
             self.user.reach["identities"] = _merged(known, changes)
             self.identified |= changes
-        if changes.get(MOVING) and not quietly:
-            self.user.reach[TOLD] = at
 
     def _consent(self, given: Mapping[str, Mapping[str, Any]], source: str, at: int, *, quietly: bool) -> None:
-        """Take what the user said: the latest answer counts, and of one instant's the no. A no to a yes is a fact that journeys may use."""
+        """Take what the user said: the latest answer counts, and of one instant's the no. A no to a yes is a fact that journeys may use.
+
+        Of answers without a date the inbox has the order: each daemon dates them by its own clock, and one may be ahead.
+        """
         if not given:
             return
         said_at: dict[str, int] = dict(self.user.reach.get("said", {}))
@@ -262,10 +303,10 @@ class Session(Edges):
                 consent = Consent(self.user.id, channel, purpose, granted, who, wording, when)
                 self.consents.append(consent)
                 name, before = f"{channel}.{purpose}", consents.setdefault(channel, {}).get(purpose)
-                last = said_at.get(name, 0)
-                if before is not None and (when < last or (when == last and granted)):  # of one instant's answers the no counts
+                last, in_order = said_at.get(name, 0), "at" not in said
+                if before is not None and ((when < last and not in_order) or (when == last and granted)):
                     continue
-                consents[channel][purpose], said_at[name] = granted, when
+                consents[channel][purpose], said_at[name] = granted, max(when, last)
                 if before is not granted:
                     self._consent_changed(consent, at, quietly=quietly)
         self.user.reach["consents"], self.user.reach["said"] = consents, said_at
@@ -320,14 +361,33 @@ class Session(Edges):
             payload["data"],
             payload.get("source", ""),
         )
-        self.baseline(event.time)
-        fact = Fact("event", event.fact_id, event.time, event.fields(), event)
+        self.enter_asked(versioned, Fact("event", event.fact_id, event.time, event.fields(), event), now)
+
+    def enter_asked(self, versioned: Versioned, fact: Fact, now: int) -> None:
+        """Let the user in by something that is no event of her own, after what time has changed until then; who becomes known by it is
+        looked at.
+        """
+        self.arrive_at(fact.at, now)
         self.enter(versioned, fact, now)
+        self.settle_unknown(fact.at, now)
+
+    def arrive_at(self, at: int, now: int) -> None:
+        """What time alone has changed up to an instant happens at its own time: what is done then would swallow it."""
+        self.baseline(at)
+        if self.user.recheck_at is not None and self.user.recheck_at <= min(at, now):
+            self.catch_up(min(at, now), now)
+
+    def settle_unknown(self, at: int, now: int) -> None:
+        """Look at whoever was never looked at under this audience."""
+        if self._unsure:
+            self.evaluate(max(at, self.user.evaluated_at), now)
         self.finish(now)
 
     def due(self, tracked: Tracked, now: int) -> None:
         """The enrolment's timer."""
         self.baseline(now)
+        if tracked.enrolment.due_at is not None:
+            self.arrive_at(tracked.enrolment.due_at, now)
         self.apply(tracked, Due(), now)
         self.finish(now)
 
@@ -350,7 +410,7 @@ class Session(Edges):
         while not self.waits_for_effect:
             flip = self.user.recheck_at
             timers = [t for t in self.tracked if t.enrolment.due_at is not None]
-            timer = min(timers, key=lambda t: t.enrolment.due_at or 0, default=None)
+            timer = min(timers, key=lambda t: (t.enrolment.due_at or 0, -t.versioned.journey.journey.priority), default=None)
             at = timer.enrolment.due_at if timer is not None else None
             if flip is not None and flip <= until and (at is None or flip <= at):
                 self.evaluate(max(flip, self.user.evaluated_at), flip)
@@ -399,7 +459,8 @@ class Session(Edges):
         to = Move(release_id, current.version_id, current.number, in_flight) if current else Move(release_id, 0, 0, in_flight)
         decision = self._moved(current, to, tracked, now)
         if current is not None and decision.enrolment.version == current.version_id:
-            if waits_for_the_same(tracked.versioned.journey, current.journey, tracked.enrolment.state):
+            begun = "until" in tracked.enrolment.context  # else she stands before the wait, and has heard nothing yet
+            if begun and waits_for_the_same(tracked.versioned.journey, current.journey, tracked.enrolment.state):
                 tracked.heard = (decision.enrolment.state, decision.enrolment.begun_at)
             tracked.versioned = current
         self._absorb(tracked, decision, now)
@@ -421,7 +482,8 @@ class Session(Edges):
         tracked.messages.extend(decision.messages)
         if decision.cancel_pending:
             tracked.cancel = decision.enrolment.ended_by or "cancelled"
-        if decision.updates:
+        for update in decision.updates:
+            note_update(self.user, update.values, (*update.add_tags, *update.remove_tags), now)
             self.user_changed = True
         self._count(before, decision.enrolment, decision.log, now)
         if decision.enrolment.status == ENDED and before.status != ENDED:
@@ -431,6 +493,7 @@ class Session(Edges):
         if tracked.versioned.journey.watches_others:
             tracked.watched |= watched_users(journey, audience, tracked.enrolment, self.user, now)
         if decision.updates:
+            self._altered.append((tracked.enrolment.key, tracked.enrolment.begun_at))
             self.evaluate(max(tracked.enrolment.begun_at, self.user.evaluated_at), now)
 
     def _count(self, before: Enrolment, after: Enrolment, log: list[LogEntry], now: int) -> None:
@@ -446,7 +509,7 @@ class Session(Edges):
             self._tally(journey, now, "converted", "holdout" if before.state == "$held_out" else "treated")
 
     def _tally(self, journey: str, at: int, what: str, detail: str) -> None:
-        self.tallies[journey, at // DAY, what, detail] += 1
+        self.tallies[journey, day_number(at, self.catalogue.zone), what, detail] += 1
 
     def _ended(self, enrolment: Enrolment) -> None:
         at = enrolment.ended_at or 0
@@ -467,7 +530,8 @@ class Session(Edges):
             payload = {"journey": versioned.journey.id, "id": event.id, "type": event.type, "user_id": event.user_id,
                        "time": event.time, "received_at": event.received_at, "data": dict(event.data), "source": event.source}  # fmt: skip
             if target == self.user.id:
-                self.enter_by_note(payload, now)
+                self.enter(versioned, Fact("event", event.fact_id, event.time, fields, event), now)
+                self.finish(now)
             else:
                 self.forwarded.append(Forwarded(target, "enrol", payload))
 
@@ -514,6 +578,10 @@ class Session(Edges):
         """Former ids among the subjects of this entry and those before; asked only where one is an id that we made of an identity."""
         subjects = {subject, *(e.subject for e in open_)}
         return self.leads_to(subjects) if len(subjects) > 1 and any(is_ours(s) for s in subjects) else {}
+
+    def refuse_quietly(self, journey: str, at: int, reason: str) -> None:
+        """Count somebody of a population whom it does not let in."""
+        self._tally(journey, at, "refused", reason)
 
     def _restart(self, entered: Entered, now: int) -> None:
         keys = {e.key for e in entered.restarted}

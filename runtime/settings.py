@@ -62,6 +62,13 @@ def _kept(text: str) -> str:
     return text
 
 
+def _kept_aside(text: str) -> str:
+    if (parse_duration(text) or 0) < DAY:
+        msg = 'expected one day or more, such as "90d"'
+        raise ValueError(msg)
+    return text
+
+
 class DefinitionsSection(Section):
     """Where the journey files are."""
 
@@ -97,10 +104,11 @@ class ServerSection(Section):
 
 
 class IntakeSection(Section):
-    """Who may post, and how long events are kept that nothing needs any more."""
+    """Who may post, how long events are kept that nothing needs any more, and how long what was set aside."""
 
     sources: dict[str, Source] = Field(default_factory=dict)
     keep_events: Annotated[str, AfterValidator(_kept)] | None = None  # none written: all are kept
+    keep_quarantine: Annotated[str, AfterValidator(_kept_aside)] = "90d"
 
 
 class CapSection(Section):
@@ -206,6 +214,11 @@ class Project:
     def keep_events(self) -> int:
         """How long events are kept that nothing needs any more, in milliseconds; 0: for ever."""
         return parse_duration(self.settings.intake.keep_events or "") or 0
+
+    @property
+    def keep_quarantine(self) -> int:
+        """How long what was set aside is kept, in milliseconds."""
+        return parse_duration(self.settings.intake.keep_quarantine) or 0
 
     def secrets_of(self, source: str, secrets: Sequence[str], key: str) -> list[str]:
         """The values of a source's secrets. Raises ConfigError for one that is missing."""

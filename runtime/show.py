@@ -20,6 +20,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from journeys.duration import MINUTE, SECOND, format_duration
 from journeys.errors import Language
 from journeys.localtime import print_instant
 from runtime.doctor import Examined
@@ -123,7 +124,7 @@ def status(console: Console, summary: dict[str, Any], language: Language, zone: 
         told = {"id": release["id"], "at": print_instant(release["applied_at"], zone), "author": release["author"]}
         console.print(escape(word("status_release", language, **told, n=len(release["versions"]))))
     totals = [f"{word(f'total_{name}', language)} {n:,}" for name, n in summary["totals"].items()]
-    console.print("  ".join([*totals, word("due_lag", language, seconds=f"{summary['due_lag_ms'] / 1000:.1f}")]))
+    console.print("  ".join([*totals, word("due_lag", language, lag=_lag(summary["due_lag_ms"]))]))
     if summary["stages"]:
         _stages(console, summary, language, stages)
     console.print("  ".join(f"{_in_ledger(name, language)} {n:,}" for name, n in summary["ledger"].items()))
@@ -159,6 +160,11 @@ def _in_ledger(name: str, language: Language) -> str:
     return f"{word(f'kind_{kind}', language)}{said(STATES, state, language)}" if language == "zh" else name
 
 
+def _lag(ms: int) -> str:
+    """0.4 s, or 22h38m where it is more than a minute."""
+    return f"{ms / SECOND:.1f} s" if ms < MINUTE else format_duration(ms // MINUTE * MINUTE)
+
+
 def stages_by_month(
     console: Console, months: dict[str, dict[str, int]], language: Language, stages_: Mapping[str, str], last: str
 ) -> None:  # fmt: skip
@@ -173,8 +179,13 @@ def stages_by_month(
     table.add_column(word("month_ends", language))
     for name in names:
         table.add_column(stage_name(name, stages_, language), justify="right")
-    for month, stages in months.items():
-        table.add_row(last if last.startswith(month) else month, *(f"{stages.get(name, 0):,}" for name in names))
+    rows = [(month, [f"{stages.get(name, 0):,}" for name in names]) for month, stages in months.items()]
+    for number, (month, counts) in enumerate(rows):
+        stands_still = 0 < number < len(rows) - 1 and rows[number - 1][1] == counts == rows[number + 1][1]
+        if not stands_still:
+            table.add_row(last if last.startswith(month) else month, *counts)
+        elif rows[number - 2][1] != counts or number == 1:
+            table.add_row("…", *("" for _ in names))
     console.print(table)
 
 

@@ -10,8 +10,7 @@ from journeys.duration import format_duration
 from journeys.errors import Language
 from runtime.comparing import KINDS, Comparison, How
 from runtime.foreseen import Foreseen, Row, money
-from runtime.state import SYSTEM_ENDS
-from runtime.texts import reason, word
+from runtime.texts import ends_of, reason, word
 
 COLUMNS = ("refused", "inside", "ended", "messages", "suppressed", "held", "granted", "not_granted", "cost", "converted", "holdout")
 MOST_NAMED = 5  # users, of each kind at a step
@@ -43,7 +42,7 @@ def _cells(found: Foreseen, row: Row, language: Language) -> dict[str, str]:
     return {
         "entered": _estimated(found, row, "entered", row.entered),
         "refused": _pairs(row.refused, language),
-        "ended": _ends(row.ended, language),
+        "ended": _pairs(ends_of(row.ended, language), None),
         "messages": _sent(found, row),
         "suppressed": _pairs(row.suppressed, language),
         "held": _pairs(row.held, language),
@@ -69,15 +68,6 @@ def _sent(found: Foreseen, row: Row) -> str:
 def _pairs(counts: Mapping[str, int], language: Language | None) -> str:
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return "\n".join(f"{reason(name, language) if language else name} {n:,}" for name, n in ordered)
-
-
-def _ends(counts: Mapping[str, int], language: Language) -> str:
-    """How many ended by what: the system's own reasons in words, the file's as it says them."""
-    said: dict[str, int] = {}
-    for name, n in counts.items():
-        told = reason(name, language) if name in SYSTEM_ENDS else name
-        said[told] = said.get(told, 0) + n
-    return _pairs(said, None)
 
 
 def _budgets(console: Console, found: Foreseen, language: Language) -> None:

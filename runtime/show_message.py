@@ -53,9 +53,8 @@ def _why(line: Any, wording: Wording) -> str:
 
 
 def _origin(traced: Traced, wording: Wording) -> str:
-    row, chapter = traced.message, traced.chapter
-    number = chapter.number if chapter is not None else 0
-    version = "version_gone" if not number else "version_now" if chapter is not None and chapter.is_current else "version_then"
+    row, number = traced.message, traced.number
+    version = "version_gone" if not number else "version_now" if traced.is_current else "version_then"
     known = wording(version, number=number)
     journey = f"{row['journey']} {known}" if number else f"{row['journey']} ({known})"
     return wording.joined([journey, f"{row['step']} {traced.place}"])

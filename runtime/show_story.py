@@ -69,13 +69,13 @@ def notes(console: Console, present: Present | None, wording: Wording) -> None:
 def newest(whole: Told, most: int | None) -> tuple[Told, int]:
     """The story with its newest lines, and how many were left out. Chapters that go on are always there."""
     every = [*whole.loose, *(line for one in whole.chapters for line in one.lines)]
-    times = sorted(line.at for line in every)
+    times = sorted(line.done_at for line in every)
     if most is None or len(times) <= most:
         return whole, 0
     since = times[-most]
-    chapters = [replace(c, lines=[line for line in c.lines if line.at >= since]) for c in whole.chapters]
+    chapters = [replace(c, lines=[line for line in c.lines if line.done_at >= since]) for c in whole.chapters]
     kept = [c for c in chapters if c.lines or c.enrolment["status"] != "ended"]
-    loose = [line for line in whole.loose if line.at >= since]
+    loose = [line for line in whole.loose if line.done_at >= since]
     shown = sum(len(c.lines) for c in kept) + len(loose)
     return replace(whole, chapters=kept, loose=loose), len(every) - shown
 
@@ -190,10 +190,13 @@ def _lines(
 
 
 def line_text(line: Line, wording: Wording) -> str:
-    """A line's step and what happened there."""
+    """A line's step and what happened there; before it when it was done, where that is notably later than the time of the line."""
     sentence = wording.sentence(line)
     about = step_name(line.step) or (line.journey if not line.enrolment else "")
-    return f"{about}: {sentence}" if about and wording.language == "en" else f"{about}：{sentence}" if about else sentence
+    text = f"{about}: {sentence}" if about and wording.language == "en" else f"{about}：{sentence}" if about else sentence
+    if line.done_at == line.at:
+        return text
+    return f"{wording.done(line)} {text}" if wording.language == "en" else f"{wording.done(line)}{text}"
 
 
 def _once(lines: Sequence[Line]) -> list[Line]:

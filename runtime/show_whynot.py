@@ -99,10 +99,13 @@ def _reasons(answer: WhyNot, wording: Wording) -> Iterable[Text]:
     elif answer.verdict == "inside":
         yield from (Text("  " + text) for text in standing(answer.told.chapters[-1], wording))
     elif answer.verdict in ("refused", "never", "open"):
-        if answer.lacking or answer.verdict != "open":
-            yield Text(wording("wn_lacking" if answer.lacking else "wn_to_come" if answer.to_come else "wn_free"))
-        for requirement in answer.lacking or answer.to_come:
-            yield Text("  " + requirement_text(requirement, wording))
+        to_come = [] if answer.nobody_enters else answer.to_come
+        if to_come and answer.verdict != "open":  # there the verdict says so; what is to come is asked first, as the entry does
+            yield Text(wording("wn_first_to_come" if answer.lacking else "wn_to_come"))
+        yield from (Text("  " + requirement_text(requirement, wording)) for requirement in to_come)
+        if answer.lacking or (not to_come and answer.verdict != "open"):
+            yield Text(wording("wn_lacking" if answer.lacking else "wn_free"))
+        yield from (Text("  " + requirement_text(requirement, wording)) for requirement in answer.lacking)
 
 
 def _deciding(lines: Sequence[Line]) -> list[Line]:
@@ -148,6 +151,8 @@ def requirement_text(requirement: Requirement, wording: Wording) -> str:
         text = wording("rq_window_no", until=wording.at(requirement.changes_at), reason=told["reason"])
     else:
         text = wording(code + {True: "", False: "_no", None: "_open"}[requirement.held], **told)
+    if requirement.told.get("subject"):
+        text = wording("rq_per_subject" if requirement.held else "rq_per_subject_no", what=text, **told)
     if requirement.code == "stop" and requirement.changes_at is not None:
         text = wording.joined([text, wording("will_end", at=wording.at(requirement.changes_at))])
     if requirement.code == "event" and requirement.told.get("problem") == "none" and requirement.told.get("keeps"):

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from journeys.audience import Audience
@@ -12,9 +12,9 @@ from journeys.duration import HOUR
 from journeys.schedule import next_fire
 from runtime.adapters import silent_channels
 from runtime.app import App, build_app
-from runtime.applying import Asked, Refused, apply
+from runtime.applying import Asked, Origins, Refused, apply
 from runtime.catalogue import Catalogue, Versioned
-from runtime.foreseen import Foreseen
+from runtime.foreseen import LONG_SILENCE, Foreseen
 from runtime.opening import LONGEST_WINDOW
 from runtime.past import EVERYBODY, Newcomer, Past, Records, Sample
 from runtime.reckoning import reckon
@@ -31,7 +31,7 @@ HISTORY = Position("simulate", "events", "past", "simulate", history=True)
 class Replay:
     """What of the past is simulated. `begins`: what happened before it is history, which moves nobody; `until`: the last instant
     (default: the last event's). `records`: reads the user records of the sample, typed as an audience declares;
-    who has none is unknown.
+    who has none is unknown. `origins`: of steps whose journeys live in a database, the names that they first had: draws hang on them.
     """
 
     past: Past
@@ -39,6 +39,7 @@ class Replay:
     begins: int | None = None
     until: int | None = None
     records: Callable[[Audience, Sample], Records] | None = None
+    origins: Origins = field(default_factory=dict)
 
 
 class CannotSimulate(Exception):
@@ -116,10 +117,12 @@ class _Simulation:
         self.newcomers = asked.past.newcomers(asked.sample) if asked.records is None else iter(())
         self.newcomer = next(self.newcomers, None)
         self.posted = 0
+        self.silence: tuple[int, int] | None = None
         self.first = 0
 
     def run(self) -> Foreseen:
         events = self.asked.past.events(self.checked.audience, self.asked.sample, self.asked.until)
+        events = self._listened(events)
         first = next(events, None)
         self.first = self.asked.begins if self.asked.begins is not None else first.time if first is not None else self.asked.until or 0
         self._begin()
@@ -127,14 +130,25 @@ class _Simulation:
         while event is not None:
             event = self._window(event, events)
         self._go_on(self.asked.until if self.asked.until is not None else self.run_.now)
-        return reckon(self.app, self.checked, self.asked.sample, self.first, self.run_.now, self.posted)
+        found = reckon(self.app, self.checked, self.asked.sample, self.first, self.run_.now, self.posted)
+        return replace(found, silence=self.silence)
+
+    def _listened(self, events: Iterator[Event]) -> Iterator[Event]:
+        """The events, and how long nothing happened between two of them."""
+        before: int | None = None
+        longest = LONG_SILENCE
+        for event in events:
+            if before is not None and event.time - before > longest:
+                longest, self.silence = event.time - before, (before, event.time)
+            before = event.time
+            yield event
 
     # --- before the first event
 
     def _begin(self) -> None:
         app, at = self.app, self.first - 1
         live_from = at if self.asked.begins is None else self.first  # then those already inside enter at the chosen day's begin
-        applied = apply(app.store, app.project, self.checked, live_from, Asked("simulate", ""))
+        applied = apply(app.store, app.project, self.checked, live_from, Asked("simulate", "", origins=self.asked.origins))
         if isinstance(applied, Refused):
             raise CannotSimulate("\n".join(f.line(app.project.language()) for f in applied.findings))
         catalogue = app.engine.refresh()
@@ -235,6 +249,9 @@ class _Simulation:
 
     def _settle(self, until: int, window: int) -> None:
         before = self.run_.now
+        fire = self._next_fire(before)
+        if fire is not None and before < fire - 1 < until:  # whoever has left before a schedule fires is out by then
+            self.run_.settle(fire - 1)
         self.run_.settle(until)
         if self.crossings.was_too_coarse(window, until):
             raise _TooCoarse(before)

@@ -1,10 +1,12 @@
 """`journeyd simulate`."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
+from rich.text import Text
 
 from journeys.check import Checked, check
 from journeys.errors import Language
@@ -13,7 +15,7 @@ from journeys.localtime import print_instant
 from journeys.values import parse_time
 from runtime import show
 from runtime.app import App
-from runtime.applying import check_project, check_release
+from runtime.applying import check_project, check_release, origins_in
 from runtime.badrows import BadRows
 from runtime.caveats import caveats_of
 from runtime.commandline import (
@@ -42,6 +44,7 @@ from runtime.rowfile import KINDS, RowFile
 from runtime.settings import Project
 from runtime.show_foreseen import compared_table, foreseen_table
 from runtime.simulate import Replay, simulate
+from runtime.store import SqlStore
 from runtime.texts import word
 
 _RELEASE = re.compile(r"(?:release[ :]?)?([0-9]+)")
@@ -103,8 +106,9 @@ def simulate_(  # noqa: PLR0913 - each is an option of its own
         _readable(events, shape)
     if users is not None:
         _readable(users)
-    if report_ is not None and not report_.absolute().parent.is_dir():
-        raise Stop(FAILED, f"{report_}: there is no folder {report_.absolute().parent}")
+    if report_ is not None and (report_.is_dir() or not report_.absolute().parent.is_dir()):
+        problem = "expected a file, found a folder" if report_.is_dir() else f"there is no folder {report_.absolute().parent}"
+        raise Stop(FAILED, f"{report_}: {problem}")
     needs_database = from_database or applied or release is not None or (against is not None and _is_release(against))
     app = reading_app(config, database) if needs_database else None
     try:
@@ -113,7 +117,7 @@ def simulate_(  # noqa: PLR0913 - each is an option of its own
         before = chosen.other(against) if against is not None else None
         past = FilePast(events, project.zone, to_stderr, shape) if events is not None else DatabasePast(_opened(app).store, project.zone)
         records = RecordFile(users, project.zone, to_stderr) if users is not None else None
-        runs = _Runs(project, past, records, Replay(past, part, begins, end, records))
+        runs = _Runs(project, past, records, Replay(past, part, begins, end, records), app.store if app is not None else None)
         found = runs.run(after, "simulate")
         renamed = {name: journey.renamed for name, journey in after.journeys.items()}
         compared = compare(runs.run(before, f"--against {against}"), found, renamed) if before is not None else None
@@ -121,28 +125,35 @@ def simulate_(  # noqa: PLR0913 - each is an option of its own
         if app is not None:
             app.close()
     caveats = caveats_of(
-        found, project.language(), from_database=from_database, has_users=users is not None, has_history=begins is not None
+        found,
+        project.language(),
+        from_database=from_database,
+        has_users=users is not None,
+        has_history=begins is not None,
+        bad_rows=sum(file.count for file in runs.read),
     )
     stages = {stage.stage: stage.name for stage in load_audience_text(after.audience_text)[0].lifecycle}
     _print(project.language(), found, compared, caveats, runs.read, stages, as_json=json)
     if report_ is not None:
-        report_.write_text(report(found, compared, after, caveats, project.language()), encoding="utf-8")
+        try:
+            report_.write_text(report(found, compared, after, caveats, project.language()), encoding="utf-8")
+        except OSError as error:
+            raise Stop(FAILED, f"{report_}: cannot be written ({error.strerror})") from None
         err.print(word("written", project.language(), file=report_), markup=False)
     return OK
 
 
 class _Runs:
-    """Runs of one past. Its bad rows are shown by the first."""
+    """Runs of one past. Its bad rows are shown by the first. With a database (`store`) its people are drawn as there."""
 
-    def __init__(self, project: Project, past: Past, records: RecordFile | None, asked: Replay) -> None:
-        self.project, self.past, self.records, self.asked = project, past, records, asked
+    def __init__(self, project: Project, past: Past, records: RecordFile | None, asked: Replay, store: SqlStore | None) -> None:
+        self.project, self.past, self.records, self.asked, self.store = project, past, records, asked, store
 
     def run(self, checked: Checked, title: str) -> Foreseen:
         """One version over the past."""
+        asked = replace(self.asked, origins=origins_in(self.store, checked)) if self.store is not None else self.asked
         with show.spinner(err, title) as said:
-            return simulate(
-                self.project, checked, self.asked, lambda at: said(f"{self.past.done:.0%} {show.instant(at, self.project.zone)}")
-            )
+            return simulate(self.project, checked, asked, lambda at: said(f"{self.past.done:.0%} {show.instant(at, self.project.zone)}"))
 
     @property
     def read(self) -> list[BadRows]:
@@ -236,6 +247,8 @@ def _print(
         return
     paper = show.paper()
     foreseen_table(paper, found, language)
+    if any(row.ended.get("converted") for row in found.journeys.values()):
+        paper.print(Text(word("converted_means", language), style="dim"))
     show.stages_by_month(paper, found.stages, language, stages, print_instant(found.last, found.zone)[:10])
     if compared is not None:
         compared_table(paper, compared, language)
@@ -245,5 +258,5 @@ def _print(
             err.print(word("repeated_ids", language, file=file.file, n=file.repeated, differing=file.differing), markup=False)
     err.print(word("cannot_know_short", language), markup=False)
     for code, text in caveats.items():
-        if code not in ("reactions", "conversions", "vendors"):
+        if code not in ("reactions", "conversions", "vendors", "bad_rows"):  # the short words above, and each row as it was met
             err.print(text, markup=False)

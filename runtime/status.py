@@ -2,8 +2,9 @@
 
 from dataclasses import asdict
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from journeys.duration import DAY
+from journeys.localtime import day_number
 from runtime.store import SqlStore
 
 SENT = ("ACCEPTED", "DELIVERED", "UNDELIVERED")
@@ -62,15 +63,16 @@ def _count(row: dict[str, Any], what: str, detail: str, n: int) -> None:
         row[what][detail] = n
 
 
-def whole_summary(store: SqlStore, now: int) -> dict[str, Any]:
-    """Everything `status` shows."""
+def whole_summary(store: SqlStore, zone: ZoneInfo, now: int) -> dict[str, Any]:
+    """Everything `status` shows; days are those of `zone`, the project's."""
+    today = day_number(now, zone)
     with store.database.reading() as tx:
         reports = store.reports
         ledger = reports.ledger_states(tx)
         body: dict[str, Any] = {
             "totals": reports.totals(tx),
             "stages": reports.stages(tx),
-            "stages_before": {str(days): reports.stages_then(tx, now // DAY - days) for days in STAGES_BEFORE},
+            "stages_before": {str(days): reports.stages_then(tx, today - days) for days in STAGES_BEFORE},
             "unmapped": store.arrivals.unmapped(tx, 20),
             "due_lag_ms": reports.due_lag(tx, now),
             "ledger": {f"{kind}.{state}": n for (kind, state), n in sorted(ledger.items())},

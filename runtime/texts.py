@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from journeys.errors import Language
 from journeys.phrasing import phrase
+from runtime.state import SYSTEM_ENDS
 
 REASONS: dict[str, str] = {
     "no_consent": "没有同意", "unreachable": "联系不上", "no_credit": "没有订阅次数", "cap": "超过频次", "suppressed": "营销暂停",
@@ -24,6 +25,32 @@ WORDS: dict[str, tuple[str, str]] = {
     "entered": ("entered", "进入"),
     "stage": ("stage", "阶段"),
     "now": ("now", "现在"),
+    "people": ("people", "人数"),
+    "everybody_row": ("everybody", "合计"),
+    "no_stage": ("no stage yet", "还没有阶段"),
+    "yes": ("yes", "是"),
+    "no": ("no", "否"),
+    "by_missing": ("(missing)", "（没有值）"),
+    "by_others": ("(others: {n} values)", "（其余 {n} 个值）"),
+    "by_nobody": ("nobody is known yet", "还没有用户"),
+    "by_unsure": (
+        "{n} more have profiles that are still to be made anew after the release; the running daemon does it",
+        "另有 {n} 人的画像要按新发布重算，守护进程运行时会完成",
+    ),
+    "by_no_trait_hint": ("--by: there is no trait {name}, did you mean {hint}?", "--by：没有特征 {name}，是不是 {hint}？"),
+    "by_no_trait_known": ("--by: there is no trait {name}; there are {known}", "--by：没有特征 {name}；有 {known}"),
+    "by_no_trait_none": (
+        "--by: there is no trait {name}: no audience with traits is applied yet",
+        "--by：没有特征 {name}：还没有发布过带特征的人群定义",
+    ),
+    "by_no_segment_hint": ("--segment: there is no segment {name}, did you mean {hint}?", "--segment：没有分群 {name}，是不是 {hint}？"),
+    "by_no_segment_known": ("--segment: there is no segment {name}; there are {known}", "--segment：没有分群 {name}；有 {known}"),
+    "by_no_segment_none": ("--segment: there is no segment {name}: there are none", "--segment：没有分群 {name}：一个也没有"),
+    "by_no_groups": (
+        "--by: {trait} is of type {kind}; groups are made by traits of type {kinds}",
+        "--by：{trait} 的类型是 {kind}；能分组的特征类型是 {kinds}",
+    ),
+    "by_unsayable": ("the database cannot tell it of everybody at once: {why}", "数据库没法一次对所有人回答：{why}"),
     "month_ends": ("end of month", "月底"),
     "days_before": ("{days} days ago", "{days} 天前"),
     "unmapped": (
@@ -46,6 +73,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "checked": ("{files} {files:journey|journeys}, {tests} {tests:test|tests}: no findings", "{files} 个旅程、{tests} 条测试，没有问题"),
     "findings": ("{errors} {errors:error|errors}, {warnings} {warnings:warning|warnings}", "{errors} 个错误，{warnings} 个提醒"),
     "applied": ("release {id}: {changed} {changed:journey|journeys} changed{names}", "第 {id} 次发布：{changed} 个旅程有变化{names}"),
+    "on_top_of": (
+        "on top of release {id}, applied {at} by {author} “{message}”",
+        "在第 {id} 次发布之上（{at}，{author}：“{message}”）",
+    ),
     "unchanged": ("nothing changed since release {id}", "与第 {id} 次发布相同，没有变化"),
     "rebuild": ("profiles", "用户画像"),
     "differs": ("{user}: {what} are not what the events say", "{user}：{what} 与事件不符"),
@@ -109,7 +140,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "{folder} 里这些文件内容不同：{files}；--overwrite 才会覆盖（没有写入）",
     ),
     "files_written": ("{n} {n:file|files} of release {number} written to {folder}", "已把第 {number} 次发布的 {n} 个文件写到 {folder}"),
-    "files_besides": ("not in release {number}, and left as they are: {files}", "第 {number} 次发布里没有、原样保留的：{files}"),
+    "files_besides": (
+        "not in release {number}, and left as they are: {files}; the next apply publishes them too: delete them where they are not wanted",
+        "第 {number} 次发布里没有、原样保留的：{files}；下一次应用也会发布它们，不要的请删掉",
+    ),
     "status_none": (
         "no release is applied yet; `journeyd apply` or `journeyd run` makes the first",
         "还没有发布过；journeyd apply 或 journeyd run 会做第 1 次发布",
@@ -119,7 +153,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "total_events": ("events", "事件"),
     "total_inbox": ("inbox", "待处理"),
     "total_quarantine": ("quarantine", "隔离"),
-    "due_lag": ("due lag {seconds} s", "到点未办 {seconds} 秒"),
+    "due_lag": ("due lag {lag}", "到点未办 {lag}"),
     "kind_message": ("message", "消息"),
     "kind_grant": ("grant", "权益"),
     "kind_call": ("call", "接口"),
@@ -154,8 +188,11 @@ WORDS: dict[str, tuple[str, str]] = {
     "late_any": ("no max_lateness: it is done however late", "没有 max_lateness：多迟都做"),
     "plan_about": ("about", "约"),
     "plan_paused": (
-        "paused since {since} by {author} “{reason}”: {due} {due:timer|timers} became due, {late} of them later than max_lateness allows",
-        "{since} 起暂停（{author}：“{reason}”）：{due} 个定时到点，其中 {late} 个超过 max_lateness",
+        (
+            "paused since {since} by {author} “{reason}”: {due} {due:timer or message|timers and messages} became due, "
+            "{late} of them later than max_lateness allows"
+        ),
+        "{since} 起暂停（{author}：“{reason}”）：{due} 个定时或消息到点，其中 {late} 个超过 max_lateness",
     ),
     "plan_audience": ("audience.yaml", "audience.yaml"),
     "plan_apply": ('to apply exactly this: {command} -m "…"', '照此应用：{command} -m "…"'),
@@ -217,6 +254,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "nothing was applied: files or release are others than plan {plan} was made for; look at `journeyd plan` again (now {now})",
         "没有应用：文件或发布与计划 {plan} 对应的已不同；请再看 journeyd plan（现在是 {now}）",
     ),
+    "plan_overtaken": (
+        "nothing was applied: since plan {plan} was made, {author} applied release {release} “{message}”; look at `journeyd plan` again",
+        "没有应用：做计划 {plan} 之后，{author} 应用了第 {release} 次发布“{message}”；请再看 journeyd plan",
+    ),
     "overtaken": (
         "nothing was applied: meanwhile {author} applied release {release} “{message}”; look at `journeyd plan` and apply again",
         "没有应用：{author} 刚刚做了第 {release} 次发布（“{message}”）；请看 journeyd plan 再应用",
@@ -230,8 +271,8 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "no_release": ("there is no release {number}; `journeyd releases` lists them", "没有第 {number} 次发布；journeyd releases 列出全部"),
     "paused": (
-        "{journey} is paused: no timer fires, nothing is sent; {due} {due:timer is|timers are} due already",
-        "{journey} 已暂停：不走步骤，不发消息；已有 {due} 个定时到点",
+        "{journey} is paused: no timer fires, nothing is sent; {due} {due:timer or message is|timers and messages are} due already",
+        "{journey} 已暂停：不走步骤，不发消息；已有 {due} 个定时或消息到点",
     ),
     "paused_already": ("{journey} is paused already", "{journey} 本来就暂停着"),
     "not_paused": ("{journey} is not paused", "{journey} 没有暂停"),
@@ -299,12 +340,26 @@ WORDS: dict[str, tuple[str, str]] = {
         "{file}：停在第 {rows} 行之后；再执行同一条命令就接着导",
     ),
     "known_before": (
-        "{file}: what was known before stays as it was kept first, also where a row says something else now",
-        "{file}：已有的保持最初收下的内容，即使现在这一行写得不同",
+        "{file}: {n} known before from this source: these stay as they were kept first, also where a row says something else now",
+        "{file}：{n} 条此前已从这个来源收到：保持最初收下的内容，即使现在这一行写得不同",
+    ),
+    "known_elsewhere": (
+        (
+            "{file}: {n} of its first events {n:has|have} come from source {source} already and would count twice; nothing was taken.\n"
+            "--source {source} knows them again; --source {own} takes them as others"
+        ),
+        (
+            "{file}：开头有 {n} 条事件已从来源 {source} 收到，再导会算两次；什么也没导。\n"
+            "--source {source} 能认出它们，--source {own} 当作另外的事件"
+        ),
     ),
     "rejected_rows": ("rows that were not taken: {file}", "没有收下的行：{file}"),
     "retried": ("{taken} taken, {left} left", "收下 {taken} 条，留下 {left} 条"),
     "dropped": ("{n} dropped", "丢弃 {n} 条"),
+    "kept_aside": (
+        'kept since {since}: what was set aside before is deleted ([intake] keep_quarantine = "{keep}"), but not enrolment and recheck',
+        '只留 {since} 以来的：更早隔离的会删除（[intake] keep_quarantine = "{keep}"），enrolment 和 recheck 两种除外',
+    ),
     "nothing_aside": ("nothing is set aside", "没有隔离的记录"),
     # check: tests, coverage, watch, record
     "test_from": ("test “{test}”, from {start}:", "测试“{test}”，从 {start} 开始："),
@@ -382,6 +437,11 @@ WORDS: dict[str, tuple[str, str]] = {
 # --- what `simulate` says: what a replay cannot know, and the words of its table and report
 
 CAVEATS: dict[str, tuple[str, str]] = {
+    "silence": (
+        "Nothing happened to anybody between {after} and {until}: is a time in the file wrong? Journeys went on in it all the same.",
+        "{after} 到 {until} 之间谁也没有任何事件：文件里是不是有时间写错了？这段时间旅程照样往前走。",
+    ),
+    "bad_rows": ("{n} rows of the files could not be read and are not in these figures.", "文件里有 {n} 行读不出来，不在这些数字里。"),
     "reactions": (
         "Nobody reacts to a message that was never sent: orders, opens, replies and refusals after it are what people did without it.",
         "没有真的发出消息，就没有人会作出反应：之后的下单、打开、回复和退订，都是大家没收到消息时的样子。",
@@ -537,3 +597,12 @@ def caveat(code: str, language: Language, **values: Any) -> str:
 def reason(code: str, language: Language) -> str:
     """A reason for people; the file's own reasons stand as they are."""
     return REASONS.get(code, code) if language == "zh" else code
+
+
+def ends_of(counts: Mapping[str, int], language: Language) -> dict[str, int]:
+    """How many ended by what: the system's own reasons in words, the file's as it says them."""
+    said: dict[str, int] = {}
+    for name, n in counts.items():
+        told = reason(name, language) if name in SYSTEM_ENDS else name
+        said[told] = said.get(told, 0) + n
+    return said

@@ -18,7 +18,7 @@ from runtime.alarms import Alarms
 from runtime.app import App
 from runtime.attempt import Delivered
 from runtime.engine import BATCH
-from runtime.housekeeping import Housekeeping
+from runtime.housekeeping import Housekeeping, Sweeping
 from runtime.lanes import Lanes
 from runtime.store import DatabaseError
 from runtime.store.writer import Closed
@@ -40,6 +40,7 @@ class Ticks:
         self.lanes = Lanes(app.delivery, app.clock, secrets.token_hex(16), self._told)
         self.alarms = Alarms(app)
         self.housekeeping = Housekeeping(app.store, app.engine, app.project.keep_events)
+        self.sweeping = Sweeping(app.store, app.project.keep_quarantine)
         executors = {"default": ThreadPoolExecutor(4)}
         self.scheduler = BackgroundScheduler(executors=executors, timezone="UTC", job_defaults={"coalesce": True, "max_instances": 2})
         self._again = {"engine": threading.Event()}
@@ -170,7 +171,7 @@ class Ticks:
             log.warning("records were quarantined", action="quarantined", count=worked.quarantined)
         self.last_success = now
         total = worked.total + errands
-        return total or self.housekeeping.turn(now)
+        return total or self.housekeeping.turn(now) or self.sweeping.turn(now)
 
     def _told(self, done: Delivered) -> None:
         """A lane has done something: outcomes of grants and calls may wait in the inbox, and somebody may have to be alarmed."""

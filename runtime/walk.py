@@ -21,6 +21,7 @@ from journeys.compiled import (
     WaitSpec,
 )
 from journeys.duration import MINUTE
+from journeys.lineage import comes_between
 from journeys.template import CannotRender, render
 from journeys.values import coerce
 from runtime.facts import UserFacts
@@ -385,8 +386,10 @@ class Walk:
         if spec.max_visits is not None and self._visit(step) > spec.max_visits:
             self._log("passed_over", step.id, {"max_visits": spec.max_visits})
             return "done"
-        if spec.max_visits is not None:  # a jump back: from here on things come again because the file says so
-            self.enrolment.context.pop("had", None)
+        had = self.enrolment.context.get("had")
+        if spec.max_visits is not None and had:  # a jump back: what lies in the loop comes again because the file says so
+            again = comes_between(self.journey, spec.target, step.id)
+            self.enrolment.context["had"] = {name: True for name in had if name not in again}
         return "jump"
 
     def _end(self, reason: str, *, cancel: bool) -> None:

@@ -94,8 +94,10 @@ class Ways:
         if line.action == "split":
             return f"variant_{line.why['variant']}"
         if line.action == "matched" and isinstance(step.spec, WaitSpec):
+            if not step.spec.cases:  # a condition came true
+                return "event_1"
             cases = [n for n, case in enumerate(step.spec.cases, 1) if line.why.get("event") in case.names]
-            return f"event_{cases[0]}" if len(cases) == 1 or not step.spec.cases else ""
+            return f"event_{cases[0]}" if len(cases) == 1 else ""
         return _TRIGGERS.get(line.action, "")
 
 

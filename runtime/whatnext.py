@@ -1,5 +1,6 @@
 """Where an enrolment stands and what comes next: what it waits for, until when, which step follows which end of the wait. Pure."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -70,19 +71,20 @@ def standing_of(journey: CompiledJourney | None, enrolment: dict[str, Any], now:
 
 def _doing(journey: CompiledJourney, step: CompiledStep, enrolment: dict[str, Any], held: str) -> tuple[str, str, tuple[Follows, ...]]:
     context, spec = enrolment["context"], step.spec
+    after = partial(_after, journey, step, context.get("had", {}))
     if isinstance(spec, DelaySpec) and "until" in context:
-        return "delay", "", (_after(journey, step, "done", "done"),)
+        return "delay", "", (after("done", "done"),)
     if isinstance(spec, WaitSpec) and "until" in context:
-        cases = [_after(journey, step, f"event_{n}", " / ".join(case.names), _where(case)) for n, case in enumerate(spec.cases, 1)]
+        cases = [after(f"event_{n}", " / ".join(case.names), _where(case)) for n, case in enumerate(spec.cases, 1)]
         if spec.when is not None:
-            cases.append(_after(journey, step, "event_1", "when", spec.when.text))
-        return "wait", "", (*cases, _after(journey, step, "timeout", "timeout"))
+            cases.append(after("event_1", "when", spec.when.text))
+        return "wait", "", (*cases, after("timeout", "timeout"))
     if isinstance(spec, SendSpec) and context.get("held") == step.id:
-        return "held", held, (_after(journey, step, "done", "done"),)
+        return "held", held, (after("done", "done"),)
     if isinstance(spec, GrantSpec | CallSpec) and "open" in context:
         what = spec.benefit if isinstance(spec, GrantSpec) else spec.endpoint
-        failed = (_after(journey, step, "failed", "failed"),) if "failed" in step.moves else ()
-        return "asked", what, (_after(journey, step, "ok", "ok"), *failed)
+        failed = (after("failed", "failed"),) if "failed" in step.moves else ()
+        return "asked", what, (after("ok", "ok"), *failed)
     return "due", "", ()
 
 
@@ -90,8 +92,10 @@ def _where(case: EventMatch) -> str:
     return case.where.text if case.where is not None else ""
 
 
-def _after(journey: CompiledJourney, step: CompiledStep, move: str, on: str, where: str = "") -> Follows:
+def _after(journey: CompiledJourney, step: CompiledStep, had: Collection[str], move: str, on: str, where: str = "") -> Follows:
     following = journey.steps.get(step.moves.get(move, ENDED))
+    while following is not None and following.id in had:  # what she had before a move is passed over, whatever its `if` says
+        following = journey.steps.get(following.moves["skip"])
     if following is None:
         return Follows(on, where, "", "")
     channels = tuple(p.channel for p in following.spec.positions) if isinstance(following.spec, SendSpec) else ()

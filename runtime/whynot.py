@@ -59,11 +59,12 @@ class Way:
 class Last:
     """What is kept of what could have let her in: her newest event of the right types, edges of the segment, entries of everybody.
 
-    `applied_at` is when the journey was applied first, `edge_at` when she entered the segment last, `window` the pace's, `fired_at` the
-    last fire of the schedule. `existing` is (has been looked at) where an entry of those in the segment is known, else None.
+    `since` is from when on the journey has let in by that event or segment without a gap, `edge_at` when she entered the segment
+    last, `window` the pace's, `fired_at` the last fire of the schedule. `existing` is (has been looked at) where an entry of those in
+    the segment is known, else None.
     """
 
-    applied_at: int
+    since: int
     event: Event | None = None
     is_history: bool = False
     keeps_events: str = ""
@@ -146,8 +147,8 @@ class _Asked:
             return Requirement("event_elsewhere", None, {**told, "user": entry.user.text}, path=("entry",))
         if event is None:
             return Requirement("event", held=False, told={**told, "problem": "none"}, path=("entry",))
-        told |= {"at": event.time, "applied_at": last.applied_at}
-        problem = "history" if last.is_history else "before" if event.received_at < last.applied_at else ""
+        told |= {"at": event.time, "since": last.since}
+        problem = "history" if last.is_history else "before" if event.received_at < last.since else ""
         return Requirement("event", not problem, {**told, "problem": problem}, path=("entry",))
 
     def _segment(self) -> Iterable[Requirement]:
@@ -158,8 +159,8 @@ class _Asked:
         yield inside
         if not inside.held:
             return
-        told |= {"applied_at": last.applied_at, "existing": entry.existing}
-        if last.edge_at is not None and last.edge_at >= last.applied_at:  # what that edge came to was decided then
+        told |= {"since": last.since, "existing": entry.existing}
+        if last.edge_at is not None and last.edge_at >= last.since:  # what that edge came to was decided then
             yield Requirement("edge", held=False, told=told, path=("entry",))
         elif entry.existing == "skip":
             yield Requirement("existing_skip", held=False, told=told, path=("entry", "existing"))
@@ -177,15 +178,14 @@ class _Asked:
         entry, now = self.journey_.entry, self.present.now
         subject = str(self.event.get(entry.subject, "")) if entry.subject else ""
         mine = [e for e in past if e.subject == subject]
+        per = {"subject": subject, "field": entry.subject}  # both count for each value of its own: another one lets her in
         refused = refused_by_past(self.journey_, self.present.user.id, (), mine, now, project_holdout=0)
         if refused is not None:
             reason, why = refused
-            yield Requirement(
-                reason, held=False, told={"subject": subject, **why}, path=("entry", reason), changes_at=why.get("again_from")
-            )
+            yield Requirement(reason, held=False, told={**per, **why}, path=("entry", reason), changes_at=why.get("again_from"))
         elif mine:
             rule = entry.reentry if isinstance(entry.reentry, str) else format_duration(entry.reentry)
-            told = {"subject": subject, "last_entry": max(e.entered_at for e in mine), "reentry": rule}
+            told = {**per, "last_entry": max(e.entered_at for e in mine), "reentry": rule}
             yield Requirement("reentry", held=True, told=told, path=("entry", "reentry"))
 
     def draws(self) -> Iterable[Requirement]:

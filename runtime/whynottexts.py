@@ -20,6 +20,7 @@ WHY_NOT: Texts = {
         "从没进入过。没有什么挡着，只是还没等到：",
     ),
     "wn_to_come": ("Nothing stands in the way now; what would let her in is still to come:", "现在没有什么挡着，只是还没等到："),
+    "wn_first_to_come": ("What would let her in is still to come:", "还没等到："),
     "wn_gone": ("The journey is not in the current release: nobody enters.", "现在的发布里没有这个旅程，没有人能进入。"),
     "wn_then": ("What was decided then (kept)", "当时的判定（有记录）"),
     "wn_now": ("How it is now ({at})", "现在是怎样（{at}）"),
@@ -77,8 +78,8 @@ WHY_NOT: Texts = {
         "最近的 {events}（{at}）是作为历史导入的，不引起动作；要来一个新的",
     ),
     "rq_event_before": (
-        "the last {events} ({at}) came before the journey was applied ({applied_at}); a new one would have to come",
-        "最近的 {events}（{at}）早于旅程上线（{applied_at}）；要来一个新的",
+        "the last {events} ({at}) came before the journey let in by it (since {since}); a new one would have to come",
+        "最近的 {events}（{at}）早于旅程按它进入的时候（{since} 起）；要来一个新的",
     ),
     "rq_event_pruned": (" (events are kept for {keeps})", "（事件保存 {keeps}）"),
     "rq_event_elsewhere_open": (
@@ -95,8 +96,8 @@ WHY_NOT: Texts = {
         "进入分群的那一刻才会进入旅程，{edge_at} 那一次当时已有判定；现在要进入，须先离开分群再进来",
     ),
     "rq_existing_skip_no": (
-        "she was in it before the journey was applied ({applied_at}): `existing: skip` leaves those out; she must leave and come back",
-        "旅程上线（{applied_at}）前就在分群里，existing: skip 不含这些人；要先离开再进入",
+        "she was in it before the journey let in by it (since {since}): `existing: skip` leaves those out; she must leave and come back",
+        "旅程按它进入（{since} 起）之前就在分群里，existing: skip 不含这些人；要先离开再进入",
     ),
     "rq_existing_enrol": (
         "those who were in it already were let in (existing: enrol), and she was looked at",
@@ -119,6 +120,8 @@ WHY_NOT: Texts = {
     "rq_reentry_no": ("she entered {last_entry}, and may enter {again}", "{last_entry} 进入过，{again}"),
     "again_once": ("only once (reentry: once)", "只能进入一次（reentry: once）"),
     "again_after": ("again from {at}", "{at} 起可再进"),
+    "rq_per_subject": ("for {field} {subject}: {what}", "{field} {subject}：{what}"),
+    "rq_per_subject_no": ("for {field} {subject}: {what}; another {field} lets her in", "{field} {subject}：{what}；换一个 {field} 就能进"),
     "rq_project_holdout": (
         "not in the project's hold-out ({place}% of 100%, share {share}%)",
         "不在项目对照组（抽签 {place}%，比例 {share}%）",

@@ -12,7 +12,7 @@ from journeys.phrasing import step_name
 from journeys.values import LARGEST_NUMBER, fits, print_number
 from runtime.state import SYSTEM_ENDS
 from runtime.storyline import Line
-from runtime.storytexts import ACTIONS, CHANNELS, FACTS, KINDS, STATES, STORY, reason_sentence, said, stage_name
+from runtime.storytexts import ACTIONS, CHANNELS, FACTS, KINDS, LEARNED, STATES, STORY, reason_sentence, said, stage_name
 from runtime.texts import word
 from runtime.whynottexts import WHY_NOT
 
@@ -140,6 +140,10 @@ class Wording:
         if action == "moved" and all(isinstance(why.get(key), int) for key in ("until", "was_until")):
             action = "moved_over" if why["until"] < line.at else "moved_until"
         return said(ACTIONS, action, self.language, **values).strip()
+
+    def done(self, line: Line) -> str:
+        """When something was done or came to be known that stands at an earlier time."""
+        return self("known_later" if line.action in LEARNED else "done_later", at=self.at(line.done_at))
 
     def answered(self, line: Line) -> str:
         """What a consent was given to or withdrawn from, and where."""

@@ -88,10 +88,13 @@ CODES: Mapping[str, Code] = {
     ),
     "J048": Code(
         "error",
-        ("{function} may not stand in a segment", "分群里不能用 {function}"),
+        ("{function} may not stand {where}", "{where}不能用 {function}"),
         why=(
-            "A segment is asked of everybody at once, where reach, consent and budgets are not known.",
-            "分群要一次问遍所有人，那时不知道能否触达、是否同意、剩多少预算。",
+            (
+                "Segments, stages and stops are asked of everybody at once, where reach, consent and budgets are not known; "
+                "a wait hears events and what changes of the user, not that a budget, her reach or another journey changes."
+            ),
+            "分群、阶段和停发规则要一次问遍所有人，那时不知道能否触达、是否同意、剩多少预算；等待听得到事件和用户自身的变化，听不到预算、触达和别的旅程的变化。",
         ),
         cure=("Ask it in a step: if: reachable('sms').", "写到步骤里：if: reachable('sms')。"),
     ),

@@ -140,4 +140,19 @@ CODES: Mapping[str, Code] = {
         ),
         cure=("Put the lines in order, or correct at: and after:.", "按时间排好各行，或改正 at 和 after。"),
     ),
+    "J115": Code(
+        "warning",
+        (
+            "test “{test}” sees only that somebody of whom nothing is known does not enter ({why})",
+            "测试“{test}”只说明：什么资料都没有的人进不来（{why}）",
+        ),
+        why=(
+            "It passes whatever the steps do: nobody comes to them.",
+            "没有人走到步骤，步骤怎么写它都通过。",
+        ),
+        cure=(
+            "Write in user: and entry: what lets her in, or what keeps her out.",
+            "用 user: 和 entry: 写明她凭什么能进来，或因什么进不来。",
+        ),
+    ),
 }

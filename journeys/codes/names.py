@@ -31,7 +31,7 @@ CODES: Mapping[str, Code] = {
     ),
     "J022": Code(
         "error",
-        ("unknown trait {found}{hint}{known}", "没有这个特征 {found}{hint}{known}"),
+        ("unknown trait {found}{hint}{known}{rather}", "没有这个特征 {found}{hint}{known}{rather}"),
         why=(
             "A trait that does not exist is missing for everybody, so that the comparison is always false.",
             "不存在的特征对谁都缺失，比较永远不成立。",
@@ -52,7 +52,10 @@ CODES: Mapping[str, Code] = {
     ),
     "J024": Code(
         "error",
-        ("unknown channel {found}{hint}; declare [channels.{found}] in config.toml", "没有配置渠道 {found}{hint}"),
+        (
+            "unknown channel {found}{hint}; declare [channels.{found}] in config.toml",
+            "没有配置渠道 {found}{hint}；请在 config.toml 里写 [channels.{found}]",
+        ),
         why=("Without a channel in config there is nobody to hand the message to.", "config 里没有这个渠道，消息就没处发。"),
         cure=("Declare the channel in config.toml, or take another.", "在 config.toml 里配置这个渠道，或换一个。"),
     ),
@@ -79,7 +82,10 @@ CODES: Mapping[str, Code] = {
     ),
     "J028": Code(
         "error",
-        ("unknown benefit {found}{hint}; declare [benefits.{found}] in config.toml", "没有配置权益 {found}{hint}"),
+        (
+            "unknown benefit {found}{hint}; declare [benefits.{found}] in config.toml",
+            "没有配置权益 {found}{hint}；请在 config.toml 里写 [benefits.{found}]",
+        ),
         why=(
             "A benefit has its adapter and its budget in config; without them nothing can be given.",
             "权益怎么发、有多少预算都写在 config 里，没有就发不了。",
@@ -91,7 +97,10 @@ CODES: Mapping[str, Code] = {
     ),
     "J029": Code(
         "error",
-        ("unknown endpoint {found}{hint}; declare [endpoints.{found}] in config.toml", "没有配置接口 {found}{hint}"),
+        (
+            "unknown endpoint {found}{hint}; declare [endpoints.{found}] in config.toml",
+            "没有配置接口 {found}{hint}；请在 config.toml 里写 [endpoints.{found}]",
+        ),
         why=(
             "Addresses and answers of endpoints stand in config, so that a journey holds no secrets.",
             "接口的地址和返回字段写在 config 里，旅程里不放密钥。",
@@ -103,7 +112,10 @@ CODES: Mapping[str, Code] = {
     ),
     "J030": Code(
         "error",
-        ("unknown robot {found}{hint}; declare [robots.{found}] in config.toml", "没有配置群机器人 {found}{hint}"),
+        (
+            "unknown robot {found}{hint}; declare [robots.{found}] in config.toml",
+            "没有配置群机器人 {found}{hint}；请在 config.toml 里写 [robots.{found}]",
+        ),
         why=("A robot's address is a secret and stands in config under its name.", "群机器人的地址是密钥，按名字写在 config 里。"),
         cure=(
             "Take the spelling that is proposed, or declare the robot in config.toml.",

@@ -46,8 +46,11 @@ CODES: Mapping[str, Code] = {
     ),
     "J123": Code(
         "error",
-        ("{found} is full-width punctuation; YAML and conditions need {expected}", "{found} 是全角符号，这里要用半角 {expected}"),
-        why=("To YAML a full-width colon or quote is a letter like any other.", "对 YAML 来说，全角冒号和引号只是普通文字。"),
+        ("{found} is {what}; YAML and conditions need the half-width {expected}", "{found} 是{what}，这里要用半角 {expected}"),
+        why=(
+            "To YAML a full-width colon, quote or space is a letter like any other.",
+            "对 YAML 来说，全角的冒号、引号、空格只是普通文字。",
+        ),
         cure=("Type it with the input method switched to English.", "切到英文输入法再输入。"),
     ),
     "J124": Code(

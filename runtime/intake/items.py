@@ -50,8 +50,9 @@ class Parsed(Arrival):
 
 @dataclass(slots=True)  # one for each request: a frozen one would take three times as long to make
 class Reader:
-    """Reads the items of one request. `now` is the time of receipt.
+    """Reads the items of one request. `now` is the time of receipt; of what was set aside and is read again, `came` was.
 
+    What is too far ahead, or too old, is judged by `now`; what has no time of its own, or only the sender's clock, counts from `came`.
     Who proves nothing (`signed` is false) may assert no payments, consents or merges, change the traits in `traits` only, and
     is believed no identity but a device's own.
     """
@@ -66,6 +67,10 @@ class Reader:
     traits: frozenset[str] = frozenset()
     keep: int = 0  # how long events are kept (milliseconds; 0: for ever)
     oldest: int = 0  # the earliest time of an event
+    came: int = 0
+
+    def __post_init__(self) -> None:
+        self.came = self.came or self.now
 
     def events(self, value: Any) -> Parsed:
         """One object or a list of them: plain events or CloudEvents, told apart by `specversion`."""
@@ -91,7 +96,7 @@ class Reader:
 
         Of one that is set aside, what `kept` makes of it stays.
         """
-        parsed = Parsed(self.source, self.now, size=size)
+        parsed = Parsed(self.source, self.now, size=size, came=self.came)
         takes = {"event": self._event, "record": self._record, "item": self._item, "unmapped": self._unmapped}
         for index, message in enumerate(messages):
             translated = translate(message)
@@ -104,7 +109,7 @@ class Reader:
         return parsed
 
     def _each(self, value: Any, read: Callable[..., str], kind: str, kept: Callable[[Any], Any] = lambda item: item) -> Parsed:
-        parsed = Parsed(self.source, self.now)
+        parsed = Parsed(self.source, self.now, came=self.came)
         for index, item in enumerate(value if isinstance(value, list) else [value]):
             problem = read(item, index, parsed)
             if problem:
@@ -138,6 +143,8 @@ class Reader:
             if isinstance(found, str):
                 return found
             person = found
+        if item.get("time") is None and self.came != self.now:  # it happened when it came, not when it is read again
+            item = {**item, "time": self.came}
         event = parse_event(item, self.audience, self.zone, self.now, f"{self.request_id}:{index}", known=person is None)
         if isinstance(event, str):
             return event
@@ -157,7 +164,8 @@ class Reader:
         if not self._may(event.type):
             return f"source {self.source} may not assert {event.type}"
         if event.time < self.oldest:
-            return f"time: {str(item.get('time'))[:60]} is before 2000: a clock that was never set; history goes in by journeyd import"
+            when = str(item.get("time"))[:60]
+            return f"time: {when} is before 2000: a clock that was never set; history goes in by journeyd import (without --live)"
         if self.keep and event.time < self.now - self.keep and event.type not in self.audience.needed_for_ever:
             return f"time: {str(item['time'])[:60]} is older than keep_events: whether it came before is not known any more"
         return _too_long("data", event.data, self.audience.events.get(event.type, ()))
@@ -229,11 +237,16 @@ class Reader:
         return Person(user_id, tuple(ordered), attach, unbound, tuple(former), self.signed and self._may(IDENTITY_MERGE))
 
     def _dated(self, consents: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-        """The answers, with the time at which they were given as an instant (an unreadable one counts as now)."""
+        """The answers, with the time at which they were given as an instant. One without a readable time has none: it counts as of
+        its receipt; read again it is dated by that, no newer than what she has said since it came.
+        """
 
         def dated(answer: Any) -> Any:
-            at = parse_time(answer.get("at"), self.zone) if isinstance(answer, dict) else None
-            return {**answer, "at": self.now if at is None else min(at, self.now)} if isinstance(answer, dict) else answer
+            said = dict(answer) if isinstance(answer, dict) else {"granted": answer}
+            at = parse_time(said.pop("at", None), self.zone)
+            if at is not None or self.came != self.now:
+                return {**said, "at": self.came if at is None else min(at, self.came)}
+            return said if isinstance(answer, dict) else answer
 
         return {channel: {purpose: dated(answer) for purpose, answer in said.items()} for channel, said in consents.items()}
 
@@ -265,6 +278,8 @@ class Reader:
         keys = (*CHANGES, "clear", "tags", "remove_tags", "identities", "consents", "zone")
         payload = {k: item[k] for k in keys if item.get(k) is not None}
         payload["source"] = self.source
+        if self.came != self.now:
+            payload["came"] = self.came
         if "identities" in payload:
             payload["identities"] = {k: v for k, v in _spelled(payload["identities"]).items() if k != "distinct_id"}
         if "consents" in payload:
@@ -280,6 +295,8 @@ class Reader:
         if item.get("consents") or item.get("tags") or item.get("remove_tags"):
             return f"source {self.source} is not signed: it may not assert consents or tags"
         payload: dict[str, Any] = {"source": self.source}
+        if self.came != self.now:
+            payload["came"] = self.came
         for key in CHANGES:
             taken = {}
             for trait, value in (item.get(key) or {}).items():

@@ -37,9 +37,11 @@ class Source:
     project: str = ""
     keep: int = 0  # how long events are kept (milliseconds; 0: for ever)
 
-    def reader(self, audience: Audience, now: int, request_id: str) -> Reader:
-        """Reads what came with one request at `now`."""
-        return Reader(self.name, self.may_assert, audience, self.zone, now, request_id, self.signed, self.traits, self.keep, OLDEST)
+    def reader(self, audience: Audience, now: int, request_id: str, came: int = 0) -> Reader:
+        """Reads what came with one request at `now`; or what `came` before, was set aside, and is read again."""
+        return Reader(
+            self.name, self.may_assert, audience, self.zone, now, request_id, self.signed, self.traits, self.keep, OLDEST, came
+        )  # fmt: skip
 
 
 def sources_of(project: Project) -> tuple[Source, ...]:

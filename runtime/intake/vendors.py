@@ -21,6 +21,7 @@ LONGEST_QUERY = 64 * 1024
 MOST_MESSAGES = 10_000  # of one request; the largest buffer of a client holds 2,000
 TOO_MANY = Unreadable(413, "too_many", f"expected at most {MOST_MESSAGES} messages")
 TOKEN = "$token_sha256"  # noqa: S105 - in what is set aside: the digest of the token that came with it, which is not kept itself
+SENT = "$sent"  # and when the request was sent that it came with, by the sender's clock: that corrects it when it is read again
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def _of_sensors(source: Source, reader: Reader, message: Any, token: str) -> lis
             return f"project: expected {source.project}, found {str(project)[:60]}"
         if source.keys and not any(hmac.compare_digest(_digest(key), token) for key in source.keys):
             return "token: it is none of this source's"
-    return sensors.translate(message, source.naming, reader.now)
+    return sensors.translate(message, source.naming, reader.came)
 
 
 def _token_of(message: Any, asked: str) -> str:
@@ -98,7 +99,9 @@ def read_growingio(source: Source, reader: Reader, posted: Posted, limit: int) -
         return reader.messages(found, growingio.translate_item, "growingio", size=size)
     stm = posted.parameter("stm")
     sent = int(stm) if stm.isascii() and stm.isdigit() and len(stm) <= 13 else None  # noqa: PLR2004 - milliseconds
-    return reader.messages(found, lambda m: growingio.translate(m, source.naming, sent, reader.now), "growingio", size=size)
+    return reader.messages(
+        found, lambda m: growingio.translate(m, source.naming, sent, reader.came), "growingio", lambda m: _with_sent(m, sent), size=size
+    )
 
 
 def read_segment(source: Source, reader: Reader, posted: Posted, limit: int) -> Parsed | Unreadable:
@@ -119,7 +122,18 @@ def read_segment(source: Source, reader: Reader, posted: Posted, limit: int) -> 
     else:
         found = [{name: part for name, part in value.items() if name != "writeKey"} | {"type": call}]  # what is set aside is shown
     sent = value.get("sentAt")
-    return reader.messages(found, lambda m: segment.translate(m, source.naming, sent, source.zone, reader.now), "segment", size=size)
+    return reader.messages(
+        found,
+        lambda m: segment.translate(m, source.naming, sent, source.zone, reader.came),
+        "segment",
+        lambda m: _with_sent(m, sent),
+        size=size,
+    )
+
+
+def _with_sent(message: Any, sent: Any) -> Any:
+    """A message as it is kept, with what its request said about the sending."""
+    return {**message, SENT: sent} if isinstance(message, dict) and sent is not None else message
 
 
 def again_of(source: Source, reader: Reader, kind: str, message: Any) -> Parsed:
@@ -129,11 +143,13 @@ def again_of(source: Source, reader: Reader, kind: str, message: Any) -> Parsed:
         plain = {name: value for name, value in message.items() if name != TOKEN} if isinstance(message, dict) else message
         token = _token_of(plain, known if isinstance(known, str) else "")
         return reader.messages([plain], lambda m: _of_sensors(source, reader, m, token), kind)
+    sent = message.get(SENT) if isinstance(message, dict) else None
+    plain = {name: value for name, value in message.items() if name != SENT} if isinstance(message, dict) else message
     if kind == "segment":
-        return reader.messages([message], lambda m: segment.translate(m, source.naming, None, source.zone, reader.now), kind)
+        return reader.messages([plain], lambda m: segment.translate(m, source.naming, sent, source.zone, reader.came), kind)
     item = isinstance(message, dict) and "eventType" not in message
     return reader.messages(
-        [message], lambda m: growingio.translate_item(m) if item else growingio.translate(m, source.naming, None, reader.now), kind
+        [plain], lambda m: growingio.translate_item(m) if item else growingio.translate(m, source.naming, sent, reader.came), kind
     )
 
 

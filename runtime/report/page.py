@@ -19,7 +19,7 @@ from runtime.caveats import percent
 from runtime.comparing import KINDS, MOST_SHOWN, Comparison, Difference, StepDifferences, text_of
 from runtime.foreseen import LAST_CHECK, Day, Foreseen, Given, money
 from runtime.report.charts import bars, falling, summed, unit_for
-from runtime.texts import reason, word
+from runtime.texts import ends_of, reason, word
 
 LONGEST_TEXT = 120
 UNITS = {"day": "per_day", "week": "per_week", "month": "per_month"}
@@ -71,11 +71,16 @@ class _Page:
         return [
             {"id": i, "name": row.name, "row": row, "refused": self._reasons(row.refused), "suppressed": self._reasons(row.suppressed),
              "held": self._reasons(row.held), "sent": self._counts(row.sent), "granted": self._counts(row.granted),
-             "not_granted": self._reasons(row.not_granted),
+             "not_granted": self._reasons(row.not_granted), "ended": self._counts(ends_of(row.ended, self.language)),
              "cost": "" if row.cost is None else money(row.cost),
              "estimates": [(name, f.estimate(found.sample)) for name, f in sorted(row.figures.items())] if self.sample else []}
             for i, row in found.journeys.items() if not row.is_quiet
         ]  # fmt: skip
+
+    @property
+    def ends_by_goal(self) -> bool:
+        """Whether anybody left by a goal: then two columns speak of conversions."""
+        return any(row.ended.get("converted") for row in self.found.journeys.values())
 
     @property
     def quiet(self) -> str:

@@ -62,6 +62,7 @@ class Arrival:
     quarantined: list[Quarantined] = field(default_factory=list)
     history: bool = False  # it makes profiles right and moves nobody
     unmapped: Counter[tuple[str, str]] = field(default_factory=Counter)  # (event, property or trait; its name) that no rule can see
+    came: int = 0  # when it did, where that was before `now`: what is set aside again keeps its time
 
     @property
     def given(self) -> int:
@@ -103,7 +104,7 @@ class Arrivals:
                 user_id = former.get(call.user_id, call.user_id)
                 new[n] += self._inbox.add_call(tx, arrival.source, call.id, user_id, call.payload, arrival.now)
             new[n] += sum(self._item(tx, arrival, item) for item in arrival.items)
-            self._inbox.quarantine(tx, arrival.quarantined, arrival.now)
+            self._inbox.quarantine(tx, arrival.quarantined, arrival.came or arrival.now)
         self._count(tx, arrivals)
         return [new[n] for n in range(len(arrivals))]
 

@@ -64,6 +64,16 @@ def compile_sql(node: Node, moment: Moment) -> ColumnElement[bool] | Uncompilabl
         return Uncompilable("the name has characters that no path can spell", str(name))
 
 
+def compile_value(node: Node, moment: Moment) -> ColumnElement[Any] | Uncompilable:
+    """The value over `users`: NULL where it is missing."""
+    try:
+        return Reader(moment).value(node)
+    except _Refused as refused:
+        return refused.found
+    except Unsayable as name:
+        return Uncompilable("the name has characters that no path can spell", str(name))
+
+
 def compile_values(leaves: Mapping[str, Node], moment: Moment) -> ColumnElement[str] | Uncompilable:
     """The JSON text of an object: each spelling with the value of its leaf, null where missing."""
     try:

@@ -1,7 +1,8 @@
 """How far each file is imported, and how long time stands still for those whose history is still coming in."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
@@ -9,11 +10,25 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from journeys.duration import MINUTE
 from runtime.state import HISTORY
-from runtime.store.tables import imports, users
+from runtime.store.among import among
+from runtime.store.tables import events, imports, users
 
 ABANDONED_AFTER = 10 * MINUTE  # without a sign of life: then an import that did not end holds nobody any more
 
 _SEEN = select(func.max(imports.c.seen_at)).where(imports.c.done_at.is_(None), imports.c.history, imports.c.seen_at > bindparam("since"))
+_KNOWN = select(events.c.source, events.c.event_id, events.c.type, events.c.user_id, events.c.time).where(
+    events.c.source == bindparam("source"), among(events.c.event_id, "ids")
+)
+
+
+class Known(NamedTuple):
+    """An event that there is already, by what it is known by and what it says."""
+
+    source: str
+    id: str
+    type: str
+    user_id: str
+    time: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +72,11 @@ class Imports:
         values = {name: getattr(position, name) for name in Position.__dataclass_fields__} | {"seen_at": now}
         statement = self._upsert(imports).values(**values, started_at=now)
         tx.execute(statement.on_conflict_do_update(index_elements=["key"], set_=values))
+
+    def known(self, tx: Connection, sources: Collection[str], ids: Collection[str]) -> list[Known]:
+        """The events of these sources that have one of these ids."""
+        # one source after the other: the index begins with it
+        return [Known(*row) for source in sources for row in tx.execute(_KNOWN, {"source": source, "ids": ids})]
 
     def holds_until(self, tx: Connection, now: int) -> int | None:
         """Until when time moves nobody whose history is coming in; None when no import is under way.

@@ -80,11 +80,14 @@ class Ledger(Effects):
 
     # --- T10: cancelled by the planner
 
-    def cancel_of(self, tx: Connection, enrolment_ids: Sequence[int], reason: str, now: int) -> None:
-        """What has not started is suppressed; what has started is flagged, and ends ABANDONED if nothing proves it."""
+    def cancel_of(self, tx: Connection, enrolment_ids: Sequence[int], reason: str, now: int, *, since: int = 0) -> None:
+        """What has not started is suppressed; what has started is flagged, and ends ABANDONED if nothing proves it. `since`: only what
+        was to go out from then on.
+        """
         if not enrolment_ids:
             return
         mine = messages.c.enrolment_id.in_(enrolment_ids) & (messages.c.kind == "message")
+        mine = mine & (messages.c.not_before >= since) if since else mine
         tx.execute(
             update(messages).where(mine, messages.c.state.in_(("PENDING", "CLAIMED")))
             .values(state=ending("SUPPRESSED"), reason=reason, settled_at=now, lease_until=None)

@@ -94,6 +94,16 @@ class Movements:
         mine = and_(enrolments.c.version_id == version_id, enrolments.c.due_at > since, enrolments.c.due_at < before)
         return int(tx.execute(select(func.count()).select_from(enrolments).where(mine)).scalar_one())
 
+    def planned(self, tx: Connection, journey: str, now: int, latest: Mapping[int, int]) -> tuple[int, int]:
+        """How many of a journey's messages wait in the ledger although their time has come, and how many of these are of a time
+        before their version's in `latest`. Read over the index of what is pending.
+        """
+        too_late = [and_(messages.c.version_id == version_id, messages.c.due_at < at) for version_id, at in latest.items()]
+        late = func.count().filter(or_(*too_late)) if too_late else literal(0)
+        mine = and_(IS_PENDING, messages.c.journey == journey, messages.c.kind == "message", messages.c.due_at <= now)
+        due, overdue = tx.execute(select(func.count(), late).select_from(messages).where(mine)).one()
+        return int(due), int(overdue)
+
     # --- moves
 
     def add(self, tx: Connection, release_id: int, journey: str, in_flight: InFlight) -> None:

@@ -135,9 +135,11 @@ class People:
         later = users.c.recheck_at.is_(None) | (users.c.recheck_at > at)
         tx.execute(update(users).where(users.c.audience.not_in((audience_digest, "", HISTORY)), later).values(recheck_at=at))
 
-    def users_after(self, tx: Connection, cursor: str, limit: int) -> list[User]:
-        """The next users by id, former ids left out; locked on PostgreSQL."""
+    def users_after(self, tx: Connection, cursor: str, limit: int, before: str | None = None) -> list[User]:
+        """The next users by id, former ids left out and none from `before` on; locked on PostgreSQL."""
         query = select(*_USER).where(users.c.user_id > cursor, users.c.merged_into.is_(None)).order_by(users.c.user_id).limit(limit)
+        if before is not None:
+            query = query.where(users.c.user_id < before)
         if not self._is_sqlite:
             query = query.with_for_update()
         return [user_of(row, self._codec, self._zone) for row in tx.execute(query)]
@@ -238,8 +240,8 @@ class People:
 
     # --- what is kept about them
 
-    def write_log(self, tx: Connection, rows: Sequence[Logged], now: int) -> None:
-        """Append to the log."""
+    def write_log(self, tx: Connection, rows: Sequence[Logged], now: int | None) -> None:
+        """Append to the log. Without `now`, as on a virtual clock, what happens is written at the moment at which it happens."""
         if rows:
             self._log.run(
                 tx,
@@ -247,7 +249,7 @@ class People:
                     {
                         "user_id": row.user_id,
                         "enrolment_id": row.enrolment_id,
-                        "recorded_at": now,
+                        "recorded_at": min(e.at for e in row.entries) if now is None else now,
                         "entries": self._codec.encode("log.entries", row.user_id, [e.as_list() for e in row.entries]),
                     }
                     for row in rows

@@ -27,6 +27,7 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    union_all,
 )
 from sqlalchemy.dialects.postgresql import Insert as PostgresInsert
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
@@ -39,13 +40,20 @@ from runtime.store.conditions import Uncompilable
 from runtime.store.documents import Postgres, Sqlite
 from runtime.store.releases import Population
 from runtime.store.rows import new_row_of
-from runtime.store.tables import enrolments, log, refusals, users
+from runtime.store.tables import enrolments, inbox, log, refusals, users
 
 Compiled = TypeVar("Compiled", bound=ColumnElement[Any])
 _PEOPLE = users.c.merged_into.is_(None)  # a former id is nobody any more
 _LOG = ("user_id", "enrolment_id", "recorded_at", "entries")
 _APART = "\n"  # stands in no JSON text that a database writes
 _GIVEN = {"user_id": Text, "key": Text, "held": Boolean, "entries": Text}  # of somebody who enters
+
+_LEADS_TO = select(users.c.merged_into).where(users.c.user_id == inbox.c.user_id).scalar_subquery()
+_WAITING = union_all(
+    select(inbox.c.user_id.label("user_id")).where(inbox.c.received_at <= bindparam("now"), inbox.c.user_id > bindparam("after")),
+    select(_LEADS_TO.label("user_id")).where(inbox.c.received_at <= bindparam("now")),
+).subquery()
+_FIRST_BUSY = select(func.min(_WAITING.c.user_id)).where(_WAITING.c.user_id > bindparam("after"))
 
 
 class CannotSay(Exception):
@@ -61,12 +69,16 @@ def said(compiled: Compiled | Uncompilable) -> Compiled:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The users after one id up to and with another, in the order of the database; `count` of them, with these zones."""
+    """The users after one id up to and with another, in the order of the database; `count` of them, with these zones.
+
+    `is_last`: nobody comes after them.
+    """
 
     after: str
     upto: str
     count: int
     zones: frozenset[str] = frozenset()
+    is_last: bool = False
 
 
 class Newcomer(NamedTuple):
@@ -98,16 +110,30 @@ class Populations:
                 raise
             raise CannotSay(str(error.orig)) from error
 
-    def span(self, tx: Connection, after: str, limit: int, *, zones: bool) -> Span | None:
-        """The next users by id, at most `limit`; None when there is nobody left. Their zones only where they are wanted."""
-        ids = select(users.c.user_id).where(users.c.user_id > after).order_by(users.c.user_id).limit(limit).subquery()
-        count, upto = tx.execute(select(func.count(), func.max(ids.c.user_id))).one()
+    def first_busy(self, tx: Connection, after: str, now: int) -> str | None:
+        """The first of the users after an id for whom something has been waiting in the inbox since before `now`, also under a former id.
+
+        It is asked before anything else of a range: what is worked off meanwhile can be seen then.
+        """
+        found: str | None = tx.execute(_FIRST_BUSY, {"after": after, "now": now}).scalar_one()
+        return found
+
+    def span(self, tx: Connection, after: str, limit: int, *, zones: bool, before: str | None = None) -> Span:
+        """The next users by id, at most `limit`, none of them from `before` on. Their zones only where they are wanted."""
+        ids = select(users.c.user_id).where(users.c.user_id > after).order_by(users.c.user_id).limit(limit)
+        if before is not None:
+            ids = ids.where(users.c.user_id < before)
+        found = ids.subquery()
+        count, upto = tx.execute(select(func.count(), func.max(found.c.user_id))).one()
+        is_last = count < limit and before is None
         if not count:
-            return None
-        found = (
-            frozenset(tx.execute(select(users.c.zone).where(_between(users.c.user_id, after, upto)).distinct()).scalars()) if zones else ()
-        )
-        return Span(after, upto, count, frozenset(found))
+            return Span(after, after, 0, is_last=is_last)
+        theirs = select(users.c.zone).where(_between(users.c.user_id, after, upto)).distinct()
+        return Span(after, upto, count, frozenset(tx.execute(theirs).scalars() if zones else ()), is_last)
+
+    def zones(self, tx: Connection) -> frozenset[str]:
+        """The zones that users have."""
+        return frozenset(tx.execute(select(users.c.zone).distinct()).scalars())
 
     def passing(
         self, tx: Connection, span: Span, conditions: Sequence[ColumnElement[bool]], unsure: ColumnElement[bool],
@@ -155,10 +181,10 @@ class Populations:
             return set()
         journey, since = population.journey, population.at
         asked = select(refusals.c.user_id).where(
-            _between(refusals.c.user_id, after, upto), refusals.c.journey == journey, refusals.c.last_at > since
+            _between(refusals.c.user_id, after, upto), refusals.c.journey == journey, refusals.c.last_at >= since
         )
         entered = select(enrolments.c.user_id).where(
-            _between(enrolments.c.user_id, after, upto), enrolments.c.journey == journey, enrolments.c.entered_at > since
+            _between(enrolments.c.user_id, after, upto), enrolments.c.journey == journey, enrolments.c.entered_at >= since
         )
         return set(tx.execute(asked.union(entered)).scalars())
 

@@ -1,12 +1,15 @@
 """What was set aside: found, shown, given another reason, dropped. It is put there by the inbox."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, literal, select, update
+from sqlalchemy import Connection, delete, func, literal, select, update
 
 from runtime.store.codec import Codec
 from runtime.store.tables import quarantine
+
+NEVER_OLD = ("enrolment", "recheck")  # somebody stands still until one gives her timer back: no sender can fill the table with these
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,25 @@ class Filters:
     source: str = ""
     user: str = ""
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What came of looking at `n` rows up to number `after`: how many were deleted, by source."""
+
+    after: int
+    n: int
+    deleted: Mapping[str, int]
+    done: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ageing:
+    """How many rows an age can delete, since when the oldest of them stands there, and how many of them came before some instant."""
+
+    n: int
+    oldest: int | None
+    old: int
 
 
 class Quarantine:
@@ -70,6 +92,22 @@ class Quarantine:
     def drop(self, tx: Connection, ids: Sequence[int]) -> int:
         """Delete rows; returns how many there were."""
         return tx.execute(delete(quarantine).where(quarantine.c.id.in_(ids))).rowcount
+
+    def forget(self, tx: Connection, after: int, limit: int, before: int) -> Swept:
+        """Delete what came before an instant, a few rows in the order of their numbers. Who stands still (NEVER_OLD) stays."""
+        query = select(quarantine.c.id, quarantine.c.kind, quarantine.c.received_at)
+        rows = tx.execute(query.where(quarantine.c.id > after).order_by(quarantine.c.id).limit(limit)).all()
+        old = [row.id for row in rows if row.received_at < before and row.kind not in NEVER_OLD]
+        gone = delete(quarantine).where(quarantine.c.id.in_(old)).returning(quarantine.c.source)  # another daemon may have been faster
+        deleted = Counter(tx.execute(gone).scalars()) if old else Counter()
+        done = len(rows) < limit or rows[-1].received_at >= before  # whatever stands behind it came later, or is deleted later
+        return Swept(rows[-1].id if rows else after, len(rows), deleted, done)
+
+    def ageing(self, tx: Connection, before: int) -> Ageing:
+        """What an age can delete."""
+        old = func.count().filter(quarantine.c.received_at < before)
+        query = select(func.count(), func.min(quarantine.c.received_at), old).where(quarantine.c.kind.not_in(NEVER_OLD))
+        return Ageing(*tx.execute(query).one())
 
     def explain(self, tx: Connection, id_: int, reason: str) -> None:
         """Why it still stands there."""

@@ -39,12 +39,15 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class NewVersion:
-    """A journey as it is to be applied; `steps` name what each of its steps was called before, or ""."""
+    """A journey as it is to be applied; `steps` name what each of its steps was called before, or "". `origins`, where they are known
+    from elsewhere, are taken as they are.
+    """
 
     journey: str
     digest: str
     source: str
     steps: Mapping[str, str]
+    origins: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,10 +158,15 @@ class Releases:
             if version_id is None:
                 number, before = self.lineage(tx, new.journey, follows)
                 values = {"journey": new.journey, "number": number, "digest": new.digest, "language": language, "source": new.source}
-                origins = compact(origins_of(new.steps, number, before))
+                origins = compact(new.origins or origins_of(new.steps, number, before))
                 version_id = tx.execute(insert(versions).values(**values, origins=origins).returning(versions.c.id)).scalar_one()
             tx.execute(insert(release_versions).values(release_id=release_id, version_id=version_id))
         return self.release(tx, release_id)
+
+    def origins(self, tx: Connection, new: NewVersion, release_id: int) -> Mapping[str, str]:
+        """The origins of a version that was applied, or that it would be given on top of a release."""
+        known = next((v.origins for v in self.versions_of(tx, new.journey) if v.digest == new.digest), None)
+        return known if known is not None else origins_of(new.steps, *self.lineage(tx, new.journey, release_id))
 
     def lineage(self, tx: Connection, journey: str, release_id: int) -> tuple[int, list[Mapping[str, str]]]:
         """The number that the next version of a journey has, and the origins of its steps so far: of this release, then the latest."""

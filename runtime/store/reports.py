@@ -94,7 +94,7 @@ class Reports:
         return {stage: n for stage, n in tx.execute(select(users.c.stage, func.count()).group_by(users.c.stage)) if stage}
 
     def stages_then(self, tx: Connection, day: int) -> dict[str, int]:
-        """How many users stood in each lifecycle stage at the end of a day (days since 1970, UTC)."""
+        """How many users stood in each lifecycle stage at the end of a day (`journeys.localtime.day_number`)."""
         mine = (tallies.c.journey == "") & (tallies.c.what == "stage") & (tallies.c.day <= day)
         query = select(tallies.c.detail, func.sum(tallies.c.n)).where(mine).group_by(tallies.c.detail)
         return {stage: int(n) for stage, n in tx.execute(query) if n}

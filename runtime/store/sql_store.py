@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
 from runtime.store.arrivals import Arrivals
+from runtime.store.breakdowns import Breakdowns
 from runtime.store.budgets import Budgets
 from runtime.store.codec import Codec
 from runtime.store.contacts import Contacts
@@ -51,6 +52,7 @@ class SqlStore:
         self.people = People(codec, zone, dialect, is_sqlite=is_sqlite)
         self.paces = Paces(is_sqlite=is_sqlite)
         self.populations = Populations(codec, is_sqlite=is_sqlite)
+        self.breakdowns = Breakdowns(is_sqlite=is_sqlite)
         self.budgets = Budgets(is_sqlite=is_sqlite)
         self.ledger = Ledger(codec, dialect, self.budgets, is_sqlite=is_sqlite)
         self.merging = Merging(is_sqlite=is_sqlite)

@@ -284,7 +284,7 @@ catalogue_items = Table(
 tallies = Table(
     "tallies", metadata,
     Column("journey", String(64), nullable=False),
-    Column("day", Integer, nullable=False),  # days since 1970, UTC
+    Column("day", Integer, nullable=False),  # days since 1970 on the clock of the project
     Column("what", String(16), nullable=False),
     Column("detail", String(80), nullable=False),
     Column("n", BigInteger, nullable=False),

@@ -96,5 +96,6 @@ def test_the_shipped_journeys_live_a_year_of_real_orders_and_the_stages_are_thos
             print(f"  {month}  " + "  ".join(f"{stage} {n}" for stage, n in counts_.items()))
         for name, row in entered.items():
             print(f"  {name}: entered {row['entered']}, hold-out {row['holdout']}, sent {row['sent']}, converted {row['converted']}")
-    assert result["stages"]["2017-12"] == stages(found, pd.Timestamp("2017-12-31T23:59:59"))
+    assert result["stages"]["2017-12"] == stages(found, pd.Timestamp("2017-12-31T15:59:59.999"))  # the months are those of Shanghai
+    assert result["stages"]["2018-01"] == stages(found, pd.Timestamp("2017-12-31T23:59:59"))
     assert {"win_back_30d", "churn_warning"} <= set(entered)

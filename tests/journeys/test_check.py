@@ -86,6 +86,11 @@ def test_a_result_that_may_not_exist_is_refused_unless_it_is_narrowed(workshop, 
         ),
         ("- id: s\n  branch:\n    - {when: user.vip, steps: [{exit: a}]}\n- exit: c\n", []),
         ("- id: s\n  branch:\n    - {when: user.vip, steps: [{exit: a}]}\n  otherwise: [{exit: b}]\n- exit: c\n", ["J071"]),
+        (
+            "- exit: a\n- id: b\n  branch:\n    - {when: user.vip, steps: [{id: c, delay: 1h}]}\n  otherwise: [{exit: d}]\n- exit: e\n",
+            ["J071"],
+        ),
+        ("- exit: a\n- id: b\n  delay: 1h\n- exit: c\n- id: d\n  delay: 1h\n- exit: e\n", ["J071", "J071"]),  # two causes: each its own
         ("- id: x\n  update: {add_tags: [a]}\n- id: y\n  if: user.vip\n  goto: {step: x, max_visits: 3}\n", ["J072"]),
     ],
 )
@@ -105,6 +110,26 @@ def test_the_flow_of_the_steps_is_checked(workshop, steps, codes):
 )
 def test_a_wrong_step_at_the_beginning_is_one_finding_and_the_flow_stays_whole(workshop, steps, code):
     assert workshop.codes(steps + WAIT) == [code]
+
+
+@pytest.mark.parametrize(
+    ("until", "entry", "codes"),
+    [
+        ("entry.time", "{event: order_paid}", []),
+        ("entry.time", "{event: order_paid, user: entry.paid_by}", []),
+        ("user.opens_at", "{event: order_paid}", []),  # it has a default
+        ("entry.due", "{event: order_paid}", ["J083"]),
+        ("user.contract_ends", "{event: order_paid}", ["J083"]),
+        ("entry.time", "{segment: dormant, existing: skip}", ["J083"]),  # nothing came
+    ],
+)
+def test_what_is_missing_is_to_be_said_where_the_moment_may_be_missing_and_only_there(workshop, until, entry, codes):
+    traits = "{opens_at: {type: time_of_day, from: profile, default: '08:00'}, contract_ends: {type: time, from: profile}}"
+    segments = "{dormant: {name: s, when: user.contract_ends is known}}"
+    audience = f"events: {{order_paid: {{paid_by: text, due: time}}}}\ntraits: {traits}\nsegments: {segments}\n"
+    text = workshop.text(f"- id: d\n  delay: {{until: {until}, offset: 2h}}\n", entry=entry)
+
+    assert [f.code for f in workshop.check_texts({"j.yaml": text}, audience)] == codes
 
 
 @pytest.mark.parametrize(
@@ -234,7 +259,17 @@ def test_the_part_of_a_schedule_that_does_not_fit_is_named(workshop, schedule, e
     assert finding.text("zh") == f"应是五段 cron，如 0 9 * * 5，现在是{zh}"
 
 
-@pytest.mark.parametrize(("until", "hint"), [("'25:00'", ""), ("'9:30'", ', did you mean "09:30"?'), ("'10:7'", ""), ("'9:99'", "")])
+@pytest.mark.parametrize(
+    ("until", "hint"),
+    [
+        ("'25:00'", ""),
+        ("'9:30'", ', did you mean "09:30"?'),
+        ("'10:7'", ""),
+        ("'9:99'", ""),
+        ("6pm", ', did you mean "18:00"?'),
+        ("'10'", ', did you mean "10:00"?'),
+    ],
+)
 def test_a_time_of_day_that_no_clock_shows_is_told_the_hours(workshop, until, hint):
     (finding,) = workshop.findings(f"- id: a\n  delay: {{until: {until}}}\n")
 

@@ -153,7 +153,7 @@ ELSEWHERE = {
     "J011": "test_a_file_is_named_after_its_journey",
     "J016": "test_a_folder_without_files_and_no_folder_at_all_are_findings",
 }
-RUNTIME = {"J088", "J111", "J112"}  # a release and a rehearsal report these
+RUNTIME = {"J088", "J111", "J112", "J115"}  # a release and a rehearsal report these
 
 
 @pytest.mark.parametrize("code", sorted(JOURNEYS))
@@ -271,3 +271,12 @@ def test_a_finding_that_was_kept_as_json_says_the_same_in_both_languages():
 
     assert finding.text("en") == kept.text("en") == "expected a list, found “x”, did you mean y?"
     assert finding.text("zh") == kept.text("zh") == "应是列表，现在是“x”，是不是 y？"
+
+
+_NAMED = re.compile(r"\{[a-z_]+\}|[a-z]+\.(?:toml|yaml)|\[[a-z]+\.?[^]]*\]|docs/\w+\.md")
+
+
+@pytest.mark.parametrize("code", sorted(CODES))
+def test_what_a_finding_names_in_one_language_it_names_in_the_other(code):
+    for english, chinese in (CODES[code].text, CODES[code].why, CODES[code].cure):
+        assert sorted(set(_NAMED.findall(english))) == sorted(set(_NAMED.findall(chinese))), (english, chinese)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from journeys.duration import LONGEST, SECOND, format_duration, parse_duration
-from journeys.expectations import duration_meant, share_meant
+from journeys.expectations import clock_meant, duration_meant, share_meant
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,15 @@ def test_a_share_in_another_form_is_the_percentage_that_it_says(written, meant):
 @pytest.mark.parametrize("written", [110, "many", "-5%", "", "1/10", "nan%"])
 def test_what_is_no_share_is_not_guessed(written):
     assert share_meant(written) == ""
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("6pm", "18:00"), ("6:30 PM", "18:30"), ("12am", "00:00"), ("12pm", "12:00"), ("6 a.m.", "06:00"), ("13pm", ""), ("0am", ""),
+        ("18点", "18:00"), ("8点半", "08:30"), ("下午6点", "18:00"), ("晚上8点15分", "20:15"), ("中午12点", "12:00"), ("中午11点", "11:00"),
+        ("早上9:05", "09:05"), ("上午9时", "09:00"), ("25点", ""), ("soon", ""), ("user.active_hour", ""), (9, "09:00"),
+    ],
+)  # fmt: skip
+def test_an_hour_written_in_another_way_is_told_as_the_clock_shows_it(written, meant):
+    assert clock_meant(written) == (f'"{meant}"' if meant else "")

@@ -162,11 +162,21 @@ def test_an_unknown_name_comes_with_the_nearest_known_one(workshop, text, hint):
     ],
 )
 def test_where_time_matters_its_functions_stand_alone_and_reach_is_unknown(workshop, text, code):
-    scope = Scope(**{**workshop.scope.__dict__, "timed": True})
+    scope = Scope(**{**workshop.scope.__dict__, "timed": "audience"})
 
     problem = problem_of(text, scope)
 
     assert (problem and problem.code) == code
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [("reachable('wechat')", "J048"), ("remaining('coupon_10') > 1", "J048"), ("in_journey('j')", "J048"), ("has_consent('wechat')", None)],
+)
+def test_what_a_wait_does_not_hear_of_is_not_said_to_be_about_segments(workshop, text, code):
+    problem = problem_of(text, Scope(**{**workshop.scope.__dict__, "timed": "wait"}))
+
+    assert (problem and (problem.code, problem.params["where"]["en"])) == (code and (code, "in what a wait waits for"))
 
 
 def test_outside_a_segment_a_time_function_may_be_calculated_with(workshop):

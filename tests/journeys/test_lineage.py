@@ -1,10 +1,22 @@
 """Which step of one version is which of another."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from journeys.lineage import carried, carried_names, comes_after, comes_again, origins_of, was_of, with_origins
+from journeys.lineage import (
+    carried,
+    carried_names,
+    comes_after,
+    comes_again,
+    comes_between,
+    names_in,
+    origins_of,
+    was_of,
+    with_origins,
+)
 from tests.town import PUSH, journey
 
 SEND = f"send: {PUSH}"
@@ -79,10 +91,35 @@ def test_results_go_by_the_names_of_the_other_version_and_what_is_gone_keeps_its
     assert carried_names({"a": 1, "b": 2, "c": 3}, first, second) == {"x": 1, "b": 2, "c": 3}
 
 
-def test_a_result_whose_name_is_anothers_now_is_left_behind():
-    first, second = lines("a b", "b=a")
+def test_a_result_whose_name_is_anothers_now_is_put_aside_and_comes_back_with_its_step():
+    first, second, back = lines("a b", "b=a", "a=b c")
+    aside = carried_names({"a": 1, "b": 2}, first, second)
+    _, gone = names_in({"a", "b"}, first, second, {})
 
-    assert carried_names({"a": 1, "b": 2}, first, second) == {"b": 1}
+    assert (aside, gone) == ({"b": 1, "b@": 2}, {"b@": "b"})
+    assert names_in(aside, second, back, gone) == ({"b": "a", "b@": "b@"}, {"b@": "b"})
+    assert carried_names(aside, second, first, gone) == {"a": 1, "b": 2}  # a release of before runs again
+
+
+@given(edits=st.lists(st.lists(st.sampled_from("abcd"), min_size=1, max_size=4, unique=True), min_size=2, max_size=6), data=st.data())
+def test_whatever_goes_and_comes_back_each_step_finds_its_own_result_again(edits, data):
+    versions, before = [], []
+    for number, names in enumerate(edits, 1):
+        last = before[0] if before else {}
+        steps = {name: data.draw(st.sampled_from(["", *(n for n in last if n not in names)])) for name in names}
+        steps = {name: was if list(steps.values()).count(was) == 1 else "" for name, was in steps.items()}
+        origins = origins_of(steps, number, before)
+        before.insert(0, origins)
+        versions.append(with_origins(journey("\n".join(f"- {{id: {name}, delay: 1d}}" for name in names)), origins))
+
+    results, gone = {}, {}
+    for own, following in pairwise(versions):
+        results |= {step.id: step.origin for step in own.steps.values()}  # she has been everywhere
+        names, left = names_in(results, own, following, gone)
+        results, gone = {names[name]: origin for name, origin in results.items()}, left
+        assert len(results) == len(names)
+        for name, origin in results.items():
+            assert origin == (following.steps[name].origin if name in following.steps else gone[name])
 
 
 _EDITS = st.lists(
@@ -137,3 +174,17 @@ def test_what_lies_behind_somebody_in_one_version_and_before_her_in_the_other_co
         return journey("\n".join(f"- {{id: {name}, {SEND if kind == 'send' else 'delay: 1d'}}}" for name, kind in steps))
 
     assert comes_again(made(first), made(last), "w", "w") == again
+
+
+def test_what_an_earlier_version_had_comes_again_where_the_new_one_has_it_behind_her():
+    rest, hello = "- {id: w, delay: 1d}", f"- {{id: a, {SEND}}}"
+
+    assert comes_again(journey(rest), journey(f"{rest}\n{hello}"), "w", "w", ["a"]) == ["a"]
+    assert comes_again(journey(rest), journey(f"{hello}\n{rest}"), "w", "w", ["a"]) == []
+
+
+def test_between_two_steps_lies_what_is_passed_on_the_way_and_nothing_after():
+    back = "- {id: d, goto: {step: b, max_visits: 2}}"
+    loop = journey(f"- {{id: a, {SEND}}}\n- {{id: b, delay: 1d}}\n- {{id: c, {SEND}}}\n{back}\n- {{id: e, {SEND}}}")
+
+    assert comes_between(loop, "b", "d") == {"b", "c", "d"}

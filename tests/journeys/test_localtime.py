@@ -10,6 +10,7 @@ from journeys.localtime import (
     WEEKDAYS,
     anniversary_on,
     date_format,
+    day_number,
     day_start,
     in_window,
     local_instant,
@@ -154,6 +155,48 @@ def test_a_day_begins_at_its_first_valid_minute():
     havana = ZoneInfo("America/Havana")
 
     assert day_start(instant("2026-03-08T12:00-04:00"), havana) == instant("2026-03-08T01:00-04:00")
+
+
+@pytest.mark.parametrize(
+    ("zone", "first", "last", "day"),
+    [
+        ("UTC", "1970-01-01T00:00+00:00", "1970-01-01T23:59:59.999+00:00", 0),
+        ("Asia/Shanghai", "2026-12-01T00:00+08:00", "2026-12-01T23:59:59.999+08:00", 20_788),
+        ("Europe/Berlin", "2026-03-29T00:00+01:00", "2026-03-29T23:59:59.999+02:00", 20_541),  # of 23 hours
+        ("Europe/Berlin", "2026-10-25T00:00+02:00", "2026-10-25T23:59:59.999+01:00", 20_751),  # of 25
+        ("America/Havana", "2026-03-08T01:00-04:00", "2026-03-08T23:59:59.999-04:00", 20_520),  # without its midnight
+        ("America/St_Johns", "2006-10-29T00:00-02:30", "2006-10-29T23:59:59.999-03:30", 13_450),  # at 00:01 back to 23:01 of the day before
+        ("Pacific/Apia", "2011-12-29T00:00-10:00", "2011-12-29T23:59:59.999-10:00", 15_337),  # the day after it is missing
+        ("Pacific/Apia", "2011-12-31T00:00+14:00", "2011-12-31T23:59:59.999+14:00", 15_339),
+    ],
+)
+def test_a_local_day_has_one_number_from_its_first_moment_to_its_last(zone, first, last, day):
+    begin, end, zone = instant(first), instant(last), ZoneInfo(zone)
+
+    asked = [begin, end + 1, begin - 1, (begin + end) // 2, end]  # in any order: what was asked before changes nothing
+
+    assert [day_number(at, zone) - day for at in asked[1:3]] == [2 if day == 15_337 else 1, -2 if day == 15_339 else -1]
+    assert [day_number(at, zone) for at in (begin, (begin + end) // 2, end)] == [day, day, day]
+
+
+def test_a_day_that_has_begun_does_not_end_where_the_clock_goes_back_over_its_midnight():
+    zone, other = ZoneInfo("America/St_Johns"), 1_100_000_000_000
+    midnight, again = instant("2006-10-29T00:00-02:30"), instant("2006-10-28T23:30-03:30")
+
+    found = [day_number(at, zone) for at in (other, again, midnight, again, midnight - 1)]
+
+    assert [day - 13_450 for day in found[1:]] == [0, 0, 0, -1]
+
+
+@given(zones, st.lists(st.integers(946_684_800_000, 2_871_763_200_000), min_size=1), st.integers(-3 * DAY, 3 * DAY))
+def test_the_numbers_of_local_days_rise_with_time_whatever_was_asked_before(zone, instants, apart):
+    for at in instants:
+        one, other = day_number(at, zone), day_number(at + apart, zone)
+        first, last = (local_instant(date(1970, 1, 1) + timedelta(days=one + n), 0, zone) for n in (0, 1))
+
+        assert first <= at < last
+        assert (one <= other) if apart >= 0 else (other <= one)
+        assert abs(apart) // DAY - 1 <= abs(other - one) <= abs(apart) // DAY + 3
 
 
 def test_a_week_begins_on_monday():

@@ -31,6 +31,7 @@ def shapes(steps, **keys):
         ("- {id: a, send: [{sms: welcome}]}", "J013 expected a mapping such as {template: welcome}, found “welcome”"),
         ("- {id: a, send: [{sms: 您好}]}", "J013 expected a mapping such as {template: NAME}, found “您好”"),
         ("- {id: a, send: [{wecom: 您好}]}", "J013 expected a mapping such as {text: 您好}, found “您好”"),
+        (CASES.replace("when:", "if:"), "J012 unknown key if, did you mean when?"),
         ("- {id: a, grant: {bneefit: x}}", "J012 unknown key bneefit, did you mean benefit?"),
     ],
 )
@@ -172,8 +173,20 @@ def test_a_template_of_another_channel_is_told_as_such_and_none_is_proposed(work
             ["J027 template hello needs the field title", "J026 unknown field zzz of template hello; there are note, title"],
         ),
         ("- if: user.agee > 3\n  exit: b", ["J022 unknown trait agee, did you mean age?"]),
+        ("- if: user.dormant\n  exit: b", ["J022 unknown trait dormant; it is a segment: write segment('dormant')"]),
         ("- if: segment('qqq')\n  exit: b", ["J021 unknown segment qqq; there are dormant"]),
     ],
 )
 def test_a_name_that_is_not_known_is_told_with_the_one_that_was_meant_or_with_those_that_there_are(workshop, steps, said):
     assert [f"{f.code} {f.text('en')}" for f in workshop.findings(steps) if f.severity == "error"] == said
+
+
+@pytest.mark.parametrize(
+    ("weight", "hint"), [("60%", ", did you mean 60?"), ('"60"', ", did you mean 60?"), ("60.5%", ""), ("many", ""), ("1.5", "")]
+)
+def test_a_weight_that_is_a_percentage_is_told_the_number(weight, hint):
+    steps = f"- id: a\n  split: [{{name: x, weight: {weight}, steps: [{{exit: b}}]}}, {{name: y, weight: 1, steps: [{{exit: c}}]}}]"
+    (said,) = shapes(steps)
+
+    assert said.startswith("J013 expected a whole number, found")
+    assert said.endswith(hint or weight + "”" or weight)

@@ -4,15 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from journeys.errors import Finding, Place
 from journeys.source import parse_source
-from journeys.traps import traps
+from journeys.traps import traps, wide_params
 
 SAID = {
     "J018": "a space is missing after",
     "J120": "has {{ and no quotes",
     "J121": "a # after a space begins a comment",
     "J122": "a tab stands here",
-    "J123": "is full-width punctuation",
+    "J123": "YAML and conditions need the half-width",
     "J124": "has a colon and a space inside; put quotes around it",
     "J125": "this line is indented by",
     "J126": "begin each item with “- ”",
@@ -363,3 +364,25 @@ def test_no_place_and_no_complaint_of_the_parser_raise(text, problem, at, opened
     for trap in traps(text, problem, at, opened):
         assert trap.line >= 1
         assert trap.column >= 1
+
+
+@pytest.mark.parametrize(
+    ("sign", "en", "zh"),
+    [
+        (
+            "\u3000",
+            "U+3000 is a full-width space; YAML and conditions need the half-width space (U+0020)",
+            "U+3000 是全角空格，这里要用半角 空格（U+0020）",
+        ),
+        (
+            "\u00a0",
+            "U+00A0 is a no-break space; YAML and conditions need the half-width space (U+0020)",
+            "U+00A0 是不换行空格（从网页粘贴来的），这里要用半角 空格（U+0020）",
+        ),
+        ("：", "： is full-width punctuation; YAML and conditions need the half-width :", "： 是全角符号，这里要用半角 :"),
+    ],
+)
+def test_a_space_that_is_none_to_yaml_is_called_by_its_name(sign, en, zh):
+    finding = Finding("J123", Place("f", 1, 1), wide_params(sign))
+
+    assert (finding.text("en"), finding.text("zh")) == (en, zh)

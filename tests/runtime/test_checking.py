@@ -221,3 +221,31 @@ def _apply(folder, edit):
         (folder / "journeys" / "audience.yaml").write_text(AUDIENCE.replace("order_paid", more[0]), encoding="utf-8")
     elif kind == "config":
         (folder / "config.toml").write_text(CONFIG + more[0], encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("test", "codes"),
+    [
+        ("expect: []", ["J115"]),
+        ("at: '2026-12-01 12:00', expect: []", ["J115"]),
+        ("entry: {amount: 1}, expect: []", []),  # what keeps her out is written
+        ("entry: {amount: 30}, expect: [{after: 0s, end: completed}]", []),
+        ("entry: {amount: 30}, given: {holdout: true}, expect: []", ["J111"]),  # who is held out has entered, and ends
+    ],
+)
+def test_a_test_of_somebody_of_whom_nothing_is_known_who_does_not_enter_says_so(folder, test, codes):
+    text = JOURNEY.format(id="one", title="a", other="one", wanted="a").split("tests:")[0]
+    text = text.replace(
+        "{event: order_paid}", "{event: order_paid, where: event.amount > 9}\ngoal: {event: account_closed, within: 7d}\nholdout: 10%"
+    )
+    text = text.replace("purpose: service", "purpose: marketing").replace("send: [{push: {title: a, body: 谢谢}}]", "delay: 1h")
+    test = test.replace("after: 0s", "after: 1h")
+    (folder / "journeys" / "one.yaml").write_text(f"{text}tests: [{{name: t, {test}}}]\n", encoding="utf-8")
+
+    findings = [f for f in check(folder).findings if f.place.file.endswith("one.yaml")]
+
+    assert [f.code for f in findings] == codes
+    if codes == ["J115"]:
+        (said,) = findings
+        assert said.severity == "warning"
+        assert said.text("en").endswith("does not enter (refused: where: event.amount > 9)")

@@ -338,7 +338,7 @@ def test_a_place_that_is_taken_is_left_alone_and_its_log_is_not_written(store, m
             tx, made.engine.catalogue.audience, population, versioned, progress, made.engine.opening.windows(made.engine.catalogue)
         )
         tx.execute(insert(enrolments), [row])  # between the look and the writing
-        return crowd.write(store, tx, NOON)
+        return crowd.write(store, tx, ZONE, NOON)
 
     population = Population(1, "j", f"schedule@{NOON}", "schedule", NOON, NOON, "")
     progress, versioned = Progress(population, None, NOON), made.engine.catalogue.current["j"]

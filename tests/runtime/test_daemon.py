@@ -7,7 +7,7 @@ from runtime.daemon import web_app
 from runtime.engine import BATCH
 from runtime.ticks import CROWD, SHORT, Ticks
 from tests.shop import SECRET, Shop, signed
-from tests.town import SECOND
+from tests.town import DAY, HOUR, SECOND
 
 
 @pytest.fixture
@@ -45,6 +45,17 @@ def test_the_engine_takes_small_bites_while_many_requests_wait(shop):
 
     assert left == BATCH
     assert shop.total("inbox") == 0
+
+
+def test_the_daemon_that_has_nothing_else_to_do_lets_go_what_was_set_aside_long_ago(shop):
+    shop.post({"type": 7})
+    ticks = Ticks(shop.app)
+
+    ticks._engine(shop.clock.now() + 90 * DAY)
+    kept = shop.total("quarantine")
+    ticks._engine(shop.clock.now() + 90 * DAY + HOUR)
+
+    assert (kept, shop.total("quarantine")) == (1, 0)
 
 
 def test_an_event_comes_in_past_the_framework_and_its_errors_are_as_ever(shop, client):

@@ -15,6 +15,7 @@ from runtime.clock import SystemClock
 from runtime.doctor import examine_channels, examine_store
 from runtime.sendtest import send_one, told
 from runtime.settings import ConfigError, load_project
+from runtime.store.inbox import Quarantined
 from runtime.store.tables import enrolments
 from tests.town import NOON, PUSH, Town, event, journey_text, somebody
 
@@ -160,6 +161,20 @@ def test_a_clock_behind_the_records_is_found(store, project):
     found = bad(examine_store(store, made.engine, project(), NOON - DAY))
 
     assert ("clock", "beside the records") in found
+
+
+def test_what_was_set_aside_and_goes_within_a_week_is_told_before(store, project):
+    made, config = Town(store), project()
+    for ago, kind in ((200, "enrolment"), (84, "event"), (83, "event"), (1, "request")):
+        item = Quarantined("shop", "bad", "{}", "", kind)
+        store.database.write(lambda tx, item=item, ago=ago: store.inbox.quarantine(tx, [item], NOON - ago * DAY))
+
+    def told(now):
+        return [(t.found, t.cure) for t in examine_store(store, made.engine, config, now) if t.what == "quarantine"]
+
+    cure = "1 of them will be deleted within a week ([intake] keep_quarantine); see `journeyd quarantine`, and retry in time"
+    assert told(NOON) == [("3 set aside, the oldest on 2026-09-08 12:00", cure)]
+    assert told(NOON - 2 * DAY) == [("3 set aside, the oldest on 2026-09-08 12:00", "")]
 
 
 def test_one_message_goes_to_one_address(project, vendors):

@@ -34,6 +34,52 @@ def run_sql(made, statement):
     made.store.database.write(lambda tx: tx.execute(statement))
 
 
+# --- what came before a release and was not worked on then
+
+HELLO = journey_text(f"- {{id: hello, send: {PUSH}}}", entry="{event: app_opened}")
+MORE = HELLO.replace("{event: app_opened}", "{event: [app_opened, order_paid]}")
+SHUT = HELLO.replace("status: live", "status: closed")
+
+
+@pytest.mark.parametrize(
+    ("releases", "type_", "enters"),
+    [
+        ([[HELLO]], "app_opened", True),
+        ([[], [HELLO]], "app_opened", False),
+        ([[HELLO], [MORE]], "app_opened", True),
+        ([[HELLO], [MORE]], "order_paid", False),
+        ([[MORE], [HELLO.replace("id: hello", "id: hi")]], "app_opened", True),
+        ([[HELLO], [], [HELLO]], "app_opened", False),
+        ([[SHUT], [HELLO]], "app_opened", False),
+        ([[HELLO], [SHUT]], "app_opened", False),
+    ],
+    ids=["there", "not yet", "edited", "not yet by that event", "edited in what it does", "gone between", "closed then", "closed now"],
+)
+def test_an_event_that_came_before_a_journey_let_in_by_it_lets_nobody_in_however_late_it_is_worked_on(store, releases, type_, enters):
+    first, *later = releases
+    made = town(store, *first)
+    made.post(event(type_, NOON, amount=9))
+    for n, texts in enumerate(later, 1):
+        made.apply(*texts, now=NOON + n * MINUTE)
+    made.settle(NOON + HOUR)
+
+    assert bool(made.story().enrolments) is enters
+    if releases[-1] != [SHUT]:
+        made.post(event("app_opened", NOON + HOUR, user="u2"))
+        made.settle(NOON + HOUR)
+        assert made.story("u2").enrolments
+
+
+def test_what_is_dated_before_a_journey_and_came_since_lets_in(store):
+    """The phone was offline: its event is news."""
+    made = town(store, HELLO, applied_at=NOON)
+
+    made.post(event("app_opened", NOON - HOUR, received=NOON + MINUTE))
+    made.settle(NOON + MINUTE)
+
+    assert made.story().enrolments
+
+
 # --- what stays of a batch
 
 
@@ -543,6 +589,19 @@ def test_a_goal_may_be_somebody_elses_event(store):
 
 
 # --- records, restarts, versions, once_per
+
+
+def test_a_wait_for_consent_hears_the_yes(store):
+    steps = f"- {{id: yes, wait_for: {{when: has_consent('sms'), timeout: 9d}}, on_timeout: [{{exit: never}}]}}\n- {{id: hi, send: {PUSH}}}"
+    made = town(store, journey_text(steps, entry="{event: app_opened}"))
+    made.tell("u1", NOON, consents={"sms": {"marketing": False}})
+    made.post(event("app_opened", NOON + 1))
+    made.settle(NOON + HOUR)
+    made.tell("u1", NOON + DAY, consents={"sms": {"marketing": True}})
+    made.settle(NOON + DAY)
+
+    assert [action for action in made.actions() if action[0] in ("waits", "matched", "timed_out")] == [("waits", "yes"), ("matched", "yes")]
+    assert made.states() == [("hi", "ACCEPTED")]
 
 
 def test_a_record_changes_traits_tags_and_consents_and_is_looked_at(store):

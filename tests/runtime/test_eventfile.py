@@ -261,6 +261,7 @@ def test_in_a_history_an_undated_yes_is_the_oldest_answer_and_nothing_else_chang
             "there is no column user_id; its columns are id, type, order_id, time; say which one it is with --map COLUMN=user_id",
         ),
         ("a,b", {}, "", "there is no column user_id, time, type; its columns are a, b; say which one it is with --map COLUMN=user_id or --type TYPE"),
+        ("id;type;user_id;time", {}, "", "its columns are separated by ';'; expected commas: save it as CSV (comma delimited, UTF-8)"),
         ("id,type,user_id,time", {"x": "user_id"}, "", "--map x=user_id: there is no such column; its columns are id, type, user_id, time"),
     ],
 )  # fmt: skip

@@ -3,7 +3,7 @@
 import pytest
 
 from runtime.applying import Applied, Asked, apply, check_project
-from runtime.enquiring import whole_story
+from runtime.enquiring import trace, trace_json, whole_story
 from runtime.explain import as_json
 from runtime.moving import InFlight
 from runtime.show_portrait import masked
@@ -331,7 +331,7 @@ def test_who_is_known_by_nothing_but_an_id_is_told_so(shop):
     assert told_story(shop, "bare", "zh")[-1] == "除了这个 id，别的都不知道（可能已删除）"
     assert told_story(shop, since=NOON + 9 * DAY, journey="care")[-1] != "nothing is kept for that time", "she is inside still"
     shop.settle(NOON + 9 * DAY)
-    assert told_story(shop, since=NOON + 9 * DAY, journey="care")[-1] == "nothing is kept for that time"
+    assert told_story(shop, since=NOON + 9 * DAY + HOUR, journey="care")[-1] == "nothing is kept for that time"
 
 
 def test_traits_are_what_the_release_in_force_says_before_the_daemon_has_made_them_anew(shop):
@@ -353,7 +353,7 @@ def test_an_event_that_came_too_late_is_told_with_its_reason(tmp_path):
     shop.settle()
 
     assert (
-        "  2026-12-02 12:01  look: event order_paid of 2026-12-01 13:00 did not count: "
+        "  2026-12-02 12:01  (known 2026-12-02 14:00) look: event order_paid of 2026-12-01 13:00 did not count: "
         "it happened in time, and arrived after the wait was over"
     ) in told_story(shop)
     shop.close()
@@ -406,6 +406,52 @@ def test_what_was_decided_before_a_move_is_told_by_the_version_that_decided_it(t
     assert not any("gold" in line for line in told)
 
 
+def moved(shop, after):
+    """The shop's journey in other words, with those inside moved to it."""
+    write_journeys(shop.folder, after)
+    asked = Asked("me", "", {"j": InFlight("move")})
+    assert isinstance(apply(shop.app.store, shop.project, check_project(shop.project), shop.clock.now(), asked), Applied)
+    shop.app.engine.refresh()
+    shop.settle(shop.clock.now() + HOUR)
+
+
+@pytest.fixture
+def put_back(tmp_path):
+    """Somebody who was sent `hi` by version 1 and was moved to version 2, in which it stands after the step where she rests."""
+    shop = Shop(tmp_path / "shop", journey_text(f"- {{id: hi, send: {PUSH}}}\n- {{id: rest, delay: 9d}}", entry="{event: app_opened}"))
+    shop.welcome("u1")
+    opened(shop)
+    tail = f"- {{id: hi, send: {PUSH}}}\n- {{id: gift, grant: {{benefit: gift}}}}"
+    moved(shop, journey_text(f"# another head\n- {{id: rest, delay: 8d}}\n{tail}", entry="{event: app_opened}"))
+    yield shop
+    shop.close()
+
+
+def test_as_data_each_line_says_the_version_that_decided_it_and_so_does_a_message(put_back):
+    whole, _ = whole_story(put_back.app, "u1", put_back.clock.now())
+    lines = {(line["action"], line["step"]): line for line in as_json(whole, ZONE)["story"]}
+    sent, move = lines["sent", "hi"], lines["moved", "rest"]
+    told = trace_json(trace(put_back.app, sent["why"]["key"], put_back.clock.now()), ZONE)
+
+    assert [(line["version"], line["version_is_current"], line["place"]) for line in (sent, told, move)] == [
+        (1, False, "j.yaml:8"),
+        (1, False, "j.yaml:8"),
+        (2, True, "j.yaml:9"),
+    ]
+    assert (told["way"][0]["version"], told["step"][0]["version"]) == (1, 1)
+    assert "from         j v1, which is not the current one; hi j.yaml:8" in told_message(put_back, sent["why"]["key"])
+    assert {line["version"] for line in as_json(whole, ZONE)["story"] if not line["enrolment"]} <= {None}
+
+
+def test_what_she_had_before_a_move_is_not_told_to_come_next(put_back):
+    chapter = whole_story(put_back.app, "u1", put_back.clock.now())[0].chapters[0]
+    told = [(follows.on, follows.step) for follows in chapter.standing.follows]
+    put_back.settle(NOON + 9 * DAY)
+
+    assert told == [("done", "gift")]
+    assert [m["step"] for m in put_back.story().messages] == ["hi", "gift"]
+
+
 def test_a_move_that_finds_the_wait_over_says_so_before_what_was_late(tmp_path):
     waiting = journey_text(f"- {{id: pause, delay: 3d}}\n- {{id: gift, send: {PUSH}}}", entry="{event: app_opened}", max_lateness="6h")
     shop = Shop(tmp_path / "shop", waiting)
@@ -426,6 +472,50 @@ def test_a_move_that_finds_the_wait_over_says_so_before_what_was_late(tmp_path):
         "2026-12-03 13:00  pause: moved to v2, where this was over at 2026-12-02 12:00 (instead of 2026-12-04 12:00): what follows is late"
     )
     assert [line for line in told[moved + 1 :] if "too late" in line or "ended:" in line] == [
-        "2026-12-02 12:00  gift: too late by 1d1h",
-        "2026-12-02 12:00  ended: all steps are done",
+        "2026-12-02 12:00  (done 2026-12-03 13:00) gift: too late by 1d1h",
+        "2026-12-02 12:00  (done 2026-12-03 13:00) ended: all steps are done",
     ]
+
+
+@pytest.fixture
+def after_an_outage(tmp_path):
+    """Somebody whose day of rest was over while the daemon stood still for another."""
+    steps = f"- {{id: rest, delay: 1d}}\n- {{id: hi, send: {PUSH}}}\n- {{id: look, wait_for: {{event: order_paid, timeout: 1h}}}}"
+    shop = Shop(tmp_path / "shop", journey_text(steps, entry="{event: app_opened}"))
+    shop.welcome("u1")
+    opened(shop)
+    shop.settle(NOON + 2 * DAY)
+    yield shop
+    shop.close()
+
+
+@pytest.mark.parametrize(
+    ("language", "at_once", "done", "known"),
+    [
+        ("en", "2026-12-01 12:00  rest: waits until 2026-12-02 12:00", "(done 2026-12-03 12:00) hi: planned a message by push",
+         "(known 2026-12-03 12:00) look: waited in vain"),
+        ("zh", "2026-12-01 12:00  rest：等到 2026-12-02 12:00", "（2026-12-03 12:00 才做）hi：发推送", "（2026-12-03 12:00 才得知）look：等待超时"),
+    ],
+)  # fmt: skip
+def test_what_was_done_notably_later_than_its_time_says_when(after_an_outage, language, at_once, done, known):
+    lines = [line.strip() for line in told_story(after_an_outage, language=language)]
+
+    assert at_once in lines
+    assert (f"2026-12-02 12:00  {done}", f"2026-12-02 13:00  {known}") in zip(lines, lines[4:], strict=False)
+    message = next(m for m in after_an_outage.story().messages)
+    assert any(done in line for line in told_message(after_an_outage, message["key"], language))
+
+
+def test_as_data_each_line_of_the_log_has_the_moment_at_which_it_was_written(after_an_outage):
+    whole, _ = whole_story(after_an_outage.app, "u1", after_an_outage.clock.now())
+    written = {line["action"]: (line["at"], line["recorded_at"], line["recorded_at_ms"]) for line in as_json(whole, ZONE)["story"]}
+
+    assert written["sent"] == ("2026-12-02 12:00", "2026-12-03 12:00", NOON + 2 * DAY)
+    assert written["entered"][1] == "2026-12-01 12:01"
+
+
+def test_what_has_happened_since_a_day_is_what_was_done_since(after_an_outage):
+    told = told_story(after_an_outage, since=NOON + 2 * DAY)
+
+    assert any("hi: planned a message" in line for line in told)
+    assert not any("entered" in line for line in told)

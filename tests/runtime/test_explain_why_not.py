@@ -127,7 +127,7 @@ def test_who_was_in_the_segment_before_is_left_out_by_existing_skip(make):
         "  ✓ she is in segment 买过 (buyers), entered 2026-12-01 12:00",
         "      ✓ user.orders_count > 0  it is 1",
         (
-            "  ✗ she was in it before the journey was applied (2026-12-02 12:00): `existing: skip` leaves those out; "
+            "  ✗ she was in it before the journey let in by it (since 2026-12-02 12:00): `existing: skip` leaves those out; "
             "she must leave and come back"
         ),
     ]
@@ -203,6 +203,75 @@ def _event(raw):
     return Event(raw["id"], raw["type"], raw["user_id"], at("2026-11-01 10:00"), NOON, {})
 
 
+OTHER = journey_text(SAY, id="other", entry="{event: app_opened}")
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        wake("{event: order_paid}"),
+        OTHER,
+        wake("{event: friend_woken, user: entry.friend_id}"),
+        wake("{event: friend_woken}", status="closed"),
+    ],
+    ids=["it waits for another event", "it is gone", "it lets in somebody else", "it is closed"],
+)
+def test_an_event_that_came_while_the_journey_did_not_let_in_by_it_lets_nobody_in_now(make, meanwhile):
+    by_it = wake("{event: friend_woken}")
+    shop = make(by_it)
+    write_journeys(shop.folder, meanwhile)
+    shop.apply(NOON + HOUR)
+    shop.settle(NOON + HOUR)
+    post(shop, "friend_woken", friend_id="u2")
+    for hour, text in ((3, by_it), (4, by_it.replace("id: say", "id: tell"))):  # the second changes nothing about who enters
+        write_journeys(shop.folder, text)
+        shop.apply(NOON + hour * HOUR)
+        shop.settle(NOON + hour * HOUR)
+
+    assert [line for line in now_lines(shop) if "✗" in line] == [
+        (
+            "  ✗ the last friend_woken (2026-12-01 13:00) came before the journey let in by it (since 2026-12-01 15:00); "
+            "a new one would have to come"
+        )
+    ]
+
+
+def test_an_event_of_before_that_the_engine_works_on_only_after_the_release_has_not_let_her_in_either(make):
+    shop = make(journey_text(SAY, id="other", entry="{event: order_paid}"))
+    shop.post({"id": "e1", "type": "app_opened", "user_id": "u1", "data": {}})
+    write_journeys(shop.folder, wake())
+    shop.apply(NOON + HOUR)
+    shop.settle(NOON + HOUR)
+
+    assert codes(shop)["event"] is False
+    assert [line for line in told_why_not(shop, "u1", "wake", "en") if "never entered" in line]
+    assert shop.vendor.got == []
+
+
+def test_an_edit_that_changes_nothing_about_who_enters_is_no_gap(make):
+    shop = make(wake("{event: app_opened, where: user.points > 3}"))
+    post(shop, "app_opened")
+    write_journeys(shop.folder, wake("{event: [app_opened, order_paid], where: user.points > 9}"))
+    shop.apply(NOON + HOUR)
+    shop.settle(NOON + HOUR)
+
+    assert "  ✓ app_opened / order_paid came, last 2026-12-01 12:00" in now_lines(shop)
+
+
+def test_an_edge_that_came_while_the_journey_was_gone_is_no_edge_of_the_journey(make):
+    shop = make(wake("{segment: tagged, existing: skip}"))
+    write_journeys(shop.folder, OTHER)
+    shop.apply(NOON + HOUR)
+    shop.settle(NOON + HOUR)
+    shop.post([{"user_id": "u1", "tags": ["vip"]}], "/v1/users")
+    shop.settle(NOON + 2 * HOUR)
+    write_journeys(shop.folder, wake("{segment: tagged, existing: skip}"))
+    shop.apply(NOON + 3 * HOUR)
+    shop.settle(NOON + 3 * HOUR)
+
+    assert (codes(shop).get("existing_skip"), "edge" in codes(shop)) == (False, False)
+
+
 def test_re_entry_and_mode_say_since_when_and_until_when(make):
     shop = make(wake("{event: app_opened, reentry: {after: 7d}}", steps="- id: rest\n  delay: 1d"))
     post(shop, "app_opened")
@@ -220,6 +289,51 @@ def test_who_may_enter_only_once_is_told_so(make):
     post(shop, "app_opened")
 
     assert "  ✗ 2026-12-01 12:00 进入过，只能进入一次（reentry: once）" in now_lines(shop, language="zh")
+
+
+def test_an_entry_per_order_says_of_which_order_it_speaks_and_that_another_one_lets_her_in(make):
+    shop = make(wake("{event: order_paid, subject: order_id}", steps="- id: rest\n  delay: 1d"))
+    post(shop, "order_paid", order_id="o-1")
+    inside, zh = now_lines(shop), now_lines(shop, language="zh")
+    shop.settle(NOON + 2 * DAY)
+
+    assert "  ✗ for order_id o-1: she is inside already, since 2026-12-01 12:00 (mode: single); another order_id lets her in" in inside
+    assert "  ✗ order_id o-1：2026-12-01 12:00 起已在旅程中（mode: single）；换一个 order_id 就能进" in zh
+    assert (
+        "  ✗ for order_id o-1: she entered 2026-12-01 12:00, and may enter only once (reentry: once); another order_id lets her in"
+    ) in now_lines(shop)
+    post(shop, "order_paid", order_id="o-2")
+    assert [e["subject"] for e in shop.story().enrolments] == ["o-1", "o-2"]
+
+
+def test_what_is_said_of_an_entry_per_order_that_she_may_repeat_names_the_order(make):
+    shop = make(wake("{event: order_paid, subject: order_id, reentry: always}"))
+    post(shop, "order_paid", order_id="o-1")
+
+    assert "  ✓ for order_id o-1: she may enter again (last 2026-12-01 12:00, reentry always)" in now_lines(shop)
+
+
+def test_the_headline_names_what_is_still_to_come_before_what_stands_in_the_way(make):
+    shop = make(wake('{at: "2026-12-18 10:00"}', holdout="10%", goal="{event: order_paid, within: 7d}"), HELD_OUT)
+
+    own = bucket("wake", HELD_OUT) / 100
+    assert told_why_not(shop, HELD_OUT, "wake")[1:6] == [
+        "She never entered, and no refusal of hers is kept.",
+        "What would let her in is still to come:",
+        "  enters at 2026-12-18 10:00, which is to come",
+        "What stands in the way now:",
+        f"  she would enter the hold-out (draw {own:g}% lies below 10%) and get nothing",
+    ]
+    assert told_why_not(shop, HELD_OUT, "wake", "zh")[2:4] == ["还没等到：", "  2026-12-18 10:00 定点进入，还没到"]
+
+
+def test_of_a_journey_in_which_nobody_enters_nothing_is_said_to_come(make):
+    shop = make(wake('{at: "2026-12-18 10:00"}', status="closed"))
+
+    assert told_why_not(shop, "u1", "wake")[2:4] == [
+        "What stands in the way now:",
+        "  the journey is closed: nobody enters; it would have to be live",
+    ]
 
 
 def test_a_full_pace_says_when_there_is_room_again(make):

@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from runtime.app import build_app
+from runtime.applying import Applied, Asked, apply, check_project
 from runtime.settings import load_project
 from tests.e2e.running import JOURNEYD, surroundings
 from tests.shop import HELLO, Shop, make_folder, write_journeys
@@ -178,6 +179,37 @@ def test_those_on_a_step_that_the_file_has_no_more_are_shown_apart_and_those_on_
     assert renamed["gone"] == {}
     assert (gone["gone"], gone["held_out"]) == ({"pause": 3}, 0)
     assert "on steps that are not here any more: pause 3" in call("graph", "waits", "--config", lived_in)[1]
+
+
+RENAMED = WAITS.replace("id: pause", "id: rest\n    was: pause")
+NO_WAS = RENAMED.replace("\n    was: pause", "")
+TAKEN = NO_WAS + "  - id: pause\n    delay: 1d\n"
+
+
+@pytest.mark.parametrize(
+    ("edits", "inside", "gone"),
+    [
+        ([RENAMED, NO_WAS], {"rest": 3}, {}),
+        ([RENAMED, NO_WAS.replace("id: tell", "id: pause")], {"rest": 3}, {}),
+        ([RENAMED, TAKEN, TAKEN.replace("id: rest", "id: other")], {}, {"pause (v1)": 3}),
+        ([RENAMED, NO_WAS, WAITS], {"pause": 3}, {}),
+        ([RENAMED, TAKEN, RENAMED], {"rest": 3}, {}),  # it keeps its origins: what `was` names is another step by now
+    ],
+    ids=["was has done its work", "another step has the name", "the step is gone and another has the name", "as it was in the beginning", "as it was before"],
+)  # fmt: skip
+@pytest.mark.parametrize("applied", [True, False])
+def test_those_on_an_older_version_are_counted_at_the_step_that_theirs_is_now(call, lived_in, applied, edits, inside, gone):
+    app = build_app(load_project(lived_in))
+    for number, text in enumerate(edits, 1):
+        write_journeys(lived_in, text)
+        if applied or number < len(edits):  # else the last is only a file: counted as it would be
+            outcome = apply(app.store, app.project, check_project(app.project), app.clock.now(), Asked("me", ""))
+            assert isinstance(outcome, Applied)
+    app.close()
+
+    body = json.loads(call("graph", "waits", *(["--applied"] if applied else []), "--json", "--config", lived_in)[1])
+
+    assert ({node["id"]: node["inside"] for node in body["nodes"] if node["inside"]}, body["gone"]) == (inside, gone)
 
 
 def test_the_held_out_are_counted_apart(call, tmp_path):

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from runtime.engine import Worked
+from runtime.intake.sources import Source
 from runtime.store.imports import ABANDONED_AFTER, Position
-from tests.town import DAY, HOUR, MINUTE, NOON, PUSH, Town, at, event, journey_text, reachable, somebody
+from tests.town import DAY, HOUR, MINUTE, NOON, PUSH, ZONE, Town, at, event, journey_text, reachable, somebody
 
 WIN_BACK = journey_text(f"- {{id: miss_you, send: {PUSH}}}", entry="{segment: dormant, existing: skip}")
 WELCOME = journey_text(f"- {{id: hello, send: {PUSH}}}", entry="{event: order_paid}")
@@ -319,6 +320,98 @@ def test_an_undated_yes_of_an_import_never_outweighs_a_no(store):
         suppressed = made.store.contacts.suppressed(tx, [("sms", "+8613900000000")])
     assert user.reach["consents"]["sms"] == {"marketing": False, "service": True}
     assert suppressed == {("sms", "+8613900000000", "marketing")}
+
+
+FIRST = {"identities": {"phone": "+8613800138000", "email": "a@x.cn"}, "traits": {"city": "上海", "level": "gold"}, "zone": "Asia/Tokyo",
+         "tags": ["vip"]}  # fmt: skip
+
+
+def known(made, user_id="u1"):
+    """What her row says: identities, traits, tags and zone; and whether the phones that it does not say are nobody's."""
+    with made.store.database.reading() as tx:
+        user = made.store.people.load_users(tx, [user_id])[user_id]
+        for phone in ("+8613800138000", "+8613900139000"):
+            mine = phone == user.reach["identities"].get("phone")
+            assert made.store.contacts.whose(tx, "phone", phone) == ([user_id] if mine else [])
+    return user.reach["identities"], user.profile["p"], user.profile["t"], user.zone.key
+
+
+def arrive(made, reader_now, user_id="u1", **record):
+    """A file of users is imported, as intake reads and keeps it."""
+    arrival = (
+        Source("import", "webhook", True, ("*",), ZONE)
+        .reader(made.engine.catalogue.audience, reader_now, f"k{reader_now}")
+        .records({"user_id": user_id, **record})
+    )
+    arrival.history = True
+    made.store.database.write(lambda tx: made.store.arrivals.take(tx, [arrival]))
+    made.settle(reader_now)
+
+
+def test_a_history_fills_in_and_does_not_replace_what_was_told_live(store):
+    made = Importing(store)
+    made.tell("u1", NOON, identities={"phone": "+8613900139000"}, traits={"city": "杭州"}, zone="America/New_York", remove_tags=["vip"])
+    made.settle(NOON)
+
+    arrive(made, NOON + HOUR, **FIRST)
+
+    assert known(made) == (
+        {"phone": "+8613900139000", "email": "a@x.cn"}, {"city": "杭州", "level": "gold"}, [], "America/New_York",
+    )  # fmt: skip
+
+
+def test_a_history_of_whom_nobody_has_told_anything_fills_everything_and_is_corrected_by_the_next(store):
+    made = Importing(store)
+    arrive(made, NOON, **FIRST)
+    made.post(event("order_paid", NOON + MINUTE, amount=9))  # what she does says nothing of these
+    made.settle(NOON + MINUTE)
+
+    arrive(
+        made,
+        NOON + HOUR,
+        identities={"phone": "+8613900139000"},
+        traits={"city": "杭州", "level": None},
+        zone="Asia/Seoul",
+        remove_tags=["vip"],
+    )
+
+    assert known(made) == ({"phone": "+8613900139000", "email": "a@x.cn"}, {"city": "杭州"}, [], "Asia/Seoul")
+
+
+def test_what_was_forgotten_live_does_not_come_back_by_a_history(store):
+    made = Importing(store)
+    arrive(made, NOON, **FIRST)
+    made.tell("u1", NOON + MINUTE, identities={"phone": None}, traits={"city": None})
+    made.settle(NOON + MINUTE)
+
+    arrive(made, NOON + HOUR, **FIRST)
+
+    assert known(made) == ({"email": "a@x.cn"}, {"level": "gold"}, ["vip"], "Asia/Tokyo")
+
+
+def test_a_history_does_not_replace_what_a_journey_has_set(store):
+    made = Importing(store, journey_text("- {id: u, update: {set: {level: vip}, remove_tags: [vip]}}", entry="{event: app_opened}"))
+    arrive(made, NOON, **FIRST)
+    made.post(event("app_opened", NOON + MINUTE))
+    made.settle(NOON + MINUTE)
+
+    arrive(made, NOON + HOUR, **FIRST)
+
+    assert known(made)[1:3] == ({"city": "上海", "level": "vip"}, [])
+
+
+def test_what_was_told_live_of_either_of_two_who_are_one_is_not_replaced_by_a_history(store):
+    made = Importing(store)
+    made.tell("u1", NOON, traits={"city": "杭州"})
+    made.tell("openid:o1", NOON, traits={"level": "silver"})
+    made.settle(NOON)
+    made.store.database.write(lambda tx: made.store.identity.note_merge(tx, "u1", "openid:o1", "app", "openid o1", NOON))
+    made.settle(NOON)
+
+    arrive(made, NOON + HOUR, traits=FIRST["traits"])
+
+    with store.database.reading() as tx:
+        assert store.people.load_users(tx, ["u1"])["u1"].profile["p"] == {"city": "杭州", "level": "silver"}
 
 
 def test_what_has_just_happened_does_not_wait_behind_a_long_history(store):

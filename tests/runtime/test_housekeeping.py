@@ -6,14 +6,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, select
+from structlog.testing import capture_logs
 
 from journeys.values import parse_time
 from runtime.engine import Worked
 from runtime.facts import UserFacts
-from runtime.housekeeping import EVERY, Housekeeping
+from runtime.housekeeping import EVERY, Housekeeping, Sweeping
 from runtime.intake.items import Reader
 from runtime.profile import SLACK
 from runtime.state import Fact
+from runtime.store.inbox import Quarantined
 from runtime.store.tables import events, users
 from tests.town import AUDIENCE, DAY, HOUR, NOON, ZONE, Town, audience, event, journey_text
 
@@ -116,6 +118,79 @@ def test_a_sweep_is_made_of_short_turns_and_rests_for_an_hour(store):
     town.think(NOON)
     assert (housekeeping.turn(NOON + EVERY - 1), kept(town)) == (0, ["later"])
     assert (housekeeping.turn(NOON + EVERY), kept(town)) == (0, [])
+
+
+# --- what was set aside
+
+
+def aside(store, *days, source="shop", kind="event"):
+    """Set these aside so many days ago."""
+    for ago in days:
+        item = Quarantined(source, "bad", f"{ago} days", "", kind)
+        store.database.write(lambda tx, item=item, ago=ago: store.inbox.quarantine(tx, [item], NOON - ago * DAY))
+
+
+def left_aside(store):
+    with store.database.reading() as tx:
+        return [row.body for row in store.quarantine.rows(tx, store.quarantine.ids(tx))]
+
+
+def test_what_was_set_aside_goes_when_it_is_old_and_the_log_says_how_much_of_whom(store):
+    aside(store, 95, 91)
+    aside(store, 91, source="device", kind="request")
+    aside(store, 90, 1)
+
+    with capture_logs() as logged:
+        turns = [Sweeping(store, 90 * DAY).turn(NOON)]
+
+    assert (turns, left_aside(store)) == ([0], ["90 days", "1 days"])
+    assert [(line["action"], line["count"], line["sources"], line["kept_days"]) for line in logged] == [
+        ("quarantine_swept", 3, {"device": 1, "shop": 2}, 90)
+    ]
+
+
+def test_nothing_is_said_where_nothing_goes(store):
+    aside(store, 1)
+
+    with capture_logs() as logged:
+        Sweeping(store, 90 * DAY).turn(NOON)
+
+    assert (logged, left_aside(store)) == ([], ["1 days"])
+
+
+def test_who_stands_still_stays_however_long_it_is(store):
+    aside(store, 300, kind="enrolment")
+    aside(store, 299, kind="recheck")
+    aside(store, 298)
+
+    Sweeping(store, 90 * DAY).turn(NOON)
+
+    assert left_aside(store) == ["300 days", "299 days"]
+
+
+def test_the_old_is_swept_in_short_turns_and_looked_for_again_after_an_hour(store):
+    aside(store, 99, 98, 97, 96, 95, 1)
+    sweeping = Sweeping(store, 90 * DAY, 2)
+
+    with capture_logs() as logged:
+        turns = [sweeping.turn(NOON) for _ in range(4)]
+    aside(store, 94)
+
+    assert (turns, [line["count"] for line in logged], left_aside(store)) == ([2, 2, 0, 0], [5], ["1 days", "94 days"])
+    assert (sweeping.turn(NOON + EVERY - 1), left_aside(store)) == (0, ["1 days", "94 days"])
+    assert (sweeping.turn(NOON + 89 * DAY + 1), left_aside(store)) == (2, [])
+
+
+def test_what_has_gone_is_logged_also_while_a_long_sweep_goes_on(store, monkeypatch):
+    monkeypatch.setattr("runtime.housekeeping.TOLD_AT", 2)
+    aside(store, *[99] * 5)
+    sweeping = Sweeping(store, 90 * DAY, 1)
+
+    with capture_logs() as logged:
+        while sweeping.turn(NOON):
+            pass
+
+    assert [line["count"] for line in logged] == [2, 2, 1]
 
 
 # --- what comes again after it was forgotten

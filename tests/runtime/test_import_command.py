@@ -130,14 +130,53 @@ def test_an_import_that_was_interrupted_says_that_it_goes_on(call, folder):
     assert err == "orders.csv: goes on after row 1,000, where it was interrupted\n"
 
 
+@pytest.fixture
+def sold(tmp_path):
+    """A project whose shop has posted two orders, and the month's export of its orders, of which one is new."""
+    shop = Shop(tmp_path / "shop", HELLO, now=NOON - 365 * DAY)
+    orders = [{"id": f"o{n}", "type": "order_paid", "user_id": f"u{n}", "time": "2025-11-01T09:00:00+08:00"} for n in (1, 2)]
+    shop.post(orders)
+    shop.close()
+    rows = "".join(f"o{n},u{n},2025-11-01 09:00,9\n" for n in (1, 2, 3))
+    (shop.folder / "orders.csv").write_text("订单号,user_id,time,amount\n" + rows, encoding="utf-8")
+    return shop.folder
+
+
+EXPORT = ["--type", "order_paid", "--map", "订单号=id"]
+
+
+def test_orders_that_the_shop_has_posted_are_known_again_under_its_name(call, sold):
+    code, out, err = call("import", "events", sold / "orders.csv", *EXPORT, "--source", "shop", "-c", sold)
+
+    assert (code, out) == (0, "orders.csv: 3 rows: 1 new, 2 known before, 0 rejected\n")
+    assert err.startswith("orders.csv: 2 known before from this source: these stay as they were kept first")
+    assert json.loads(call("status", "--json", "-c", sold)[1])["totals"]["events"] == 3
+
+
+def test_they_are_not_taken_twice_because_the_source_was_forgotten(call, sold):
+    code, out, err = call("import", "events", sold / "orders.csv", *EXPORT, "-c", sold)
+
+    assert (code, out) == (2, "")
+    assert err.startswith("orders.csv: 2 of its first events have come from source shop already and would count twice;")
+    assert json.loads(call("status", "--json", "-c", sold)[1])["totals"]["events"] == 2
+
+
+def test_who_insists_takes_them_as_others(call, sold):
+    code, out, _ = call("import", "events", sold / "orders.csv", *EXPORT, "--source", "import", "-c", sold)
+
+    assert (code, out) == (0, "orders.csv: 3 rows: 3 new, 0 known before, 0 rejected\n")
+
+
 # ---------------------------------------------------------------------------------------------------- quarantine
 
 
 def test_what_was_set_aside_is_listed_with_its_reason(call, set_aside):
-    code, out, _ = call("quarantine", "-c", set_aside)
+    code, out, err = call("quarantine", "-c", set_aside)
     _, data, _ = call("quarantine", "--reason", "may not", "--json", "-c", set_aside)
 
     assert code == 0
+    assert err.startswith("kept since 20")
+    assert 'what was set aside before is deleted ([intake] keep_quarantine = "90d")' in err
     assert "source device may not assert order_paid" in out
     assert "type: expected a text of 1 to 256 characters" in out
     assert [(row["id"], row["source"], row["user_id"], "body" in row) for row in json.loads(data)] == [(1, "device", "u1", False)]

@@ -3,6 +3,7 @@
 import gzip
 import json
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import select
@@ -12,7 +13,7 @@ from runtime.eventfile import Shape
 from runtime.importing import Asked, CannotImport, Chunk, DryRun, FileImport, WrongMapping, keep
 from runtime.store.tables import events as events_table
 from runtime.store.tables import inbox
-from tests.town import NOON, ZONE, audience
+from tests.town import DAY, NOON, ZONE, audience
 
 ORDERS = Asked("events", shape=Shape({"用户": "user_id", "时间": "time"}, "order_paid"))
 HEAD = "订单号,用户,时间,amount\n"
@@ -103,6 +104,35 @@ def test_live_rows_are_events_like_any_other(sqlite_store, write):
 
     assert kinds(sqlite_store) == {"event": 1}
     assert [key[0] for key in kept(sqlite_store)] == ["shop"]
+
+
+def test_live_rows_are_judged_as_if_they_were_posted(sqlite_store, write):
+    asked = Asked("events", "shop", ORDERS.shape, live=True, keep=30 * DAY)
+    rows = ["A1,u1,1970-01-01 08:00,9\n", "A2,u1,1999-12-31 12:00,9\n", order(1), "A3,u1,2026-12-03,9\n"]
+
+    counts, shown, file, _ = taken(sqlite_store, write(HEAD + "".join(rows)), asked)
+
+    assert counts == (4, 1, 0, 3)
+    assert [line.split(": ", 1)[1][:60] for line in shown] == [
+        "time: 1970-01-01T08:00:00 is before 2000: a clock that was never set"[:60],
+        "time: 1999-12-31T12:00:00 is before 2000: a clock that was never set"[:60],
+        "time: 2026-12-03T00:00:00 is more than a day ahead of its receipt"[:60],
+    ]
+    aside = [json.loads(line) for line in file.rejected_path.read_text(encoding="utf-8").splitlines()]
+    assert [(row["line"], row["row"]["订单号"]) for row in aside] == [(2, "A1"), (3, "A2"), (5, "A3")]
+    assert aside[0]["reason"].endswith("history goes in by journeyd import (without --live)")
+
+
+def test_what_comes_live_and_is_older_than_what_is_kept_is_not_taken(sqlite_store, write):
+    """Whether it came before is not known any more; of history that is known by the file."""
+    asked = Asked("events", "shop", Shape({"用户": "user_id", "时间": "time"}, "app_opened"), live=True, keep=30 * DAY)
+
+    assert taken(sqlite_store, write(HEAD + order(1) + order(28)), asked)[0] == (2, 1, 0, 1)
+    assert taken(sqlite_store, write(HEAD + order(1) + order(28), "b.csv"), replace(asked, live=False))[0] == (2, 1, 1, 0)
+
+
+def test_history_may_be_older_than_any_device(sqlite_store, write):
+    assert taken(sqlite_store, write(HEAD + "A1,u1,1998-05-01,9\n"))[0] == (1, 1, 0, 0)
 
 
 @pytest.mark.parametrize("death", [{"dies_before": 1}, {"dies_before": 3}, {"dies_after": 1}, {"dies_after": 2}, {"dies_after": 4}])

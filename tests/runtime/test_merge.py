@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from channels.message import Accepted, RetryLater, Unknown
+from journeys.localtime import day_number
 from runtime.explain import lines_of, story_of
 from runtime.merge import joined
 from runtime.policy import Cap, Rules
@@ -530,7 +531,8 @@ def test_the_counts_by_stage_are_those_of_the_users_after_any_merge(town):
 
     with town.store.database.reading() as tx:
         reports = town.store.reports
-        now, then = reports.stages(tx), [reports.stages_then(tx, day // DAY) for day in (NOON, NOON + 30 * DAY, NOON + 31 * DAY)]
+        days = [day_number(day, ZONE) for day in (NOON, NOON + 30 * DAY, NOON + 31 * DAY)]
+        now, then = reports.stages(tx), [reports.stages_then(tx, day) for day in days]
 
     assert then == [{"buying": 2}, {"gone": 2}, {"gone": 2}]
     assert now == {"gone": 2}
@@ -572,7 +574,7 @@ def test_of_two_phones_the_one_that_was_told_last_gets_what_is_sent(store, first
 
     assert [m.address for m in town.vendors["push"].got] == ["NEW"]
     with store.database.reading() as tx:
-        assert store.people.load_users(tx, ["u1"])["u1"].reach["told"] == NOON + 1
+        assert store.people.load_users(tx, ["u1"])["u1"].reach["told"]["identity.push_id"] == NOON + 1
 
 
 WOKEN = "{event: friend_woken, subject: friend_id}"

@@ -185,6 +185,29 @@ def test_a_jump_back_ends_what_is_passed_over_because_she_had_it():
     assert walk.sent == [("hello", "push")]  # by the file's own loop, and not before
 
 
+def test_a_jump_back_elsewhere_brings_again_nothing_that_she_had_before_the_move():
+    loop = "- {id: rest, delay: 1d}\n- {id: again, goto: {step: rest, max_visits: 3}}"
+    walk, steps = Walk(f"{HELLO}\n{loop}"), f"{loop}\n{HELLO}\n{SEND}"
+    decision, _ = moved(walk, steps)
+
+    goes_on_to_the_end(walk, steps, decision)
+
+    assert walk.sent == [("gift", "push")]
+
+
+def test_what_she_had_under_a_version_in_between_is_not_sent_again_when_its_step_comes_back_behind_her():
+    walk, back = Walk(f"{HELLO}\n{REST}"), f"{REST}\n{HELLO}\n{SEND}"
+    decision, _ = moved(walk, REST)
+    goes_on(walk, REST, decision)
+    assert walk.enrolment.context["gone"] == {"hello": "hello"}
+
+    decision, _ = moved(walk, back)
+
+    assert "gone" not in decision.enrolment.context
+    goes_on_to_the_end(walk, back, decision)
+    assert walk.sent == [("gift", "push")]
+
+
 # --- what stays as it is
 
 
@@ -208,13 +231,32 @@ def test_an_open_grant_whose_step_has_another_name_now_stays_where_its_outcome_i
     assert (kept, decision.enrolment.version) == ("effect_open", 1)
 
 
-@pytest.mark.parametrize("edit", [("benefit: gift", "benefit: bonus"), ("expires: 7d", "expires: 30d")])
+@pytest.mark.parametrize("edit", [
+    ("benefit: gift", "benefit: bonus"), ("expires: 7d", "expires: 30d"), ("amount: 10", "amount: 20"), (", amount: 10", ""),
+    ("to: user.id", "to: user.city"), ("once_per: user.id", "once_per: user.city"), (", once_per: user.id", ""),
+])  # fmt: skip
 def test_an_open_grant_that_would_be_another_one_now_stays_so_that_nobody_is_told_what_she_did_not_get(edit):
-    old = "- {id: gift, grant: {benefit: gift, expires: 7d}}\n" + SEND.replace("gift,", "notice,")
+    grant = "{benefit: gift, amount: 10, expires: 7d, to: user.id, once_per: user.id}"
+    old = f"- {{id: gift, grant: {grant}}}\n" + SEND.replace("gift,", "notice,")
 
     decision, kept = moved(Walk(old), old.replace(*edit))
 
     assert (kept, decision.enrolment.version) == ("effect_open", 1)
+
+
+@pytest.mark.parametrize("edit", [("{city: 上海", "{city: 北京"), (", new: true", ", new: false"), (", new: true", "")])
+def test_an_open_call_that_asks_something_else_now_stays_so_that_its_answer_is_not_taken_for_another(edit):
+    old = f"- {{id: ask, call: {{endpoint: stock, body: {{city: 上海, new: true}}, timeout: 2s}}}}\n{SEND}"
+
+    decision, kept = moved(Walk(old), old.replace(*edit))
+
+    assert (kept, decision.enrolment.version) == ("effect_open", 1)
+
+
+def test_an_open_call_that_only_waits_longer_is_taken_along():
+    old = f"- {{id: ask, call: {{endpoint: stock, timeout: 2s}}}}\n{SEND}"
+
+    assert moved(Walk(old), old.replace("2s", "5s"))[1] == ""
 
 
 def test_a_hold_keeps_its_release():

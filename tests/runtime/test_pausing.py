@@ -3,9 +3,10 @@
 import pytest
 
 from channels.message import RetryLater
+from runtime.moving import InFlight
 from runtime.pausing import became_due, paused
 from runtime.store.movements import Pause
-from tests.shop import Shop
+from tests.shop import Shop, write_journeys
 from tests.town import DAY, HOUR, MINUTE, NOON, PUSH, Town, event, journey_text, somebody
 
 SEND = f"- {{id: gift, send: {PUSH}}}"
@@ -118,6 +119,45 @@ def test_what_was_planned_before_the_pause_does_not_go_out_in_it(store):
     assert made.states() == [("gift", "ACCEPTED")]
 
 
+@pytest.mark.parametrize(("resumed_after", "gone_out"), [(5 * HOUR, 1), (3 * DAY, 0)])
+def test_what_was_planned_before_a_pause_goes_out_after_it_unless_that_is_later_than_max_lateness_allows(store, resumed_after, gone_out):
+    made = town(store, journey_text(f"{SEND}\n- {{id: rest, delay: 9d}}", entry="{event: app_opened}", max_lateness="6h"))
+    made.post(event("app_opened", NOON, id="o"))
+    made.think(NOON)  # planned: it is with its lane when somebody pauses the journey
+    pause(made, NOON)
+    for part in (1, 2, 3):  # the lanes look again and again whether the pause has ended
+        made.settle(NOON + part * resumed_after // 3 - MINUTE)
+    resume(made, NOON + resumed_after)
+
+    made.settle(NOON + resumed_after)
+
+    assert len(made.vendors["push"].got) == gone_out
+    assert made.states() == [("gift", "ACCEPTED" if gone_out else "SUPPRESSED")]
+
+
+def test_an_event_of_a_pause_is_heard_by_whoever_is_moved_in_the_batch_that_begins_her_wait(store):
+    entry, first = "{event: app_opened, reentry: always}", "- {id: a, wait_for: {event: group_opened, timeout: 9d}}"
+    wait = "- {id: w, wait_for: {event: order_paid, timeout: 1d}, on_timeout: [{exit: silent}]}"
+    made = town(store, journey_text(f"{first}\n{wait}\n{SEND}", entry=entry), people=("u0", "u1"))
+    made.post(*(event("app_opened", NOON, user=user) for user in ("u0", "u1")))
+    made.settle(NOON)
+    pause(made, NOON + HOUR)
+    for user, hour in (("u1", 2), ("u0", 3)):  # both come to stand before the wait; u1's timer is the older one
+        made.post(event("group_opened", NOON + hour * HOUR, user=user))
+        made.settle(NOON + hour * HOUR)
+    made.post(*(event("order_paid", NOON + 4 * HOUR, user=user, amount=1) for user in ("u0", "u1")))
+    made.settle(NOON + 4 * HOUR)
+    resume(made, NOON + 5 * HOUR)
+    edited = journey_text(f"{first}\n{wait}\n{SEND.replace('title: T', 'title: U')}", entry=entry)
+    made.apply(edited, now=NOON + 5 * HOUR, in_flight={"j": InFlight("move")})
+
+    for _ in range(20):
+        made.engine.tick(NOON + 5 * HOUR, limit=1)  # more people than a batch holds: the timer comes before the search
+    made.settle(NOON + 5 * DAY)
+
+    assert [made.ends(user) for user in ("u0", "u1")] == [[("j", "completed")]] * 2
+
+
 @pytest.mark.parametrize(("step", "length"), [
     ("grant: {benefit: gift, expires: 7d}", 9 * DAY), ("call: {endpoint: stock, timeout: 2s}", 10 * MINUTE),
 ])  # fmt: skip
@@ -226,3 +266,18 @@ def test_what_was_due_before_the_pause_did_not_become_due_in_it(shop):
     shop.settle()
 
     assert became_due(shop.app, "j", NOON + DAY + HOUR, NOON + 2 * DAY) == (0, 0)
+
+
+def test_messages_that_wait_for_the_end_of_a_pause_are_counted_too(shop):
+    plain = journey_text(f"{SEND}\n- {{id: rest, delay: 9d}}", id="plain", entry="{event: app_opened}")  # without max_lateness
+    write_journeys(shop.folder, plain.replace("id: plain", "id: j").replace("steps:", "max_lateness: 6h\nsteps:"), plain)
+    shop.apply()
+    shop.welcome("u1")
+    shop.post({"id": "o", "type": "app_opened", "user_id": "u1"})
+    shop.app.engine.tick(NOON)  # planned, not sent
+    before = [became_due(shop.app, name, 0, NOON - 1) for name in ("j", "plain")]
+    ask(shop)
+
+    counts = [[became_due(shop.app, name, NOON, NOON + at) for at in (HOUR, DAY)] for name in ("j", "plain")]
+
+    assert (before, counts) == ([(0, 0), (0, 0)], [[(1, 0), (1, 1)], [(1, 0), (1, 0)]])

@@ -2,13 +2,14 @@
 
 import base64
 import json
+from dataclasses import replace
 from urllib.parse import quote
 
 import pytest
 from sqlalchemy import update
 
 from runtime.intake.sources import DEFAULTS, Source
-from runtime.intake.vendors import Posted, as_it_came
+from runtime.intake.vendors import READERS, Posted, as_it_came, whose
 from runtime.quarantine import Today, again, retry
 from runtime.store.inbox import Quarantined
 from runtime.store.quarantine import Filters
@@ -22,6 +23,8 @@ PAID = {"id": "e1", "type": "order_paid", "user_id": "u1", "time": "2026-12-01T1
 def today(now=NOON, **keys):
     sources = [Source(name, "webhook", True, may, ZONE) for name, may in keys.pop("may", MAY).items()]
     sources.append(Source("app", "sensors", False, ("app_*",), ZONE, DEFAULTS["sensors"], project="default"))
+    sources.append(Source("growing", "growingio", False, ("app_*",), ZONE, DEFAULTS["growingio"], project="p"))
+    sources.append(Source("site", "segment", False, ("app_*",), ZONE, DEFAULTS["segment"], keys=("k",)))
     return Today(audience(), now, sources, **keys)
 
 
@@ -83,6 +86,86 @@ def test_a_message_of_a_vendor_is_read_as_of_its_receipt():
     [found] = again("app", "sensors", json.dumps(SHOWN), today(NOON, received_at=NOON - HOUR)).events
 
     assert (found.type, found.time) == ("app_opened", NOON - HOUR)
+
+
+THEN = NOON + 3 * DAY  # the time that all of these say
+WRITTEN = "2026-12-04T12:00:00+08:00"
+AHEAD = {
+    "plain": ("shop", "event", {"id": "e1", "type": "app_opened", "user_id": "u1", "time": WRITTEN}),
+    "CloudEvents": (
+        "shop", "event", {"specversion": "1.0", "source": "s", "id": "e1", "type": "app_opened", "subject": "u1", "time": WRITTEN},
+    ),
+    "Sensors Analytics": ("app", "sensors", {**SHOWN, "time": THEN, "_flush_time": NOON - HOUR}),
+    "GrowingIO": ("growing", "growingio", {"eventType": "VISIT", "deviceId": "d1", "timestamp": THEN, "sendTime": NOON - HOUR}),
+    "Segment": ("site", "segment", {"type": "track", "event": "Application Opened", "anonymousId": "d1", "timestamp": WRITTEN}),
+    "a whole request": ("", "request", None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("sender", AHEAD)
+def test_what_was_dated_too_far_ahead_is_taken_once_its_time_has_come(store, sender):
+    source, kind, message = AHEAD[sender]
+    body = sensors({**SHOWN, "time": THEN}) if message is None else json.dumps(message)
+    [row] = set_aside(store, Quarantined(source, "more than a day ahead", body, "", kind))
+
+    early = retry(store, [row], today(THEN - DAY - 1))
+    [row] = [r.id for r in rows(store)]
+    [found] = retry(store, [row], today(THEN + HOUR))
+
+    assert [r.reason.partition(" is ")[2] for r in early if r.outcome == "left"] == ["more than a day ahead of its receipt"]
+    assert found.outcome == "taken"
+    with store.database.batch() as batch:
+        [note] = store.inbox.waiting(batch.connection, 10)
+    assert (note.event.type, note.event.time, note.event.received_at) == ("app_opened", THEN, THEN + HOUR)
+
+
+def test_a_clock_that_was_wrong_is_corrected_by_the_receipt_and_not_by_the_reading_again():
+    message = {**SHOWN, "time": NOON + 2 * HOUR, "_flush_time": NOON + 2 * HOUR}
+
+    [found] = again("app", "sensors", json.dumps(message), today(NOON + 9 * DAY, received_at=NOON)).events
+
+    assert (found.time, found.received_at) == (NOON, NOON + 9 * DAY)
+
+
+FAST = NOON + 3 * DAY  # what a phone said at noon whose clock is three days ahead
+FROM_THE_FAST = [
+    Posted("/v3/projects/p/collect", f"stm={FAST}", {}, json.dumps([{"eventType": "VISIT", "deviceId": "d1", "timestamp": FAST - HOUR}]).encode()),
+    Posted("/v1/batch", "", {}, json.dumps({
+        "writeKey": "k", "sentAt": "2026-12-04T04:00:00Z",
+        "batch": [{"type": "track", "event": "Application Opened", "anonymousId": "d1", "timestamp": "2026-12-04T03:00:00Z"}],
+    }).encode()),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("posted", FROM_THE_FAST, ids=["GrowingIO", "Segment"])
+def test_the_clock_of_a_request_corrects_its_messages_also_when_they_are_read_again(posted):
+    then, now = today(NOON), today(NOON + 9 * DAY, received_at=NOON)
+    source = whose(then.sources, posted, then.limit)
+    strict = replace(source, may_assert=())
+
+    [kept] = READERS[source.kind](source, strict.reader(audience(), NOON, "r"), posted, then.limit).quarantined
+    [direct] = READERS[source.kind](source, source.reader(audience(), NOON, "r"), posted, then.limit).events
+    [again_] = again(kept.source, kept.kind, kept.body, now).events
+
+    assert (direct.time, again_.time) == (NOON - HOUR, NOON - HOUR)
+    assert again_.id == direct.id
+
+
+def test_what_is_still_bad_of_a_request_keeps_the_time_at_which_it_came(store):
+    [row] = set_aside(store, Quarantined("", "no source", sensors(SHOWN, {"type": "track"}), "", "request"))
+
+    retry(store, [row], today(NOON + DAY))
+
+    assert [(r.kind, r.received_at) for r in rows(store)] == [("sensors", NOON - HOUR)]
+
+
+def test_an_answer_that_was_set_aside_is_no_newer_than_one_that_came_after_it():
+    consents = {"sms": {"marketing": True, "service": {"granted": True, "at": "2026-12-01T11:00:00+08:00"}}}
+
+    [record] = again("shop", "user", json.dumps({"user_id": "u1", "consents": consents}), today(NOON + DAY, received_at=NOON)).records
+
+    said = record.payload["consents"]["sms"]
+    assert (said["marketing"], said["service"]["at"]) == ({"granted": True, "at": NOON}, NOON - HOUR)
 
 
 def test_a_kept_event_is_read_as_intake_reads_it_today():
@@ -152,6 +235,78 @@ def test_a_user_record_is_taken_again(store):
 
     assert [r.outcome for r in retry(store, [row], today())] == ["taken"]
     assert notes(store) == [("user", "u1", None)]
+
+
+def in_between(store):
+    """Records were set aside an hour before noon; at noon the same users told something else. Returns the town and the rows' numbers."""
+    town = Town(store, journey_text("- {id: hi, send: [{push: {title: T, body: B}}]}", entry="{event: app_opened}"))
+    town.settle_people(somebody())
+    old = {"user_id": "u1", "identities": {"phone": "+8613800138000", "email": "old@x.cn", "push_id": "PHONE-1"}, "zone": "Asia/Tokyo",
+           "traits": {"city": "上海", "level": "gold"}, "set_once": {"birthday": "05-20"}, "increment": {"points": 5},
+           "tags": ["vip", "early"], "consents": {"push": {"marketing": True, "service": True}}}  # fmt: skip
+    ids = set_aside(store, item(old, kind="user"))
+    town.tell("u1", NOON, identities={"phone": "+8613900139000"}, zone="America/New_York", traits={"city": "杭州", "birthday": None},
+              increment={"points": 2}, remove_tags=["vip"], consents={"push": {"marketing": False}})  # fmt: skip
+    town.tell("u2", NOON, identities={"push_id": "PHONE-1"})
+    town.settle(NOON)
+    return town, ids
+
+
+def test_a_user_record_that_was_set_aside_does_not_replace_what_was_told_since(store):
+    town, ids = in_between(store)
+
+    assert [r.outcome for r in retry(store, ids, today(NOON + DAY))] == ["taken"]
+    town.settle(NOON + DAY)
+
+    with store.database.reading() as tx:
+        found = store.people.load_users(tx, ["u1", "u2"])
+        assert store.contacts.whose(tx, "phone", "+8613800138000") == []
+    user = found["u1"]
+    assert user.profile["p"] == {"city": "杭州", "level": "gold", "points": 7}
+    assert (user.profile["t"], user.zone.key) == (["early"], "America/New_York")
+    assert (user.reach["identities"]["phone"], user.reach["identities"]["email"]) == ("+8613900139000", "old@x.cn")
+    assert (user.reach["identities"]["push_id"], found["u2"].reach["identities"]["push_id"]) == ("u1-push_id", "PHONE-1")
+
+
+def test_a_yes_that_was_set_aside_does_not_undo_the_no_said_since(store):
+    town, ids = in_between(store)
+    retry(store, ids, today(NOON + DAY))
+    town.settle(NOON + DAY)
+
+    town.post(event("app_opened", NOON + DAY + HOUR))
+    town.settle(NOON + DAY + HOUR)
+
+    assert town.vendors["push"].got == []
+
+
+@pytest.mark.parametrize(("source", "kind"), [("shop", "user"), ("app", "sensors")])
+def test_a_record_that_is_read_again_says_when_it_came(source, kind):
+    plain = {"user_id": "u1", "traits": {"city": "上海"}}
+    device = {"type": "profile_set", "distinct_id": "d1", "time": NOON, "properties": {"city": "上海"}}
+    body = json.dumps(plain if kind == "user" else device)
+
+    [late] = again(source, kind, body, today(NOON + DAY, received_at=NOON)).records
+    [prompt] = again(source, kind, body, today(NOON, received_at=NOON)).records
+
+    assert (late.payload["came"], "came" in prompt.payload) == (NOON, False)
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["the older first", "the newer first"])
+def test_of_two_records_that_were_set_aside_the_newer_one_stands_whichever_is_read_again_first(store, order):
+    town = Town(store)
+    town.settle_people(somebody())
+    for n, city in enumerate(("上海", "杭州")):
+        body = {"user_id": "u1", "traits": {"city": city}}
+        store.database.write(lambda tx, n=n, body=body: store.inbox.quarantine(tx, [item(body, kind="user")], NOON + n * HOUR))
+    with store.database.reading() as tx:
+        ids = store.quarantine.ids(tx)
+
+    for n in order:
+        retry(store, [ids[n]], today(NOON + DAY + n))
+        town.settle(NOON + DAY + n)
+
+    with store.database.reading() as tx:
+        assert store.people.load_users(tx, ["u1"])["u1"].profile["p"] == {"city": "杭州"}
 
 
 def test_an_enrolment_gets_its_timer_back_and_is_due_at_once(store):

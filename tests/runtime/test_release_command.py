@@ -165,6 +165,18 @@ def test_a_plan_as_data_has_the_token_that_apply_takes(folder, call):
     assert call("apply", "--plan", plan["plan"], "--config", folder)[0] == 0
 
 
+@pytest.mark.parametrize("command", ["plan", "apply"])
+def test_files_with_errors_are_data_where_data_is_asked_for(folder, call, command):
+    write_journeys(folder, HELLO.replace("app_opened", "no_such_event"))
+
+    code, out, _ = call(command, "--json", "--config", folder)
+    told = json.loads(out)
+
+    assert (code, told["outcome"]) == (1, "refused")
+    assert ["J020" in line for line in told["findings"]] == [True]
+    assert "J020" in call(command, "--config", folder)[1]
+
+
 def test_releases_are_listed_shown_and_gone_back_to(folder, call):
     write_journeys(folder, NEW, HELLO)
     call("apply", "--config", folder, "-m", "shorter")
@@ -176,6 +188,41 @@ def test_releases_are_listed_shown_and_gone_back_to(folder, call):
     assert call("apply", "--version", "1", "--config", folder, "-m", "back")[0] == 0
     listed = json.loads(call("releases", "--json", "--config", folder)[1])
     assert (listed[0]["id"], listed[0]["versions"]["j"]) == (3, 1)
+
+
+def test_an_apply_says_what_it_stands_on_and_what_is_gone(folder, call):
+    call("apply", "--config", folder, "-m", "first")
+    (folder / "journeys" / "hello.yaml").unlink()
+
+    _, out, err = call("apply", "--config", folder, "-m", "without hello")
+    told = json.loads(call("apply", "--version", "1", "--json", "--config", folder)[1])
+
+    assert (err.split(", applied")[0], "“first”" in err) == ("on top of release 1", True)
+    assert out.splitlines()[1:] == ["  hello: gone; nobody enters any more"]
+    assert (told["on_top_of"]["id"], told["on_top_of"]["message"]) == (2, "without hello")
+
+
+def test_of_two_applies_of_the_same_plan_the_second_is_told_that_the_first_came_before(shop, call):
+    where = ("--config", shop.folder, "--database", shop.url)
+    write_journeys(shop.folder, NEW, HELLO)
+    token = json.loads(call("plan", "--in-flight", "j=move", "--json", *where)[1])["plan"]
+
+    first = call("apply", "--plan", token, "--in-flight", "j=move", "-m", "shorter", *where)
+    second = call("apply", "--plan", token, "--in-flight", "j=move", *where)
+
+    assert first[0] == 0, first
+    assert (second[0], "since plan" in second[2], "“shorter”" in second[2]) == (1, True, True)
+
+
+def test_a_way_back_gives_no_advice_for_files_of_the_past(shop, call):
+    where = ("--config", shop.folder, "--database", shop.url)
+    write_journeys(shop.folder, OLD.replace("id: pause", "id: rest"), HELLO)
+    call("apply", "-m", "renamed", *where)
+
+    _, out, _ = call("plan", "--version", "1", *where)
+
+    assert "is gone" in out
+    assert "if it was renamed" not in out
 
 
 def test_a_release_that_is_not_there_is_said(folder, call):

@@ -30,6 +30,7 @@ def test_an_empty_file_is_a_project_with_defaults(project, tmp_path):
     assert found.database_url == f"sqlite:///{tmp_path}/data/journeyd.db"
     assert found.recording_file == tmp_path / "data/outbox.jsonl"
     assert found.rules().caps == ()
+    assert (found.keep_events, found.keep_quarantine) == (0, 90 * DAY)
 
 
 def test_paths_are_relative_to_the_folder_of_the_file(project, tmp_path):
@@ -48,6 +49,7 @@ WRONG = [
     ('[policy]\ncaps = [{max = 1, per = "month"}]', ["policy.caps.0.per", "month"]),
     ('[policy]\nholdout = "101%"', ["policy.holdout"]),
     ('[intake.sources.shop]\nsecrets = ["abc123"]', ["intake.sources.shop.secrets.0", "env:NAME or file:PATH"]),
+    ('[intake]\nkeep_quarantine = "3h"', ["intake.keep_quarantine", "one day or more", "3h"]),
     ('[channels.fax]\nadapter = "recording"', ["fax"]),
     ("[channels.sms.templates.x]\npurpose = 'spam'\nid = '1'", ["channels.sms.templates.x.purpose", "spam"]),
     ("[server\n", ["config.toml"]),

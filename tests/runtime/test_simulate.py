@@ -179,7 +179,7 @@ def test_the_json_has_the_documented_shape(call, folder, tmp_path):
     assert result == {
         "from": "2026-12-01 00:00", "until": "2026-12-01 05:00", "sample": None, "journeys": {"hello": row},
         "days": [{"day": "2026-12-01", "entered": 3, "sent": {"push": 3}, "suppressed": {}, "granted": {}, "capped": {}}],
-        "cost": {"push": None}, "budgets": {"gift": {"budget": 10, "granted": 0}}, "stages": {"2026-11": {"buying": 3}},
+        "cost": {"push": None}, "budgets": {"gift": {"budget": 10, "granted": 0}}, "stages": {"2026-12": {"buying": 3}},
         "events": 6, "users": 3, "quarantined": 0, "bad_rows": 0, "repeated_ids": 0, "differing_ids": 0, "remarks": {},
     }  # fmt: skip
     assert [c["code"] for c in caveats] == ["reactions", "conversions", "vendors", "everybody", "cold_start", "no_prices"]

@@ -1,14 +1,17 @@
 """Moves on a real database: whoever is met is moved first, the rest are looked for, and nobody is stranded."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from channels.message import Rejected
+from channels.message import Accepted, Rejected
 from runtime.moving import InFlight
 from runtime.state import ENDED
 from runtime.store import open_store
 from runtime.store.movements import Pause
+from tests import town as towns
 from tests.town import AUDIENCE, DAY, HOUR, NOON, PUSH, ZONE, FakeVendor, Town, event, journey_text, somebody
 
 ENTRY = "{event: app_opened, reentry: always}"
@@ -241,6 +244,35 @@ def test_a_message_in_flight_falls_through_by_the_results_of_steps_that_have_oth
     made.settle(NOON + HOUR)
 
     assert [m.content["body"] for m in made.vendors["push"].got] == ["V x"]
+
+
+@pytest.mark.parametrize("step", [f"- {{id: hi, send: {PUSH}}}", "- {id: hi, grant: {benefit: gift, expires: 7d}}"])
+def test_a_step_that_was_taken_out_and_is_put_back_behind_those_who_had_it_gives_nothing_twice(store, step):
+    rest = "- {id: rest, delay: 9d}"
+    made = town(store, journey_text(f"{step}\n{rest}", entry=ENTRY), users=1)
+    for hour, steps in ((1, rest), (2, f"{rest}\n{step}")):
+        made.apply(journey_text(steps, entry=ENTRY), now=NOON + hour * HOUR, in_flight=MOVE)
+        made.settle(NOON + hour * HOUR)
+
+    made.settle(NOON + 9 * DAY)
+
+    assert (made.states("u0"), made.ends("u0")) == ([("hi", "ACCEPTED")], [("j", "completed")])
+
+
+def test_the_answer_of_one_endpoint_is_not_taken_for_that_of_another(store, monkeypatch):
+    monkeypatch.setattr(towns, "WORLD", replace(towns.WORLD, endpoints={"stock": {"left": "number"}, "shelf": {"left": "number"}}))
+    asks = journey_text(f"- {{id: ask, call: {{endpoint: stock, timeout: 1h, default: {{left: 0}}}}}}\n{SEND}", entry=ENTRY)
+    shelf = FakeVendor("query", Accepted("r", {"left": 0}))
+    made = Town(store, asks, call__stock=FakeVendor("query", Accepted("r", {"left": 5})), call__shelf=shelf)
+    made.settle_people(somebody())
+    made.post(event("app_opened", NOON))
+    made.think(NOON)  # asked, not answered yet
+
+    made.apply(asks.replace("endpoint: stock", "endpoint: shelf"), now=NOON + 1, in_flight=MOVE)
+    made.settle(NOON + 2)
+
+    assert ({e["version_id"] for e in made.story().enrolments}, shelf.got) == ({1}, [])
+    assert made.states() == [("ask", "ACCEPTED"), ("gift", "ACCEPTED")]
 
 
 def test_a_step_that_takes_a_former_name_sends_beside_what_was_sent_under_it(store):

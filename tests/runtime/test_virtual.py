@@ -104,3 +104,17 @@ def test_a_message_is_a_touch_of_the_day_it_was_meant_for_however_late_the_clock
     run.settle(NOON + DAY)
 
     assert [m["state"] for m in town.story().messages] == ["ACCEPTED", "ACCEPTED"]
+
+
+@pytest.mark.parametrize(
+    "entry", ["{event: order_paid, reentry: always}", "{schedule: '0 13 * * *'}", "{segment: buyers, existing: enrol}"]
+)
+def test_on_a_virtual_clock_nothing_is_written_later_than_it_happens_however_late_the_clock_looked(new_run, entry):
+    town, run = new_run(journey_text(STEPS, entry=entry), ("u1", "u2"))
+    run.post("t", [event("order_paid", NOON, id="a"), event("app_opened", NOON + DAY + HOUR, id="b")])
+
+    run.settle(NOON + 5 * DAY)
+
+    written = [(recorded_at, entry.at) for _, recorded_at, entry in town.story().log]
+    assert "entered" in {entry.action for _, _, entry in town.story().log}
+    assert all(recorded_at <= at for recorded_at, at in written), written

@@ -5,10 +5,10 @@ from dataclasses import replace
 from sqlalchemy import select
 
 from runtime.state import HISTORY
-from runtime.store.imports import ABANDONED_AFTER, Position
+from runtime.store.imports import ABANDONED_AFTER, Known, Position
 from runtime.store.occurrences import Occurrences
 from runtime.store.tables import users
-from tests.town import NOON, somebody
+from tests.town import NOON, event, somebody
 
 MARK = Position("k", "events", "import", "a.csv", history=True)
 
@@ -32,6 +32,17 @@ def test_the_place_in_a_file_is_kept_by_its_key(store):
 
     assert (found, other) == (further, None)
     assert (found.rows, found.accepted, found.duplicates, found.rejected) == (1000, 900, 90, 10)
+
+
+def test_events_are_known_by_their_source_and_id(store):
+    posted = [event("order_paid", NOON, id="o1"), event("order_paid", NOON + 1, id="o2", user="u2")]
+    store.database.write(lambda tx: store.inbox.add_all(tx, [("shop", one) for one in posted] + [("crm", posted[0])]))
+
+    with store.database.reading() as tx:
+        found = set(store.imports.known(tx, ["shop", "none"], ["o1", "o2", "o3"]))
+        none = store.imports.known(tx, ["shop"], [])
+
+    assert (found, none) == ({Known("shop", "o1", "order_paid", "u1", NOON), Known("shop", "o2", "order_paid", "u2", NOON + 1)}, [])
 
 
 def test_an_import_of_history_holds_until_it_is_done_or_abandoned(store):

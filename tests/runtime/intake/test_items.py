@@ -7,8 +7,9 @@ import pytest
 from cloudevents.core.bindings.http import to_binary_event, to_structured_event
 from cloudevents.core.v1.event import CloudEvent
 
+from runtime.intake.sources import Source
 from tests.shop import DEVICE_SECRET
-from tests.town import DAY, HOUR, NOON, SECOND
+from tests.town import DAY, HOUR, NOON, SECOND, ZONE, audience
 
 NEAR = datetime.fromtimestamp(NOON / 1000, UTC)
 DATA = {"order_id": "o1", "amount": "39.90", "item": "车厘子", "unheard": [1]}
@@ -206,7 +207,7 @@ def test_an_event_of_more_than_a_day_ahead_is_set_aside(shop, time):
 def test_an_event_of_a_clock_that_was_never_set_is_set_aside(shop, time):
     answer = shop.post({"id": "e1", "type": "app_opened", "user_id": "u1", "time": time})
 
-    reason = f"time: {time} is before 2000: a clock that was never set; history goes in by journeyd import"
+    reason = f"time: {time} is before 2000: a clock that was never set; history goes in by journeyd import (without --live)"
     assert (answer["accepted"], answer["reasons"]) == (0, [{"index": 0, "reason": reason}])
 
 
@@ -274,6 +275,16 @@ def test_a_user_record_is_projected_by_the_next_tick(shop):
     assert str(user.zone) == "Asia/Urumqi"
     assert user.reach["consents"] == {"sms": {"service": True, "marketing": False}}
     assert user.reach["identities"] == {"phone": "+8613900000000"}
+
+
+@pytest.mark.parametrize("at", [None, "yesterday", ""])
+def test_an_answer_without_a_readable_time_has_none_so_that_the_order_of_the_inbox_counts(at):
+    said = {"granted": False, "wording": "退订", "at": at}
+    reader = Source("shop", "webhook", True, ("*",), ZONE).reader(audience(), NOON, "r")
+
+    [record] = reader.records({"user_id": "u1", "consents": {"sms": {"marketing": said, "service": True}}}).records
+
+    assert record.payload["consents"] == {"sms": {"marketing": {"granted": False, "wording": "退订"}, "service": True}}
 
 
 @pytest.mark.parametrize(
