@@ -212,20 +212,26 @@ class Engine:
                 batch.write(lambda tx: self.store.inbox.rehome(tx, moved))
                 return
             merges = [first for mine in by_user.values() if (first := _until_merge(mine)) is not None]
+            for merge_note in merges:  # what came for the former id after the merge was noted comes after it
+                later = by_user.get(merge_note.payload["former"], [])
+                later[:] = [note for note in later if note.id < merge_note.id]
             events = {note.event.type for note in notes if note.event is not None and note.kind != "history"}
             called = {note.payload["journey"] for note in notes if note.kind == "call"}
             told = {user_id: at for user_id, mine in by_user.items() if (at := _earliest(mine)) is not None}
             work = self.opening.open(self.catalogue, batch, list(by_user), now, events=events, called=called, told=told)
             if any(note.kind == "history" for note in notes):
                 work.holds_until = self.store.imports.holds_until(batch.connection, now)
-            watchers = self.store.inbox.watchers_of(batch.connection, list(by_user))
+            names = [name for session in work.sessions.values() for name in session.names]
+            earliest = min((note.event.time for note in notes if note.event is not None), default=now)
+            watchers = self.store.inbox.watchers_of(batch.connection, names, earliest)
             done: list[int] = []
             for user_id, mine in by_user.items():
                 session = work.sessions[user_id]
                 for note in sorted(mine, key=_virtual_order) if self.virtual else mine:
                     if self.virtual and not session.run_until(_note_time(note), inclusive=False) and note.kind != "settled":
                         break
-                    self._take(work, session, note, watchers.get(user_id, ()), _note_time(note) if self.virtual else now)
+                    watching = [watcher for name in session.names for watcher in watchers.get(name, ())] if watchers else ()
+                    self._take(work, session, note, watching, _note_time(note) if self.virtual else now)
                     done.append(note.id)
             worked.notes += len(done)
             self._look_back(batch, work, now, done)
@@ -236,6 +242,8 @@ class Engine:
     def _merge(self, note: Note, now: int, worked: Worked) -> None:
         """A merge locks two users: it is a transaction of its own, after everything that came before it was worked on."""
         try:
+            if not self._look_before(note, now, worked):
+                return
             awaited = partial(self.opening.awaited, self.catalogue)
             merged = self.store.database.write(lambda tx: merge(self.store, tx, note, self.catalogue.audience, self.zone, awaited, now))
         except (DatabaseError, MemoryError):
@@ -247,6 +255,25 @@ class Engine:
         else:
             worked.notes += merged
 
+    def _look_before(self, note: Note, now: int, worked: Worked) -> bool:
+        """What time had changed for either before they were said to be one is her own edge, found at its own time.
+
+        False while one of them is being worked on elsewhere. A flip after the merge was noted is found in her who has become of both.
+        """
+        with self.store.database.batch() as batch:
+            leads = self.store.identity.survivors(batch.connection, both := [note.user_id, note.payload["former"]])
+            ids = sorted({leads.get(user_id, user_id) for user_id in both})
+            found = self.store.people.load_users(batch.connection, ids, lock=True)
+            due = {u.id: u.recheck_at for u in found.values() if u.recheck_at is not None and u.audience != HISTORY}
+            users = [found[user_id] for user_id, at in due.items() if at <= note.received_at]
+            if users and len(found) == len(ids):
+                work = self.opening.open(self.catalogue, batch, [u.id for u in users], now, users=users)
+                for user in users:
+                    self._take(work, work.sessions[user.id], replace(note, user_id=user.id, kind="recheck"), (), now)
+                self._look_back(batch, work, now)
+                self._write(batch, work, now, worked)
+            return len(found) == len(ids)
+
     def _set_aside(self, tx: Any, note: Note, aside: Quarantined, now: int) -> None:
         self.store.inbox.finish(tx, [note.id])
         self.store.inbox.quarantine(tx, [aside], now)
@@ -255,7 +282,9 @@ class Engine:
         try:
             if note.kind == "event" and note.event is not None:
                 session.event(note.event, now)
-                work.forwards.extend((note.event, watcher) for watcher in watchers)
+                if watchers:
+                    shown = replace(note.event, former=session.names[1:])
+                    work.forwards.extend((shown, watcher) for watcher in dict.fromkeys(watchers) if watcher != session.user.id)
             elif note.kind == "history":
                 session.history(note.event, note.payload, note.received_at, work.holds_until)
             elif note.kind == "forward" and note.event is not None:
@@ -268,6 +297,9 @@ class Engine:
                 enter_by_call(session, note.payload, note.received_at, now)
             elif note.kind == "settled":
                 session.settled(note.payload, now)
+            elif note.kind == "recheck":
+                session.baseline(note.received_at)
+                session.catch_up(note.received_at, now)
         except (DatabaseError, MemoryError):
             raise
         except Exception as error:  # noqa: BLE001 - one bad record never stops the batch

@@ -65,6 +65,7 @@ class Opening:
             versions = [(e, self._version_for(tx, catalogue, e)) for e in open_.get(user_id, ())]
             tracked = [Tracked(enrolment, versioned) for enrolment, versioned in versions if versioned is not None]
             session = Session(catalogue, known[user_id], reach, tracked, past.get(user_id, ()), load, window_of, self.rehearsal)
+            session.leads_to = partial(self.store.identity.survivors, tx)
             session.holder_of = partial(self._holder, tx, weakref.ref(work), user_id)  # a ring would outlive the batch, with all it read
             session.lets_in_since = partial(self._lets_in_since, tx, catalogue)
             work.sessions[user_id] = session
@@ -177,7 +178,7 @@ class Opening:
             if other == user_id:
                 return ""
             session = work.sessions.get(other)
-            if is_known and (session is None or session.identified.get(kind, value) == value):
+            if is_known and (session is None or not session.gave_back(kind, value)):
                 return other
         given = (other for other, session in work.sessions.items() if session.identified.get(kind) == value)  # just now, in this batch
         return next((other for other in given if other != user_id and not is_ours(other)), "")
