@@ -83,7 +83,7 @@ def test_why_is_told_below_what_came(call, folder):
     _, out, _ = call("check", "--config", folder)
 
     assert "+ 2026-12-01 10:00  +0s  suppressed no_consent  hello" in out
-    assert "2026-12-01 10:00 hello: not sent: she has not agreed to such messages on this channel; push: no_consent" in out
+    assert "2026-12-01 10:00 hello: not sent: she has not agreed to such messages on this channel\n" in out
 
 
 def test_who_never_entered_is_told_with_the_clause(call, folder):
@@ -94,8 +94,8 @@ def test_who_never_entered_is_told_with_the_clause(call, folder):
 
     _, out, _ = call("check", "--config", folder)
 
-    assert "got refused: where: event.amount > 9; event.amount = 3" in out
-    assert "the user never entered: where: event.amount > 9; event.amount = 3" in out
+    assert "got refused: where: event.amount > 9\n" in out
+    assert "the user never entered: where: event.amount > 9; then event.amount = 3" in out
 
 
 def test_as_data_both_timelines_stand_beside_the_finding(call, folder):

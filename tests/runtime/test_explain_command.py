@@ -136,7 +136,7 @@ def test_who_was_not_sent_something_is_in_the_list_with_the_reason(call, tmp_pat
     data = json.loads(call("explain", "--journey", "hello", "--json", "--config", shop.folder)[1])
 
     assert "hello: not sent, push: she has not agreed to such messages on this channel" in out
-    assert data["enrolments"][0]["not_sent"] == [{"step": "hello", "reason": "no_consent"}]
+    assert data["enrolments"][0]["not_sent"] == [{"step": "hello", "reason": "no_consent", "positions": [["push", "no_consent"]]}]
 
 
 @pytest.mark.parametrize("ended", [False, True])
