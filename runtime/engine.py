@@ -107,10 +107,10 @@ class Engine:
 
     def _in_force(self, tx: Any) -> dict[str, int]:
         """Since when each segment means what it does, as far back as one downtime may reach; each audience is read once."""
-        now, audiences = (
-            self.catalogue.audience.segment_digests,
-            self.store.releases.audiences(tx, self.catalogue.release_id, MOST_RELEASES),
-        )
+        now = self.catalogue.audience.segment_digests
+        audiences = self.store.releases.audiences(tx, self.catalogue.release_id, MOST_RELEASES)
+        if not audiences:  # a rehearsal is of no release
+            return {}
         known = {**self._meanings, audiences[0][2]: now}
         self._meanings = {digest: known[digest] if digest in known else digests_of(text) for _, text, digest in audiences}
         return means_since(now, [(at, self._meanings[digest]) for at, _, digest in audiences])
