@@ -216,6 +216,11 @@ class Audience:
         values = [trait.value for trait in traits if trait.value is not None]
         return {trait.event for trait in traits if trait.aggregate} | set(windows_of([rule, *within.values(), *values]))
 
+    def counts_directly(self, rule: Rule) -> bool:
+        """Whether a rule asks count() itself, also through segments and the lifecycle: events of before, which no test can give."""
+        _, within = _read_by(rule, self.traits, self.segments, self.stages)
+        return bool(windows_of([rule, *within.values()]))
+
     @cached_property
     def _moved(self) -> dict[str, Moved]:
         return {}

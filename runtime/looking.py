@@ -135,7 +135,9 @@ def _look(bench: Bench, stage: "Stage | None", job: Job) -> Looked:
 
 
 def judge(source: Source, journey: CompiledJourney, results: Sequence["Rehearsed"]) -> tuple[list[Finding], tuple[Tested, ...]]:
-    """A finding for each test that failed, where both timelines part first; and all of them for whoever wants to see more."""
+    """A finding for each test that failed, where both timelines part first, or whose user could not have entered; and all tests for
+    whoever wants to see more.
+    """
     findings: list[Finding] = []
     tests: list[Tested] = []
     for index, result in enumerate(results):
@@ -147,6 +149,13 @@ def judge(source: Source, journey: CompiledJourney, results: Sequence["Rehearsed
             findings.append(Finding("J111", source.place(at), params))
         elif result.refusal is not None and _is_bare(journey.journey.tests[index]):
             findings.append(Finding("J115", place, {"test": result.name, "why": _why_not(result.refusal)}))
+        if result.lacking:
+            found = {
+                "segment": journey.entry.segment,
+                "at": print_instant(result.start, journey.zone),
+                "clauses": "; ".join(result.lacking),
+            }
+            findings.append(Finding("J116", source.place(("tests", index, "user"), key=True), {"test": result.name, **found}))
         tests.append(Tested(result.name, place, result.start, result.passed, () if result.passed else result.rows, result.refusal))
     return findings, tuple(tests)
 

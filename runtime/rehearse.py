@@ -1,6 +1,6 @@
 """Runs the `tests:` of a journey file: a story on a virtual clock through the real engine, in a scratch database."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
 from operator import itemgetter
@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from channels.message import Accepted, Channel, Guarantee, Message, Neither, Receipt, Rejected
 from channels.recording import SilentChannel
 from journeys.audience import Audience
+from journeys.clauses import Clause, Meaning, clauses_of
 from journeys.compiled import CompiledJourney, GrantSpec
 from journeys.duration import DAY, SECOND, parse_duration
 from journeys.model import Expectation, JourneyTest
@@ -20,11 +21,12 @@ from runtime.catalogue import Catalogue, Versioned, longest
 from runtime.coverage import Move, Visits, followed, visits
 from runtime.deliver import Delivery
 from runtime.engine import Engine
+from runtime.facts import UserFacts
 from runtime.givens import person_of
 from runtime.happened import refusal_of, timeline_of
 from runtime.policy import Rules
 from runtime.session import Rehearsal
-from runtime.state import Event, Fact
+from runtime.state import Event, Fact, User
 from runtime.store import SqlStore, open_store
 from runtime.store.ledger_rows import ROBOT
 from runtime.timelines import Difference, Line, Note, Row, compare, first_difference
@@ -38,13 +40,17 @@ DIGEST = "rehearsal"  # in place of the audience's
 
 @dataclass(frozen=True)
 class Rehearsed:
-    """A test's result. It passed when `rows` have no marks; `refusal` says why the user never entered, where she did not."""
+    """A test's result. It passed when `rows` have no marks; `refusal` says why the user never entered, where she did not.
+
+    `lacking` are the clauses for which the user is not in the segment by which she enters, at `start`: the test lets her in all the same.
+    """
 
     name: str
     start: int
     rows: tuple[Row, ...]
     visits: Visits
     refusal: Note | None = None
+    lacking: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -138,6 +144,7 @@ class _Rehearsal:
         self.start = parse_time(test.at or DEFAULT_START, self.zone) or 0
         self.user_id = str(test.user.get("id", "u1"))
         self.taken: set[Move] = set()
+        self.lacking: tuple[str, ...] = ()
         self.journey = followed(_open_to_all(journey), self.taken)
         rehearsal = Rehearsal("out" if test.given.holdout else "in", test.given.variant)
         engine = Engine(store, stage.world, self.zone, stage.rules, rehearsal, virtual=True)
@@ -197,6 +204,8 @@ class _Rehearsal:
         for template, n in given.items():
             self.store.database.write(lambda tx, t=template, n=n: self.store.contacts.add_credit(tx, openid, ids.get(t, t), n, self.start))  # type: ignore[misc]
         entry = self.journey.entry
+        if entry.segment and not user.segments[entry.segment][1]:
+            self.lacking = self._lacking(entry.segment, user)
         if entry.form == "event":
             asked = self.test.entry.get("type")
             name = str(asked) if asked in entry.events else entry.events[0]
@@ -206,6 +215,13 @@ class _Rehearsal:
             fact = Fact(entry.form, f"{entry.form}@test", self.start, dict(self.test.entry))
             self.run_.engine.enter_one(self.user_id, self.journey.id, fact, self.start)
         self.run_.settle(self.start)
+
+    def _lacking(self, segment: str, user: User) -> tuple[str, ...]:
+        rule, audience = self.audience.segments[segment], self.audience
+        if audience.counts_directly(rule):
+            return ()
+        meaning = Meaning(audience.segments, {n: trait.value for n, trait in audience.traits.items() if trait.value is not None})
+        return tuple(_not_held(clauses_of(rule.node, UserFacts(audience, user, self.start), meaning)))
 
     def _typed(self, event: str, data: Mapping[str, Any]) -> dict[str, Any]:
         fields = self.audience.events.get(event, {})
@@ -238,11 +254,19 @@ class _Rehearsal:
         sent = {(line.step, line.what) for line in actual if line.kind == "send"}
         began = entered and not self.test.given.holdout
         seen = visits(self.journey, self.taken, sent, began=began)
-        return Rehearsed(self.test.name, self.start, rows, seen, None if entered else refusal_of(story))
+        return Rehearsed(self.test.name, self.start, rows, seen, None if entered else refusal_of(story), self.lacking)
 
     def _line(self, expected: Expectation) -> Line:
         kind = kind_of(expected)
         return Line(self._moment(expected.after, expected.at), kind, getattr(expected, kind), expected.step or "", expected.contains or "")
+
+
+def _not_held(clauses: Iterable[Clause]) -> Iterator[str]:
+    for clause in clauses:
+        if not clause.held and clause.segment:
+            yield from _not_held(clause.parts)
+        elif not clause.held:
+            yield clause.text
 
 
 def _open_to_all(journey: CompiledJourney) -> CompiledJourney:

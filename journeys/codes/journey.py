@@ -155,4 +155,19 @@ CODES: Mapping[str, Code] = {
             "用 user: 和 entry: 写明她凭什么能进来，或因什么进不来。",
         ),
     ),
+    "J116": Code(
+        "warning",
+        (
+            "test “{test}” begins with somebody who is not in segment {segment} then ({at}): {clauses}",
+            "测试“{test}”开始时（{at}），用户不在分群 {segment} 里：{clauses} 不成立",
+        ),
+        why=(
+            "People enter at the moment at which they come into the segment; this story can happen to nobody.",
+            "用户是在进入分群的那一刻进入旅程的，这个故事在真实用户身上不会发生。",
+        ),
+        cure=(
+            "Give the test a user of that segment: user: {last_order_at: 31d ago}; tags stand in given.",
+            "给测试一个在分群里的用户，如 user: {last_order_at: 31d ago}；标签写在 given 里。",
+        ),
+    ),
 }

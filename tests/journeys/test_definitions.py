@@ -22,6 +22,7 @@ def test_the_stories_of_a_shipped_journey_come_true(shipped, name):
     results = rehearse(journey, shipped.checked.audience, shipped.project.world(), shipped.project.rules())
 
     assert {r.name: r.rows for r in results if not r.passed} == {}
+    assert {r.name: r.lacking for r in results if r.lacking} == {}  # everybody is in the segment by which she enters
     assert results  # a shipped journey has at least one story
 
 

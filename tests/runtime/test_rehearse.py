@@ -4,7 +4,7 @@ import pytest
 
 from runtime.policy import Rules
 from runtime.rehearse import rehearse
-from tests.town import PUSH, WORLD, at, audience, journey
+from tests.town import AUDIENCE, PUSH, WORLD, at, audience, journey
 
 STEPS = f"""
 - {{id: gift, grant: {{benefit: gift}}, on_failed: [{{exit: sold_out}}]}}
@@ -291,3 +291,37 @@ def test_after_the_end_a_message_that_is_under_way_is_still_followed():
     steps = "- {id: hello, send: [{push: {title: T, body: B}}, {sms: {template: news}}], fall_through: undelivered}\n- {exit: done}"
 
     assert run("given: {receipts: {hello: undelivered}}, expect: [{after: 0s, send: sms}, {after: 0s, end: done}]", steps).passed
+
+
+ASLEEP = "{name: 睡着又怕贵, when: segment('dormant') and (user.points > 3 or has_tag('嫌贵')) and user.stage == 'gone'}"
+OFTEN = "{name: 常来, when: \"count('app_opened', within='7d') >= 3 and user.points > 3\"}"
+
+
+@pytest.mark.parametrize(
+    ("story", "lacking"),
+    [
+        ("user: {last_order_at: 30d ago, points: 4}", ()),
+        ("user: {last_order_at: 31d ago}, given: {tags: [嫌贵]}", ()),
+        ("user: {last_order_at: 29d ago, points: 4}", ("days_since(user.last_order_at) >= 30", "user.stage == 'gone'")),
+        ("user: {last_order_at: 31d ago, points: 3}", ("user.points > 3 or has_tag('嫌贵')",)),
+        ("events: [{after: 1h, event: app_opened}]", (
+            "days_since(user.last_order_at) >= 30", "user.points > 3 or has_tag('嫌贵')", "user.stage == 'gone'",
+        )),
+    ],
+)  # fmt: skip
+def test_a_story_of_somebody_who_is_not_in_the_segment_by_which_she_enters_goes_on_and_says_what_is_lacking(story, lacking):
+    text = AUDIENCE.replace("segments:\n", f"segments:\n  asleep: {ASLEEP}\n")
+    made = journey(
+        f"- {{id: hello, send: {PUSH}}}", tests=f"[{{name: story, {story}, expect: [{{after: 0s, send: push}}, {{after: 0s, end: completed}}]}}]",
+        entry="{segment: asleep, existing: skip}", audience_text=text,
+    )  # fmt: skip
+    (result,) = rehearse(made, audience(text), WORLD, Rules())
+
+    assert (result.passed, result.lacking) == (True, lacking)
+
+
+def test_of_a_segment_that_counts_events_of_before_no_test_can_give_somebody():
+    text = AUDIENCE.replace("segments:\n", f"segments:\n  often: {OFTEN}\n")
+    made = journey("- exit: x", tests="[{name: story, expect: []}]", entry="{segment: often, existing: skip}", audience_text=text)
+
+    assert rehearse(made, audience(text), WORLD, Rules())[0].lacking == ()
