@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from journeys import model
 from journeys.audience import AudienceModel
 from journeys.compiled import CompiledJourney
+from journeys.lineage import carried
 
 Kind = Literal[
     "setting",
@@ -48,26 +49,28 @@ class _Placed:
 
 
 def differences(before: CompiledJourney, after: CompiledJourney) -> list[Change]:
-    """Every difference of meaning, in the order of the file; what only reads differently (comments, layout) is `wording_only`."""
+    """Every difference of meaning, in the order of the file; what only reads differently (comments, layout) is `wording_only`.
+
+    A step is the same by its origin (lineage), as it is for those who stand there.
+    """
     found = _settings(before.journey, after.journey)
     old, new = _steps_of(before), _steps_of(after)
-    renamed = {was: now for was, now in after.renamed.items() if was in old and was not in new}
-    names = {name: renamed.get(name, name) for name in old}
-    found += [Change("step_renamed", now, "", was, now) for was, now in renamed.items()]
-    found += [Change("step_removed", was, "", old[was].kind) for was, now in names.items() if now not in new]
-    former = {now: was for was, now in names.items()}
-    found += [Change("step_moved", step) for step in _moved(old, new, names)]
+    stays = {name: now for name in old if (now := carried(name, before, after)) is not None}
+    former = {now: was for was, now in stays.items()}
+    found += [Change("step_renamed", now, "", was, now) for now in new if (was := former.get(now, now)) != now]
+    found += [Change("step_removed", was, "", old[was].kind) for was in old if was not in stays]
+    found += [Change("step_moved", step) for step in _moved(old, new, stays)]
     for step, placed in new.items():
         if step not in former:
             found.append(Change("step_added", step, "", None, placed.kind))
             continue
-        was = old[former[step]]
-        if was.kind != placed.kind:
-            found.append(Change("step_kind", step, "", was.kind, placed.kind))
+        then = old[former[step]]
+        if then.kind != placed.kind:
+            found.append(Change("step_kind", step, "", then.kind, placed.kind))
         else:
-            found += [Change("step", step, key, a, b) for key, a, b in _unequal(was.values, placed.values)]
+            found += [Change("step", step, key, a, b) for key, a, b in _unequal(then.values, placed.values)]
     found += _lookalikes(found, old, new)
-    found += [Change("step_was_nobody", now, "was", was) for was, now in after.renamed.items() if was not in old and now not in old]
+    found += [Change("step_was_nobody", now, "was", was) for was, now in after.renamed.items() if was not in old and now not in former]
     then, now = _plain(before.journey.tests), _plain(after.journey.tests)
     if len(then) != len(now):
         found.append(Change("tests", "", "tests", len(then), len(now)))
@@ -196,7 +199,7 @@ def _moved(old: Mapping[str, _Placed], new: Mapping[str, _Placed], names: Mappin
         step, _, where = container.partition(" ")
         return f"{names.get(step, step)} {where}"
 
-    before = [(names[name], renamed(placed.container)) for name, placed in old.items() if names[name] in new]
+    before = [(names[name], renamed(placed.container)) for name, placed in old.items() if name in names]
     after = [(name, f"{placed.container} " if not placed.container else placed.container) for name, placed in new.items()]
     common = {name for name, _ in before}
     after = [pair for pair in after if pair[0] in common]

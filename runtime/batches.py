@@ -72,12 +72,12 @@ class Writing:
             self._cancel_at_once(written)
         else:  # also what this very batch planned before it learned better
             self._cancel(written)
-        for tracked in written:
-            if tracked.watched:
-                store.people.watch(tx, tracked.enrolment, tracked.watched)
         ended = [t.enrolment.key for t in written if t.enrolment.status == ENDED and not t.is_new]
         if ended and any(t.versioned.journey.watches_others for t in written):
             store.people.unwatch(tx, ended)
+        for tracked in written:  # who has ended may still aim at somebody's event
+            if tracked.watched:
+                store.people.watch(tx, tracked.enrolment, tracked.watched)
         store.people.save_users(tx, [s.user for s in sessions if s.user_changed])
         self._contacts(sessions)
         store.people.write_refusals(tx, [r for s in sessions for r in s.refusals])
@@ -99,7 +99,7 @@ class Writing:
         contacts = self.store.contacts
         for session in sessions:
             if session.identified:
-                for other in contacts.identify(self.tx, session.user.id, session.identified):
+                for other in contacts.identify(self.tx, session.user.id, session.identified, session.dead):
                     moved = {MOVING: session.identified[MOVING]}
                     self.store.inbox.add_note(self.tx, other, "user", {"source": "identity", "moved": moved}, self.now)
         said = [consent for session in sessions for consent in session.consents]

@@ -46,6 +46,7 @@ class Catalogue:
     by_schedule: list[Versioned] = field(default_factory=list)
     since: dict[int, int] = field(default_factory=dict)  # by version: from when what lets people in counts, see `counts_since`
     lets_in: dict[tuple[str, str], int] = field(default_factory=dict)  # by journey and event, what `lets_in_since` has found
+    in_force: dict[str, int] = field(default_factory=dict)  # by segment: since when it means what it does, see `means_since`
     paces: dict[str, tuple[int, int]] = field(default_factory=dict)  # of the current versions alone: how many per how long
 
     def version(self, version: Version) -> Versioned | None:
@@ -140,6 +141,25 @@ def counts_since(held: Iterable[tuple[int, Version | None]], known: MutableMappi
             break
         since = applied_at
     return since
+
+
+def means_since(now: Mapping[str, str], earlier: Iterable[tuple[int, Mapping[str, str]]]) -> dict[str, int]:
+    """When each segment got the meaning (its digest) that it has now; of one that has it still in the last of `earlier`, when that was.
+
+    `earlier` are the segments' digests by release, the newest first.
+    """
+    since: dict[str, int] = {}
+    same = set(now)
+    for applied_at, digests in earlier:
+        same = {name for name in same if digests.get(name) == now[name]}
+        since |= dict.fromkeys(same, applied_at)
+    return since
+
+
+def digests_of(audience: str) -> Mapping[str, str]:
+    """What the segments of an audience's text mean, each as a digest."""
+    model, source = load_audience_text(audience)
+    return compile_audience(model, source).segment_digests
 
 
 def _asks(version: Version) -> object:

@@ -151,10 +151,11 @@ class Crowds:
             crowd.refused["where"] = store.counted(tx, span, concerned) - passed
 
 
-def existing_of(store: SqlStore, audience: Audience, journey: CompiledJourney, zone: ZoneInfo, now: int) -> int | None:
-    """How many are in a journey's segment now and pass its `where`; None where only the rules themselves can say.
-
-    Re-entry, hold-out and pace are left out: it is how many an `existing: enrol` looks at.
+def existing_of(
+    store: SqlStore, audience: Audience, before: Audience, journey: CompiledJourney, zone: ZoneInfo, now: int
+) -> int | None:  # fmt: skip
+    """How many are in a journey's segment now, pass its `where` and may enter it as often as they have done; hold-out and pace are left
+    out. None where only the rules themselves can say, or where profiles made under the definitions of `before` cannot.
     """
     here = Moment(audience, now, store.database.is_sqlite, zone, frozenset())
     with store.database.reading() as tx:
@@ -164,7 +165,10 @@ def existing_of(store: SqlStore, audience: Audience, journey: CompiledJourney, z
         here = replace(here, zones=everybody.zones)
         try:
             rules = [rule for rule in deciding(journey, audience) if rule is not None]
-            return store.populations.counted(tx, everybody, [said(compile_sql(rule.node, here)) for rule in rules])
+            if not all(audience.reads_alike(rule, before) for rule in rules):
+                return None
+            free = store.populations.free_to_enter(journey.id, journey.entry.mode, journey.entry.reentry, now)
+            return store.populations.counted(tx, everybody, [said(compile_sql(rule.node, here)) for rule in rules], free)
         except CannotSay:
             return None
 

@@ -54,16 +54,17 @@ def decide(
 
 
 def watched_users(journey: CompiledJourney, audience: Audience, enrolment: Enrolment, user: User, now: int) -> set[str]:
-    """Other users whose events this enrolment waits for, aims at or ends by, in the state it is in."""
-    context = enrolment.context
+    """Other users whose events this enrolment waits for, aims at or ends by, in the state it is in; a goal counts after the end, too."""
+    context, is_over = enrolment.context, enrolment.status == ENDED
     facts = UserFacts(audience, user, now, entry=context.get("entry", {}), steps=context.get("steps", {}))
-    matches = [journey.goal.match] if journey.goal else []
-    matches += [rule.match for rule in journey.exits if rule.match is not None]
+    counts = enrolment.goal_until is not None and enrolment.converted_at is None
+    matches = [journey.goal.match] if journey.goal and (counts or not is_over) else []
+    matches += [rule.match for rule in journey.exits if rule.match is not None and not is_over]
     step = journey.steps.get(enrolment.state)
     if step is not None and isinstance(step.spec, WaitSpec):
         matches += step.spec.cases
     owners = {match.of.test(facts) for match in matches if match.of is not None}
-    return {owner for owner in owners if isinstance(owner, str) and owner != enrolment.user_id}
+    return {owner for owner in owners if isinstance(owner, str) and owner != enrolment.user_id and owner not in user.former}
 
 
 class _Reaction(Walk):
@@ -228,10 +229,14 @@ class _Reaction(Walk):
         if event.type not in match.names:
             return False
         owner = match.of.test(facts) if match.of is not None else self.enrolment.user_id
-        if event.user_id != owner:
+        if event.user_id != owner and not self._was_called(owner, event):
             return False
         field = self.journey.entry.subject
         declares = field and field in self.audience.events.get(event.type, {})
         if declares and not match.any_subject and str(event.data.get(field)) != self.enrolment.subject:
             return False
         return match.where is None or bool(match.where.test(facts))
+
+    def _was_called(self, owner: Any, event: Event) -> bool:
+        """Whether the id that a rule names is one that the event's user had before she was merged."""
+        return owner in event.former or (event.user_id == self.user.id and owner in self.user.former)

@@ -31,6 +31,7 @@ class Edges(ABC):
         self.system: list[Event] = []
         self.user_changed = False
         self._rebuilt = False
+        self._taken_at: dict[str, int] = {}  # of what was not known of her: the segments, and as of when they were taken
         self._news = 0  # when the event at hand was told: it may be of long ago
         self._unsure = False  # nothing was evaluated yet under these definitions
         self._moved_from: ZoneInfo | None = None  # she has moved to another zone since she was last looked at
@@ -67,23 +68,28 @@ class Edges(ABC):
         self.user_changed = self._unsure = True
 
     def _take_unknown(self, at: int) -> None:
-        """Segments with another meaning are taken as they are at `at`; the stage, and all of a profile made anew, as they were when
-        she was last looked at. What time has changed since then is found at its own time.
+        """Segments with another meaning are taken as they are at `at`, or when an earlier release gave it to them; the stage, and all of
+        a profile made anew, as they were when she was last looked at. What time has changed since then is found at its own time.
         """
         user, audience = self.user, self.catalogue.audience
-        earlier, then = UserFacts(audience, user, user.evaluated_at), UserFacts(audience, user, at)
+        earlier = UserFacts(audience, user, user.evaluated_at)
+        moments = {at: UserFacts(audience, user, at)}
         known: dict[str, Any] = {}
-        changes = [user.recheck_at]
-        changes += [change(earlier if self._rebuilt else then) for change in audience.everything.changes]
         for name, digest in audience.segment_digests.items():
             before = user.segments.get(name)
             if before is None or before[0] != digest:
-                known[name] = [digest, then.segment(name)]
+                since = max(user.evaluated_at, min(at, self.catalogue.in_force.get(name, at)))
+                if since not in moments:
+                    moments[since] = UserFacts(audience, user, since)
+                known[name] = [digest, moments[since].segment(name)]
+                self._taken_at[name] = since
             elif self._rebuilt:
                 known[name] = [digest, earlier.segment(name)]
             else:
                 known[name] = before
         user.segments = known
+        first = earlier if self._rebuilt else moments[min(moments)]
+        changes = [user.recheck_at, *(change(first) for change in audience.everything.changes)]
         if user.stage:
             self._restage(audience.stage_of(earlier), user.evaluated_at)
         user.recheck_at = min((c for c in changes if c is not None), default=None)
@@ -125,6 +131,7 @@ class Edges(ABC):
         changes = [change(facts) for change in moved.changes]
         if rest:
             changes.append(noted)
+        changes += [since for since in self._taken_at.values() if at < since]
         entered = self._segments(moved, facts, at, quietly=quietly)
         if moved.stage:
             self._stage(facts, at, quietly=quietly)
@@ -180,6 +187,8 @@ class Edges(ABC):
         """Take the segments as they are now; returns those that were entered."""
         known, entered = self.user.segments, []
         for name, _ in moved.segments:
+            if at < self._taken_at.get(name, at):  # it did not mean this then
+                continue
             inside, before = facts.segment(name), known.get(name)
             changed = before is None or before[1] != inside
             if changed or quietly:

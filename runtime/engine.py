@@ -3,7 +3,7 @@
 It never sends and never sees a vendor; `now` is given with every call.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -13,7 +13,7 @@ from journeys.schedule import next_fire
 from journeys.world import World
 from runtime.batches import Progress, Work, Writing
 from runtime.calling import enter_by_call
-from runtime.catalogue import Catalogue, Versioned, catalogue_of, counts_since
+from runtime.catalogue import Catalogue, Versioned, catalogue_of, counts_since, digests_of, means_since
 from runtime.crowds import MOST_RANGES, Crowd, Crowds, takes_crowds
 from runtime.enrol import closed_at, deciding
 from runtime.facts import UserFacts
@@ -33,6 +33,7 @@ from runtime.store.releases import Population
 from runtime.underway import Swept, Underway
 
 BATCH = 500
+MOST_RELEASES = 5  # in one downtime: since when a segment means what it does
 MOST_FIRES = 50  # of one schedule caught up in one tick
 
 
@@ -75,6 +76,8 @@ class Engine:
         self._version_ids: list[int] = []
         self._shares: dict[int, float] = {}
         self._rechecked = ""
+        self._weighed = 0  # the release of which it is known since when its segments mean what they do
+        self._meanings: dict[str, Mapping[str, str]] = {}  # by audience: what its segments mean
         self._asked: dict[int, object] = {}  # by version: what lets people in
 
     # --- the tick
@@ -102,6 +105,16 @@ class Engine:
         self.take_versions(sorted(current | older & set(self.catalogue.versions)))
         return self.catalogue
 
+    def _in_force(self, tx: Any) -> dict[str, int]:
+        """Since when each segment means what it does, as far back as one downtime may reach; each audience is read once."""
+        now, audiences = (
+            self.catalogue.audience.segment_digests,
+            self.store.releases.audiences(tx, self.catalogue.release_id, MOST_RELEASES),
+        )
+        known = {**self._meanings, audiences[0][2]: now}
+        self._meanings = {digest: known[digest] if digest in known else digests_of(text) for _, text, digest in audiences}
+        return means_since(now, [(at, self._meanings[digest]) for at, _, digest in audiences])
+
     def version_of(self, version_id: int) -> Versioned | None:
         """A version, loaded when it is not in hand; None when there is none or it does not compile any more. Any thread may ask."""
         catalogue = self.catalogue
@@ -115,6 +128,10 @@ class Engine:
     def recheck_stale(self, now: int) -> None:
         """A new audience: everybody not yet evaluated under it is, soon. Called by those that may write, after `refresh`."""
         digest = self.catalogue.audience_digest
+        if self._weighed != self.catalogue.release_id:  # not by those that only read: old audiences take a moment to compile
+            with self.store.database.reading() as tx:
+                self.catalogue.in_force = self._in_force(tx)
+            self._weighed = self.catalogue.release_id
         if self._rechecked != digest:
             self.store.database.write(lambda tx: self.store.people.recheck_stale(tx, digest, now))
             self._rechecked = digest
@@ -195,19 +212,26 @@ class Engine:
                 batch.write(lambda tx: self.store.inbox.rehome(tx, moved))
                 return
             merges = [first for mine in by_user.values() if (first := _until_merge(mine)) is not None]
+            for merge_note in merges:  # what came for the former id after the merge was noted comes after it
+                later = by_user.get(merge_note.payload["former"], [])
+                later[:] = [note for note in later if note.id < merge_note.id]
             events = {note.event.type for note in notes if note.event is not None and note.kind != "history"}
             called = {note.payload["journey"] for note in notes if note.kind == "call"}
-            work = self.opening.open(self.catalogue, batch, list(by_user), now, events=events, called=called)
+            told = {user_id: at for user_id, mine in by_user.items() if (at := _earliest(mine)) is not None}
+            work = self.opening.open(self.catalogue, batch, list(by_user), now, events=events, called=called, told=told)
             if any(note.kind == "history" for note in notes):
                 work.holds_until = self.store.imports.holds_until(batch.connection, now)
-            watchers = self.store.inbox.watchers_of(batch.connection, list(by_user))
+            names = [name for session in work.sessions.values() for name in session.names]
+            earliest = min((note.event.time for note in notes if note.event is not None), default=now)
+            watchers = self.store.inbox.watchers_of(batch.connection, names, earliest)
             done: list[int] = []
             for user_id, mine in by_user.items():
                 session = work.sessions[user_id]
                 for note in sorted(mine, key=_virtual_order) if self.virtual else mine:
                     if self.virtual and not session.run_until(_note_time(note), inclusive=False) and note.kind != "settled":
                         break
-                    self._take(work, session, note, watchers.get(user_id, ()), _note_time(note) if self.virtual else now)
+                    watching = [watcher for name in session.names for watcher in watchers.get(name, ())] if watchers else ()
+                    self._take(work, session, note, watching, _note_time(note) if self.virtual else now)
                     done.append(note.id)
             worked.notes += len(done)
             self._look_back(batch, work, now, done)
@@ -218,6 +242,8 @@ class Engine:
     def _merge(self, note: Note, now: int, worked: Worked) -> None:
         """A merge locks two users: it is a transaction of its own, after everything that came before it was worked on."""
         try:
+            if not self._look_before(note, now, worked):
+                return
             awaited = partial(self.opening.awaited, self.catalogue)
             merged = self.store.database.write(lambda tx: merge(self.store, tx, note, self.catalogue.audience, self.zone, awaited, now))
         except (DatabaseError, MemoryError):
@@ -229,6 +255,25 @@ class Engine:
         else:
             worked.notes += merged
 
+    def _look_before(self, note: Note, now: int, worked: Worked) -> bool:
+        """What time had changed for either before they were said to be one is her own edge, found at its own time.
+
+        False while one of them is being worked on elsewhere. A flip after the merge was noted is found in her who has become of both.
+        """
+        with self.store.database.batch() as batch:
+            leads = self.store.identity.survivors(batch.connection, both := [note.user_id, note.payload["former"]])
+            ids = sorted({leads.get(user_id, user_id) for user_id in both})
+            found = self.store.people.load_users(batch.connection, ids, lock=True)
+            due = {u.id: u.recheck_at for u in found.values() if u.recheck_at is not None and u.audience != HISTORY}
+            users = [found[user_id] for user_id, at in due.items() if at <= note.received_at]
+            if users and len(found) == len(ids):
+                work = self.opening.open(self.catalogue, batch, [u.id for u in users], now, users=users)
+                for user in users:
+                    self._take(work, work.sessions[user.id], replace(note, user_id=user.id, kind="recheck"), (), now)
+                self._look_back(batch, work, now)
+                self._write(batch, work, now, worked)
+            return len(found) == len(ids)
+
     def _set_aside(self, tx: Any, note: Note, aside: Quarantined, now: int) -> None:
         self.store.inbox.finish(tx, [note.id])
         self.store.inbox.quarantine(tx, [aside], now)
@@ -237,7 +282,9 @@ class Engine:
         try:
             if note.kind == "event" and note.event is not None:
                 session.event(note.event, now)
-                work.forwards.extend((note.event, watcher) for watcher in watchers)
+                if watchers:
+                    shown = replace(note.event, former=session.names[1:])
+                    work.forwards.extend((shown, watcher) for watcher in dict.fromkeys(watchers) if watcher != session.user.id)
             elif note.kind == "history":
                 session.history(note.event, note.payload, note.received_at, work.holds_until)
             elif note.kind == "forward" and note.event is not None:
@@ -250,6 +297,9 @@ class Engine:
                 enter_by_call(session, note.payload, note.received_at, now)
             elif note.kind == "settled":
                 session.settled(note.payload, now)
+            elif note.kind == "recheck":
+                session.baseline(note.received_at)
+                session.catch_up(note.received_at, now)
         except (DatabaseError, MemoryError):
             raise
         except Exception as error:  # noqa: BLE001 - one bad record never stops the batch
@@ -577,6 +627,11 @@ def _note_time(note: Note) -> int:
     if note.kind == "settled":
         return int(note.payload["at"])
     return note.event.time if note.event is not None and note.kind != "history" else note.received_at
+
+
+def _earliest(notes: list[Note]) -> int | None:
+    """When the earliest event among a user's notes happened, her own or another's that she waits for."""
+    return min((note.event.time for note in notes if note.event is not None and note.kind != "history"), default=None)
 
 
 def _virtual_order(note: Note) -> tuple[bool, int]:

@@ -1,6 +1,6 @@
 """Who may enter a journey: re-entry, mode, subject, hold-out, pace. Pure; every refusal has a reason."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from journeys.audience import Audience
@@ -15,20 +15,22 @@ from runtime.state import HELD_OUT, LIVE, Enrolment, Entered, Fact, LogEntry, Ne
 
 def enrol(
     journey: CompiledJourney, version: int, facts: UserFacts, fact: Fact, open_: Sequence[Enrolment], *, project_holdout: int,
-    window: Window | None = None,
+    window: Window | None = None, leads: Mapping[str, str] | None = None,
 ) -> Entered | Refusal | NeedsWindow:  # fmt: skip
     """Let a user in, or say why not.
 
     `facts` is the user at the fact's moment; `open_` are the user's enrolments of this journey, ended ones too,
     for as far back as re-entry looks. The new enrolment's timer is due at once. The pace is asked last: who is refused
-    anyway does not use it up. Without the `window` of a paced journey the answer is NeedsWindow where it would matter.
+    anyway does not use it up. Without the `window` of a paced journey the answer is NeedsWindow where it would matter. `leads` are
+    former ids among the subjects with whom they lead to: one friend under two ids is one subject.
     """
     entry, user, at = journey.entry, facts.user, fact.at
     refusal = _refused_by_file(journey, facts, fact)
     if refusal is not None:
         return refusal
-    subject = _subject(journey, fact)
-    mine = [e for e in open_ if e.subject == subject]
+    subject = subject_of(journey, fact)
+    same = leads or {}
+    mine = [e for e in open_ if same.get(e.subject, e.subject) == same.get(subject, subject)]
     key = stable_key(journey.id, user.id, subject, fact.id)
     keys = {key, *(stable_key(journey.id, former, subject, fact.id) for former in user.former)}
     refused = refused_by_past(journey, user.id, keys, mine, at, project_holdout=0 if fact.forced == "in" else project_holdout)
@@ -90,7 +92,8 @@ def _refused_by_file(journey: CompiledJourney, facts: UserFacts, fact: Fact) -> 
     return None
 
 
-def _subject(journey: CompiledJourney, fact: Fact) -> str:
+def subject_of(journey: CompiledJourney, fact: Fact) -> str:
+    """What an entry would be about; "" where the journey has no subject, or the fact none."""
     if not journey.entry.subject:
         return ""
     value = fact.data.get(journey.entry.subject)

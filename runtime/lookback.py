@@ -1,6 +1,7 @@
 """After a downtime: events that came between a wait's logical begin and now are matched as if the wait had been there."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from journeys.compiled import WaitSpec
 from runtime.batches import Work
@@ -20,9 +21,13 @@ def look_back(store: SqlStore, batch: Batch, work: Work, now: int, done: Sequenc
     ]
     if not waiting:
         return
-    owners = {t.enrolment.user_id for _, t in waiting}.union(*(t.watched for _, t in waiting))
+    watched = set[str]().union(*(t.watched for _, t in waiting))
+    leads = store.identity.survivors(batch.connection, watched) if watched else {}  # a rule may name a former id
+    owners = {t.enrolment.user_id for _, t in waiting} | watched | set(leads.values())
     since = min(t.enrolment.begun_at for _, t in waiting)
     events = store.inbox.events_since(batch.connection, sorted(owners), since, done)
+    if leads:
+        events = [replace(e, former=tuple(former for former, now_id in leads.items() if now_id == e.user_id)) for e in events]
     for session, tracked in waiting:
         try:
             _match(session, tracked, events, now)
@@ -37,7 +42,7 @@ def _match(session: Session, tracked: Tracked, events: Sequence[Event], now: int
         if not _awaits_events(tracked) or _has_heard(tracked):
             break
         enrolment = tracked.enrolment
-        if event.user_id != enrolment.user_id and event.user_id not in tracked.watched:
+        if event.user_id != enrolment.user_id and tracked.watched.isdisjoint((event.user_id, *event.former)):
             continue
         if enrolment.begun_at < event.time <= min(now, enrolment.context["until"]):
             session.apply(tracked, Arrived(event, earlier=not tracked.is_new), now)

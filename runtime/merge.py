@@ -6,6 +6,7 @@ enters by that. What she has left by it, and what flips later, is found at the n
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,7 +14,7 @@ from journeys.audience import Audience
 from journeys.localtime import day_number
 from runtime.facts import UserFacts
 from runtime.reprojection import reproject
-from runtime.state import ENDED, HISTORY, Enrolment, Event, LogEntry, User
+from runtime.state import ENDED, HISTORY, MOVING, Enrolment, Event, LogEntry, User
 from runtime.store import SqlStore
 from runtime.store.inbox import Note
 from runtime.store.people import Logged
@@ -21,8 +22,9 @@ from runtime.store.people import Logged
 Awaited = Callable[[Any, Enrolment], Collection[str]]  # in a transaction: the types of events that may move an enrolment
 
 
-def joined(survivor: User, former: User) -> None:
-    """The survivor takes over what is known of the former: her own values first; of consents the latest answer, and a no before a yes.
+def joined(survivor: User, former: User, zone: ZoneInfo) -> None:
+    """The survivor takes over what is known of the former: her own values first; of consents the latest answer, and a no before a yes;
+    of their phones the one that was told last. Her zone is her own, else the former's: `zone` is the project's, of who has told none.
 
     What is computed from events (aggregates, windows) is computed anew by whoever has the events of both.
     """
@@ -30,11 +32,19 @@ def joined(survivor: User, former: User) -> None:
     survivor.profile["t"] = sorted({*former.profile.get("t", ()), *survivor.profile.get("t", ())})
     survivor.profile["m"] = [*survivor.profile.get("m", ()), former.id, *former.profile.get("m", ())]
     reach, other = survivor.reach, former.reach
-    reach["identities"] = {**other.get("identities", {}), **reach.get("identities", {})}
+    mine, theirs = reach.get("told", {}), other.get("told", {})
+    told = {**theirs, **mine}  # as of the values: her own first
+    identities = {**other.get("identities", {}), **reach.get("identities", {})}
+    phone = f"identity.{MOVING}"
+    if theirs.get(phone, 0) > mine.get(phone, 0) and MOVING in other.get("identities", {}):
+        identities[MOVING], told[phone] = other["identities"][MOVING], theirs[phone]
+    reach["identities"] = identities
+    if survivor.zone.key == zone.key and "zone" not in mine:
+        survivor.zone = former.zone
     consents, said = _answers(reach, other)
     if consents:
         reach["consents"], reach["said"] = consents, said
-    if told := {**other.get("told", {}), **reach.get("told", {})}:  # as of the values: her own first
+    if told:
         reach["told"] = told
 
 
@@ -80,19 +90,25 @@ def settle(user: User, other: User, audience: Audience, now: int) -> None:
     user.segments = {name: [digest, name in either] for name, digest in audience.segment_digests.items()}
 
 
-def _not_heard(store: SqlStore, tx: Any, survivor: str, former: str, awaited: Awaited) -> list[tuple[Event, list[int]]]:
-    """What either did while the other was inside a journey that it may move, with these enrolments, in the order of time."""
-    inside = store.people.open_enrolments(tx, [survivor, former], 0)
-    found: list[tuple[Event, list[int]]] = []
+def _not_heard(store: SqlStore, tx: Any, survivor: str, former: str, awaited: Awaited) -> list[tuple[Event, str, list[int]]]:
+    """What either did while the other (or somebody who waits for what the other does) was inside a journey that it may move: the event,
+    whose enrolments these are, and which; in the order of time.
+    """
+    both = [survivor, former]
+    inside, watching = store.people.open_enrolments(tx, both, 0), store.people.watching(tx, both)
+    found: list[tuple[Event, str, list[int]]] = []
     for her, other in ((survivor, former), (former, survivor)):
-        waiting = [(e, types) for e in inside.get(her, ()) if (types := awaited(tx, e))]
+        concerned = [*inside.get(her, ()), *(e for e in watching.get(her, ()) if e.user_id not in both)]
+        waiting = [(e, types) for e in concerned if (types := awaited(tx, e))]
         if not waiting:
             continue
         for event in store.inbox.events_since(tx, [other], min(e.entered_at for e, _ in waiting)):
-            ids = [e.id for e, types in waiting if event.type in types and e.entered_at < event.time and _counts(e, event)]
-            if ids:
-                found.append((event, ids))
-    return sorted(found, key=lambda pair: (pair[0].time, pair[0].id))
+            ids: dict[str, list[int]] = {}
+            for e, types in waiting:
+                if event.type in types and e.entered_at < event.time and _counts(e, event):
+                    ids.setdefault(survivor if e.user_id in both else e.user_id, []).append(e.id)
+            found += [(event, whose, mine) for whose, mine in ids.items()]
+    return sorted(found, key=lambda one: (one[0].time, one[0].id))
 
 
 def _counts(enrolment: Enrolment, event: Event) -> bool:
@@ -127,7 +143,7 @@ def merge(
     for row in doubles:
         given = {"enrolment_id": row.enrolment_id, "step": row.step, "visit": row.visit, "ok": True, "at": now, "reason": "given before"}
         store.inbox.add_note(tx, survivor if row.owner_id == former else row.owner_id, "settled", given, now)
-    joined(user, other)
+    joined(user, other, zone)
     stages = [user.stage, other.stage]
     user.profile = reproject(store, tx, [user], audience, zone)[survivor]
     settle(user, other, audience, now)
@@ -142,7 +158,7 @@ def merge(
             counts["", day, "stage", stage] += n
     store.people.add_tallies(tx, {what: n for what, n in counts.items() if n})
     store.inbox.finish(tx, [note.id])
-    for event, enrolment_ids in not_heard:  # who has ordered under the one id is not told under the other that we miss her
-        store.inbox.forward(tx, event, survivor, now, enrolment_ids)
+    for event, whose, enrolment_ids in not_heard:  # who has ordered under the one id is not told under the other that we miss her
+        store.inbox.forward(tx, replace(event, former=tuple(user.former)), whose, now, enrolment_ids)
     store.inbox.add_note(tx, survivor, "user", {"source": "merge"}, now)  # her segments, goals and waits are looked at anew
     return True

@@ -45,12 +45,14 @@ class Move:
     in_flight: InFlight
 
 
-def fate_of(before: Enrolment, decision: Decision | None, now: int, kept: str) -> Fate:
-    """What a move made of somebody, for the plan's counts."""
+def fate_of(before: Enrolment, decision: Decision | None, now: int, kept: str, ends_at: int | None = None) -> Fate:
+    """What a move made of somebody, for the plan's counts; `ends_at` is when all of where she was moved to ends."""
     if decision is None or decision.enrolment.version == before.version:
         ended = decision is not None and decision.enrolment.status == ENDED
         return "ends" if ended else kept  # type: ignore[return-value]
     due_at = decision.enrolment.due_at
+    if due_at is not None and ends_at is not None and ends_at <= due_at <= now:
+        return "ends"
     return "overdue" if due_at is not None and due_at <= now < (before.due_at or now + 1) else "moves"
 
 

@@ -1,7 +1,7 @@
 """How a batch is opened: its users with their enrolments and what they can be sent, profiles made anew, moves of the release settled."""
 
 import weakref
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -39,16 +39,17 @@ class Opening:
     def open(  # noqa: PLR0913 - what is in hand already
         self, catalogue: Catalogue, batch: Batch, user_ids: list[str], now: int, *, events: Collection[str] = (),
         users: Sequence[User] = (), claimed: Sequence[Enrolment] = (), journeys: Sequence[str] = (), called: Collection[str] = (),
-        windows: Windows | None = None,
+        windows: Windows | None = None, told: Mapping[str, int] | None = None,
     ) -> Work:  # fmt: skip
-        """The sessions of these users. `events` are the types that have come; `users` and `claimed` (enrolments whose timers are due)
-        are those read already; `journeys` those that alone may let in, `called` those that may as well.
+        """The sessions of these users. `events` are the types that have come, `told` of when the earliest of each user is; `users` and
+        `claimed` (enrolments whose timers are due) are those read already; `journeys` those that alone may let in, `called` those that
+        may as well.
         """
         tx, people = batch.connection, self.store.people
         found = {u.id: u for u in users} or people.load_users(tx, user_ids)
         known = {user_id: found.get(user_id) or User(user_id, self.zone, is_new=True) for user_id in user_ids}
         measured_at = now - LONGEST_WINDOW if self.virtual else now  # a goal may still count at the time of the earliest event in hand
-        open_ = people.open_enrolments(tx, user_ids, measured_at) if not claimed else _by_user(claimed)
+        open_ = self._open_enrolments(tx, user_ids, measured_at, told or {}) if not claimed else _by_user(claimed)
         if claimed and self._needs_everything(catalogue):
             open_ = people.open_enrolments(tx, user_ids, measured_at)
         candidates = list(journeys) or sorted({*self._candidates(catalogue, events, timers=bool(claimed)), *called})
@@ -64,6 +65,7 @@ class Opening:
             versions = [(e, self._version_for(tx, catalogue, e)) for e in open_.get(user_id, ())]
             tracked = [Tracked(enrolment, versioned) for enrolment, versioned in versions if versioned is not None]
             session = Session(catalogue, known[user_id], reach, tracked, past.get(user_id, ()), load, window_of, self.rehearsal)
+            session.leads_to = partial(self.store.identity.survivors, tx)
             session.holder_of = partial(self._holder, tx, weakref.ref(work), user_id)  # a ring would outlive the batch, with all it read
             session.lets_in_since = partial(self._lets_in_since, tx, catalogue)
             work.sessions[user_id] = session
@@ -71,6 +73,21 @@ class Opening:
         if self.underway.movements:
             self._settle_moves(work, now)
         return work
+
+    def _open_enrolments(self, tx: Any, user_ids: list[str], measured_at: int, told: Mapping[str, int]) -> dict[str, list[Enrolment]]:
+        """Those inside a journey, and those whose goal still counted when the earliest event in hand happened: it may be worked on late.
+
+        Whoever tells of long ago is asked apart: the others' past is not read for her sake.
+        """
+        ago = measured_at - LONGEST_WINDOW
+        late = [user_id for user_id in user_ids if told.get(user_id, measured_at) < ago]
+        prompt = user_ids if not late else [user_id for user_id in user_ids if told.get(user_id, measured_at) >= ago]
+        open_: dict[str, list[Enrolment]] = {}
+        for mine in (prompt, late):
+            if mine:
+                since = min((told[user_id] for user_id in mine if user_id in told), default=measured_at)
+                open_ |= self.store.people.open_enrolments(tx, mine, min(since, measured_at))
+        return open_
 
     def windows(self, catalogue: Catalogue) -> Windows:
         """The windows of paced journeys, for one batch; on a virtual clock those of the run."""
@@ -128,7 +145,7 @@ class Opening:
         """Whether a timer's turn must see the user's other enrolments: in_journey, journey_ended, what an update moves."""
         if self.virtual or len(catalogue.versions) > 1 or catalogue.by_segment or catalogue.by_date:
             return True
-        if any(event in catalogue.by_event for event in SYSTEM_EVENTS):
+        if any(catalogue.listens_to(event) for event in SYSTEM_EVENTS):
             return True
         return any(isinstance(step.spec, UpdateSpec) for v in catalogue.versions.values() for step in v.journey.steps.values())
 
@@ -161,7 +178,7 @@ class Opening:
             if other == user_id:
                 return ""
             session = work.sessions.get(other)
-            if is_known and (session is None or session.identified.get(kind, value) == value):
+            if is_known and (session is None or not session.gave_back(kind, value)):
                 return other
         given = (other for other, session in work.sessions.items() if session.identified.get(kind) == value)  # just now, in this batch
         return next((other for other in given if other != user_id and not is_ours(other)), "")

@@ -14,7 +14,7 @@ from journeys.values import typed_again
 from runtime.catalogue import Catalogue, Versioned
 from runtime.decide import decide, watched_users
 from runtime.edges import Edges
-from runtime.enrol import enrol
+from runtime.enrol import enrol, subject_of
 from runtime.facts import UserFacts
 from runtime.moving import InFlight, Move, move, waits_for_the_same
 from runtime.policy import PersonReach, Reach, UnknownReach
@@ -24,6 +24,7 @@ from runtime.state import (
     HISTORY,
     LIVE,
     MOVING,
+    SEVERAL,
     Arrived,
     Changed,
     Consent,
@@ -43,6 +44,8 @@ from runtime.state import (
     User,
     Window,
 )
+from runtime.store.codec import Unreadable
+from runtime.store.identity import is_ours
 from runtime.told import news_of, note_record, note_update
 
 SHARED = ("phone", "email")  # identities that several may have
@@ -85,6 +88,7 @@ class Forwarded:
 
 
 LoadReach = Callable[[frozenset[str], dict[str, User] | None], dict[str, PersonReach]]
+LeadsTo = Callable[[Collection[str]], Mapping[str, str]]  # former ids among these, with whom each leads to
 HolderOf = Callable[[str, str], str]  # of a kind and a value: another user who has it
 WindowOf = Callable[[str, int], Window]  # of a journey, at an instant
 LetsInSince = Callable[[str, str], int]  # of a journey and an event's type
@@ -105,16 +109,42 @@ class Session(Edges):
         self.forwarded: list[Forwarded] = []
         self.consents: list[Consent] = []
         self.identified: dict[str, str | None] = {}  # kinds that changed, with their values now
+        self.dead: set[tuple[str, str]] = set()  # of these, the ones that a vendor calls dead
+        self.leads_to: LeadsTo = lambda ids: {}  # noqa: ARG005 - the same
         self.holder_of: HolderOf = lambda kind, value: ""  # noqa: ARG005 - nobody, until the engine says who
         self.lets_in_since: LetsInSince = lambda journey, event: 0  # noqa: ARG005 - likewise
         self._reach_behind = False
         self._altered: list[tuple[str, int]] = []  # which enrolments have changed the profile, and when: the others are to be told
         self._note_journeys()
 
+    def gave_back(self, kind: str, value: str) -> bool:
+        """Whether an identity that was hers is not any more, by what was said in this turn."""
+        if kind not in self.identified:
+            return False
+        told = self.identified[kind]
+        return told is None if kind in SEVERAL else told != value
+
     def _note_journeys(self) -> None:
         self.user.journeys = {t.enrolment.journey for t in self.tracked if t.enrolment.status < ENDED}
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The ids by which others may know her: her own, then those that she had before she was merged."""
+        return (self.user.id, *(() if isinstance(self.user.profile, Unreadable) else self.user.former))
+
     # --- stimuli
+
+    def baseline(self, at: int) -> None:
+        """See Edges. What she waits for may mean something else now: the wait looks at it anew, from when the rules were changed."""
+        user = self.user
+        is_edited = not user.is_new and user.audience not in (HISTORY, self.catalogue.audience_digest)
+        since = max(user.evaluated_at, min(at, self.catalogue.applied_at))
+        super().baseline(at)
+        for tracked in self.tracked if is_edited else ():
+            enrolment = tracked.enrolment
+            if enrolment.status == LIVE and "until" in enrolment.context and _waits_when(tracked):
+                enrolment.due_at = min(enrolment.due_at or since, max(since, enrolment.begun_at))
+                tracked.changed = True
 
     def event(self, event: Event, now: int) -> None:
         """An accepted event of this user."""
@@ -256,6 +286,7 @@ class Session(Edges):
         for kind, value in dead.items():
             if known.get(kind) == value:
                 gone[kind] = None
+                self.dead.add((kind, value))
                 self.log.append(LogEntry(at, "address_dropped", "", {"kind": kind}))
         for kind, value in moved.items():
             to = self.holder_of(kind, value) if known.get(kind) == value and self.identified.get(kind) != value else ""
@@ -470,7 +501,8 @@ class Session(Edges):
         if decision.enrolment.status == ENDED and before.status != ENDED:
             self._note_journeys()
             self._ended(decision.enrolment)
-        elif tracked.versioned.journey.watches_others:
+            tracked.watched.clear()
+        if tracked.versioned.journey.watches_others:
             tracked.watched |= watched_users(journey, audience, tracked.enrolment, self.user, now)
         if decision.updates:
             self._altered.append((tracked.enrolment.key, tracked.enrolment.begun_at))
@@ -528,9 +560,11 @@ class Session(Edges):
         open_ += [t.enrolment for t in self.tracked if t.enrolment.journey == journey.id and t.is_new]
         live = {t.enrolment.id: t.enrolment for t in self.tracked if t.enrolment.journey == journey.id and not t.is_new}
         open_ = [live.get(e.id, e) if e.id else e for e in open_]
+        leads = self._leads(subject_of(journey, fact), open_)
         window, holdout = None, self.reach.rules.holdout
         while isinstance(
-            result := enrol(journey, versioned.version_id, facts, fact, open_, project_holdout=holdout, window=window), NeedsWindow
+            result := enrol(journey, versioned.version_id, facts, fact, open_, project_holdout=holdout, window=window, leads=leads),
+            NeedsWindow,
         ):
             window = self.window_of(journey.id, now)
         if isinstance(result, Refusal):
@@ -551,6 +585,11 @@ class Session(Edges):
         elif tracked.versioned.journey.watches_others:
             tracked.watched |= watched_users(journey, self.catalogue.audience, tracked.enrolment, self.user, now)
         return None
+
+    def _leads(self, subject: str, open_: Iterable[Enrolment]) -> Mapping[str, str]:
+        """Former ids among the subjects of this entry and those before; asked only where one is an id that we made of an identity."""
+        subjects = {subject, *(e.subject for e in open_)}
+        return self.leads_to(subjects) if len(subjects) > 1 and any(is_ours(s) for s in subjects) else {}
 
     def refuse_quietly(self, journey: str, at: int, reason: str) -> None:
         """Count somebody of a population whom it does not let in."""

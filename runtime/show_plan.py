@@ -13,7 +13,8 @@ from journeys.duration import MINUTE, format_duration
 from journeys.errors import Language
 from journeys.localtime import print_instant
 from journeys.phrasing import step_name
-from runtime.planning import AtStep, JourneyPlan, Plan
+from runtime.fates import AtStep
+from runtime.planning import JourneyPlan, Plan
 from runtime.store.releases import Release
 from runtime.texts import word
 
@@ -54,7 +55,8 @@ def show_plan(console: Console, plan: Plan, command: str, language: Language, zo
 
 def _reads_differently(plan: JourneyPlan) -> bool:
     """Whether nothing changes but comments or layout, and nothing is decided for those inside: a line for all of these is enough."""
-    return _all_stay(plan) and [c.kind for c in plan.changes] == ["wording_only"] and plan.paused is None and plan.enter_now is None
+    enters = plan.enter_now is not None or plan.enter_unknown
+    return _all_stay(plan) and [c.kind for c in plan.changes] == ["wording_only"] and plan.paused is None and not enters
 
 
 def _all_stay(plan: JourneyPlan) -> bool:
@@ -71,6 +73,8 @@ def _journey(console: Console, plan: JourneyPlan, language: Language, zone: Zone
         console.print("    " + escape(word("plan_paused", language, **told, due=f"{plan.due_in_pause:,}", late=f"{plan.late_in_pause:,}")))
     if plan.enter_now is not None:
         console.print("    " + word("plan_enter", language, n=f"{plan.enter_now:,}"))
+    if plan.enter_unknown:
+        console.print("    " + word("plan_enter_unknown", language))
     if plan.what == "changed" and not plan.inside:
         console.print("    " + word("plan_nobody", language), style="dim")
     for at in plan.inside:
@@ -92,7 +96,8 @@ def _at_step(at: AtStep, plan: JourneyPlan, language: Language) -> str:
 
 def _fate(fate: str, n: int, at: AtStep, plan: JourneyPlan, language: Language) -> str:
     number = f"{word('plan_about', language)} {n:,}" if at.about else f"{n:,}"
-    return word(f"fate_{fate}", language, n=number, to=_place(at.to or "", at, language), lateness=_lateness(at, n, plan, language))
+    name = "fate_window_over" if fate == "overdue" and at.status == "held_out" else f"fate_{fate}"
+    return word(name, language, n=number, to=_place(at.to or "", at, language), lateness=_lateness(at, n, plan, language))
 
 
 def _place(step: str, at: AtStep, language: Language) -> str:

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 LIVE, HELD_OUT, ENDED = 0, 1, 2
 MOVING = "push_id"  # the identity of a phone: whoever has logged in on it last has it
+SEVERAL = ("openid", "distinct_id")  # of which one person has several: one for each app, one for each device
 HISTORY = "$history"  # in place of a user's audience digest: her history is being imported, what she is in is not known yet
 # the ends that the system itself gives; every other one is the file's own word, also where a message is not sent for a reason of that name
 SYSTEM_ENDS = frozenset({"completed", "converted", "ended", "late", "restarted", "held_out", "moved", "merged", "failed"})
@@ -73,6 +74,7 @@ class Event:
     received_at: int
     data: Mapping[str, Any]
     source: str = ""  # of the webhook; an event is known by source and id
+    former: tuple[str, ...] = ()  # the ids that its user had before she was merged, where somebody else is shown it
 
     @property
     def fact_id(self) -> str:

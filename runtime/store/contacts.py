@@ -4,14 +4,14 @@ Consents are kept as a ledger that only grows (who, channel, purpose, source, wo
 2026 for short messages ask for. The answer that counts stands in the user's own row.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, case, delete, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from runtime.state import MOVING, Consent
+from runtime.state import MOVING, SEVERAL, Consent
 from runtime.store.tables import consents, heard, identities, subscriptions, suppressions
 
 # Built once: making a statement costs more than running it.
@@ -29,9 +29,12 @@ class Contacts:
 
     # --- identities
 
-    def identify(self, tx: Connection, user_id: str, values: Mapping[str, str | None]) -> list[str]:
-        """Take a user's identities as they are now: each kind has one value, or none. A push id is this user's alone from now on;
-        returns those who had it.
+    def identify(
+        self, tx: Connection, user_id: str, values: Mapping[str, str | None], dead: Collection[tuple[str, str]] = ()
+    ) -> list[str]:  # fmt: skip
+        """Take a user's identities as they are now: each kind has one value, or none. Of openids another is one more by which she is
+        recognised, that of another app; a null forgets all of them, what is `dead` is alone forgotten. A push id is this user's alone
+        from now on; returns those who had it.
         """
         lost: list[str] = []
         for kind, value in values.items():
@@ -39,7 +42,11 @@ class Contacts:
                 others = (identities.c.kind == kind) & (identities.c.value == value) & (identities.c.user_id != user_id)
                 lost += tx.execute(delete(identities).where(others).returning(identities.c.user_id)).scalars()
             mine = (identities.c.kind == kind) & (identities.c.user_id == user_id)
-            tx.execute(delete(identities).where(mine, identities.c.value != (value or "")))
+            gone = [dropped for its_kind, dropped in dead if its_kind == kind]
+            if kind in SEVERAL and (value or gone):
+                tx.execute(delete(identities).where(mine, identities.c.value.in_(gone)))
+            else:
+                tx.execute(delete(identities).where(mine, identities.c.value != (value or "")))
             if value:
                 tx.execute(self._upsert(identities).values(kind=kind, value=value, user_id=user_id).on_conflict_do_nothing())
         return sorted(lost)

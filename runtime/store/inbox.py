@@ -4,19 +4,19 @@ A row is deleted in the transaction that holds all its consequences: exactly onc
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Integer, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Integer, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from runtime.state import Event
+from runtime.state import ENDED, Event
 from runtime.store.among import among
 from runtime.store.codec import Codec
 from runtime.store.rows import event_of
-from runtime.store.tables import events, inbox, quarantine, users, watches
+from runtime.store.tables import enrolments, events, inbox, quarantine, users, watches
 
 _ADD_TO_POSTGRES = """
 WITH given AS (
@@ -65,7 +65,12 @@ _NOTES = (
     .where(among(inbox.c.user_id, "ids")).order_by(inbox.c.id).limit(bindparam("most", type_=Integer))
 )  # fmt: skip
 _FINISH = delete(inbox).where(among(inbox.c.id, "ids"))
-_WATCHERS = select(watches.c.watched_id, watches.c.watcher_id).where(among(watches.c.watched_id, "ids")).distinct()
+_WATCHERS = (
+    select(watches.c.watched_id, watches.c.watcher_id)
+    .join_from(watches, enrolments, enrolments.c.key == watches.c.enrolment_key)
+    .where(among(watches.c.watched_id, "ids"), or_(enrolments.c.status < ENDED, enrolments.c.goal_until >= bindparam("since")))
+    .distinct()
+)
 
 
 _OLDEST = select(inbox.c.user_id, inbox.c.kind).order_by(inbox.c.id).limit(bindparam("most"))
@@ -249,6 +254,8 @@ class Inbox:
     def _read(self, id_: int, user_id: str, kind: str, received_at: int, payload: str | None, *event: Any) -> Note:
         found = event_of(event, self._codec) if event[0] is not None else None
         value = None if payload is None else self._codec.decode_object("inbox.payload", user_id, payload)
+        if kind == "forward" and found is not None and value:
+            found = replace(found, former=tuple(value.get("former", ())))
         return Note(id_, user_id, kind, received_at, found, value)
 
     def finish(self, tx: Connection, note_ids: Sequence[int]) -> None:
@@ -264,17 +271,21 @@ class Inbox:
         """How many notes wait."""
         return int(tx.execute(select(func.count()).select_from(inbox)).scalar_one())
 
-    def watchers_of(self, tx: Connection, user_ids: Sequence[str]) -> dict[str, list[str]]:
-        """Who waits for events of these users."""
+    def watchers_of(self, tx: Connection, user_ids: Sequence[str], since: int) -> dict[str, list[str]]:
+        """Who waits for, or aims at, events of these users of an instant or later."""
         found: dict[str, list[str]] = {}
-        for watched, watcher in tx.execute(_WATCHERS, {"ids": user_ids}).all():
+        for watched, watcher in tx.execute(_WATCHERS, {"ids": user_ids, "since": since}).all():
             found.setdefault(watched, []).append(watcher)
         return found
 
     def forward(self, tx: Connection, event: Event, watcher: str, at: int, only: Sequence[int] = ()) -> None:
-        """Show an event of one user to another who waits for it; to her enrolments of these numbers, if any."""
+        """Show an event of one user to another who waits for it; to her enrolments of these numbers, if any.
+
+        The watcher may know its user by an id that she had before she was merged.
+        """
         row = tx.execute(select(events.c.id).where(events.c.source == event.source, events.c.event_id == event.id)).scalar_one_or_none()
-        self.add_note(tx, watcher, "forward", {"enrolments": list(only)} if only else None, at, row)
+        payload = ({"enrolments": list(only)} if only else {}) | ({"former": list(event.former)} if event.former else {})
+        self.add_note(tx, watcher, "forward", payload or None, at, row)
 
     def projected(self, tx: Connection, user_ids: Sequence[str], types: Sequence[str]) -> Iterator[Event]:
         """Projected events of these users and types, user by user in the order of their times; streamed, for there may be many."""

@@ -85,4 +85,5 @@ class Merging:
         moved = {former: survivor}
         for watched, watcher, key in rows:
             row = {"watched_id": moved.get(watched, watched), "watcher_id": moved.get(watcher, watcher), "enrolment_key": key}
-            tx.execute(self._upsert(watches).values(row).on_conflict_do_nothing())
+            if row["watched_id"] != row["watcher_id"]:  # what she does herself she is shown anyway
+                tx.execute(self._upsert(watches).values(row).on_conflict_do_nothing())

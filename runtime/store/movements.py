@@ -97,7 +97,8 @@ class Movements:
     def some_at(self, tx: Connection, version_id: int, state: str, most: int) -> list[Enrolment]:
         """Some of those who rest at a step, those with the earliest timers."""
         here = and_(enrolments.c.version_id == version_id, enrolments.c.state == state, enrolments.c.due_at.is_not(None))
-        return [enrolment_of(row, self._codec) for row in tx.execute(select(*_ENROLMENT).where(here).limit(most))]
+        query = select(*_ENROLMENT).where(here).order_by(enrolments.c.due_at).limit(most)
+        return [enrolment_of(row, self._codec) for row in tx.execute(query)]
 
     def due_of(self, tx: Connection, version_id: int, since: int, before: int) -> int:
         """How many timers of a version became due after `since` and before another instant."""

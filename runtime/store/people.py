@@ -184,6 +184,14 @@ class People:
             found.setdefault(enrolment.user_id, []).append(enrolment)
         return found
 
+    def watching(self, tx: Connection, user_ids: Sequence[str]) -> dict[str, list[Enrolment]]:
+        """Per user: the enrolments of others that wait for what this one does."""
+        found: dict[str, list[Enrolment]] = {}
+        query = select(watches.c.watched_id, *_ENROLMENT).join_from(watches, enrolments, enrolments.c.key == watches.c.enrolment_key)
+        for row in tx.execute(query.where(watches.c.watched_id.in_(user_ids)).order_by(enrolments.c.id)).all():
+            found.setdefault(row[0], []).append(enrolment_of(row[1:], self._codec))
+        return found
+
     def past_entries(self, tx: Connection, user_ids: Sequence[str], journeys: Sequence[str]) -> dict[str, list[Enrolment]]:
         """Per user: all entries into these journeys, ended ones too, without their contexts (for re-entry)."""
         found: dict[str, list[Enrolment]] = {}

@@ -34,7 +34,7 @@ from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 
-from runtime.state import HELD_OUT, LIVE, Enrolment
+from runtime.state import ENDED, HELD_OUT, LIVE, Enrolment
 from runtime.store.codec import Codec, compact
 from runtime.store.conditions import Uncompilable
 from runtime.store.documents import Postgres, Sqlite
@@ -155,13 +155,27 @@ class Populations:
             raise CannotSay(next(user_id for user_id, texts in rows if texts is None))
         return [(user_id, texts.split(_APART)) for user_id, texts in rows]
 
-    def counted(self, tx: Connection, span: Span, conditions: Sequence[ColumnElement[bool]]) -> int:
-        """How many of the span the conditions let through."""
-        where = [_between(users.c.user_id, span.after, span.upto), _PEOPLE, *([self._once(and_(*conditions))] if conditions else [])]
+    def counted(
+        self, tx: Connection, span: Span, conditions: Sequence[ColumnElement[bool]], besides: Sequence[ColumnElement[bool]] = ()
+    ) -> int:  # fmt: skip
+        """How many of the span the conditions let through; `besides` are those that ask nothing of a profile."""
+        asked = [self._once(and_(*conditions))] if conditions else []
+        where = [_between(users.c.user_id, span.after, span.upto), _PEOPLE, *asked, *besides]
         return tx.execute(select(func.count()).select_from(users).where(*where)).scalar_one()
 
     def _once(self, asked: ColumnElement[Any]) -> Any:
         return self._json.once(asked, users.c.profile)
+
+    @staticmethod
+    def free_to_enter(journey: str, mode: str, reentry: int | str, at: int) -> list[ColumnElement[bool]]:
+        """Whether a user's own entries into a journey let her in once more, by the rule of runtime/enrol.py."""
+        bars: list[ColumnElement[bool]] = [enrolments.c.status < ENDED] if mode == "single" else []
+        if isinstance(reentry, int):
+            bars.append(enrolments.c.entered_at > at - reentry)
+        if reentry == "once":
+            bars.append(true())
+        mine = and_(enrolments.c.user_id == users.c.user_id, enrolments.c.journey == journey)
+        return [~select(enrolments.c.id).where(mine, or_(*bars)).correlate(users).exists()] if bars else []
 
     def past_entries(self, tx: Connection, span: Span, journey: str) -> dict[str, list[Enrolment]]:
         """Per user of the span: all entries into the journey, ended ones too, without their contexts."""

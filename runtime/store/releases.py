@@ -104,6 +104,11 @@ class Releases:
         ids = tx.execute(select(releases.c.id).order_by(releases.c.id.desc()).limit(most)).scalars().all()
         return [found for release_id in ids if (found := self.release(tx, release_id)) is not None]
 
+    def audiences(self, tx: Connection, release_id: int, most: int) -> list[tuple[int, str, str]]:
+        """(when it was applied, its audience, the digest of that) of a release and those before it, the newest first."""
+        query = select(releases.c.applied_at, releases.c.audience, releases.c.audience_digest).where(releases.c.id <= release_id)
+        return [(at, audience, digest) for at, audience, digest in tx.execute(query.order_by(releases.c.id.desc()).limit(most))]
+
     def versions_of(self, tx: Connection, journey: str) -> list[Version]:
         """Every version of a journey, in the order of their numbers."""
         return [_version(v) for v in tx.execute(select(versions).where(versions.c.journey == journey).order_by(versions.c.number))]

@@ -2,6 +2,7 @@
 
 from journeys.audience import compile_audience
 from journeys.difference import Change, audience_differences, differences
+from journeys.lineage import with_origins
 from journeys.loader import load_audience_text
 from tests.town import AUDIENCE, PUSH, journey
 
@@ -64,6 +65,15 @@ def test_a_former_name_that_nobody_had_is_told_and_one_that_stays_written_after_
     assert [c.kind for c in found] == ["step_removed", "step_added", "step_looks_renamed", "step_was_nobody"]
     assert found[-1] == Change("step_was_nobody", "pause", "was", "rset", None)
     assert difference(renamed, renamed.replace("3d", "2d")) == [Change("step", "pause", "delay", "3d", "2d")]
+
+
+def test_a_step_is_the_same_by_its_origin_whatever_the_file_says_of_it():
+    before = with_origins(journey(OLD), {"rest": "pause", "gift": "gift"})
+    same = with_origins(journey(OLD.replace("id: rest", "id: pause")), {"pause": "pause", "gift": "gift"})
+    another = with_origins(journey(OLD), {"rest": "rest@3", "gift": "gift"})
+
+    assert differences(before, same) == [Change("step_renamed", "pause", "", "rest", "pause")]
+    assert [c.kind for c in differences(before, another)][:2] == ["step_removed", "step_added"]
 
 
 def test_another_kind_under_the_same_id_is_told_as_that():

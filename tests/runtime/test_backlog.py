@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.town import AUDIENCE, DAY, HOUR, MINUTE, NOON, Town, event, journey_text
+from tests.town import AUDIENCE, DAY, HOUR, MINUTE, NOON, PUSH, SECOND, Town, event, journey_text, somebody
 
 TENTH = AUDIENCE.replace(
     "  tagged:",
@@ -60,6 +60,22 @@ def test_a_timer_after_a_downtime_swallows_no_edge_of_those_whose_flip_waits_for
     assert all(("tenth", None) in town.ends(u) and ("k", None) in town.ends(u) for u in people)
 
 
+def test_a_timer_that_finds_an_overdue_flip_tells_the_users_other_enrolments_of_it(store, monkeypatch):
+    steps = """
+    - {id: late, if: entry.friend_id == 'f2', delay: 31d}
+    - {id: w, wait_for: {event: stage_changed, timeout: 60d}, on_timeout: [{exit: never}]}
+    """
+    town = Town(store, journey_text(steps, entry="{event: friend_woken, subject: friend_id}"))
+    town.post(event("order_paid", NOON, amount=1), *(event("friend_woken", NOON + HOUR, friend_id=f) for f in ("f1", "f2")))
+    town.settle(NOON + HOUR)
+    with monkeypatch.context() as held:
+        held.setattr(town.engine, "_recheck", lambda *_: None)  # her turn of time comes later
+        town.engine.tick(NOON + 32 * DAY)
+
+    assert town.ends() == [("j", "completed"), ("j", None)]
+    assert [e.at for _, _, e in town.story().log if e.action == "matched"] == [NOON + 30 * DAY]
+
+
 @pytest.mark.parametrize("how", ["event", "record", "call", "note", "own"])
 def test_whoever_becomes_known_by_whatever_means_is_looked_at(store, how):
     entry = "{api: true}" if how == "call" else "{event: friend_woken, user: entry.friend_id}"
@@ -80,3 +96,43 @@ def test_whoever_becomes_known_by_whatever_means_is_looked_at(store, how):
 
     assert flips(town, "fresh") == [("segment_entered", NOON), ("segment_left", NOON + 2 * HOUR)]
     assert [e.why["to"] for _, _, e in town.story().log if e.action == "stage_changed"] == ["buying"]
+
+
+# ---------------------------------------------------------------------------------------------------- goals
+
+
+def with_goal(**keys):
+    hi = f"- {{id: hi, send: {PUSH}}}"
+    return journey_text(hi, id="j", entry="{event: app_opened}", **{"goal": "{event: order_paid, within: 14d}", **keys})
+
+
+def reached(town, user="u1"):
+    return [e.at for _, _, e in town.story(user).log if e.action == "goal_reached"]
+
+
+@pytest.mark.parametrize("holdout", ["0%", "100%"])
+@pytest.mark.parametrize("late", [MINUTE, 3 * DAY])
+@pytest.mark.parametrize("before", [MINUTE, 2 * DAY])
+def test_an_order_within_the_goals_window_counts_though_it_is_worked_on_after_its_end(store, holdout, late, before):
+    town = Town(store, with_goal(holdout=holdout))
+    town.settle_people(somebody(), somebody("u2"))
+    for user in ("u1", "u2"):
+        town.post(event("app_opened", NOON, user=user))
+    town.settle(NOON)
+
+    end = NOON + 14 * DAY
+    town.post(event("order_paid", end - before, amount=1), event("order_paid", end + SECOND, user="u2", amount=1))
+    town.settle(end + late)
+
+    assert (reached(town), reached(town, "u2")) == ([end - before], [])
+
+
+def test_who_tells_of_long_ago_does_not_have_the_others_past_read(store, monkeypatch):
+    town = Town(store, with_goal())
+    town.settle_people(somebody(), somebody("u2"))
+    asked, ask = [], store.people.open_enrolments
+    monkeypatch.setattr(store.people, "open_enrolments", lambda tx, ids, since: asked.append((list(ids), since)) or ask(tx, ids, since))
+    town.post(event("app_opened", NOON - 20 * DAY, received=NOON), event("app_opened", NOON - SECOND, user="u2"))
+    town.think(NOON)
+
+    assert asked[:2] == [(["u2"], NOON - SECOND), (["u1"], NOON - 20 * DAY)]

@@ -242,3 +242,92 @@ def test_an_entry_and_an_exit_ask_for_the_stage_as_it_is_after_the_event(store):
     town.settle(NOON + 6 * DAY)
 
     assert sorted(town.ends()) == [("a", "completed"), ("b", "bought")]
+
+
+# ---------------------------------------------------------------------------------------------------- waits for a segment
+
+
+def sleepy(days):
+    return AUDIENCE.replace("  tagged:", SLEEPY.format(days=days))
+
+
+@pytest.mark.parametrize("asleep", [False, True])
+@pytest.mark.parametrize("first", ["time", "event", "timer"])
+def test_a_wait_for_a_segment_goes_on_when_the_segment_as_edited_begins(store, asleep, first):
+    """Whatever works on her first after the release: her turn of time, an event, or the timer of another journey."""
+    waits = journey_text(
+        "- {id: w, wait_for: {when: segment('sleepy'), timeout: 60d}, on_timeout: [{exit: never}]}", id="j", entry="{event: order_paid}"
+    )
+    other = journey_text("- {id: d, delay: 5d}", id="k", entry="{event: group_opened}")
+    town = Town(store, waits, other, audience_text=sleepy(30))
+    town.settle_people(somebody(), now=NOON - DAY)
+    town.post(event("order_paid", NOON, amount=1), event("group_opened", NOON))
+    town.settle(NOON)
+    town.apply(waits, other, audience_text=sleepy(10), now=NOON + 5 * DAY)
+    awake = NOON + 12 * DAY if asleep else NOON + 5 * DAY
+    if first == "event":
+        town.post(event("app_opened", awake))
+    elif first == "timer":
+        town.engine._rechecked = town.engine.catalogue.audience_digest  # her turn comes later
+    living(town, awake, NOON + 35 * DAY, DAY)
+
+    matched = awake if first == "event" and asleep else NOON + 10 * DAY  # an event comes before an overdue timer
+    assert [e.at for _, _, e in town.story().log if e.action == "matched"] == [matched]
+
+
+def test_a_wait_for_a_segment_that_has_begun_long_ago_by_the_edit_goes_on_at_the_edit(store):
+    waits = journey_text("- {id: w, wait_for: {when: segment('sleepy'), timeout: 60d}}", id="j", entry="{event: order_paid}")
+    town = Town(store, waits, audience_text=sleepy(30))
+    town.settle_people(somebody(), now=NOON - DAY)
+    town.post(event("order_paid", NOON, amount=1))
+    town.settle(NOON)
+    town.apply(waits, audience_text=sleepy(3), now=NOON + 5 * DAY)
+    town.settle(NOON + 5 * DAY + MINUTE)
+
+    assert [e.at for _, _, e in town.story().log if e.action == "matched"] == [NOON + 5 * DAY]
+
+
+def test_a_wait_for_a_segment_whose_edit_puts_it_off_waits_longer(store):
+    waits = journey_text("- {id: w, wait_for: {when: segment('sleepy'), timeout: 60d}}", id="j", entry="{event: order_paid}")
+    town = Town(store, waits, audience_text=sleepy(10))
+    town.settle_people(somebody(), now=NOON - DAY)
+    town.post(event("order_paid", NOON, amount=1))
+    town.settle(NOON)
+    town.apply(waits, audience_text=sleepy(20), now=NOON + 5 * DAY)
+    living(town, NOON + 5 * DAY, NOON + 35 * DAY, DAY)
+
+    assert [e.at for _, _, e in town.story().log if e.action == "matched"] == [NOON + 20 * DAY]
+
+
+# ---------------------------------------------------------------------------------------------------- several releases in one downtime
+
+
+@pytest.mark.parametrize(
+    "more", ["", "  rich: {name: 富, when: user.points > 5}\n", "  late: {name: 晚, when: days_since(user.last_order_at) >= 10.5}\n"]
+)
+def test_a_segment_in_force_since_the_first_of_two_releases_flips_at_its_own_time_though_nobody_was_awake(store, more):
+    """And one of the second, which held when that was applied, is nobody's edge by it."""
+    entered = journey_text(SEND, id="j", entry="{segment: sleepy, existing: skip}")
+    town = Town(store, OTHER, audience_text=AUDIENCE)
+    town.post(event("order_paid", NOON, amount=1))
+    town.settle(NOON)
+    town.apply(OTHER, entered, audience_text=sleepy(10), now=NOON + 9 * DAY)
+    if more:
+        town.apply(OTHER, entered, audience_text=sleepy(10).replace("  tagged:", more + "  tagged:"), now=NOON + 11 * DAY)
+    town.settle(NOON + 12 * DAY)
+
+    assert entries(town) == [NOON + 10 * DAY]
+    flips = [(e.why["segment"], e.action) for _, _, e in town.story().log if e.action.startswith("segment_")]
+    assert flips == [("buyers", "segment_entered"), ("sleepy", "segment_entered")]
+
+
+def test_a_segment_that_the_second_release_gave_another_meaning_is_taken_as_it_was_then(store):
+    entered = journey_text(SEND, id="j", entry="{segment: sleepy, existing: skip}")
+    town = Town(store, OTHER, audience_text=AUDIENCE)
+    town.post(event("order_paid", NOON, amount=1))
+    town.settle(NOON)
+    town.apply(OTHER, entered, audience_text=sleepy(30), now=NOON + 9 * DAY)
+    town.apply(OTHER, entered, audience_text=sleepy(10), now=NOON + 11 * DAY)
+    town.settle(NOON + 12 * DAY)
+
+    assert entries(town) == []

@@ -561,7 +561,7 @@ def test_a_wait_sees_the_events_of_the_user_it_names(store):
     assert made.ends() == [("j", "she_came")]
     assert made.story().enrolments[0]["ended_at"] == NOON + HOUR
     with store.database.reading() as tx:
-        assert store.inbox.watchers_of(tx, ["boss"]) == {}
+        assert store.inbox.watchers_of(tx, ["boss"], NOON) == {}
 
 
 def test_a_wait_sees_the_other_users_events_that_came_in_the_same_batch(store):

@@ -136,3 +136,64 @@ def test_a_history_takes_nobodys_phone(shop):
     shop.settle()
 
     assert reach(shop, "u1", "u2")[0] == {"u1": {"phone": "+8613800138001"}, "u2": {"push_id": "PHONE-1"}}
+
+
+def test_an_order_under_her_openid_of_another_app_is_hers_also_after_she_is_told_of_again(shop):
+    """The mini-program and the official account know one person by two openids; the unionid joins them."""
+    tell(shop, {"user_id": "u1", "identities": {"openid": "oMINI", "unionid": "U1"}})
+    shop.settle()
+    shop.post({"id": "e1", "type": "app_opened", "identities": {"openid": "oMP", "unionid": "U1"}, "data": {}})
+    shop.settle()
+
+    for turn, openid in enumerate(("oMINI", "oMP", "oMINI")):
+        tell(shop, {"user_id": "u1", "identities": {"openid": openid}, "traits": {"city": "上海"}})
+        shop.settle()
+        for known in ("oMINI", "oMP"):
+            shop.post({"id": f"e-{turn}-{known}", "type": "order_paid", "identities": {"openid": known}, "data": {"amount": 5}})
+        shop.settle()
+        assert reach(shop, "u1")[0]["u1"]["openid"] == openid  # what is sent goes to the one that was told last
+
+    with shop.app.store.database.reading() as tx:
+        assert [shop.app.store.contacts.whose(tx, "openid", openid) for openid in ("oMINI", "oMP")] == [["u1"], ["u1"]]
+        assert shop.app.store.people.existing(tx, ["openid:oMINI", "openid:oMP"]) == set()
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_second_openid_gives_the_first_to_nobody_else(shop, at_once):
+    tell(shop, {"user_id": "u1", "identities": {"openid": "o1"}})
+    shop.settle()
+
+    tell(shop, {"user_id": "u1", "identities": {"openid": "o2"}})
+    if not at_once:
+        shop.settle()
+    tell(shop, {"user_id": "u2", "identities": {"openid": "o1"}})
+    shop.settle()
+
+    assert reach(shop, "u1", "u2") == ({"u1": {"openid": "o2"}, "u2": {}}, {"o2": ["u1"]})
+    assert conflicts(shop) == ["openid o1 is said to be of u2, and belongs to u1"]
+
+
+def test_who_gives_her_openid_back_gives_back_those_of_all_apps(shop):
+    for openid in ("o1", "o2", None):
+        tell(shop, {"user_id": "u1", "identities": {"openid": openid}})
+        shop.settle()
+
+    tell(shop, {"user_id": "u2", "identities": {"openid": "o1"}})
+    shop.settle()
+
+    assert reach(shop, "u1", "u2") == ({"u1": {}, "u2": {"openid": "o1"}}, {"o1": ["u2"]})
+    assert conflicts(shop) == []
+
+
+def test_an_openid_that_the_vendor_calls_dead_is_forgotten_and_no_other(shop):
+    for openid in ("oMP", "oMINI"):
+        tell(shop, {"user_id": "u1", "identities": {"openid": openid}})
+        shop.settle()
+
+    store = shop.app.store
+    store.database.write(lambda tx: store.inbox.add_note(tx, "u1", "user", {"dead": {"openid": "oMINI"}, "source": "wechat 40003"}, NOON))
+    shop.settle()
+
+    with store.database.reading() as tx:
+        assert [store.contacts.whose(tx, "openid", openid) for openid in ("oMINI", "oMP")] == [[], ["u1"]]
+    assert reach(shop, "u1")[0] == {"u1": {}}

@@ -1,5 +1,7 @@
 """Two users who are one person become one, in flight: nothing happens to her twice, and what was promised to either is kept."""
 
+from zoneinfo import ZoneInfo
+
 import pytest
 
 from channels.message import Accepted, RetryLater, Unknown
@@ -365,7 +367,7 @@ def test_of_two_answers_the_latest_counts_and_of_equal_ones_the_no():
     theirs = User("x", ZONE, reach={"consents": {"sms": {"marketing": False, "service": False}, "push": {"marketing": True}},
                                     "said": {"sms.marketing": 9}})  # fmt: skip
 
-    joined(mine, theirs)
+    joined(mine, theirs, ZONE)
 
     assert mine.reach["consents"] == {"sms": {"marketing": False, "service": False}, "push": {"marketing": True}}
 
@@ -403,7 +405,7 @@ def test_her_own_values_go_before_those_of_the_former():
         "x", ZONE, {"p": {"city": "杭州", "level": "gold"}, "t": ["new"], "m": ["y"]}, {"identities": {"phone": "+862", "openid": "o1"}}
     )
 
-    joined(mine, theirs)
+    joined(mine, theirs, ZONE)
 
     assert mine.profile == {"p": {"city": "上海", "level": "gold"}, "t": ["new", "vip"], "m": ["x", "y"]}
     assert mine.reach["identities"] == {"phone": "+861", "openid": "o1"}
@@ -503,9 +505,9 @@ def test_a_flip_that_nobody_had_looked_at_before_the_login_is_an_edge_at_its_own
     town.settle(NOON)
 
     assert [journey for journey, _ in town.ends()] == ["back"]
-    assert [line for line in told(town) if line[0] != "entered"] == [
-        ("segment_entered", "dormant", NOON - DAY), ("stage_changed", "gone", NOON - DAY),
-    ]  # fmt: skip
+    edges = [(e.action, e.at) for _, _, e in town.story().log if e.action in ("segment_entered", "stage_changed")]
+    assert edges[-2:] == [("segment_entered", NOON - DAY), ("stage_changed", NOON - DAY)]
+    assert told(town) == []  # she was found inside before she was merged: that she is so still is no edge
 
 
 def test_what_she_is_in_no_more_she_leaves_by_the_merge(store):
@@ -534,3 +536,80 @@ def test_the_counts_by_stage_are_those_of_the_users_after_any_merge(town):
 
     assert then == [{"buying": 2}, {"gone": 2}, {"gone": 2}]
     assert now == {"gone": 2}
+
+
+def test_a_zone_told_of_her_before_her_login_is_kept(store):
+    town = Town(store, OFTEN, rules=Rules(quiet_hours=(21 * 60, 9 * 60)))
+    town.settle_people(somebody("openid:o1", zone=ZoneInfo("America/New_York")), somebody())
+    join(town, "u1", "openid:o1", NOON - HOUR)
+
+    town.post(event("app_opened", NOON))
+    town.settle(NOON)
+    assert town.vendors["push"].got == []  # it is 23:00 where she is
+
+    town.settle(NOON + 10 * HOUR)
+    assert [m.at for m in town.vendors["push"].got] == [NOON + 10 * HOUR]
+
+
+def test_of_two_zones_her_own_is_kept(town):
+    town.settle_people(somebody("openid:o1", zone=ZoneInfo("America/New_York")), somebody(zone=ZoneInfo("Europe/Berlin")))
+    join(town, "u1", "openid:o1", NOON)
+
+    with town.store.database.reading() as tx:
+        assert town.store.people.load_users(tx, ["u1"])["u1"].zone.key == "Europe/Berlin"
+
+
+@pytest.mark.parametrize(("first", "second"), [("u1", "openid:o1"), ("openid:o1", "u1")])
+def test_of_two_phones_the_one_that_was_told_last_gets_what_is_sent(store, first, second):
+    """Who logs in on a new phone has it in her hand."""
+    town = Town(store, OFTEN)
+    town.settle_people(somebody(), somebody("openid:o1"))
+    for now, (user_id, push_id) in enumerate(((first, "OLD"), (second, "NEW")), NOON):
+        town.tell(user_id, now, identities={"push_id": push_id})
+        town.settle(now)
+    join(town, "u1", "openid:o1", NOON + HOUR)
+
+    town.post(event("app_opened", NOON + DAY))
+    town.settle(NOON + DAY)
+
+    assert [m.address for m in town.vendors["push"].got] == ["NEW"]
+    with store.database.reading() as tx:
+        assert store.people.load_users(tx, ["u1"])["u1"].reach["told"]["identity.push_id"] == NOON + 1
+
+
+WOKEN = "{event: friend_woken, subject: friend_id}"
+
+
+def rewards(town, *friends):
+    """u9 wakes these friends, one an hour; how many rewards it brings her."""
+    for hour, friend in enumerate(friends, 1):
+        town.post(event("friend_woken", NOON + hour * HOUR, user="u9", friend_id=friend))
+        town.settle(NOON + hour * HOUR)
+    return given(town)
+
+
+@pytest.mark.parametrize("when", ["before", "between"])
+@pytest.mark.parametrize(("first", "second"), [("openid:o1", "u1"), ("u1", "openid:o1")])
+def test_one_friend_under_two_ids_is_one_subject_once_they_are_merged(store, first, second, when):
+    town = Town(store, journey_text("- {id: reward, grant: {benefit: gift}}", id="wake", entry=WOKEN))
+    town.settle_people(somebody("u9"), somebody("openid:o1"), somebody(), somebody("u2"))
+    if when == "before":
+        join(town, "u1", "openid:o1", NOON)
+    assert rewards(town, first) == 1
+    join(town, "u1", "openid:o1", NOON + HOUR)
+
+    assert rewards(town, second, first, "u2", "openid:o2") == 3
+    assert {(row["reason"], row["times"]) for row in town.story("u9").refusals} == {("reentry", 2)}
+
+
+@pytest.mark.parametrize(("mode", "ended"), [("restart", [None, "restarted"]), ("single", [None]), ("parallel", [None, None])])
+def test_mode_knows_one_friend_by_both_her_ids(store, mode, ended):
+    entry = WOKEN.replace("}", f", reentry: always, mode: {mode}}}")
+    town = Town(store, journey_text("- {id: d, delay: 30d}", id="wake", entry=entry))
+    town.settle_people(somebody("u9"), somebody("openid:o1"), somebody())
+    rewards(town, "openid:o1")
+    join(town, "u1", "openid:o1", NOON + HOUR)
+
+    rewards(town, "u1")
+
+    assert sorted((end for _, end in town.ends("u9")), key=str) == ended

@@ -154,6 +154,83 @@ def test_a_closed_journey_that_goes_live_lets_in_those_in_its_segment_as_a_new_o
     assert [[e["journey"] for e in shop.story(u).enrolments] for u in ("u1", "u2")] == [["vips"], ["vips"]]
 
 
+@pytest.mark.parametrize(("entry", "now", "enters"), [
+    ("", NOON + DAY, 0),  # once
+    (", reentry: always", NOON + DAY, 2),
+    (", reentry: {after: 2d}", NOON + DAY, 0),
+    (", reentry: {after: 2d}", NOON + 3 * DAY, 2),
+])  # fmt: skip
+def test_who_was_in_a_journey_that_comes_back_and_may_not_enter_again_is_not_counted(shop, entry, now, enters):
+    shop.post([{"user_id": u, "tags": ["vip"]} for u in ("u1", "u2")], "/v1/users")
+    shop.settle()
+    vips = journey_text(SEND, id="vips", entry=f"{{segment: tagged, existing: enrol{entry}}}")
+    for journeys in ((OLD, HELLO, vips), (OLD, HELLO)):
+        plan(shop, *journeys)
+        do(shop, now=NOON)
+        shop.settle(NOON)
+    shop.post({"user_id": "u3"}, "/v1/users")
+
+    found = plan(shop, OLD, HELLO, vips, now=now)
+    do(shop, now=now)
+    shop.settle(now)
+
+    assert of(found, "vips").enter_now == enters
+    assert sum(len(shop.story(u).enrolments) for u in ("u1", "u2", "u3")) == 2 + enters
+
+
+def test_who_is_still_inside_a_journey_that_goes_live_again_does_not_enter_it_a_second_time(shop):
+    shop.post([{"user_id": u, "tags": ["vip"]} for u in ("u1", "u2")], "/v1/users")
+    shop.settle()
+    vips = journey_text(f"- {{id: rest, delay: 9d}}\n{SEND}", id="vips", entry="{segment: tagged, existing: enrol, reentry: always}")
+    for text in (vips, vips.replace("status: live", "status: closed")):
+        plan(shop, OLD, HELLO, text)
+        do(shop, now=NOON)
+        shop.settle(NOON)
+
+    assert of(plan(shop, OLD, HELLO, vips), "vips").enter_now == 0
+
+
+NEW_TRAITS = """traits:
+  spent: {type: number, sum: order_paid, of: amount}
+  tier: {type: number, from: profile}
+"""
+NEW_SEGMENTS = """segments:
+  rich: {name: R, when: user.spent > 10}
+  late: {name: L, when: "count('order_paid', within='8d') > 0"}
+  gold: {name: G, when: user.tier > 3}
+"""
+SPENT = AUDIENCE.replace("traits:\n", NEW_TRAITS).replace("segments:\n", NEW_SEGMENTS)
+
+
+def spends(shop, *users):
+    for user in users:
+        shop.post({"id": f"p-{user}", "type": "order_paid", "user_id": user, "data": {"amount": 50}})
+    shop.settle()
+
+
+@pytest.mark.parametrize(
+    ("segment", "enters", "unknown"), [("rich", None, True), ("late", None, True), ("gold", None, True), ("buyers", 2, False)]
+)
+def test_how_many_are_in_a_segment_over_a_new_trait_or_a_longer_window_is_not_known_before_their_profiles_are_made_anew(
+    shop, segment, enters, unknown
+):  # fmt: skip
+    spends(shop, "u1", "u2")
+    shop.post([{"user_id": u, "traits": {"tier": "4"}} for u in ("u1", "u2")], "/v1/users")  # a text: it is typed when it is declared
+    shop.settle()
+    vips = journey_text(SEND, id="vips", entry=f"{{segment: {segment}, existing: enrol}}")
+
+    found = plan(shop, OLD, HELLO, vips, audience=SPENT)
+    console = Console(record=True, width=200, file=StringIO())
+    show_plan(console, found, "apply", "en", ZONE)
+    do(shop)
+    shop.settle(NOON + DAY)
+
+    assert (of(found, "vips").enter_now, of(found, "vips").enter_unknown) == (enters, unknown)
+    line = "how many is known when their profiles have been made anew" if unknown else "2 are in its segment now and would enter"
+    assert line in console.export_text()
+    assert [[e["journey"] for e in shop.story(u).enrolments] for u in ("u1", "u2")] == [["vips"], ["vips"]]
+
+
 def test_the_audience_is_told_by_name(shop):
     found = plan(shop, OLD, HELLO, audience=AUDIENCE.replace(">= 30}", ">= 45}", 1))
 
@@ -241,6 +318,142 @@ def test_an_open_grant_that_would_be_another_one_is_foreseen_to_stay(shop):
     found = plan(shop, gift.replace("expires: 7d", "expires: 30d"), HELLO)
 
     assert at(found, "pause").fates == {"effect_open": 1}
+
+
+def test_who_stands_before_a_grant_in_a_pause_is_not_foreseen_to_stay_for_its_sake(shop):
+    gift = OLD.replace("delay: 3d", "grant: {benefit: gift, expires: 7d}")
+    plan(shop, gift, HELLO)
+    do(shop)
+    shop.post({"id": "o-u1", "type": "app_opened", "user_id": "u1"})
+    shop.app.engine.tick(NOON)  # u1 has asked for it
+    shop.app.store.database.write(lambda tx: shop.app.store.movements.pause(tx, _pause()))
+    shop.post([{"id": f"o-{user}", "type": "app_opened", "user_id": user} for user in ("u2", "u3")])
+    shop.app.engine.tick(NOON)
+
+    found = plan(shop, gift.replace("expires: 7d", "expires: 30d"), HELLO, now=NOON + HOUR)
+    other = plan(shop, gift.replace("grant: {benefit: gift, expires: 7d}", "delay: 9d"), HELLO, now=NOON + HOUR)
+
+    assert at(found, "pause").fates == {"effect_open": 1, "moves": 2}
+    assert at(other, "pause").fates == {"effect_open": 1, "overdue": 2}
+
+
+def held_out(text, goal="14d"):
+    return text.replace("steps:", f"holdout: 100%\ngoal: {{event: order_paid, within: {goal}}}\nsteps:")
+
+
+@pytest.mark.parametrize(("goal", "now", "fates", "ends"), [
+    ("2d", NOON + DAY, {"moves": 1}, []), ("2d", NOON + 2 * DAY, {"overdue": 1}, ["held_out"]), ("9d", NOON + 2 * DAY, {"moves": 1}, []),
+])  # fmt: skip
+def test_the_held_out_whose_window_a_move_ends_are_foreseen(shop, goal, now, fates, ends):
+    plan(shop, held_out(OLD), HELLO)
+    do(shop, now=NOON)
+    enter(shop, "u1")
+
+    found = plan(shop, held_out(OLD, goal), HELLO, now=now, in_flight={"j": InFlight("move")})
+    console = Console(record=True, width=200, file=StringIO())
+    show_plan(console, found, "apply", "en", ZONE)
+    do(shop, now=now, in_flight={"j": InFlight("move")})
+    shop.settle(now)
+
+    assert at(found, "$held_out").fates == fates
+    assert ("1 leave the hold-out at once: their window is over" in console.export_text()) == bool(ends)
+    assert [e["ended_by"] for e in shop.story().enrolments if e["ended_by"] and e["journey"] == "j"] == ends
+
+
+@pytest.mark.parametrize(("old", "edit", "fate", "ended"), [
+    (OLD, ("delay: 3d", "delay: 3d"), "ends", "ended"),
+    (OLD, ("delay: 3d", "delay: 1h"), "overdue", "completed"),
+    (OLD, ("delay: 3d", "delay: 23h30m"), "ends", "ended"),
+    (OLD, ("delay: 3d", "delay: {until: '21:00'}"), "overdue", "completed"),
+    (OLD, ("delay: 3d", "delay: {until: '11:00', days: [wed]}"), "ends", "ended"),
+    (OLD, ("delay: 3d", "wait_for: {event: order_paid, timeout: 30d}"), "overdue", "ended"),
+    (held_out(OLD), ("14d", "15d"), "ends", "ended"),
+])  # fmt: skip
+def test_whom_a_new_end_of_the_journey_ends_at_once_is_foreseen(shop, old, edit, fate, ended):
+    plan(shop, old, HELLO)
+    do(shop, now=NOON)
+    enter(shop, "u1")
+    over = old.replace(*edit).replace("steps:", 'ends_at: "2026-12-02 11:00"\nsteps:')
+
+    found = plan(shop, over, HELLO, now=NOON + DAY, in_flight={"j": InFlight("move")})
+    console = Console(record=True, width=200, file=StringIO())
+    show_plan(console, found, "apply", "en", ZONE)
+    do(shop, now=NOON + DAY, in_flight={"j": InFlight("move")})
+    shop.settle(NOON + DAY)
+
+    assert [s.fates for s in of(found).inside] == [{fate: 1}]
+    assert ("1 end at once: its ends_at is past" in console.export_text()) == (fate == "ends")
+    assert [e["ended_by"] for e in shop.story().enrolments if e["journey"] == "j"] == [ended]
+
+
+def test_an_end_that_is_to_come_ends_nobody_yet(shop):
+    enter(shop, "u1")
+
+    found = plan(shop, OLD.replace("steps:", 'ends_at: "2026-12-03 12:00"\nsteps:'), HELLO)
+
+    assert at(found, "pause").fates == {"moves": 1}
+
+
+def test_a_wait_over_a_new_trait_is_foreseen_as_it_will_be(shop):
+    waits = OLD.replace("delay: 3d", "wait_for: {event: account_closed, timeout: 9d}")
+    plan(shop, waits, HELLO)
+    do(shop, now=NOON)
+    enter(shop, "u1", "u2")
+    spends(shop, "u1")
+    new = waits.replace("event: account_closed", "when: user.spent > 10")
+
+    found = plan(shop, new, HELLO, audience=SPENT, in_flight={"j": InFlight("move")})
+    do(shop, in_flight={"j": InFlight("move")})
+    shop.settle(NOON + DAY)
+
+    assert at(found, "pause").fates == {"moves": 1, "overdue": 1}
+    assert [e["ended_by"] for u in ("u1", "u2") for e in shop.story(u).enrolments if e["journey"] == "j"] == ["completed", None]
+
+
+def test_what_a_version_before_theirs_gave_to_some_and_comes_again_is_named_where_somebody_had_it(shop):
+    had = OLD.replace("steps:", f"steps:\n  - {{id: hi, send: {PUSH}}}")
+    again = OLD.replace(SEND, f"{SEND}\n  - {{id: hi, send: {PUSH}}}")
+    plan(shop, had, HELLO)
+    do(shop, now=NOON)
+    plan(shop, OLD, HELLO)
+    do(shop, now=NOON)
+    enter(shop, "u1")
+    assert at(plan(shop, again, HELLO), "pause").again == []  # she never had it
+
+    plan(shop, had, HELLO)
+    do(shop, now=NOON)
+    enter(shop, "u2")
+    plan(shop, OLD, HELLO)
+    do(shop, now=NOON, in_flight={"j": InFlight("move")})
+    shop.settle()
+
+    assert at(plan(shop, again, HELLO), "pause").again == ["hi"]
+
+
+def test_a_step_that_has_a_former_name_again_without_was_is_told_as_renamed(shop):
+    enter(shop, "u1")
+    for now, name in ((NOON + 1, "rest, was: pause"), (NOON + 2, "pause")):
+        plan(shop, OLD.replace("id: pause", f"id: {name}"), HELLO)
+        do(shop, now=now)
+
+    found = plan(shop, OLD.replace("id: pause", "id: rest"), HELLO)
+
+    assert [(s.step, s.to, s.fates) for s in of(found).inside] == [("pause", "rest", {"moves": 1})]
+    assert [(c.kind, c.step, c.before) for c in of(found).changes] == [("step_renamed", "rest", "pause")]
+
+
+def test_where_a_release_of_before_would_take_people_is_said_by_the_origins_that_it_had(shop):
+    enter(shop, "u0")
+    for now, edit in ((NOON + 1, "id: rest, was: pause"), (NOON + 2, "id: x, was: rest")):
+        added = SEND.replace("id: gift", "id: pause") if "x" in edit else ""
+        plan(shop, OLD.replace("id: pause", edit) + added.replace("- ", "  - ", 1), HELLO)
+        do(shop, now=now, in_flight={"j": InFlight("move")})
+        shop.settle(now)
+
+    found = plan(shop, OLD, HELLO, in_flight={"j": InFlight("move")})
+
+    assert [(s.step, s.to) for s in of(found).inside] == [("x", "pause")]
+    assert ("step_renamed", "pause", "x") in [(c.kind, c.step, c.before) for c in of(found).changes]
 
 
 def test_moving_people_to_what_runs_already_is_a_release_of_its_own(shop):

@@ -3,11 +3,10 @@
 import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 
-from runtime.state import LogEntry
+from runtime.state import ENDED, LIVE, Enrolment, LogEntry
 from runtime.store import open_store
 from runtime.store.inbox import _NOTES_OF_SQLITE, _PEOPLE_OF_SQLITE, MOST_EACH, Quarantined
 from runtime.store.people import Logged
@@ -121,11 +120,12 @@ def test_an_event_of_somebody_else_is_shown_to_who_waits_for_it(store):
     opened = replace(event("app_opened", NOON, user="boss", id="e1"), source="shop")
     post(store, opened)
     finish(store, waiting(store))
-    enrolment = SimpleNamespace(user_id="u1", key="k")
+    enrolment = Enrolment("k", "j", 1, "u1", "", "step", LIVE, None, NOON, NOON)
+    store.database.write(lambda tx: store.people.add_enrolment(tx, enrolment, parallel=False))
     store.database.write(lambda tx: store.people.watch(tx, enrolment, {"boss", "other"}))
 
     with store.database.reading() as tx:
-        watchers = store.inbox.watchers_of(tx, ["boss", "u1"])
+        watchers = store.inbox.watchers_of(tx, ["boss", "u1"], NOON)
     store.database.write(lambda tx: store.inbox.forward(tx, opened, "u1", NOON + 1))
 
     assert watchers == {"boss": ["u1"]}
@@ -133,7 +133,17 @@ def test_an_event_of_somebody_else_is_shown_to_who_waits_for_it(store):
     assert (note.user_id, note.kind, note.event) == ("u1", "forward", opened)
     store.database.write(lambda tx: store.people.unwatch(tx, ["k"]))
     with store.database.reading() as tx:
-        assert store.inbox.watchers_of(tx, ["boss"]) == {}
+        assert store.inbox.watchers_of(tx, ["boss"], NOON) == {}
+
+
+@pytest.mark.parametrize(("goal_until", "expected"), [(None, {}), (NOON - 1, {}), (NOON, {"boss": ["u1"]})])
+def test_who_is_through_watches_while_her_goal_counts(store, goal_until, expected):
+    over = Enrolment("k", "j", 1, "u1", "", "$ended", ENDED, None, NOON - 9, NOON - 9, goal_until, ended_at=NOON - 5, ended_by="completed")
+    store.database.write(lambda tx: store.people.add_enrolment(tx, over, parallel=False))
+    store.database.write(lambda tx: store.people.watch(tx, over, {"boss"}))
+
+    with store.database.reading() as tx:
+        assert store.inbox.watchers_of(tx, ["boss"], NOON) == expected
 
 
 def test_events_since_are_the_projected_ones_after_an_instant_in_the_order_of_their_times(store):
