@@ -63,11 +63,6 @@ ACTIONS: Texts = {
     "stage_changed": ("stage {from} → {to}", "阶段 {from} → {to}"),
 }
 
-# what is not done by the system: it comes to know of it
-LEARNED = frozenset({"matched", "timed_out", "event_ignored", "goal_reached", "granted", "grant_failed", "call_ok", "call_failed",
-                     "settled_late", "consent_given", "consent_withdrawn", "merged", "address_dropped", "address_moved",
-                     "segment_entered", "segment_left", "stage_changed"})  # fmt: skip
-
 # reasons as sentences, for stories: (English, Chinese). What is not here is the file's own word.
 REASON_SENTENCES: Texts = {
     "no_consent": ("she has not agreed to such messages on this channel", "没有同意在这个渠道收这类消息"),

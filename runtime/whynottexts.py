@@ -54,8 +54,6 @@ WHY_NOT: Texts = {
     "wfalse": ("no", "否"),
     "win": ("one of {wanted}", "在 {wanted} 之中"),
     "wnot in": ("none of {wanted}", "不在 {wanted} 之中"),
-    "yes": ("yes", "是"),
-    "no": ("no", "否"),
     "missing": ("missing", "缺失"),
     "rq_status": ("the journey is {status}", "旅程状态 {status}"),
     "rq_status_no": ("the journey is {status}: nobody enters; it would have to be live", "旅程状态是 {status}，没有人进入；要是 live"),

@@ -12,7 +12,7 @@ from journeys.phrasing import step_name
 from journeys.values import LARGEST_NUMBER, fits, print_number
 from runtime.state import SYSTEM_ENDS
 from runtime.storyline import Line
-from runtime.storytexts import ACTIONS, CHANNELS, FACTS, KINDS, LEARNED, STATES, STORY, reason_sentence, said, stage_name
+from runtime.storytexts import ACTIONS, CHANNELS, FACTS, KINDS, STATES, STORY, reason_sentence, said, stage_name
 from runtime.texts import word
 from runtime.whynottexts import WHY_NOT
 
@@ -24,6 +24,10 @@ LONGEST = 80  # characters of one value
 MOST_ITEMS = 12  # of a list
 _SAID = {**STORY, **WHY_NOT}
 _ORDERED = ("<", "<=", ">", ">=")
+# what is not done by the system: it comes to know of it
+LEARNED = frozenset({"matched", "timed_out", "event_ignored", "goal_reached", "granted", "grant_failed", "call_ok", "call_failed",
+                     "settled_late", "consent_given", "consent_withdrawn", "merged", "address_dropped", "address_moved",
+                     "segment_entered", "segment_left", "stage_changed"})  # fmt: skip
 
 
 @dataclass(frozen=True)

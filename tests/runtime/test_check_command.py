@@ -83,7 +83,7 @@ def test_why_is_told_below_what_came(call, folder):
     _, out, _ = call("check", "--config", folder)
 
     assert "+ 2026-12-01 10:00  +0s  suppressed no_consent  hello" in out
-    assert "2026-12-01 10:00 hello: not sent: she has not agreed to such messages on this channel\n" in out
+    assert "2026-12-01 10:00 hello: not sent: she has not agreed to such messages on this channel" in out
 
 
 def test_who_never_entered_is_told_with_the_clause(call, folder):
@@ -94,7 +94,7 @@ def test_who_never_entered_is_told_with_the_clause(call, folder):
 
     _, out, _ = call("check", "--config", folder)
 
-    assert "got refused: where: event.amount > 9\n" in out
+    assert "got refused: where: event.amount > 9" in out
     assert "the user never entered: where: event.amount > 9; then event.amount = 3" in out
 
 
@@ -123,6 +123,33 @@ def test_a_text_that_no_test_sent_is_a_warning_at_its_step(call, folder):
     assert code == 0
     assert line.split(": ")[0].endswith("hello.yaml:8:9")
     assert "no test sends step first" in line
+
+
+ASLEEP = """tests:
+  - name: 睡着的人
+    at: "2026-12-01 10:00"
+    user: {last_order_at: 3d ago}
+    expect: [{after: 0s, send: push, step: hello}, {after: 0s, end: completed}]
+  - {name: 谁都行, user: {last_order_at: 31d ago}, expect: [{after: 0s, send: push, step: hello}, {after: 0s, end: completed}]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", "test “睡着的人” begins with somebody who is not in segment dormant then (2026-12-01 10:00): {clause}"),
+        ("zh", "测试“睡着的人”开始时（2026-12-01 10:00），用户不在分群 dormant 里：{clause} 不成立"),
+    ],
+)
+def test_a_test_of_somebody_who_could_not_enter_by_the_segment_is_a_warning_at_her(call, folder, monkeypatch, language, said):
+    monkeypatch.setenv("JOURNEYD_LANGUAGE", language)
+    write_journeys(folder, HELLO.replace("{event: app_opened}", "{segment: dormant, existing: skip}") + ASLEEP)
+
+    code, out, _ = call("check", "--config", folder)
+
+    clause = "days_since(user.last_order_at) >= 30"
+    assert code == 0
+    assert [line.partition("hello.yaml:")[2] for line in out.splitlines() if "J116" in line] == [f"13:5: J116 {said.format(clause=clause)}"]
 
 
 def test_a_journey_without_tests_is_not_asked_to_send_everything(call, folder):
