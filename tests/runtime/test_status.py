@@ -46,8 +46,8 @@ def test_who_was_inside_already_enters_on_the_day_of_the_release(store, now, day
 
 def test_who_becomes_one_with_another_does_so_today(store):
     town = Town(store, ENTER)
-    town.post(event("app_opened", MIDNIGHT - DAY), event("app_opened", MIDNIGHT - DAY + 1, user="openid:o1"))
-    town.think(MIDNIGHT - DAY + 1)
+    town.post(event("app_opened", MIDNIGHT - HOUR), event("app_opened", MIDNIGHT - HOUR + 1, user="openid:o1"))
+    town.think(MIDNIGHT - HOUR + 1)
 
     store.database.write(lambda tx: store.identity.note_merge(tx, "u1", "openid:o1", "app", "openid o1", MIDNIGHT))
     town.think(MIDNIGHT)
