@@ -231,7 +231,10 @@ def test_apply_makes_a_release_then_nothing_then_refuses(call, folder):
 
     applied, unchanged = json.loads(first[1]), json.loads(second[1])
     assert len(digest := applied.pop("digest")) == 64
-    assert (first[0], applied) == (0, {"outcome": "applied", "release": 1, "changed": ["hello"], "gone": [], "on_top_of": None, "inside": {}})
+    assert (first[0], applied) == (
+        0,
+        {"outcome": "applied", "release": 1, "changed": ["hello"], "gone": [], "on_top_of": None, "inside": {}},
+    )
     assert (second[0], unchanged) == (0, {"outcome": "unchanged", "release": 1, "digest": digest})
     assert (third[0], json.loads(third[1])["outcome"]) == (1, "refused")
     assert "J022" in json.loads(third[1])["findings"][0]
