@@ -11,11 +11,10 @@ from journeys.lineage import carried, comes_again
 from journeys.rule import Rule
 from runtime.app import App
 from runtime.catalogue import Versioned
-from runtime.lateness import lateness_of
 from runtime.moving import InFlight, Move, fate_of, is_another_effect, move
 from runtime.policy import Reach
 from runtime.reprojection import is_current, reproject
-from runtime.state import HELD_OUT, STATUS_NAMES, Decision, Enrolment, User
+from runtime.state import HELD_OUT, STATUS_NAMES, Enrolment, User
 from runtime.store.movements import Standing
 
 LOOKED_AT = 500  # of those at one step whose fate depends on each of them
@@ -89,22 +88,7 @@ class Fates:
         found = AtStep(own.number if own else 0, standing.state, name, standing.status, standing.n, decided, due=standing.due)
         if own is not None and to is not None and own.version_id != to.version_id:
             self._foresee(found, standing, own, to, target)
-            self._how_late(found, standing, own, to)
         return found
-
-    def _how_late(self, at: AtStep, standing: Standing, own: Versioned, to: Versioned) -> None:
-        """Of those who would be past their step, who goes on and who is too late."""
-        overdue = at.fates.get("overdue", 0)
-        if not overdue:
-            return
-        asked, reach = Move(0, to.version_id, to.number, InFlight("move")), Reach(self.app.engine.rules, {})
-
-        def moved(enrolment: Enrolment, user: User) -> tuple[Decision, str]:
-            return move(own.journey, to.journey, asked, self.audience, enrolment, user, reach, self.now)
-
-        lateness = lateness_of(self.app, standing, own, to, overdue, moved, self.now)
-        if lateness is not None:
-            at.too_late, at.late_by = min(lateness.too_late, overdue), lateness.late_by
 
     def _foresee(self, at: AtStep, standing: Standing, own: Versioned, to: Versioned, target: CompiledStep | None) -> None:
         here = own.journey.steps.get(standing.state)
@@ -115,9 +99,10 @@ class Fates:
             at.fates = {"nowhere": standing.n}
         elif here.kind in EFFECTS and is_another_effect(here, target):
             self._look_for_open(at, standing, here, target)
-        elif _length(here, target) is not None:
+        elif (length := _length(here, target)) is not None:
             ends = standing.n - standing.due - standing.over if is_over else 0
             at.fates = {"overdue": standing.over, "ends": ends, "moves": standing.n - standing.over - ends}
+            self._how_late(at, standing, length, to.journey.max_lateness)
         elif isinstance(target.spec, DelaySpec | WaitSpec):
             self._look_at_some(at, standing, own, to, target)
         else:
@@ -125,6 +110,14 @@ class Fates:
         at.fates = {fate: n for fate, n in at.fates.items() if n}
         if here is not None and target is not None and not at.fates.keys() <= {"effect_open"}:
             at.again = self._again(standing, own, to, here, target)
+
+    def _how_late(self, at: AtStep, standing: Standing, length: int, limit: int | None) -> None:
+        """Of those past a step that lasts the same for everybody, who goes on and who is too late: counted over an index."""
+        if standing.over:
+            with self.app.store.database.reading() as tx:
+                too_late, began = self.app.store.movements.behind(tx, standing.version_id, standing.state, self.now, length, limit)
+            at.too_late = min(too_late, standing.over)
+            at.late_by = self.now - began - length if began is not None else None
 
     def _look_for_open(self, at: AtStep, standing: Standing, here: CompiledStep, target: CompiledStep) -> None:
         """A grant or call that would be another one now: whoever has asked for it stays. Who only stands before it, in a pause, has
@@ -141,6 +134,7 @@ class Fates:
         """The moment depends on the user: some are asked, by the very rule that would move them."""
         asked = Move(0, to.version_id, to.number, InFlight("move"))
         counts: dict[str, int] = {}
+        late: list[int] = []  # by how much, of those who would be past the step
         some = self._some(standing)
         people = self._people(some, target)
         reach = Reach(self.app.engine.rules, {})
@@ -154,11 +148,16 @@ class Fates:
                 fate: str = "unknown"
             else:
                 fate = fate_of(enrolment, decision, self.now, kept, to.journey.ends_at)
+                due_at = decision.enrolment.due_at if fate == "overdue" else None
+                late += [self.now - due_at] if due_at is not None else []
             counts[fate] = counts.get(fate, 0) + 1
         looked_at = sum(counts.values())
         if looked_at:
             at.about = looked_at < standing.n
             at.fates = {fate: _share(n, looked_at, standing.n) for fate, n in sorted(counts.items())}
+        limit = to.journey.max_lateness
+        in_time = [by for by in late if limit is None or by <= limit]
+        at.too_late, at.late_by = _share(len(late) - len(in_time), len(late), at.fates.get("overdue", 0)), max(in_time, default=None)
 
     def _some(self, standing: Standing) -> list[Enrolment]:
         with self.app.store.database.reading() as tx:
