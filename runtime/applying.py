@@ -176,7 +176,7 @@ def origins_in(store: SqlStore, checked: Checked) -> Origins:
     with store.database.reading() as tx:
         release = store.releases.current_id(tx)
         return {
-            identifier: store.releases.origins(tx, NewVersion(identifier, journey.digest, journey.source, was_of(journey)), release)
+            identifier: store.releases.foreseen(tx, NewVersion(identifier, journey.digest, journey.source, was_of(journey)), release)[2]
             for identifier, journey in applicable(checked).items()
         }
 

@@ -8,7 +8,7 @@ from journeys.audience import AudienceModel, compile_audience
 from journeys.check import Checked
 from journeys.compiled import CompiledJourney
 from journeys.difference import Change, audience_differences, differences
-from journeys.lineage import origins_of, was_of, with_origins
+from journeys.lineage import was_of, with_origins
 from journeys.loader import load_audience_text
 from runtime.app import App
 from runtime.applying import applicable, digest_of_all, token_of
@@ -19,7 +19,7 @@ from runtime.moving import InFlight
 from runtime.pausing import became_due
 from runtime.profile import SLACK
 from runtime.store.movements import Pause, Standing
-from runtime.store.releases import Release
+from runtime.store.releases import NewVersion, Release
 
 
 @dataclass(slots=True)
@@ -162,8 +162,6 @@ class _Planning:
         found = next(same, None)
         if found is not None:
             return found
-        number, before = self.app.store.releases.lineage(tx, journey.id, self.app.engine.catalogue.release_id)
-        again = next((v for v in self.app.store.releases.versions_of(tx, journey.id) if v.digest == journey.digest), None)
-        if again is not None:
-            return Versioned(again.id, again.number, with_origins(journey, again.origins))
-        return Versioned(0, number, with_origins(journey, origins_of(was_of(journey), number, before)))
+        new = NewVersion(journey.id, journey.digest, journey.source, was_of(journey))
+        number, row, origins = self.app.store.releases.foreseen(tx, new, self.app.engine.catalogue.release_id)
+        return Versioned(row, number, with_origins(journey, origins))

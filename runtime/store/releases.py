@@ -168,10 +168,13 @@ class Releases:
             tx.execute(insert(release_versions).values(release_id=release_id, version_id=version_id))
         return self.release(tx, release_id)
 
-    def origins(self, tx: Connection, new: NewVersion, release_id: int) -> Mapping[str, str]:
-        """The origins of a version that was applied, or that it would be given on top of a release."""
-        known = next((v.origins for v in self.versions_of(tx, new.journey) if v.digest == new.digest), None)
-        return known if known is not None else origins_of(new.steps, *self.lineage(tx, new.journey, release_id))
+    def foreseen(self, tx: Connection, new: NewVersion, release_id: int) -> tuple[int, int, Mapping[str, str]]:
+        """Number, row (0: none yet) and origins of a version that was applied, or that it would be given on top of a release."""
+        known = next((v for v in self.versions_of(tx, new.journey) if v.digest == new.digest), None)
+        if known is not None:
+            return known.number, known.id, known.origins
+        number, before = self.lineage(tx, new.journey, release_id)
+        return number, 0, origins_of(new.steps, number, before)
 
     def lineage(self, tx: Connection, journey: str, release_id: int) -> tuple[int, list[Mapping[str, str]]]:
         """The number that the next version of a journey has, and the origins of its steps so far: of this release, then the latest."""
