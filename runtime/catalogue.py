@@ -1,6 +1,6 @@
 """What is applied now, compiled: the current release's journeys, older versions with people inside, who enters by what."""
 
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
 from zoneinfo import ZoneInfo
 
@@ -122,22 +122,32 @@ def catalogue_of(release: Release | None, world: World, zone: ZoneInfo) -> Catal
     return catalogue
 
 
-def counts_since(held: Iterable[tuple[int, Version | None]], known: MutableMapping[int, object]) -> int:
+def counts_since(held: Sequence[tuple[int, Version | None]], known: MutableMapping[int, object]) -> int:
     """When a journey began to let people in by the segment, event, schedule or date that it has now, whatever else was edited since; 0 for
     none.
 
     `held` are its versions release by release, the newest first. Nobody enters by a date that was over, or an edge that was passed,
     before anybody asked for it. `known` is kept from one time to the next: what each version asks for, read once.
     """
-    since, now = 0, None
+
+    def asks(version: Version) -> object:
+        if version.id not in known:
+            known[version.id] = _asks(version)
+        return known[version.id]
+
+    newest = held[0][1] if held else None
+    return _since(held, lambda version: newest is not None and asks(version) == asks(newest))
+
+
+def _since(held: Iterable[tuple[int, Version | None]], holds: Callable[[Version], bool]) -> int:
+    """Since when something holds of a journey's versions without a gap; 0 where it does not now."""
+    since, known = 0, dict[int, bool]()
     for applied_at, version in held:
         if version is None:
             break
         if version.id not in known:
-            known[version.id] = _asks(version)
-        asks = known[version.id]
-        now = asks if now is None else now
-        if asks != now:
+            known[version.id] = holds(version)
+        if not known[version.id]:
             break
         since = applied_at
     return since
@@ -173,12 +183,7 @@ def lets_in_since(held: Iterable[tuple[int, Version | None]], event: str = "", s
 
     `held` are its versions release by release, the newest first. What came before, or while it was gone or closed, lets nobody in.
     """
-    since, known = 0, dict[int, bool]()
-    for applied_at, version in held:
-        if version is None or not known.setdefault(version.id, _lets_in(version, event, segment)):
-            break
-        since = applied_at
-    return since
+    return _since(held, lambda version: _lets_in(version, event, segment))
 
 
 def _lets_in(version: Version, event: str, segment: str) -> bool:
