@@ -448,7 +448,10 @@ CAVEATS: dict[str, tuple[str, str]] = {
         "Nothing happened to anybody between {after} and {until}: is a time in the file wrong? Journeys went on in it all the same.",
         "{after} 到 {until} 之间谁也没有任何事件：文件里是不是有时间写错了？这段时间旅程照样往前走。",
     ),
-    "bad_rows": ("{n} rows of the files could not be read and are not in these figures.", "文件里有 {n} 行读不出来，不在这些数字里。"),
+    "bad_rows": (
+        "{n} {n:row|rows} of the files could not be read and {n:is|are} not in these figures.",
+        "文件里有 {n} 行读不出来，不在这些数字里。",
+    ),
     "reactions": (
         "Nobody reacts to a message that was never sent: orders, opens, replies and refusals after it are what people did without it.",
         "没有真的发出消息，就没有人会作出反应：之后的下单、打开、回复和退订，都是大家没收到消息时的样子。",

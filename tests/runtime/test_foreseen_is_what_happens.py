@@ -144,7 +144,7 @@ def test_a_year_that_is_hardly_meant_and_rows_that_were_passed_over_are_told_bes
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert "Nothing happened to anybody between 2026-12-02 and 2099-10-25" in err
     assert "Nothing happened to anybody between 2026-12-02 and 2099-10-25" in page
-    assert "1 rows of the files could not be read" in page
+    assert "1 row of the files could not be read and is not" in page
     assert len([line for line in out.splitlines() if line.startswith("20")]) < 12  # months in which nothing changed are no lines
 
 
