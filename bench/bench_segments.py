@@ -37,7 +37,7 @@ from common import (
 from sqlalchemy import text
 
 from runtime.crowds import CROWD
-from runtime.engine import Worked
+from runtime.rounds import Worked
 
 WHEN = "days_since(user.last_order_at) >= 26 and user.orders_count < 3"
 SEGMENTS = AUDIENCE.replace("segments:", f"segments:\n  sleepers: {{name: 睡着的, when: {WHEN}}}")
@@ -136,7 +136,7 @@ def run_entry(folder: Path, now: int) -> dict[str, Any]:
     began = time.perf_counter()
     while True:
         at, before = time.perf_counter(), worked.populated
-        app.engine._populate(now, 500, worked)
+        app.engine.populating.go_on(app.engine.catalogue, now, 500, worked)
         if worked.populated == before:
             break
         ranges, longest, most = ranges + 1, max(longest, time.perf_counter() - at), max(most, rss())

@@ -1,17 +1,19 @@
-"""A batch in hand: the sessions of its users, what is to be set aside, and how all of it is written in one transaction."""
+"""A batch in hand: the sessions of its users, what they hear, what is to be set aside, and how all of it is written in one transaction."""
 
 import traceback
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from runtime.calling import enter_by_call
 from runtime.pacing import Windows
 from runtime.policy import Reach, addresses_of
 from runtime.profile import SLACK
 from runtime.session import Session, Tracked
 from runtime.state import ENDED, HISTORY, MOVING, Event, Window
-from runtime.store import SqlStore
-from runtime.store.inbox import Quarantined
+from runtime.store import DatabaseError, SqlStore
+from runtime.store.inbox import Note, Quarantined
 from runtime.store.people import Logged
 from runtime.store.releases import Population
 
@@ -34,6 +36,34 @@ class Work:
         where = traceback.extract_tb(error.__traceback__)[-1] if error is not None and error.__traceback__ else None
         place = f" at {where.name}:{where.lineno}" if where else ""
         self.quarantined.append(Quarantined("engine", (reason or "no progress") + place, body, user_id, kind))
+
+    def take(self, session: Session, note: Note, watchers: Iterable[str], now: int) -> None:
+        """Let a user hear a note; `watchers` are those who wait for what she does. What fails is set aside."""
+        try:
+            if note.kind == "event" and note.event is not None:
+                session.event(note.event, now)
+                if watchers:
+                    shown = replace(note.event, former=session.names[1:])
+                    self.forwards.extend((shown, watcher) for watcher in dict.fromkeys(watchers) if watcher != session.user.id)
+            elif note.kind == "history":
+                session.history(note.event, note.payload, note.received_at, self.holds_until)
+            elif note.kind == "forward" and note.event is not None:
+                session.forwarded_event(note.event, now, (note.payload or {}).get("enrolments"))
+            elif note.kind == "user":
+                session.record(note.payload, note.received_at, now)
+            elif note.kind == "enrol":
+                session.enter_by_note(note.payload, now)
+            elif note.kind == "call":
+                enter_by_call(session, note.payload, note.received_at, now)
+            elif note.kind == "settled":
+                session.settled(note.payload, now)
+            elif note.kind == "recheck":
+                session.baseline(note.received_at)
+                session.catch_up(note.received_at, now)
+        except (DatabaseError, MemoryError):
+            raise
+        except Exception as error:  # noqa: BLE001 - one bad record never stops the batch
+            self.quarantine(note.user_id, note.kind, error, note.event.id if note.event else str(note.payload)[:2000])
 
     def take_profile(self, session: Session, profile: dict[str, Any], now: int, *, quietly: bool) -> None:
         """Let a user go on with a profile made anew; see Session."""

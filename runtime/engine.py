@@ -3,57 +3,29 @@
 It never sends and never sees a vendor; `now` is given with every call.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from journeys.schedule import next_fire
 from journeys.world import World
-from runtime.batches import Progress, Work, Writing
-from runtime.calling import enter_by_call
+from runtime.batches import Work
 from runtime.catalogue import Catalogue, Versioned, catalogue_of, counts_since, digests_of, means_since
-from runtime.crowds import MOST_RANGES, Crowd, Crowds, takes_crowds
-from runtime.enrol import closed_at, deciding
-from runtime.facts import UserFacts
-from runtime.lookback import look_back
-from runtime.merge import merge
+from runtime.crowds import Crowds
+from runtime.merge import Merging
 from runtime.opening import LONGEST_WINDOW, Opening
-from runtime.pacing import Windows
 from runtime.policy import Rules
+from runtime.populating import Populating
 from runtime.reaching import Reaching
 from runtime.reprojection import Reprojected, difference_of, is_current, reproject
-from runtime.session import Rehearsal, Session, Tracked
+from runtime.rounds import Rounds, Worked
+from runtime.session import Rehearsal, Tracked
 from runtime.state import HISTORY, Enrolment, Fact
 from runtime.store import DatabaseError, SqlStore, Unreadable
-from runtime.store.database import Batch
-from runtime.store.inbox import Note, Quarantined
-from runtime.store.releases import Population
-from runtime.underway import Swept, Underway
+from runtime.store.inbox import Note
+from runtime.underway import Underway
 
 BATCH = 500
 MOST_RELEASES = 5  # in one downtime: since when a segment means what it does
-MOST_FIRES = 50  # of one schedule caught up in one tick
-
-
-@dataclass
-class Worked:
-    """What a tick did."""
-
-    notes: int = 0
-    rechecked: int = 0
-    advanced: int = 0
-    populated: int = 0
-    moved: int = 0
-    entered: int = 0
-    quarantined: int = 0
-    lanes: set[str] = field(default_factory=set)  # on which something was planned
-
-    @property
-    def total(self) -> int:
-        """How much was there to do; 0 means that nothing is left for now."""
-        return self.notes + self.rechecked + self.advanced + self.populated + self.moved
 
 
 class Engine:
@@ -67,12 +39,14 @@ class Engine:
         self, store: SqlStore, world: World, zone: ZoneInfo, rules: Rules, rehearsal: Rehearsal | None = None, *, virtual: bool = False
     ) -> None:
         self.virtual = virtual
-        self.store, self.world, self.zone, self.rules, self.rehearsal = store, world, zone, rules, rehearsal
+        self.store, self.world, self.zone, self.rules = store, world, zone, rules
         self.reaching = Reaching(store, rules, zone, LONGEST_WINDOW if virtual else 0)
-        self.crowds = Crowds(store, zone, rules.holdout)
         self.catalogue = Catalogue(0, 0, catalogue_of(None, world, zone).audience, "", {}, {}, world, zone)
         self.underway = Underway(store)
         self.opening = Opening(store, zone, rules, self.reaching, self.underway, rehearsal, virtual=virtual)
+        self.rounds = Rounds(store, virtual)
+        self.merging = Merging(store, zone, self.opening, self.rounds)
+        self.populating = Populating(store, zone, Crowds(store, zone, rules.holdout), self.opening, self.rounds, rehearsal)
         self._version_ids: list[int] = []
         self._shares: dict[int, float] = {}
         self._rechecked = ""
@@ -146,17 +120,16 @@ class Engine:
             return worked
         self._recheck(now, limit, worked)  # nobody's timer or flip is taken while an accepted event of hers is not projected
         self._move(now, limit, worked)
-        self._fire_schedules(now)
+        self.populating.fire_schedules(self.catalogue, now)
         if worked.notes < limit:
-            self._populate(now, limit, worked)
+            self.populating.go_on(self.catalogue, now, limit, worked)
         self._advance(now, limit, worked)
         return worked
 
     def next_work(self) -> int | None:
         """When the next timer, flip, population or schedule is due."""
         with self.store.database.reading() as tx:
-            candidates = [self.store.people.next_due(tx, list(self._shares)), self.store.releases.next_population(tx)]
-            candidates.extend(self._next_fire(tx, versioned) for versioned in self.catalogue.by_schedule)
+            candidates = [self.store.people.next_due(tx, list(self._shares)), self.populating.next_at(tx, self.catalogue)]
         return min((at for at in candidates if at is not None), default=None)
 
     def take_versions(self, version_ids: list[int]) -> None:
@@ -193,7 +166,7 @@ class Engine:
             session = work.sessions[user_id]
             refusal = session.enter(self.catalogue.current[journey], fact, now)
             session.finish(now)
-            self._write(batch, work, now, Worked())
+            self.rounds.write(batch, work, now, Worked())
         return refusal is None
 
     # --- the kinds of work
@@ -231,79 +204,12 @@ class Engine:
                     if self.virtual and not session.run_until(_note_time(note), inclusive=False) and note.kind != "settled":
                         break
                     watching = [watcher for name in session.names for watcher in watchers.get(name, ())] if watchers else ()
-                    self._take(work, session, note, watching, _note_time(note) if self.virtual else now)
+                    work.take(session, note, watching, _note_time(note) if self.virtual else now)
                     done.append(note.id)
             worked.notes += len(done)
-            self._look_back(batch, work, now, done)
-            self._write(batch, work, now, worked, done)
+            self.rounds.conclude(batch, work, now, worked, done)
         for note in merges:
-            self._merge(note, now, worked)
-
-    def _merge(self, note: Note, now: int, worked: Worked) -> None:
-        """A merge locks two users: it is a transaction of its own, after everything that came before it was worked on."""
-        try:
-            if not self._look_before(note, now, worked):
-                return
-            awaited = partial(self.opening.awaited, self.catalogue)
-            merged = self.store.database.write(lambda tx: merge(self.store, tx, note, self.catalogue.audience, self.zone, awaited, now))
-        except (DatabaseError, MemoryError):
-            raise
-        except Exception as error:  # noqa: BLE001 - one bad record never stops the batch
-            aside = Quarantined("engine", f"{type(error).__name__}: {error}"[:500], str(note.payload)[:2000], note.user_id, "merge")
-            self.store.database.write(lambda tx: self._set_aside(tx, note, aside, now))
-            worked.quarantined += 1
-        else:
-            worked.notes += merged
-
-    def _look_before(self, note: Note, now: int, worked: Worked) -> bool:
-        """What time had changed for either before they were said to be one is her own edge, found at its own time.
-
-        False while one of them is being worked on elsewhere. A flip after the merge was noted is found in her who has become of both.
-        """
-        with self.store.database.batch() as batch:
-            leads = self.store.identity.survivors(batch.connection, both := [note.user_id, note.payload["former"]])
-            ids = sorted({leads.get(user_id, user_id) for user_id in both})
-            found = self.store.people.load_users(batch.connection, ids, lock=True)
-            due = {u.id: u.recheck_at for u in found.values() if u.recheck_at is not None and u.audience != HISTORY}
-            users = [found[user_id] for user_id, at in due.items() if at <= note.received_at]
-            if users and len(found) == len(ids):
-                work = self.opening.open(self.catalogue, batch, [u.id for u in users], now, users=users)
-                for user in users:
-                    self._take(work, work.sessions[user.id], replace(note, user_id=user.id, kind="recheck"), (), now)
-                self._look_back(batch, work, now)
-                self._write(batch, work, now, worked)
-            return len(found) == len(ids)
-
-    def _set_aside(self, tx: Any, note: Note, aside: Quarantined, now: int) -> None:
-        self.store.inbox.finish(tx, [note.id])
-        self.store.inbox.quarantine(tx, [aside], now)
-
-    def _take(self, work: Work, session: Session, note: Note, watchers: Iterable[str], now: int) -> None:
-        try:
-            if note.kind == "event" and note.event is not None:
-                session.event(note.event, now)
-                if watchers:
-                    shown = replace(note.event, former=session.names[1:])
-                    work.forwards.extend((shown, watcher) for watcher in dict.fromkeys(watchers) if watcher != session.user.id)
-            elif note.kind == "history":
-                session.history(note.event, note.payload, note.received_at, work.holds_until)
-            elif note.kind == "forward" and note.event is not None:
-                session.forwarded_event(note.event, now, (note.payload or {}).get("enrolments"))
-            elif note.kind == "user":
-                session.record(note.payload, note.received_at, now)
-            elif note.kind == "enrol":
-                session.enter_by_note(note.payload, now)
-            elif note.kind == "call":
-                enter_by_call(session, note.payload, note.received_at, now)
-            elif note.kind == "settled":
-                session.settled(note.payload, now)
-            elif note.kind == "recheck":
-                session.baseline(note.received_at)
-                session.catch_up(note.received_at, now)
-        except (DatabaseError, MemoryError):
-            raise
-        except Exception as error:  # noqa: BLE001 - one bad record never stops the batch
-            work.quarantine(note.user_id, note.kind, error, note.event.id if note.event else str(note.payload)[:2000])
+            self.merging.merge(self.catalogue, note, now, worked)
 
     def _recheck(self, now: int, limit: int, worked: Worked) -> None:
         with self.store.database.batch() as batch:
@@ -333,8 +239,7 @@ class Engine:
                     user.recheck_at = None
                     session.user_changed = True
                     work.quarantine(user.id, "recheck", error, user.id)
-            self._look_back(batch, work, now)
-            self._write(batch, work, now, worked)
+            self.rounds.conclude(batch, work, now, worked)
 
     def _advance(self, now: int, limit: int, worked: Worked) -> None:
         with self.store.database.batch() as batch:
@@ -365,8 +270,7 @@ class Engine:
                     work.quarantine(user.id, "enrolment", error, enrolment.key)
                     tracked.changed = False
                     tracked.log, tracked.messages = [], []
-            self._look_back(batch, work, now)
-            self._write(batch, work, now, worked)
+            self.rounds.conclude(batch, work, now, worked)
 
     @staticmethod
     def _stuck(work: Work, tracked: Tracked) -> None:
@@ -395,168 +299,7 @@ class Engine:
             work = self.opening.open(self.catalogue, batch, [u.id for u in swept.users], now, users=swept.users)
             for session in work.sessions.values():
                 session.finish(now)  # whoever waits for the end of a journey hears of it
-            self._look_back(batch, work, now)
-            self._write(batch, work, now, worked, swept=swept)
-
-    # --- populations: schedules, moments, those already inside
-
-    def _next_fire(self, tx: Any, versioned: Versioned) -> int | None:
-        last = self.store.releases.last_fire(tx, versioned.journey.id)
-        return next_fire(versioned.journey.entry.schedule, self.zone, max(last or 0, self.catalogue.since.get(versioned.version_id, 0)))
-
-    def _fire_schedules(self, now: int) -> None:
-        for versioned in self.catalogue.by_schedule:
-            for _ in range(MOST_FIRES):
-                with self.store.database.reading() as tx:
-                    fire = self._next_fire(tx, versioned)
-                if fire is None or fire > now:
-                    break
-                journey = versioned.journey.id
-                self.store.database.write(
-                    lambda tx, journey=journey, fire=fire: self.store.releases.add_population(  # type: ignore[misc]
-                        tx, journey, f"schedule@{fire}", "schedule", fire
-                    )
-                )
-
-    def _populate(self, now: int, limit: int, worked: Worked) -> None:
-        with self.store.database.batch() as batch:
-            population = self.store.releases.due_population(batch.connection, now)
-            if population is None or self.store.imports.holds_until(batch.connection, now) is not None:  # nobody is enrolled half known
-                return
-            versioned = self._still_wanted(population)
-            progress = Progress(population, versioned.journey.entry.pace if versioned else None, now, virtual=self.virtual)
-            windows = self.opening.windows(self.catalogue)
-            progress.window = windows.known(batch.connection, population.journey, progress.counted_at)
-            if progress.is_full():  # by others: nobody is looked at
-                worked.populated += 1
-                batch.write(lambda tx: self._save_progress(tx, population, progress, None))
-                return
-            if versioned and self.rehearsal is None and takes_crowds(versioned.journey):
-
-                def look(versioned: Versioned = versioned) -> Crowd | None:
-                    return self.crowds.look(batch.connection, self.catalogue.audience, population, versioned, progress, windows)
-
-                crowd = look()
-                if crowd is not None and progress.pace is None and batch.reads_apart:
-                    self._enter_crowds(batch, population, crowd, look, progress, now, worked)
-                    return
-                if crowd is not None:
-                    self._enter_crowd(batch, population, crowd, progress, windows, now, worked)
-                    return
-            self._enter_one_by_one(batch, population, versioned, progress, windows, now, limit, worked)
-
-    def _enter_one_by_one(
-        self, batch: Batch, population: Population, versioned: Versioned | None, progress: Progress, windows: Windows, now: int, limit: int,
-        worked: Worked,
-    ) -> None:  # fmt: skip
-        """The next users through their sessions; of a journey that is not wanted any more nobody."""
-        busy = self.store.populations.first_busy(batch.connection, population.cursor, now) if versioned else None
-        users = self.store.people.users_after(batch.connection, population.cursor, limit, busy) if versioned else []
-        if busy is not None and not users:  # the next has an accepted event that is not projected
-            return
-        worked.populated += max(len(users), 1)
-        work = self.opening.open(
-            self.catalogue, batch, [u.id for u in users], now, users=users, journeys=[population.journey], windows=windows
-        )
-        had = self.store.populations.came_later(batch.connection, population, population.cursor, users[-1].id if users else "")
-        for user in users:
-            progress.window = windows.known(batch.connection, population.journey, progress.counted_at)
-            if progress.is_full():
-                break
-            assert versioned is not None  # noqa: S101 - there are no users otherwise
-            try:
-                if user.id not in had and self._must_wait(population, progress, versioned, work.sessions[user.id], now):
-                    break  # another daemon has filled the window since we looked
-            except (DatabaseError, MemoryError):
-                raise
-            except Exception as error:  # noqa: BLE001 - one bad record never stops the batch
-                work.quarantine(user.id, "population", error, f"{population.journey} {population.fact_id}")
-            progress.cursor = user.id
-        progress.window = windows.known(batch.connection, population.journey, progress.counted_at)
-        done = len(users) < limit and busy is None and not progress.is_full()
-        self._look_back(batch, work, now)
-        self._write(batch, work, now, worked, population=(population, progress, now if done else None))
-
-    def _enter_crowds(
-        self, batch: Batch, population: Population, first: Crowd, look: Callable[[], Crowd | None], progress: Progress, now: int,
-        worked: Worked,
-    ) -> None:  # fmt: skip
-        """Ranges of users, each looked at while the one before is written: they are other users, and nobody else changes them."""
-        crowd: Crowd | None = first
-        for number in range(1, MOST_RANGES + 1):
-            if crowd is None or not crowd.work:
-                return
-            writing = batch.begin(partial(self._write_crowd, population, crowd, progress.cursor, progress.next_at, now))
-            worked.populated += crowd.work
-            population = replace(population, cursor=progress.cursor)
-            goes_on = number < MOST_RANGES and not crowd.is_last
-            try:
-                crowd = look() if goes_on else None
-            finally:
-                entered = writing.result()
-            if entered is None:
-                return
-            worked.entered += entered
-
-    def _write_crowd(self, population: Population, crowd: Crowd, cursor: str, next_at: int, now: int, tx: Any) -> int | None:
-        """How many entered; None when another daemon goes on with the population: on PostgreSQL it is free for a moment between ranges."""
-        done_at = now if crowd.is_last else None
-        if not self.store.releases.save_population(tx, population, cursor=cursor, next_at=next_at, done_at=done_at):
-            return None
-        return crowd.write(self.store, tx, self.zone, crowd.fact.at if self.virtual else now)
-
-    def _enter_crowd(
-        self, batch: Batch, population: Population, crowd: Crowd, progress: Progress, windows: Windows, now: int, worked: Worked
-    ) -> None:
-        def unit(tx: Any) -> int:
-            entered = crowd.write(self.store, tx, self.zone, crowd.fact.at if self.virtual else now)
-            if progress.window is not None:
-                progress.window.taken += entered
-            progress.took = 0
-            windows.save(tx)
-            self._save_progress(tx, population, progress, now if crowd.is_last else None)
-            return entered
-
-        if crowd.work:
-            worked.populated += crowd.work
-            worked.entered += batch.write(unit)
-
-    def _save_progress(self, tx: Any, population: Population, progress: Progress, done_at: int | None) -> None:
-        self.store.releases.save_population(tx, population, cursor=progress.cursor, next_at=progress.next_at, done_at=done_at)
-
-    def _still_wanted(self, population: Population) -> Versioned | None:
-        """The journey that the population enters; None when it was withdrawn, or enters otherwise or at another time by now."""
-        versioned = self.catalogue.current.get(population.journey)
-        if versioned is None:
-            return None
-        entry = versioned.journey.entry
-        form = "segment" if population.kind == "existing" else population.kind
-        moved = population.kind == "at" and entry.at != population.at
-        return None if entry.form != form or moved else versioned
-
-    def _must_wait(self, population: Population, progress: Progress, versioned: Versioned, session: Session, now: int) -> bool:
-        """Let one user of a population in if she qualifies; whether she has to wait for the next window."""
-        session.baseline(now)
-        moment = progress.counted_at
-        if not self._qualifies(session, versioned, population, progress):
-            return False
-        refusal = session.enter(versioned, Fact(population.kind, population.fact_id, progress.at), moment, quietly=True)
-        session.finish(moment)
-        return refusal is not None and refusal.reason == "pace"
-
-    def _qualifies(self, session: Session, versioned: Versioned, population: Population, progress: Progress) -> bool:
-        """Whether she was inside when the journey went live and is so in her turn; who is held back by the entry's `where` is counted."""
-        audience, purpose = self.catalogue.audience, versioned.journey.journey.purpose
-        segment, where = deciding(versioned.journey, audience)
-        moments = {at: UserFacts(audience, session.user, at, reach=session.reach, purpose=purpose) for at in progress.moments}
-        if segment is not None and population.kind == "existing" and not all(segment.test(facts) for facts in moments.values()):
-            return False
-        if where is None or not progress.asks_again or closed_at(versioned.journey, progress.at) is not None:
-            return True
-        if where.test(moments[progress.counted_at]):
-            return True
-        session.refuse_quietly(versioned.journey.id, progress.at, "where")
-        return False
+            self.rounds.conclude(batch, work, now, worked, also=lambda tx: self.underway.write(tx, swept, now))
 
     def rebuild(self, after: str, now: int, limit: int = BATCH, *, user_id: str = "", check: bool = False) -> Reprojected:
         """Make the profiles of the next users by id anew (or of one); with `check` they are only compared, and nothing is written."""
@@ -580,36 +323,8 @@ class Engine:
                 work = self.opening.open(self.catalogue, batch, sorted(renewed), now, users=[u for u in known if u.id in renewed])
                 for found in done.differences:  # what is not current was made anew when it was opened
                     work.take_profile(work.sessions[found.user_id], renewed[found.user_id], now, quietly=True)
-                self._write(batch, work, now, Worked())
+                self.rounds.write(batch, work, now, Worked())
         return done
-
-    # --- writing a batch
-
-    def _look_back(self, batch: Batch, work: Work, now: int, done: Sequence[int] = ()) -> None:
-        """What came between a wait's begin and now; on a virtual clock every event is worked on at its own time."""
-        if not self.virtual:
-            look_back(self.store, batch, work, now, done)
-
-    def _write(
-        self, batch: Batch, work: Work, now: int, worked: Worked, done: Sequence[int] = (),
-        population: tuple[Population, Progress, int | None] | None = None, swept: Swept | None = None,
-    ) -> None:  # fmt: skip
-        def unit(tx: Any) -> None:
-            if work.holds_until is not None and self.store.imports.holds_until(tx, now) is None:
-                work.let_go(now)  # the import has ended since this batch was read
-            writing = Writing(self.store, tx, now, virtual=self.virtual)
-            writing.write(work)
-            worked.lanes |= writing.lanes
-            self.store.inbox.finish(tx, done)
-            if population is not None:
-                self._save_progress(tx, *population)
-            if swept is not None:
-                self.underway.write(tx, swept, now)
-
-        batch.write(unit)
-        worked.quarantined += len(work.quarantined)
-        for session in work.sessions.values():
-            worked.entered += sum(n for (_, _, what, _), n in session.tallies.items() if what == "entered")
 
 
 def _until_merge(notes: list[Note]) -> Note | None:

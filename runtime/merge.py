@@ -6,17 +6,21 @@ enters by that. What she has left by it, and what flips later, is found at the n
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from journeys.audience import Audience
 from journeys.localtime import day_number
+from runtime.catalogue import Catalogue
 from runtime.facts import UserFacts
+from runtime.opening import Opening
 from runtime.reprojection import reproject
+from runtime.rounds import Rounds, Worked
 from runtime.state import ENDED, HISTORY, MOVING, Enrolment, Event, LogEntry, User
-from runtime.store import SqlStore
-from runtime.store.inbox import Note
+from runtime.store import DatabaseError, SqlStore
+from runtime.store.inbox import Note, Quarantined
 from runtime.store.people import Logged
 
 Awaited = Callable[[Any, Enrolment], Collection[str]]  # in a transaction: the types of events that may move an enrolment
@@ -162,3 +166,51 @@ def merge(
         store.inbox.forward(tx, replace(event, former=tuple(user.former)), whose, now, enrolment_ids)
     store.inbox.add_note(tx, survivor, "user", {"source": "merge"}, now)  # her segments, goals and waits are looked at anew
     return True
+
+
+@dataclass(frozen=True)
+class Merging:
+    """Does what merge notes ask. `zone` is the project's."""
+
+    store: SqlStore
+    zone: ZoneInfo
+    opening: Opening
+    rounds: Rounds
+
+    def merge(self, catalogue: Catalogue, note: Note, now: int, worked: Worked) -> None:
+        """A merge locks two users: it is a transaction of its own, after everything that came before it was worked on."""
+        try:
+            if not self._look_before(catalogue, note, now, worked):
+                return
+            awaited = partial(self.opening.awaited, catalogue)
+            merged = self.store.database.write(lambda tx: merge(self.store, tx, note, catalogue.audience, self.zone, awaited, now))
+        except (DatabaseError, MemoryError):
+            raise
+        except Exception as error:  # noqa: BLE001 - one bad record never stops the batch
+            aside = Quarantined("engine", f"{type(error).__name__}: {error}"[:500], str(note.payload)[:2000], note.user_id, "merge")
+            self.store.database.write(lambda tx: self._set_aside(tx, note, aside, now))
+            worked.quarantined += 1
+        else:
+            worked.notes += merged
+
+    def _look_before(self, catalogue: Catalogue, note: Note, now: int, worked: Worked) -> bool:
+        """What time had changed for either before they were said to be one is her own edge, found at its own time.
+
+        False while one of them is being worked on elsewhere. A flip after the merge was noted is found in her who has become of both.
+        """
+        with self.store.database.batch() as batch:
+            leads = self.store.identity.survivors(batch.connection, both := [note.user_id, note.payload["former"]])
+            ids = sorted({leads.get(user_id, user_id) for user_id in both})
+            found = self.store.people.load_users(batch.connection, ids, lock=True)
+            due = {u.id: u.recheck_at for u in found.values() if u.recheck_at is not None and u.audience != HISTORY}
+            users = [found[user_id] for user_id, at in due.items() if at <= note.received_at]
+            if users and len(found) == len(ids):
+                work = self.opening.open(catalogue, batch, [u.id for u in users], now, users=users)
+                for user in users:
+                    work.take(work.sessions[user.id], replace(note, user_id=user.id, kind="recheck"), (), now)
+                self.rounds.conclude(batch, work, now, worked)
+            return len(found) == len(ids)
+
+    def _set_aside(self, tx: Any, note: Note, aside: Quarantined, now: int) -> None:
+        self.store.inbox.finish(tx, [note.id])
+        self.store.inbox.quarantine(tx, [aside], now)

@@ -18,12 +18,13 @@ from journeys.values import parse_time
 from journeys.world import MessageTemplate, World
 from runtime.decide import decide
 from runtime.deliver import Delivered, Delivery
-from runtime.engine import Engine, Worked
+from runtime.engine import Engine
 from runtime.enrol import enrol
 from runtime.facts import UserFacts
 from runtime.moving import InFlight
 from runtime.policy import ADDRESS_OF, PersonReach, Reach, Rules, person_reach
 from runtime.profile import definitions_of, project
+from runtime.rounds import Worked
 from runtime.session import Rehearsal
 from runtime.state import (
     Arrived,

@@ -96,7 +96,7 @@ def lived(made: Town, people, past, kind: str, rehearsal: Rehearsal | None, rule
     made.settle_people(*(User(u.id, u.zone, dict(u.profile)) for u in people))
     store.database.write(lambda tx: store.releases.add_population(tx, "j", f"{kind}@1", kind, NOON))
     engine = Engine(store, WORLD, ZONE, rules, rehearsal)
-    engine.crowds = replace(engine.crowds, size=size)
+    engine.populating.crowds = replace(engine.populating.crowds, size=size)
     engine.refresh()
     for now in (NOON, NOON + 1, NOON + DAY // 2, NOON + DAY - 1):
         while engine.tick(now).total:
@@ -181,7 +181,7 @@ def test_a_range_that_cannot_be_written_leaves_those_before_it_entered_and_is_lo
 
 def in_ranges_of_two(store, people: int, where: str = "") -> Town:
     made = Town(store, journey_text(STEPS, entry=f"{{schedule: 0 12 * * *{where}}}"))
-    made.engine.crowds = replace(made.engine.crowds, size=2)
+    made.engine.populating.crowds = replace(made.engine.populating.crowds, size=2)
     made.settle_people(*(somebody(f"u{n}", city="上海") for n in range(people)))
     return made
 
@@ -190,7 +190,7 @@ class Between:
     """Looks at ranges, and does something once the first is written and the second was looked at."""
 
     def __init__(self, made: Town, does) -> None:
-        self.crowds, self.store, self.does, self.looks = made.engine.crowds, made.store, does, 0
+        self.crowds, self.store, self.does, self.looks = made.engine.populating.crowds, made.store, does, 0
 
     def look(self, *arguments):
         crowd = self.crowds.look(*arguments)
@@ -211,12 +211,12 @@ def test_a_population_that_another_daemon_has_just_taken_is_left_to_it(new_postg
     made = in_ranges_of_two(ours, 9)
     other = theirs.database.engine.connect()
     taken = []
-    made.engine.crowds = between = Between(made, lambda: taken.append(theirs.releases.due_population(other, NOON)))
+    made.engine.populating.crowds = between = Between(made, lambda: taken.append(theirs.releases.due_population(other, NOON)))
 
     made.engine.tick(NOON)  # waits for nobody
     inside = [made.ends(f"u{n}") for n in range(9)]
     other.rollback()
-    made.engine.crowds = between.crowds
+    made.engine.populating.crowds = between.crowds
     made.think(NOON)
 
     assert [population.cursor for population in taken] == ["u1"]
@@ -231,11 +231,13 @@ def test_a_population_that_another_daemon_has_just_taken_is_left_to_it(new_postg
 def test_a_range_beyond_which_another_daemon_has_brought_the_population_is_not_written(new_postgres, change):
     store = open_store(new_postgres, ZONE, "daemon")
     made = in_ranges_of_two(store, 9)
-    made.engine.crowds = between = Between(made, lambda: store.database.write(lambda tx: tx.execute(update(populations).values(**change))))
+    made.engine.populating.crowds = between = Between(
+        made, lambda: store.database.write(lambda tx: tx.execute(update(populations).values(**change)))
+    )
 
     made.engine.tick(NOON)
     inside = [made.ends(f"u{n}") for n in range(9)]
-    made.engine.crowds = between.crowds
+    made.engine.populating.crowds = between.crowds
     made.think(NOON)
 
     assert inside == [[("j", None)]] * 2 + [[]] * 7
@@ -248,7 +250,7 @@ def test_two_daemons_enter_a_population_once(new_postgres):
     stores = [open_store(new_postgres, ZONE, "daemon") for _ in range(2)]
     first = in_ranges_of_two(stores[0], 60)
     second = Town(stores[1], journey_text(STEPS, entry="{schedule: 0 12 * * *}"))
-    second.engine.crowds = replace(first.engine.crowds, store=stores[1])
+    second.engine.populating.crowds = replace(first.engine.populating.crowds, store=stores[1])
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda made: [made.engine.tick(NOON) for _ in range(60)], [first, second]))
@@ -334,7 +336,7 @@ def test_a_place_that_is_taken_is_left_alone_and_its_log_is_not_written(store, m
     }
 
     def collide(tx):
-        crowd = made.engine.crowds.look(
+        crowd = made.engine.populating.crowds.look(
             tx, made.engine.catalogue.audience, population, versioned, progress, made.engine.opening.windows(made.engine.catalogue)
         )
         tx.execute(insert(enrolments), [row])  # between the look and the writing

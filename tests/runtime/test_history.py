@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from runtime.engine import Worked
 from runtime.intake.sources import Source
+from runtime.rounds import Worked
 from runtime.store.imports import ABANDONED_AFTER, Position
 from tests.town import DAY, HOUR, MINUTE, NOON, PUSH, ZONE, Town, at, event, journey_text, reachable, somebody
 
@@ -176,12 +176,12 @@ def test_an_import_that_ends_while_a_batch_is_in_hand_lets_its_people_go(store):
         [note] = store.inbox.waiting(batch.connection, 10)
         work = made.engine.opening.open(made.engine.catalogue, batch, ["u1"], NOON)
         work.holds_until = store.imports.holds_until(batch.connection, NOON)
-        made.engine._take(work, work.sessions["u1"], note, (), NOON)
+        work.take(work.sessions["u1"], note, (), NOON)
         if store.database.is_sqlite:
             made.importing(NOON, done=True)
         else:  # there the importer would wait for the rows of this batch
             store.imports.save(batch.connection, replace(MARK, done_at=NOON), NOON)
-        made.engine._write(batch, work, NOON, Worked(), [note.id])
+        made.engine.rounds.write(batch, work, NOON, Worked(), [note.id])
 
     made.settle(NOON)
 

@@ -9,11 +9,11 @@ from sqlalchemy import delete, select
 from structlog.testing import capture_logs
 
 from journeys.values import parse_time
-from runtime.engine import Worked
 from runtime.facts import UserFacts
 from runtime.housekeeping import EVERY, Housekeeping, Sweeping
 from runtime.intake.items import Reader
 from runtime.profile import SLACK
+from runtime.rounds import Worked
 from runtime.state import Fact
 from runtime.store.inbox import Quarantined
 from runtime.store.tables import events, users

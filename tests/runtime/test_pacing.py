@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, insert, select, text
 from sqlalchemy.exc import OperationalError
 
-from runtime.batches import Progress
 from runtime.engine import Engine
 from runtime.enrol import held_out
 from runtime.pacing import Windows
 from runtime.policy import Rules
+from runtime.rounds import Worked
 from runtime.session import Rehearsal
 from runtime.state import ENDED, Fact, stable_key
 from runtime.store import open_store
@@ -239,7 +239,7 @@ def test_an_entry_that_is_not_written_is_not_counted(store):
         for user_id in ("a", "b"):
             assert work.sessions[user_id].enter(versioned, fact, NOON) is None
         batch.write(lambda tx: tx.execute(insert(enrolments), [row]))  # between the look and the writing
-        made.engine._write(batch, work, NOON, made.engine.tick(0))
+        made.engine.rounds.write(batch, work, NOON, Worked())
 
     assert counted(store) == (NOON, 1)
     tag(made, NOON, "c")
@@ -255,11 +255,10 @@ def test_entries_of_a_range_that_are_not_written_are_not_counted_and_the_populat
 
     with store.database.batch() as batch:
         population = store.releases.due_population(batch.connection, NOON)
-        progress, windows = Progress(population, (2, DAY), NOON), engine.opening.windows(engine.catalogue)
-        versioned = engine.catalogue.current["j"]
-        crowd = engine.crowds.look(batch.connection, engine.catalogue.audience, population, versioned, progress, windows)
+        turn = engine.populating.turn(engine.catalogue, batch, population, NOON, Worked())
+        crowd = engine.populating.look(turn)
         batch.write(lambda tx: tx.execute(insert(enrolments), [row]))
-        engine._enter_crowd(batch, population, crowd, progress, windows, NOON, engine.tick(0))
+        engine.populating.enter_crowd(turn, crowd)
     assert (counted(store), engine.next_work()) == ((NOON, 1), NOON)
 
     made.settle(NOON)
@@ -273,21 +272,21 @@ def test_a_window_filled_since_we_looked_makes_the_population_wait_where_it_is(s
     other.refresh()
     populate(made)
     for rehearsal in (None, USER_BY_USER):
-        made.engine.rehearsal = rehearsal
+        made.engine.populating.rehearsal = rehearsal
         with store.database.batch() as batch:
             population = store.releases.due_population(batch.connection, NOON)
-            progress, windows = Progress(population, (1, DAY), NOON), made.engine.opening.windows(made.engine.catalogue)
-            assert windows.known(batch.connection, "j", NOON) is None
+            turn = made.engine.populating.turn(made.engine.catalogue, batch, population, NOON, Worked())
+            assert not turn.count()
             other.store.database.write(lambda tx: other.store.paces.save(tx, {"j": (NOON, 1)}))
-            versioned = made.engine.catalogue.current["j"]
             if rehearsal is None:
-                crowd = made.engine.crowds.look(batch.connection, made.engine.catalogue.audience, population, versioned, progress, windows)
+                crowd = made.engine.populating.look(turn)
                 assert (crowd.newcomers, crowd.is_last) == ([], False)
             else:
-                work = made.engine.opening.open(made.engine.catalogue, batch, ["in_1"], NOON, journeys=["j"], windows=windows)
-                assert made.engine._must_wait(population, progress, versioned, work.sessions["in_1"], NOON)
+                opening = made.engine.opening
+                work = opening.open(made.engine.catalogue, batch, ["in_1"], NOON, journeys=["j"], windows=turn.windows)
+                assert made.engine.populating.must_wait(turn, work.sessions["in_1"])
                 assert work.sessions["in_1"].tallies == {}
-            assert progress.cursor == ""
+            assert turn.progress.cursor == ""
         store.database.write(lambda tx: tx.execute(delete(paces)))
 
 
@@ -335,7 +334,7 @@ def test_no_window_lets_in_more_and_none_fewer_than_it_could(store, hours, crowd
             tx.execute(delete(table))
     people = [f"u{n}" for n in range(len(hours))]
     made = town(store, paced(f"{most} per {length}h"), people=[*people, *(f"in_{n}" for n in range(crowd))])
-    made.engine.rehearsal = None if by_ranges else USER_BY_USER
+    made.engine.populating.rehearsal = None if by_ranges else USER_BY_USER
     begins, length = NOON + begins * HOUR, length * HOUR
     populate(made, begins)
     arriving = sorted((NOON + hour * HOUR, user) for hour, user in zip(hours, people, strict=True))
