@@ -187,7 +187,7 @@ class FileImport:
         """Find out where an interrupted import was, and say that it goes on."""
         found = taker.position(self.key)
         self.resumed_at = found.rows if found is not None and found.done_at is None else 0
-        self.position = taker.take(Chunk(self.mark, self.resumed_at))
+        self._take(taker, Chunk(self.mark, self.resumed_at))
 
     def run(self, taker: Taker, advance: Callable[[int, int], None], *, dry: bool = False) -> None:
         """Read the file to its end; `advance` is called with the bytes and rows read so far, once per chunk."""
@@ -205,7 +205,7 @@ class FileImport:
 
     def finish(self, taker: Taker) -> None:
         """The import of this file has ended: who was half known is looked at."""
-        self.position = taker.take(Chunk(self.mark, self.position.rows, last=True))
+        self._take(taker, Chunk(self.mark, self.position.rows, last=True))
         self.finished = True
 
     def as_json(self, *, dry: bool) -> dict[str, Any]:
@@ -227,10 +227,18 @@ class FileImport:
         chunk = Chunk(
             self.mark, self.position.rows, self._rows, len(self._rejected), tuple(self._events), tuple(self._records), self._persons
         )
-        self.position = taker.take(chunk)
+        self._take(taker, chunk)
         self._events, self._records, self._persons, self._rejected = [], [], {}, []
         self._rows = self._bytes = 0
         self._reader = self._reader_of_now()
+
+    def _take(self, taker: Taker, chunk: Chunk) -> None:
+        """Hand a chunk over. Where another process has gone on with the file, the next chunk would be taken for rows that it is not."""
+        self.position = taker.take(chunk)
+        if self.position.rows != chunk.begins + chunk.rows:
+            raise CannotImport(
+                f"{self.mark.name}: another process imports this file at the same time; run the command again when it has ended"
+            )
 
     def _read(self, number: int, row: Row, seen: Occurrences, *, behind: bool) -> None:
         """Take a row into the chunk in hand; of those that are behind, only how often equal ones were met matters."""

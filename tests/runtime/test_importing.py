@@ -174,6 +174,34 @@ def test_a_chunk_whose_answer_was_lost_is_given_again_and_changes_nothing(store,
     assert kinds(store) == {"history": 10}
 
 
+@pytest.mark.parametrize(("at", "ahead"), [(0, 1), (0, 2), (1, 1), (1, 2)])
+def test_of_two_processes_with_the_same_file_one_gives_up_and_no_row_is_lost(sqlite_store, write, at, ahead):
+    """The other one comes when `at` chunks are kept, and takes `ahead` before this one goes on."""
+    path = write(HEAD + "".join(order(n) for n in range(3500)))
+    mine, other = begun(path)[0], begun(path)[0]
+
+    class Overtaken(Into):
+        def take(self, chunk):
+            if chunk.begins == 1000 * at and chunk.rows:
+                theirs = Into(sqlite_store, dies_after=ahead)
+                other.begin(theirs)
+                with pytest.raises(Killed):
+                    other.run(theirs, lambda *_: None)
+            return super().take(chunk)
+
+    into = Overtaken(sqlite_store)
+    mine.begin(into)
+    if ahead > 1:  # one chunk ahead it is the same chunk
+        with pytest.raises(CannotImport, match="another process imports this file at the same time"):
+            mine.run(into, lambda *_: None)
+    else:
+        mine.run(into, lambda *_: None)
+        mine.finish(into)
+
+    assert taken(sqlite_store, path)[0][0] == 3500
+    assert kinds(sqlite_store) == {"history": 3500}
+
+
 def test_the_same_file_twice_changes_nothing(store, write):
     path = write(HEAD + order(1) + order(1) + order(2))
 
