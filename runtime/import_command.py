@@ -92,8 +92,10 @@ def _source(name: str) -> str:
 
 def _encoding(name: str | None) -> str | None:
     try:
+        if name is not None:
+            b"x".decode(name, "replace")  # some are none of texts
         return codecs.lookup(name).name if name is not None else None
-    except LookupError:
+    except (LookupError, UnicodeError):
         raise Stop(USAGE, f"--encoding: expected utf-8, gb18030 or another known encoding, found {name}") from None
 
 

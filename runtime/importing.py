@@ -3,7 +3,6 @@
 Whatever interrupts it, the same command goes on where it was; what was taken before is known by its id.
 """
 
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -331,8 +330,6 @@ def _row_file(path: Path, asked: Asked) -> RowFile:
         columns = file.columns()
     except OSError as error:
         raise CannotImport(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (EOFError, zlib.error) as error:
-        raise CannotImport(f"{path}: the compressed file is damaged from its beginning ({error})") from None
     if file.kind not in KINDS:
         raise CannotImport(f"{path}: expected {', '.join(KINDS)} (or .gz of these); a spreadsheet can save itself as CSV UTF-8")
     problem = wrong_columns(file.path.name, columns or [], asked.shape, users=asked.kind == "users") if columns is not None else ""

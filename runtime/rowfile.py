@@ -53,14 +53,18 @@ class RowFile:
         return f"{state.st_size}:{state.st_mtime_ns}:{head}"
 
     def columns(self) -> list[str] | None:
-        """The names in the first line of a CSV; None for JSONL."""
+        """The names in the first line of a CSV; None for JSONL. Raises OSError for a file that is not even begun as it should be."""
         if not self.is_csv:
             return None
-        with _opened(self.path) as file, _text(file, self.encoding, newline="") as text:
-            try:
+        try:
+            with _opened(self.path) as file, _text(file, self.encoding, newline="") as text:
                 return _names(csv.DictReader(_Lines(text)))
-            except csv.Error:
-                return []  # told where the rows are read
+        except csv.Error:
+            return []  # told where the rows are read
+        except (EOFError, zlib.error) as error:
+            raise OSError(f"the compressed file is damaged from its beginning: {error}") from None
+        except UnicodeError as error:
+            raise OSError(f"it is not {self.encoding}: {error}") from None
 
     def __iter__(self) -> Iterator[Row]:
         line = 0
@@ -72,6 +76,8 @@ class RowFile:
                     yield row
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             yield Row(line + 1, {}, f"the compressed file is damaged from here on ({error})")
+        except UnicodeError as error:  # a decoder that cannot begin; single letters are replaced
+            yield Row(line + 1, {}, f"not {self.encoding} ({error})")
 
     def _json_rows(self, file: IO[bytes]) -> Iterator[Row]:
         number = 0

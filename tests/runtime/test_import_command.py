@@ -81,6 +81,7 @@ def test_a_dry_run_makes_no_database_and_no_file(call, folder):
         (["events", "orders.csv", "--map", "x"], "--map: expected COLUMN=FIELD"),
         (["events", "orders.csv", "--map", "谁=user_id"], "there is no such column"),
         (["events", "orders.csv", "--encoding", "klingon"], "--encoding: expected utf-8, gb18030"),
+        (["events", "orders.csv", "--encoding", "hex"], "--encoding: expected utf-8, gb18030"),
         (["events", "orders.csv", "--source", "$user"], "--source: expected"),
         (["users", "orders.csv", "--type", "x"], ""),
     ],

@@ -108,6 +108,28 @@ def test_of_a_file_that_is_cut_short_what_came_is_read_and_the_end_is_told(rows)
     assert found[-1][2].startswith("the compressed file is damaged from here on")
 
 
+@pytest.mark.parametrize(
+    ("name", "raw", "encoding", "why"),
+    [
+        ("a.csv.gz", gzip.compress(b"a,b\n")[:12], None, "the compressed file is damaged from"),
+        ("a.csv.gz", gzip.compress(b"a,b\n")[:10] + b"\xff" * 20, None, "the compressed file is damaged from"),
+        ("a.csv", b"a,b\n1,2\n", "utf-16", "not utf-16"),
+    ],
+)
+def test_a_file_that_cannot_even_be_begun_says_why(rows, name, raw, encoding, why):
+    file, found = rows(name, raw, encoding)
+
+    assert [(line, value, why in problem) for line, value, problem in found] == [(1, {}, True)]
+    with pytest.raises(OSError, match=why):
+        file.columns()
+
+
+def test_lines_of_json_in_another_encoding_than_was_said_are_told(rows):
+    _, [(line, _, problem)] = rows("a.jsonl", b'{"a": 1}\n', "utf-16")
+
+    assert (line, problem.startswith("not utf-16")) == (1, True)
+
+
 def test_a_line_that_is_too_long_costs_only_itself(rows):
     _, found = rows("a.jsonl", b'{"a": "' + b"x" * 3 * LONGEST_LINE + b'"}\n{"a": 1}\n')
 
