@@ -165,6 +165,8 @@ class Reader:
             return f"source {self.source} may not assert {event.type}"
         if event.time < self.oldest:
             when = str(item.get("time"))[:60]
+            if not self.oldest:
+                return f"time: expected a time between 1970 and 2100, found {when}"
             return f"time: {when} is before 2000: a clock that was never set; history goes in by journeyd import (without --live)"
         if self.keep and event.time < self.now - self.keep and event.type not in self.audience.needed_for_ever:
             return f"time: {str(item['time'])[:60]} is older than keep_events: whether it came before is not known any more"

@@ -131,8 +131,11 @@ def test_what_comes_live_and_is_older_than_what_is_kept_is_not_taken(sqlite_stor
     assert taken(sqlite_store, write(HEAD + order(1) + order(28), "b.csv"), replace(asked, live=False))[0] == (2, 1, 1, 0)
 
 
-def test_history_may_be_older_than_any_device(sqlite_store, write):
-    assert taken(sqlite_store, write(HEAD + "A1,u1,1998-05-01,9\n"))[0] == (1, 1, 0, 0)
+def test_history_may_be_older_than_any_device_and_is_none_before_1970(sqlite_store, write):
+    counts, shown, *_ = taken(sqlite_store, write(HEAD + "A1,u1,1998-05-01,9\nA2,u1,1970-01-01,9\n"))
+
+    assert counts == (2, 1, 0, 1)
+    assert shown == ["orders.csv:3: time: expected a time between 1970 and 2100, found 1970-01-01T00:00:00"]
 
 
 @pytest.mark.parametrize("death", [{"dies_before": 1}, {"dies_before": 3}, {"dies_after": 1}, {"dies_after": 2}, {"dies_after": 4}])
