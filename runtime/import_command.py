@@ -67,7 +67,8 @@ def events(  # noqa: PLR0913 - the options
     asked = Asked(
         "events", _source(OWN if source is None else source), Shape(names_of(map_), type_), _encoding(encoding), live, project.keep_events
     )
-    return _import(files, asked, project, database, dry=dry_run, json=json, named=source is not None)
+    is_meant = source == OWN or source in project.settings.intake.sources  # else a name may be misspelt
+    return _import(files, asked, project, database, dry=dry_run, json=json, is_meant=is_meant)
 
 
 @import_app.command
@@ -100,7 +101,7 @@ def _encoding(name: str | None) -> str | None:
 
 
 def _import(
-    files: tuple[Path, ...], asked: Asked, project: Project, database: str | None, *, dry: bool, json: bool, named: bool = True
+    files: tuple[Path, ...], asked: Asked, project: Project, database: str | None, *, dry: bool, json: bool, is_meant: bool = True
 ) -> int:  # fmt: skip
     if not files:
         raise Stop(USAGE, f"journeyd import {asked.kind}: expected one file or more")
@@ -113,7 +114,7 @@ def _import(
     try:
         audience = check_project(project).audience if dry else handover.audience()
         under_way += [FileImport(path, asked, audience, project.zone, clock, to_stderr) for path in files]
-        if not named and not dry:
+        if not is_meant and not dry:
             _refuse_known(under_way, project, url_of(database), clock)
         seconds = _run_all(under_way, taker, project, dry=dry)
     except WrongMapping as error:
