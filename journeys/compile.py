@@ -149,7 +149,7 @@ class _Compiler:
         where = self.rules.condition(entry.where, where_scope, ("entry", "where"))
         if form in ("schedule", "at") or entry.existing == "enrol":
             self._of_everybody(where)
-        user = self.rules.expression(
+        user = self.rules.user(
             entry.user, self.scopes.entered(), ("entry", "user"), ("text", "list"), words("a user id or a list of ids", "用户 id 或一组 id")
         )
         self._subject(entry, events)

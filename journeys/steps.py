@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -29,13 +29,14 @@ from journeys.compiled import (
 from journeys.contents import ContentReader
 from journeys.duration import DAY, MINUTE, parse_duration, parse_time_of_day, parse_window
 from journeys.errors import did_you_mean, near
+from journeys.evaluate import Closure
 from journeys.expectations import CLOCK, IF_MISSING, KINDS, NONE, OWN_NAME, USER_ID, WEIGHT, clock_meant, found_of, twice
 from journeys.expression import Const, Name, Node, Problem, Scope, drops_of, kind_of, parse_condition, parse_expression
 from journeys.rule import Rule, rule_of
 from journeys.scopes import Scopes
 from journeys.source import Path_, Source
 from journeys.template import Template, parse_template
-from journeys.values import ValueType
+from journeys.values import ValueType, is_id
 
 _CLOCK = re.compile(r"[0-9]{1,2}:[0-9]{1,2}")
 _NEVER = rule_of("false", Const(value=False, kind="boolean"), {})
@@ -86,6 +87,13 @@ class Rules:
             return None
         return self._kept(rule_of(text, node, scope.times))
 
+    def user(
+        self, text: str | None, scope: Scope, path: Path_, kinds: tuple[ValueType, ...] = ("text",), expected: Words = USER_ID
+    ) -> Rule | None:
+        """A rule that names users. What nobody can be called (a text of a page) is missing."""
+        rule = self.expression(text, scope, path, kinds, expected)
+        return replace(rule, test=_ids_of(rule.test)) if rule is not None else None
+
     def text(self, text: str, scope: Scope, path: Path_) -> Template | None:
         """A text with {{ }}."""
         template, problems = parse_template(text, scope)
@@ -95,6 +103,16 @@ class Rules:
     def _kept(self, rule: Rule) -> Rule:
         self.all.append(rule)
         return rule
+
+
+def _ids_of(test: Closure) -> Closure:
+    def named(facts: Any) -> Any:
+        found = test(facts)
+        if isinstance(found, list):
+            return [one for one in found if is_id(one)]
+        return found if is_id(found) else None
+
+    return named
 
 
 class StepReader:
@@ -259,7 +277,7 @@ class StepReader:
         if isinstance(step.to, model.Robot):
             robot = self._robot(step.to.robot, (*path, "to", "robot"), scope)
         elif step.to is not None:
-            to = self.rules.expression(step.to, scope, (*path, "to"), ("text",), USER_ID)
+            to = self.rules.user(step.to, scope, (*path, "to"))
         if step.reach and step.fall_through:
             self.source.report("J092", (*path, "reach"), key=True)
         expires: int | Rule | None = None
@@ -368,7 +386,7 @@ class StepReader:
         """An event clause: event, where, of, any_subject."""
         names = self.events(event, (*path, "event"))
         rule = self.rules.condition(where, self.scopes.arriving(model.event_names(event), scope), (*path, "where"))
-        owner = self.rules.expression(of, scope, (*path, "of"), ("text",), USER_ID)
+        owner = self.rules.user(of, scope, (*path, "of"))
         return EventMatch(names, rule, owner, any_subject)
 
     def events(self, event: Any, path: Path_) -> tuple[str, ...]:
@@ -396,7 +414,7 @@ class StepReader:
         if grant.benefit not in benefits:
             hint = did_you_mean(grant.benefit, benefits)
             self.source.report("J028", (*here, "benefit"), found=grant.benefit, hint=hint)
-        to = self.rules.expression(grant.to, scope, (*here, "to"), ("text",), USER_ID)
+        to = self.rules.user(grant.to, scope, (*here, "to"))
         any_kind: tuple[ValueType, ...] = ("text", "number", "choice")
         once = self.rules.expression(grant.once_per, scope, (*here, "once_per"), any_kind, words("a text or a number", "文字或数字"))
         expires = parse_duration(grant.expires) if grant.expires else None

@@ -18,6 +18,7 @@ ValueType = Literal["text", "number", "boolean", "time", "time_of_day", "anniver
 ENVELOPE: dict[str, ValueType] = {"user_id": "text", "type": "text", "time": "time", "id": "text"}  # what every event has
 Value = str | int | float | bool | list[str] | None
 
+LONGEST_ID = 256  # characters of what somebody or something is called: databases index no long texts
 LARGEST_NUMBER = 1e11  # up to here a double tells every four-decimal number from its neighbours, also after a sum or two
 _NO_FRACTION = 1e15
 _PYTHON_TYPES: dict[str, tuple[type, ...]] = {
@@ -63,6 +64,11 @@ def fits(value: Any, kind: ValueType, choices: Sequence[str] = ()) -> bool:
 def clean_text(text: str) -> str:
     """The text with NUL and lone surrogates, which databases refuse, replaced by U+FFFD."""
     return _UNSTORABLE.sub("�", text) if _UNSTORABLE.search(text) else text
+
+
+def is_id(value: Any) -> bool:
+    """Whether somebody or something may be called so."""
+    return isinstance(value, str) and 0 < len(value) <= LONGEST_ID and bool(value.strip())
 
 
 def coerce(value: Any, kind: ValueType, zone: ZoneInfo, choices: Sequence[str] = ()) -> Value:

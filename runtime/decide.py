@@ -31,6 +31,7 @@ from runtime.state import (
     Settled,
     Stimulus,
     User,
+    subject_text,
 )
 from runtime.walk import Walk
 
@@ -233,7 +234,7 @@ class _Reaction(Walk):
             return False
         field = self.journey.entry.subject
         declares = field and field in self.audience.events.get(event.type, {})
-        if declares and not match.any_subject and str(event.data.get(field)) != self.enrolment.subject:
+        if declares and not match.any_subject and subject_text(event.data.get(field)) != self.enrolment.subject:
             return False
         return match.where is None or bool(match.where.test(facts))
 

@@ -10,7 +10,21 @@ from journeys.duration import format_duration
 from journeys.localtime import anniversary_on, local_instant, on_local_day, to_datetime
 from journeys.rule import Rule
 from runtime.facts import UserFacts
-from runtime.state import HELD_OUT, LIVE, Enrolment, Entered, Fact, LogEntry, NeedsWindow, Refusal, User, Window, bucket, stable_key
+from runtime.state import (
+    HELD_OUT,
+    LIVE,
+    Enrolment,
+    Entered,
+    Fact,
+    LogEntry,
+    NeedsWindow,
+    Refusal,
+    User,
+    Window,
+    bucket,
+    stable_key,
+    subject_text,
+)
 
 
 def enrol(
@@ -97,7 +111,7 @@ def subject_of(journey: CompiledJourney, fact: Fact) -> str:
     if not journey.entry.subject:
         return ""
     value = fact.data.get(journey.entry.subject)
-    return "" if value is None else str(value)
+    return "" if value is None else subject_text(value)
 
 
 def _refuse(journey: CompiledJourney, user: User, fact: Fact, reason: str, why: dict[str, Any] | None = None, subject: str = "") -> Refusal:

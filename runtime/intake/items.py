@@ -14,14 +14,14 @@ from channels.sms.numbers import mobile_number
 from journeys.audience import Audience
 from journeys.duration import DAY
 from journeys.localtime import zone_named
-from journeys.values import clean_text, parse_time, typed
+from journeys.values import LONGEST_ID, clean_text, is_id, parse_time, typed
 from runtime.source_settings import SIGNED_ONLY
 from runtime.state import Event, Person
 from runtime.store.arrivals import Arrival, Call, CatalogueItem, Record
 from runtime.store.identity import SHARED, UNIQUE
 from runtime.store.inbox import Quarantined
 
-LONGEST_ID = 256
+LONGEST_KIND, LONGEST_CHANNEL = 32, 64  # characters of the name of a kind of identity, of a channel
 FUTURE = DAY  # an event dated further ahead than this is set aside; one dated less far ahead counts as now
 OLDEST = 946_684_800_000  # 2000-01-01 UTC: what is posted as of earlier comes from a clock that was never set; files may go further back
 LONGEST_TEXT = 8192  # bytes in UTF-8, of a declared field or a trait: profiles hold texts, and each row is read as a whole
@@ -217,8 +217,10 @@ class Reader:
             return "identities: expected an object"
         if any(not isinstance(v, str | None) for v in given.values()):
             return "identities: expected texts"
+        if any(not 0 < len(kind) <= LONGEST_KIND for kind in given):
+            return f"identities: expected kinds of 1 to {LONGEST_KIND} characters"
         spelled = _spelled(given)
-        if any(v is not None and not (0 < len(v) <= LONGEST_ID and v.strip()) for v in spelled.values()):
+        if any(v is not None and not is_id(v) for v in spelled.values()):
             return "identities: expected texts of 1 to 256 characters"
         ordered = sorted(((k, v) for k, v in spelled.items() if v), key=lambda pair: _STRENGTH.get(pair[0], len(_STRENGTH)))
         if not user_id and not any(kind in UNIQUE for kind, _ in ordered):
@@ -364,7 +366,7 @@ def _spelled(identities: Mapping[str, Any]) -> dict[str, Any]:
 def _identifier(value: Any) -> str | None:
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
-    return value if isinstance(value, str) and 0 < len(value) <= LONGEST_ID and value.strip() else None
+    return value if is_id(value) else None
 
 
 def parse_event(
@@ -442,6 +444,8 @@ def _record_problem(item: Mapping[str, Any]) -> str:
         if item.get(key) is not None and not (isinstance(item[key], list) and all(isinstance(t, str) and t for t in item[key])):
             return f"{key}: expected a list of texts"
     for channel, said in (item.get("consents") or {}).items():
+        if not 0 < len(channel) <= LONGEST_CHANNEL:
+            return f"consents.{channel[:LONGEST_CHANNEL]}: expected a channel of 1 to {LONGEST_CHANNEL} characters"
         if not isinstance(said, dict) or any(p not in ("service", "marketing") or not _is_answer(v) for p, v in said.items()):
             return f"consents.{channel}: expected {{service: true|false, marketing: true|false or {{granted, source, wording, at}}}}"
     if item.get("zone") is not None and (not isinstance(item["zone"], str) or zone_named(item["zone"]) is None):

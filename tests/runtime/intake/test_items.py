@@ -301,6 +301,9 @@ def test_an_answer_without_a_readable_time_has_none_so_that_the_order_of_the_inb
         ({"tags": [1]}, "tags: expected a list of texts"),
         ({"remove_tags": [""]}, "remove_tags: expected a list of texts"),
         ({"identities": {"phone": 139}}, "identities: expected texts"),
+        ({"identities": {"k" * 33: "v"}}, "identities: expected kinds of 1 to 32 characters"),
+        ({"identities": {"": "v"}}, "identities: expected kinds of 1 to 32 characters"),
+        ({"consents": {"s" * 65: {"service": True}}}, f"consents.{'s' * 64}: expected a channel of 1 to 64 characters"),
         (
             {"consents": {"sms": True}},
             "consents.sms: expected {service: true|false, marketing: true|false or {granted, source, wording, at}}",
