@@ -113,8 +113,14 @@ class Reader:
         for index, item in enumerate(value if isinstance(value, list) else [value]):
             problem = read(item, index, parsed)
             if problem:
-                self._set_aside(parsed, kept(item), index, problem, kind)
+                self._set_aside(parsed, kept(self._named(item, index)), index, problem, kind)
         return parsed
+
+    def _named(self, item: Any, index: int) -> Any:
+        """An item as it is kept: with the id that it would have had, so that a request that is sent again brings nothing twice."""
+        name = f"{self.request_id}:{index}"
+        is_nameless = isinstance(item, dict) and item.get("id") is None and "specversion" not in item
+        return {**item, "id": name} if is_nameless and is_id(name) else item
 
     def _set_aside(self, parsed: Parsed, item: Any, index: int, problem: str, kind: str) -> None:
         body = orjson.dumps(item, default=str).decode()  # whole, so that it can be read again: a body is bounded, and so is what it holds

@@ -8,6 +8,7 @@ from cloudevents.core.bindings.http import to_binary_event, to_structured_event
 from cloudevents.core.v1.event import CloudEvent
 
 from runtime.intake.sources import Source
+from runtime.quarantine import again, today_of
 from tests.shop import DEVICE_SECRET
 from tests.town import DAY, HOUR, NOON, SECOND, ZONE, audience
 
@@ -245,6 +246,28 @@ def test_events_without_ids_are_known_by_their_request(shop):
     first, again, other = shop.post(items, request_id="m1"), shop.post(items, request_id="m1"), shop.post(items, request_id="m2")
 
     assert [a["accepted"] for a in (first, again, other)] == [2, 0, 2]
+
+
+@pytest.mark.parametrize(
+    ("path", "item"),
+    [
+        ("/v1/events", {"type": "app_opened", "user_id": "u1", "time": "2026-12-03T12:00:00+08:00"}),
+        ("/v1/users", {"user_id": "u1", "increment": {"points": 5}, "zone": "Mars/Base"}),
+    ],
+)
+def test_what_was_set_aside_without_an_id_and_sent_again_is_taken_once(shop, path, item):
+    for _ in range(2):
+        shop.post([item, item], path, request_id="m1")
+    named = [json.loads(row["body"]) for row in shop.quarantined()]
+    mended = [json.dumps({**one, "zone": "Asia/Shanghai"} if "zone" in one else one) for one in named]
+    today = today_of(shop.app, NOON + 2 * DAY)
+
+    found = [again("shop", row["kind"], body, today) for row, body in zip(shop.quarantined(), mended, strict=True)]
+
+    assert {e.id for one in found for e in one.events} | {r.id for one in found for r in one.records} in (
+        {"m1:0", "m1:1"},
+        {"user:m1:0", "user:m1:1"},
+    )
 
 
 @pytest.mark.parametrize(
