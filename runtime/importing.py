@@ -115,8 +115,7 @@ def keep(store: SqlStore, chunk: Chunk, now: int) -> Position:
         if begun.rows < chunk.begins:
             msg = f"{mark.name}: row {chunk.begins} was sent where {begun.rows} was expected; run the command again"
             raise CannotImport(msg)
-        records = sorted(chunk.records, key=lambda record: record.person.user_id)
-        arrival = Arrival(mark.source, now, list(chunk.events), dict(chunk.persons), records, history=mark.history)
+        arrival = Arrival(mark.source, now, list(chunk.events), dict(chunk.persons), list(chunk.records), history=mark.history)
         (accepted,) = store.arrivals.take(tx, [arrival])
         given = arrival.given
         done_at = now if chunk.last else None

@@ -345,6 +345,18 @@ def test_user_records_come_in_in_their_order_and_the_same_file_changes_nothing(s
     ]  # fmt: skip
 
 
+def test_the_rows_of_one_person_keep_their_order_by_whatever_they_name_her(store, write):
+    path = write(
+        '{"user_id": "u1", "identities": {"openid": "o1"}, "city": "上海"}\n{"identities": {"openid": "o1"}, "city": "北京"}\n', "u.jsonl"
+    )
+
+    taken(store, path, Asked("users", "crm"))
+
+    with store.database.batch() as batch:
+        notes = store.inbox.waiting(batch.connection, 10)
+    assert [(n.kind, n.user_id, n.payload["traits"]["city"]) for n in notes] == [("history", "u1", "上海"), ("history", "u1", "北京")]
+
+
 def test_a_later_export_with_an_old_row_is_news_of_the_user(sqlite_store, write):
     head = "user_id,city\n"
     path = write(head + "u1,上海\n", "users.csv")
