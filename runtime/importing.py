@@ -288,6 +288,8 @@ class FileImport:
         problem = self._too_long(item)
         if problem:
             return problem
+        if item.get("increment") and not item.get("id"):
+            return "increment: expected an id beside it, by which the row is known when it comes again in a copy of the file"
         item = item if self.asked.live else undated(item)
         item["id"] = item.get("id") or identity
         parsed = self._reader.records(item)

@@ -357,6 +357,16 @@ def test_the_rows_of_one_person_keep_their_order_by_whatever_they_name_her(store
     assert [(n.kind, n.user_id, n.payload["traits"]["city"]) for n in notes] == [("history", "u1", "上海"), ("history", "u1", "北京")]
 
 
+def test_what_adds_to_a_number_needs_an_id_by_which_a_copy_of_its_file_knows_it(sqlite_store, write):
+    rows = ['{"user_id": "u1", "increment": {"points": 5}}', '{"id": "r1", "user_id": "u1", "increment": {"points": 5}}']
+
+    first, shown, *_ = taken(sqlite_store, write("\n".join(rows), "u.jsonl"), Asked("users", "crm"))
+    copied = taken(sqlite_store, write("\n".join(rows), "copy.jsonl"), Asked("users", "crm"))[0]
+
+    assert (first, copied) == ((2, 1, 0, 1), (2, 0, 1, 1))
+    assert shown[0].startswith("u.jsonl:1: increment: expected an id beside it")
+
+
 def test_a_later_export_with_an_old_row_is_news_of_the_user(sqlite_store, write):
     head = "user_id,city\n"
     path = write(head + "u1,上海\n", "users.csv")
