@@ -248,6 +248,7 @@ class FileImport:
         if problem:
             self.bad.add(row.line, problem)
             self._rejected.append({"line": row.line, "reason": problem, "row": row.value})
+            self._bytes += len(orjson.dumps(row.value, default=str))  # it waits in memory as others do
 
     def _identity(self, number: int, row: Row, seen: Occurrences) -> str:
         """The id of a row without one: of an event its content and which of the equal rows it is, of a user record its place."""

@@ -389,6 +389,15 @@ def test_a_large_row_goes_alone_and_one_that_is_too_large_is_rejected(sqlite_sto
     assert (counts, into.sizes) == ((5, 4, 0, 1), [3, 2])
 
 
+@pytest.mark.parametrize("more", ["", ",1,2,3"], ids=["too long", "too many values"])
+def test_large_rows_that_are_rejected_do_not_gather_in_memory(sqlite_store, write, more):
+    text = "id,type,user_id,time,note\n" + "".join(f"e{n},app_opened,u1,2026-11-01,{'y' * 600_000}{more}\n" for n in range(3))
+
+    counts, _, _, into = taken(sqlite_store, write(text), Asked("events"))
+
+    assert (counts, into.sizes) == ((3, 0, 0, 3), [1, 1, 1])
+
+
 def test_a_dry_run_reads_everything_and_writes_nothing(sqlite_store, write):
     path = write(HEAD + order(1) + "A,,x,1\n")
     file, shown = begun(path)
