@@ -36,7 +36,7 @@ from journeys.rule import Rule, rule_of
 from journeys.scopes import Scopes
 from journeys.source import Path_, Source
 from journeys.template import Template, parse_template
-from journeys.values import ValueType, is_id
+from journeys.values import LONGEST_USER, ValueType, is_id
 
 _CLOCK = re.compile(r"[0-9]{1,2}:[0-9]{1,2}")
 _NEVER = rule_of("false", Const(value=False, kind="boolean"), {})
@@ -109,8 +109,8 @@ def _ids_of(test: Closure) -> Closure:
     def named(facts: Any) -> Any:
         found = test(facts)
         if isinstance(found, list):
-            return [one for one in found if is_id(one)]
-        return found if is_id(found) else None
+            return [one for one in found if is_id(one, LONGEST_USER)]
+        return found if is_id(found, LONGEST_USER) else None
 
     return named
 

@@ -19,6 +19,7 @@ ENVELOPE: dict[str, ValueType] = {"user_id": "text", "type": "text", "time": "ti
 Value = str | int | float | bool | list[str] | None
 
 LONGEST_ID = 256  # characters of what somebody or something is called: databases index no long texts
+LONGEST_USER = LONGEST_ID + len("distinct_id:")  # who is known by an identity alone is called by its kind and it
 LARGEST_NUMBER = 1e11  # up to here a double tells every four-decimal number from its neighbours, also after a sum or two
 _NO_FRACTION = 1e15
 _PYTHON_TYPES: dict[str, tuple[type, ...]] = {
@@ -66,9 +67,9 @@ def clean_text(text: str) -> str:
     return _UNSTORABLE.sub("�", text) if _UNSTORABLE.search(text) else text
 
 
-def is_id(value: Any) -> bool:
+def is_id(value: Any, longest: int = LONGEST_ID) -> bool:
     """Whether somebody or something may be called so."""
-    return isinstance(value, str) and 0 < len(value) <= LONGEST_ID and bool(value.strip())
+    return isinstance(value, str) and 0 < len(value) <= longest and bool(value.strip())
 
 
 def coerce(value: Any, kind: ValueType, zone: ZoneInfo, choices: Sequence[str] = ()) -> Value:

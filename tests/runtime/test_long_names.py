@@ -37,9 +37,12 @@ def test_nobody_is_called_so_who_could_be_let_in(store):
 
 
 def test_of_several_those_are_let_in_who_can_be_called_so(store):
-    town = woken(store, FOR_SEVERAL, friend_ids=["u3", "朋" * 257, ""])
+    device = "distinct_id:" + "d" * 256
+
+    town = woken(store, FOR_SEVERAL, friend_ids=["u3", "朋" * 269, "", device])
 
     assert town.states("u3") == [("hi", "ACCEPTED")]
+    assert ends(town, device) == [("several", "completed")]
 
 
 @pytest.mark.parametrize("name", [LONG, "", " "])
