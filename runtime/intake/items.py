@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import partial
+from itertools import accumulate
 from typing import Any
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo
@@ -21,6 +22,7 @@ from runtime.store.arrivals import Arrival, Call, CatalogueItem, Record
 from runtime.store.identity import SHARED, UNIQUE
 from runtime.store.inbox import Quarantined
 
+ROW = 256  # bytes of a row of the quarantine beside its body
 LONGEST_KIND, LONGEST_CHANNEL = 32, 64  # characters of the name of a kind of identity, of a channel
 FUTURE = DAY  # an event dated further ahead than this is set aside; one dated less far ahead counts as now
 OLDEST = 946_684_800_000  # 2000-01-01 UTC: what is posted as of earlier comes from a clock that was never set; files may go further back
@@ -46,6 +48,19 @@ class Parsed(Arrival):
 
     reasons: list[dict[str, Any]] = field(default_factory=list)
     size: int = 0  # bytes that it was read from
+
+    @property
+    def aside(self) -> int:
+        """How many bytes what is set aside takes."""
+        return sum(len(one.body) + ROW for one in self.quarantined)
+
+    def keep_aside(self, most: int) -> None:
+        """Set no more aside than so many bytes; of what is beyond only the number is kept."""
+        sizes = accumulate(len(one.body) + ROW for one in self.quarantined)
+        kept = sum(1 for size in sizes if size <= most)
+        if beyond := len(self.quarantined) - kept:
+            reason = f"{beyond} more of this request were set aside; they were not kept, for there had been too much on this day"
+            self.quarantined[kept:] = [Quarantined(self.source, reason, "", "", "count")]
 
 
 @dataclass(slots=True)  # one for each request: a frozen one would take three times as long to make
