@@ -38,8 +38,8 @@ from runtime.handover import Handover
 from runtime.importing import Asked, CannotImport, DryRun, FileImport, Taker, WrongMapping
 from runtime.overlap import known_elsewhere
 from runtime.settings import Project
+from runtime.source_settings import LONGEST_NAME, is_source_name
 
-LONGEST_SOURCE = 64
 OWN = "import"  # the source of files for which none is named
 import_app = CommandLine(name="import", help="Take files of events (orders are events) or users: CSV or JSONL, also .gz, UTF-8 or GB18030.")
 
@@ -86,8 +86,8 @@ def users(
 
 
 def _source(name: str) -> str:
-    if not 0 < len(name) <= LONGEST_SOURCE or name.startswith("$"):
-        raise Stop(USAGE, f"--source: expected 1 to {LONGEST_SOURCE} characters that do not begin with $, found {name!r}")
+    if not is_source_name(name):
+        raise Stop(USAGE, f"--source: expected 1 to {LONGEST_NAME} characters that do not begin with $ and are not engine, found {name!r}")
     return name
 
 
