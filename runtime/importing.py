@@ -185,7 +185,8 @@ class FileImport:
         """Find out where an interrupted import was, and say that it goes on."""
         found = taker.position(self.key)
         self.resumed_at = found.rows if found is not None and found.done_at is None else 0
-        self._take(taker, Chunk(self.mark, self.resumed_at))
+        self.position = taker.take(Chunk(self.mark, self.resumed_at))
+        self.resumed_at = self.position.rows  # the daemon may just have taken the last chunk of a process that is gone
 
     def run(self, taker: Taker, advance: Callable[[int, int], None], *, dry: bool = False) -> None:
         """Read the file to its end; `advance` is called with the bytes and rows read so far, once per chunk."""

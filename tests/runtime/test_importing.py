@@ -205,6 +205,27 @@ def test_of_two_processes_with_the_same_file_one_gives_up_and_no_row_is_lost(sql
     assert kinds(sqlite_store) == {"history": 3500}
 
 
+def test_a_chunk_of_a_dead_process_that_is_kept_while_the_next_begins_is_gone_on_after(sqlite_store, write):
+    path = write(HEAD + "".join(order(n) for n in range(3500)))
+    mine, dead = begun(path)[0], begun(path)[0]
+    theirs = Into(sqlite_store, dies_after=2)
+
+    class Late(Into):
+        def position(self, key):
+            found = super().position(key)
+            dead.begin(theirs)
+            with pytest.raises(Killed):
+                dead.run(theirs, lambda *_: None)
+            return found
+
+    into = Late(sqlite_store)
+    mine.begin(into)
+    mine.run(into, lambda *_: None)
+    mine.finish(into)
+
+    assert (mine.resumed_at, mine.position.rows, mine.position.accepted) == (2000, 3500, 3500)
+
+
 def test_the_same_file_twice_changes_nothing(store, write):
     path = write(HEAD + order(1) + order(1) + order(2))
 
