@@ -210,19 +210,21 @@ class Audience:
         rules = [rule for _, rule in segments] + [rule for _, rule in self.stages if rule is not None and stage]
         return Moved(segments, stage, changes_of(rules, self.traits, self.segments, rules_of(self.stages)))
 
-    def reads_alike(self, rule: Rule, before: "Audience") -> bool:
-        """Whether a rule finds in profiles made under the definitions of before what it finds in profiles made under these."""
+    def reads_alike(self, rule: Rule, other: "Audience", *, back: int = 0) -> bool:
+        """Whether a rule finds in profiles made under the definitions of another audience what it finds in profiles made under these;
+        `back`: also when it is asked as of so many milliseconds ago.
+        """
         traits, within = _read_by(rule, self.traits, self.segments, self.stages)
         stored = [trait for trait in traits if trait.value is None]
-        then = [before.traits[trait.name] for trait in stored if trait.name in before.traits]
+        theirs = [other.traits[trait.name] for trait in stored if trait.name in other.traits]
         asked = windows_of([rule, *within.values(), *(trait.value for trait in traits if trait.value is not None)])
         for trait in stored:
             if trait.within:
                 asked[trait.event] = max(asked.get(trait.event, 0), trait.within)
         return (
-            digest_of_profiles(stored, asked, self.events) == digest_of_profiles(then, asked, before.events)
-            and digest_of_values(stored) == digest_of_values(then)
-            and all(event in before.projections and before.projections[event].window >= length for event, length in asked.items())
+            digest_of_profiles(stored, asked, self.events) == digest_of_profiles(theirs, asked, other.events)
+            and digest_of_values(stored) == digest_of_values(theirs)
+            and all(event in other.projections and other.projections[event].window >= length + back for event, length in asked.items())
         )
 
     def events_read(self, rule: Rule) -> set[str]:

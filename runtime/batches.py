@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from runtime.calling import enter_by_call
+from runtime.golive import Asked
 from runtime.pacing import Windows
 from runtime.policy import Reach, addresses_of
 from runtime.profile import SLACK
@@ -192,19 +193,21 @@ class Progress:
     `at` is the moment of its entries: when it was to go on, or now where that was a whole window ago. `counted_at` is when
     they count: now, on a virtual clock `at`. `took` are those that are not written yet.
 
-    `moments` are those at which somebody who is inside already has to be so: when the journey went live, and now, in her turn (who
-    was not at another moment between them has come to the door by herself since: see `came_later`). An entry's `where` is asked for
-    its moment, and also for now (`asks_again`) of those already inside, and where that moment is so long ago that windows do not
-    reach back to it: whoever has just ordered would be taken for somebody who never did.
+    Somebody who is inside already has to have been so when the journey went live, by the rule of then (`inside`), and to be so in her
+    turn, at `counted_at` (who was not at another moment between them has come to the door by herself since: see `came_later`). An
+    entry's `where` is asked for its moment, and also for now (`asks_again`) of those already inside, and where that moment is so long
+    ago that windows do not reach back to it: whoever has just ordered would be taken for somebody who never did.
     """
 
-    def __init__(self, population: Population, pace: tuple[int, int] | None, now: int, *, virtual: bool = False) -> None:
+    def __init__(
+        self, population: Population, pace: tuple[int, int] | None, now: int, *, inside: Asked | None = None, virtual: bool = False
+    ) -> None:
+        self.inside = inside
         self.pace, self.cursor, self.took, self.now = pace, population.cursor, 0, now
         is_late = pace is not None and not virtual and now >= population.next_at + pace[1]
         self.at = now if is_late else population.next_at
         self.counted_at = self.at if virtual else now
         is_existing = population.kind == "existing"
-        self.moments = sorted({population.at if is_existing else self.at, self.counted_at})
         self.asks_again = self.counted_at > self.at and (is_existing or self.counted_at - self.at > SLACK)
         self.window: Window | None = None
 

@@ -86,7 +86,8 @@ class Crowds:
         It ends before the first for whom an accepted event is not projected yet: her conditions cannot be asked.
         """
         crowd, before = Crowd(versioned, Fact(population.kind, population.fact_id, progress.at)), (progress.cursor, progress.took)
-        zones = any(t.within and "hour" in (t.of, t.take) for t in audience.traits.values())
+        read = [audience, *([progress.inside.audience] if progress.inside is not None else ())]
+        zones = any(t.within and "hour" in (t.of, t.take) for one in read for t in one.traits.values())
         busy = self.store.populations.first_busy(tx, progress.cursor, progress.now)
         span = self.store.populations.span(tx, progress.cursor, self.size, zones=zones, before=busy)
         if not span.count:
@@ -108,8 +109,11 @@ class Crowds:
         store, journey, at = self.store.populations, crowd.versioned.journey, crowd.fact.at
         here = Moment(audience, at, self.store.database.is_sqlite, self.zone, span.zones)
         segment, where = deciding(journey, audience)
-        moments = progress.moments if segment is not None and population.kind == "existing" else ()
-        concerned = [said(compile_sql(segment.node, replace(here, now=moment))) for moment in moments] if segment is not None else []
+        concerned = []
+        if segment is not None and progress.inside is not None:
+            then = replace(here, audience=progress.inside.audience, now=population.at)
+            concerned = [said(compile_sql(progress.inside.rule.node, then))]
+            concerned.append(said(compile_sql(segment.node, replace(here, now=progress.counted_at))))
         if closed_at(journey, at) is not None:
             crowd.refused["closed"] = store.counted(tx, span, concerned)
             progress.cursor = span.upto

@@ -1,6 +1,6 @@
 """Populations let in range by range: the fires of schedules, moments, those inside a segment when its journey goes live."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,6 +11,7 @@ from runtime.catalogue import Catalogue, Versioned
 from runtime.crowds import MOST_RANGES, Crowd, Crowds, takes_crowds
 from runtime.enrol import closed_at, deciding
 from runtime.facts import UserFacts
+from runtime.golive import GoLive
 from runtime.opening import Opening
 from runtime.pacing import Windows
 from runtime.rounds import Rounds, Worked
@@ -52,6 +53,11 @@ class Populating:
     opening: Opening
     rounds: Rounds
     rehearsal: Rehearsal | None = None
+    _under: int = 0  # the release of which `_standing` is known
+    _standing: set[int] = field(default_factory=set)  # populations of which nobody can tell by this release who belongs to them
+
+    def __post_init__(self) -> None:
+        self._golive = GoLive(self.store)
 
     @property
     def virtual(self) -> bool:
@@ -61,7 +67,14 @@ class Populating:
     def next_at(self, tx: Any, catalogue: Catalogue) -> int | None:
         """When the next population or schedule is due."""
         fires = [self._next_fire(tx, catalogue, versioned) for versioned in catalogue.by_schedule]
-        return min((at for at in (self.store.releases.next_population(tx), *fires) if at is not None), default=None)
+        following = self.store.releases.next_population(tx, self._stand(catalogue))
+        return min((at for at in (following, *fires) if at is not None), default=None)
+
+    def _stand(self, catalogue: Catalogue) -> set[int]:
+        """The populations that are left where they stand until a release defines their segment as it was when they began."""
+        if self._under != catalogue.release_id:
+            self._under, self._standing = catalogue.release_id, set()
+        return self._standing
 
     def fire_schedules(self, catalogue: Catalogue, now: int) -> None:
         """Each schedule's fires up to now become populations."""
@@ -82,14 +95,18 @@ class Populating:
     def go_on(self, catalogue: Catalogue, now: int, limit: int, worked: Worked) -> None:
         """Let in the next ranges of the population whose turn it is, or its next `limit` users."""
         with self.store.database.reading() as tx:
-            next_at = self.store.releases.next_population(tx)
+            next_at = self.store.releases.next_population(tx, self._stand(catalogue))
         if next_at is None or next_at > now:
             return
         with self.store.database.batch(of_many=True) as batch:
-            population = self.store.releases.due_population(batch.connection, now)
+            population = self.store.releases.due_population(batch.connection, now, self._stand(catalogue))
             if population is None or self.store.imports.holds_until(batch.connection, now) is not None:  # nobody is enrolled half known
                 return
             turn = self.turn(catalogue, batch, population, now, worked)
+            if population.kind == "existing" and turn.versioned is not None and turn.progress.inside is None:
+                worked.populated += 1
+                self._standing.add(population.id)
+                return
             if turn.count():  # by others: nobody is looked at
                 worked.populated += 1
                 batch.write(lambda tx: self._save(tx, turn, None))
@@ -105,7 +122,10 @@ class Populating:
     def turn(self, catalogue: Catalogue, batch: Batch, population: Population, now: int, worked: Worked) -> Turn:
         """A population in hand, as far as it came."""
         versioned = _still_wanted(catalogue, population)
-        progress = Progress(population, versioned.journey.entry.pace if versioned else None, now, virtual=self.virtual)
+        inside, pace = None, versioned.journey.entry.pace if versioned else None
+        if versioned is not None and population.kind == "existing":
+            inside = self._golive.asked(batch.connection, catalogue.audience, versioned.journey.entry.segment, population, now)
+        progress = Progress(population, pace, now, inside=inside, virtual=self.virtual)
         return Turn(catalogue, batch, population, versioned, progress, self.opening.windows(catalogue), now, worked)
 
     def look(self, turn: Turn) -> Crowd | None:
@@ -209,13 +229,14 @@ class Populating:
         """Whether she was inside when the journey went live and is so in her turn; who is held back by the entry's `where` is counted."""
         audience, purpose, progress = turn.catalogue.audience, versioned.journey.journey.purpose, turn.progress
         segment, where = deciding(versioned.journey, audience)
-        moments = {at: UserFacts(audience, session.user, at, reach=session.reach, purpose=purpose) for at in progress.moments}
-        is_existing = turn.population.kind == "existing"
-        if segment is not None and is_existing and not all(segment.test(facts) for facts in moments.values()):
-            return False
+        facts = UserFacts(audience, session.user, progress.counted_at, reach=session.reach, purpose=purpose)
+        if segment is not None and (inside := progress.inside) is not None:
+            then = UserFacts(inside.audience, session.user, turn.population.at, reach=session.reach, purpose=purpose)
+            if not (inside.rule.test(then) and segment.test(facts)):
+                return False
         if where is None or not progress.asks_again or closed_at(versioned.journey, progress.at) is not None:
             return True
-        if where.test(moments[progress.counted_at]):
+        if where.test(facts):
             return True
         session.refuse_quietly(versioned.journey.id, progress.at, "where")
         return False

@@ -1,10 +1,10 @@
 """Releases: what is applied, with every version's source kept. And populations: entries spread over everybody."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -17,11 +17,12 @@ from runtime.store.tables import enrolments, messages, populations, release_vers
 _LAST_FIRE = select(func.max(populations.c.at)).where(
     populations.c.journey == bindparam("its_journey"), populations.c.kind == "schedule"
 )  # fmt: skip
+_OPEN = and_(populations.c.done_at.is_(None), populations.c.id.not_in(bindparam("without", expanding=True)))
 _DUE = (
-    select(populations).where(populations.c.done_at.is_(None), populations.c.next_at <= bindparam("now"))
+    select(populations).where(_OPEN, populations.c.next_at <= bindparam("now"))
     .order_by(populations.c.next_at).limit(1)
 )  # fmt: skip
-_NEXT = select(func.min(populations.c.next_at)).where(populations.c.done_at.is_(None))
+_NEXT = select(func.min(populations.c.next_at)).where(_OPEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,10 @@ class Releases:
         """The newest release's number; 0 before the first."""
         return tx.execute(select(func.max(releases.c.id))).scalar_one() or 0
 
+    def id_at(self, tx: Connection, at: int) -> int:
+        """The number of the release that was in force at an instant; 0 before the first."""
+        return tx.execute(select(func.max(releases.c.id)).where(releases.c.applied_at <= at)).scalar_one() or 0
+
     def version(self, tx: Connection, version_id: int) -> Version | None:
         """One version, current or not."""
         row = tx.execute(select(versions).where(versions.c.id == version_id)).one_or_none()
@@ -199,17 +204,20 @@ class Releases:
         """When the journey's schedule fired last."""
         return tx.execute(_LAST_FIRE, {"its_journey": journey}).scalar_one_or_none()
 
-    def due_population(self, tx: Connection, now: int) -> Population | None:
-        """One population with work to do now; locked on PostgreSQL."""
+    def due_population(self, tx: Connection, now: int, without: Collection[int] = ()) -> Population | None:
+        """One population with work to do now, none of `without`; locked on PostgreSQL."""
         query = _DUE if self._is_sqlite else _DUE.with_for_update(skip_locked=True)
-        row = tx.execute(query, {"now": now}).one_or_none()
-        if row is None:
-            return None
-        return Population(row.id, row.journey, row.fact_id, row.kind, row.at, row.next_at, row.cursor)
+        row = tx.execute(query, {"now": now, "without": list(without)}).one_or_none()
+        return _population(row) if row is not None else None
 
-    def next_population(self, tx: Connection) -> int | None:
-        """When the next population has work."""
-        return tx.execute(_NEXT).scalar_one_or_none()
+    def next_population(self, tx: Connection, without: Collection[int] = ()) -> int | None:
+        """When the next population has work, leaving out those of `without`."""
+        return tx.execute(_NEXT, {"without": list(without)}).scalar_one_or_none()
+
+    def queues(self, tx: Connection) -> list[Population]:
+        """The populations of those already inside in which somebody's turn may be to come, by journey."""
+        open_ = select(populations).where(populations.c.kind == "existing", populations.c.done_at.is_(None))
+        return [_population(row) for row in tx.execute(open_.order_by(populations.c.journey, populations.c.id))]
 
     def save_population(self, tx: Connection, population: Population, *, cursor: str, next_at: int, done_at: int | None) -> bool:
         """Note how far a population came; False when somebody else has it, or has brought it on from where it was."""
@@ -220,6 +228,10 @@ class Releases:
             mine = mine.with_for_update(skip_locked=True)
         moved = update(populations).where(populations.c.id.in_(mine.scalar_subquery()))
         return tx.execute(moved.values(cursor=cursor, next_at=next_at, done_at=done_at)).rowcount == 1
+
+
+def _population(row: Any) -> Population:
+    return Population(row.id, row.journey, row.fact_id, row.kind, row.at, row.next_at, row.cursor)
 
 
 def _version(row: Any) -> Version:

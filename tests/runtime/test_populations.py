@@ -208,3 +208,106 @@ def test_whoever_left_the_window_in_a_short_downtime_is_thanked_late_all_the_sam
     town.settle(NOON + DAY + HOUR)
 
     assert told(town) == ["u1"]
+
+
+# ---------------------------------------------------------------------------------------------------- those inside, after an edit
+
+SPENT = AUDIENCE.replace("traits:\n", "traits:\n  spent: {type: number, sum: order_paid, of: amount, within: 60d}\n").replace(
+    "segments:\n", "segments:\n  spenders: {name: S, when: user.spent >= 800}\n"
+)
+
+
+def town_of_spenders(store, mode, **spent):
+    """The journey goes live at NOON and lets one in an hour; the first has entered."""
+    text = journey_text(MISS, id="miss", entry=f"{{segment: spenders, existing: enrol, pace: 1 per 1h, mode: {mode}}}")
+    town = Town(store, OTHER, audience_text=SPENT, applied_at=NOON - 20 * DAY)
+    town.settle_people(*map(somebody, spent), now=NOON - 20 * DAY)
+    for user, amount in spent.items():
+        town.post(event("order_paid", NOON - 10 * DAY, user=user, amount=amount))
+    town.settle(NOON - 10 * DAY)
+    town.apply(OTHER, text, audience_text=SPENT, now=NOON)
+    store.database.write(lambda tx: store.releases.add_population(tx, "miss", "existing@2", "existing", NOON))
+    town.settle(NOON)
+
+    def edit(now, *pairs, journey=text):
+        audience = SPENT
+        for pair in pairs:
+            audience = audience.replace(*pair)
+        town.apply(OTHER, journey, audience_text=audience, now=now)
+
+    return town, edit
+
+
+def settle_hourly(town, since, hours=6):
+    for hour in range(hours):
+        town.settle(since + hour * HOUR)
+
+
+@pytest.mark.parametrize("mode", BY_RANGES_AND_USER_BY_USER)
+@pytest.mark.parametrize(("threshold", "enter"), [(">= 100", ["u1", "u3", "u5"]), (">= 1000", ["u1", "u5"])])
+def test_an_edit_of_the_segment_makes_nobody_one_of_those_inside_and_keeps_out_whom_it_puts_outside(store, mode, threshold, enter):
+    town, edit = town_of_spenders(store, mode, u1=900, u2=200, u3=900, u4=50, u5=2000)
+    assert told(town) == ["u1"]
+
+    edit(NOON + MINUTE, (">= 800", threshold))
+    settle_hourly(town, NOON + HOUR)
+
+    assert told(town) == enter
+
+
+@pytest.mark.parametrize("mode", BY_RANGES_AND_USER_BY_USER)
+def test_the_queue_of_those_inside_stands_while_nobody_can_tell_any_more_who_was_and_goes_on_when_the_edit_is_taken_back(store, mode):
+    town, edit = town_of_spenders(store, mode, u1=900, u2=900, u3=200)
+
+    edit(NOON + MINUTE, (">= 800", ">= 100"), ("within: 60d", "within: 30d"))
+    settle_hourly(town, NOON + HOUR)
+    assert told(town) == ["u1"]
+    assert town.engine.next_work() is None or town.engine.next_work() > NOON + 7 * HOUR  # nobody is woken for it
+
+    edit(NOON + 7 * HOUR)
+    settle_hourly(town, NOON + 7 * HOUR)
+    assert told(town) == ["u1", "u2"]
+
+
+@pytest.mark.parametrize("mode", BY_RANGES_AND_USER_BY_USER)
+def test_a_queue_that_stands_holds_up_no_other(store, mode):
+    town, edit = town_of_spenders(store, mode, u1=900, u2=900)
+    other = journey_text(MISS, id="late", entry=f"{{at: '2026-12-01 14:00', where: user.spent > 0, mode: {mode}}}")
+    edit(NOON + MINUTE, ("within: 60d", "within: 30d"))
+    with store.database.reading() as tx:
+        miss = next(v.source for v in store.releases.current(tx).versions if v.journey == "miss")
+    town.apply(OTHER, miss, other, audience_text=SPENT.replace("within: 60d", "within: 30d"), now=NOON + 2 * MINUTE)
+    store.database.write(lambda tx: store.releases.add_population(tx, "late", "at@1", "at", NOON + 2 * HOUR))
+
+    settle_hourly(town, NOON + HOUR)
+
+    assert told(town) == ["u1", "u1", "u2"]
+
+
+@pytest.mark.parametrize("mode", BY_RANGES_AND_USER_BY_USER)
+def test_an_edited_rule_over_a_window_is_not_asked_as_of_longer_ago_than_histories_reach(store, mode):
+    """u9 was outside when the journey went live; what tells so has left her history when her turn would come."""
+    people = ("u9", "u4", "u3", "u2", "u1")
+    town = town_with_those_inside(store, "segment: quiet, pace: 1 per 1d", *people, ordered=[6], mode=mode)
+    town.settle(NOON)
+    with store.database.reading() as tx:
+        miss = next(v.source for v in store.releases.current(tx).versions if v.journey == "miss")
+    town.apply(OTHER, miss, audience_text=QUIET.replace("user.orders_7d == 0", "user.orders_7d <= 1"), now=NOON + MINUTE)
+
+    for day in range(1, 8):
+        if day == 4:
+            town.post(event("order_paid", NOON + day * DAY, user="u9", amount=1))
+        town.settle(NOON + day * DAY)
+
+    assert told(town) == ["u1", "u2", "u3"]
+
+
+@pytest.mark.parametrize("mode", BY_RANGES_AND_USER_BY_USER)
+def test_of_a_journey_that_takes_another_segment_those_inside_are_still_those_of_the_one_by_which_it_went_live(store, mode):
+    town, edit = town_of_spenders(store, mode, u1=900, u2=200, u3=900)
+    buyers = journey_text(MISS, id="miss", entry=f"{{segment: buyers, existing: enrol, pace: 1 per 1h, mode: {mode}}}")
+
+    edit(NOON + MINUTE, journey=buyers)
+    settle_hourly(town, NOON + HOUR)
+
+    assert told(town) == ["u1", "u3"]
