@@ -210,21 +210,24 @@ class Audience:
         rules = [rule for _, rule in segments] + [rule for _, rule in self.stages if rule is not None and stage]
         return Moved(segments, stage, changes_of(rules, self.traits, self.segments, rules_of(self.stages)))
 
-    def reads_alike(self, rule: Rule, other: "Audience", *, back: int = 0) -> bool:
-        """Whether a rule finds in profiles made under the definitions of another audience what it finds in profiles made under these;
-        `back`: also when it is asked as of so many milliseconds ago.
-        """
+    def windows_read(self, rule: Rule) -> dict[str, int]:
+        """Per event, how far a rule looks back in its history."""
         traits, within = _read_by(rule, self.traits, self.segments, self.stages)
-        stored = [trait for trait in traits if trait.value is None]
+        found = windows_of([rule, *within.values(), *(trait.value for trait in traits if trait.value is not None)])
+        for trait in traits:
+            if trait.value is None and trait.within:
+                found[trait.event] = max(found.get(trait.event, 0), trait.within)
+        return found
+
+    def reads_alike(self, rule: Rule, other: "Audience") -> bool:
+        """Whether a rule finds in profiles made under the definitions of another audience what it finds in profiles made under these."""
+        stored = [trait for trait in _read_by(rule, self.traits, self.segments, self.stages)[0] if trait.value is None]
         theirs = [other.traits[trait.name] for trait in stored if trait.name in other.traits]
-        asked = windows_of([rule, *within.values(), *(trait.value for trait in traits if trait.value is not None)])
-        for trait in stored:
-            if trait.within:
-                asked[trait.event] = max(asked.get(trait.event, 0), trait.within)
+        asked = self.windows_read(rule)
         return (
             digest_of_profiles(stored, asked, self.events) == digest_of_profiles(theirs, asked, other.events)
             and digest_of_values(stored) == digest_of_values(theirs)
-            and all(event in other.projections and other.projections[event].window >= length + back for event, length in asked.items())
+            and all(event in other.projections and other.projections[event].window >= length for event, length in asked.items())
         )
 
     def events_read(self, rule: Rule) -> set[str]:

@@ -113,7 +113,8 @@ class Crowds:
         if segment is not None and progress.inside is not None:
             then = replace(here, audience=progress.inside.audience, now=population.at)
             concerned = [said(compile_sql(progress.inside.rule.node, then))]
-            concerned.append(said(compile_sql(segment.node, replace(here, now=progress.counted_at))))
+            turn = replace(here, now=progress.counted_at)
+            concerned += [said(compile_sql(rule.node, turn)) for rule in (segment, *progress.inside.remembers)]
         if closed_at(journey, at) is not None:
             crowd.refused["closed"] = store.counted(tx, span, concerned)
             progress.cursor = span.upto

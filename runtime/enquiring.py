@@ -10,6 +10,8 @@ from journeys.localtime import in_window
 from runtime.app import App
 from runtime.catalogue import Versioned, lets_in_since
 from runtime.explain import Chapter, Told, dated, delivery, line_json, only, story_of, told
+from runtime.facts import UserFacts
+from runtime.golive import GoLive
 from runtime.places import Places
 from runtime.policy import Cap
 from runtime.portrait import portrait_of
@@ -132,10 +134,17 @@ def _last(app: App, present: Present, versioned: Versioned, mine: Told) -> Last:
     edges = [e.at for _, _, e in mine.story.log if e.action == "segment_entered" and e.why.get("segment") == entry.segment]
     existing = next((e for e in entries if e.kind == "existing" and e.at >= since), None)
     looked = None if existing is None else existing.done_at is not None or existing.cursor >= present.user.id
+    outside, stands = False, False
+    if existing is not None and entry.form == "segment":
+        with store.database.reading() as tx:
+            asked = GoLive(store).asked(tx, present.catalogue.audience, entry.segment, journey.id, existing.at, present.now)
+        then = UserFacts(asked.audience, present.user, existing.at, reach=present.reach) if asked is not None else None
+        outside, stands = asked is not None and not asked.rule.test(then), asked is None and existing.done_at is None
     window = Window(began, began + entry.pace[1], taken) if entry.pace is not None else None
     fired_at = next((e.at for e in entries if e.kind == "schedule"), None)
     keeps = app.project.settings.intake.keep_events or ""
-    return Last(since, event, is_history, keeps, max(edges, default=None), looked, window, fired_at)
+    live_at = existing.at if existing is not None else None
+    return Last(since, event, is_history, keeps, max(edges, default=None), looked, live_at, outside, stands, window, fired_at)
 
 
 def _place(places: Places, versioned: Versioned, requirement: Requirement, now: int) -> str:

@@ -15,11 +15,27 @@ from runtime.applying import applicable, digest_of_all, token_of
 from runtime.catalogue import Versioned, longest
 from runtime.crowds import existing_of
 from runtime.fates import AtStep, Fates
+from runtime.golive import GoLive
 from runtime.moving import InFlight
 from runtime.pausing import became_due
 from runtime.profile import SLACK
+from runtime.queues import Waits, is_open
 from runtime.store.movements import Pause, Standing
 from runtime.store.releases import NewVersion, Release
+
+
+@dataclass(frozen=True, slots=True)
+class QueuePlan:
+    """What an edit makes of those already inside whose turn to enter is still to come: `waiting` of them now, of whom `enter` still will.
+
+    None where profiles cannot tell. Nobody more of them enters where it `stands`, since nobody can tell by the new definitions who was
+    inside, and where the journey is not `open` to them any more.
+    """
+
+    waiting: int | None
+    enter: int | None
+    stands: bool
+    open: bool
 
 
 @dataclass(slots=True)
@@ -38,6 +54,7 @@ class JourneyPlan:
     late_in_pause: int = 0
     enter_now: int | None = None
     enter_unknown: bool = False
+    queue: QueuePlan | None = None
     max_lateness: int | None = None
     late_exits: bool = False
 
@@ -109,7 +126,9 @@ class _Planning:
         catalogue = app.engine.catalogue
         self.applied = {v.journey.id: v for v in catalogue.current.values()}
         self.known = {v.version_id: v for v in catalogue.versions.values()}
+        self.golive, self.waits = GoLive(app.store), Waits(app.store, app.project.zone, catalogue.audience, now)
         with app.store.database.reading() as tx:
+            self.queues = {population.journey: population for population in app.store.releases.queues(tx)}
             self.leads_to = {journey.id: self._versioned(tx, journey) for journey in self.wanted.values()}
             self.fates = Fates(app, self.audience, self.known, self.leads_to, in_flight, now)
             self.inside: dict[str, list[Standing]] = {}
@@ -135,9 +154,30 @@ class _Planning:
             before, zone = self.app.engine.catalogue.audience, self.app.project.zone
             plan.enter_now = existing_of(self.app.store, self.audience, before, wanted, zone, self.now)
             plan.enter_unknown = plan.enter_now is None
+        plan.queue = self._queue(journey, edited=what != "same")
         if paused is not None:
             plan.due_in_pause, plan.late_in_pause = became_due(self.app, journey, paused.paused_at, self.now)
-        return plan if what != "same" or plan.inside or paused is not None else None
+        return plan if what != "same" or plan.inside or paused is not None or plan.queue is not None else None
+
+    def _queue(self, journey: str, *, edited: bool) -> QueuePlan | None:
+        """What becomes of a journey's queue; None where there is none, or the files say the same of it."""
+        population, applied, wanted = self.queues.get(journey), self.applied.get(journey), self.wanted.get(journey)
+        if population is None or applied is None or not is_open(applied.journey, self.now):
+            return None
+        before, segment = self.app.engine.catalogue.audience, applied.journey.entry.segment
+        if not edited and before.segment_digests.get(segment) == self.audience.segment_digests.get(segment):
+            return None
+        with self.app.store.database.reading() as tx:
+            asked = self.golive.asked(tx, before, segment, journey, population.at, self.now)
+            waiting = self.waits.count(tx, population, asked, applied.journey, before) if asked is not None else None
+            if waiting == 0:
+                return None
+            if wanted is None or not is_open(wanted, self.now):
+                return QueuePlan(waiting, 0, stands=False, open=False)
+            then = self.golive.asked(tx, self.audience, wanted.entry.segment, journey, population.at, self.now)
+            if then is None:
+                return QueuePlan(waiting, 0, stands=True, open=True)
+            return QueuePlan(waiting, self.waits.count(tx, population, then, wanted, self.audience), stands=False, open=True)
 
     def too_short(self) -> list[TooShort]:
         """Events that the release before let go after `keep_events`, and of which these files ask more: what has gone is not counted."""

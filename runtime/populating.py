@@ -124,7 +124,8 @@ class Populating:
         versioned = _still_wanted(catalogue, population)
         inside, pace = None, versioned.journey.entry.pace if versioned else None
         if versioned is not None and population.kind == "existing":
-            inside = self._golive.asked(batch.connection, catalogue.audience, versioned.journey.entry.segment, population, now)
+            segment = versioned.journey.entry.segment
+            inside = self._golive.asked(batch.connection, catalogue.audience, segment, population.journey, population.at, now)
         progress = Progress(population, pace, now, inside=inside, virtual=self.virtual)
         return Turn(catalogue, batch, population, versioned, progress, self.opening.windows(catalogue), now, worked)
 
@@ -232,7 +233,7 @@ class Populating:
         facts = UserFacts(audience, session.user, progress.counted_at, reach=session.reach, purpose=purpose)
         if segment is not None and (inside := progress.inside) is not None:
             then = UserFacts(inside.audience, session.user, turn.population.at, reach=session.reach, purpose=purpose)
-            if not (inside.rule.test(then) and segment.test(facts)):
+            if not (inside.rule.test(then) and segment.test(facts) and all(rule.test(facts) for rule in inside.remembers)):
                 return False
         if where is None or not progress.asks_again or closed_at(versioned.journey, progress.at) is not None:
             return True

@@ -236,6 +236,10 @@ def _flow(console: Console, summary: dict[str, Any], language: Language, zone: Z
         console.print(f"[yellow]{escape(text)}[/yellow]")
     for journey, left in summary["moves"].items():
         console.print(word("moves_left", language, journey=journey, n=f"{left:,}"))
+    for queue in summary["queues"]:
+        what = "stands" if queue["stands"] else "unknown" if queue["waiting"] is None else "left"
+        told = {"journey": queue["journey"], "since": print_instant(queue["since"], zone), "n": f"{queue['waiting'] or 0:,}"}
+        console.print(escape(word(f"queue_{what}", language, **told)), style="yellow" if queue["stands"] else "")
     for lane, pause in summary["paused"].items():
         text = word("channel_pauses", language, what=lane, until=print_instant(pause["until"], zone))
         console.print(f"[yellow]{escape(text)}[/yellow] {escape(pause['reason'])}")

@@ -14,7 +14,7 @@ from journeys.errors import Language
 from journeys.localtime import print_instant
 from journeys.phrasing import step_name
 from runtime.fates import AtStep
-from runtime.planning import JourneyPlan, Plan
+from runtime.planning import JourneyPlan, Plan, QueuePlan
 from runtime.store.releases import Release
 from runtime.texts import word
 
@@ -30,7 +30,7 @@ def show_plan(console: Console, plan: Plan, command: str, language: Language, zo
         told = {"release": plan.base.id, "author": plan.base.author, "message": plan.base.message}
         console.print(escape(word("plan_same" if plan.is_same else "plan_on", language, **told)))
     only_wording = [journey for journey in plan.journeys if _reads_differently(journey)]
-    only_older = [journey for journey in plan.journeys if journey.what == "same" and journey.paused is None and _all_stay(journey)]
+    only_older = [j for j in plan.journeys if j.what == "same" and j.paused is None and j.queue is None and _all_stay(j)]
     for journey in sorted(plan.journeys, key=lambda journey: journey.what == "same"):
         if journey not in only_wording and journey not in only_older:
             _journey(console, journey, language, zone)
@@ -55,7 +55,7 @@ def show_plan(console: Console, plan: Plan, command: str, language: Language, zo
 
 def _reads_differently(plan: JourneyPlan) -> bool:
     """Whether nothing changes but comments or layout, and nothing is decided for those inside: a line for all of these is enough."""
-    enters = plan.enter_now is not None or plan.enter_unknown
+    enters = plan.enter_now is not None or plan.enter_unknown or plan.queue is not None
     return _all_stay(plan) and [c.kind for c in plan.changes] == ["wording_only"] and plan.paused is None and not enters
 
 
@@ -75,10 +75,23 @@ def _journey(console: Console, plan: JourneyPlan, language: Language, zone: Zone
         console.print("    " + word("plan_enter", language, n=f"{plan.enter_now:,}"))
     if plan.enter_unknown:
         console.print("    " + word("plan_enter_unknown", language))
+    if plan.queue is not None:
+        console.print("    " + escape(_queue(plan.queue, language)))
     if plan.what == "changed" and not plan.inside:
         console.print("    " + word("plan_nobody", language), style="dim")
     for at in plan.inside:
         console.print("    " + escape(_at_step(at, plan, language)))
+
+
+def _queue(queue: QueuePlan, language: Language) -> str:
+    n = f"{queue.waiting:,}" if queue.waiting is not None else ""
+    first = word("plan_queue" if n else "plan_queue_unknown", language, n=n)
+    if queue.stands:
+        return word("late_and", language, first=first, second=word("plan_queue_stands", language))
+    if not queue.open:
+        return word("late_and", language, first=first, second=word("plan_queue_over", language))
+    still = "plan_queue_enter" if queue.enter is not None else "plan_queue_enter_unknown"
+    return word("late_and", language, first=first, second=word(still, language, n=f"{queue.enter or 0:,}"))
 
 
 def _at_step(at: AtStep, plan: JourneyPlan, language: Language) -> str:

@@ -136,8 +136,8 @@ def requirement_text(requirement: Requirement, wording: Wording) -> str:
     """The sentence of one thing that has to hold."""
     told = {key: _shown(key, value, wording) for key, value in requirement.told.items()}
     code = f"rq_{requirement.code}"
-    if requirement.code == "event" and requirement.told.get("problem") in ("history", "before"):
-        text = wording(f"rq_event_{requirement.told['problem']}", **told)
+    if requirement.told.get("problem") in ("history", "before", "outside", "stands"):
+        text = wording(f"{code}_{requirement.told['problem']}", **told)
     elif requirement.code == "reentry" and requirement.held is False:
         again = requirement.told.get("again_from")
         text = wording(

@@ -1,6 +1,7 @@
 """`journeyd status`."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from runtime.app import App
 from runtime.breakdown import KINDS, NoGroups, NoSuchName, break_down
 from runtime.commandline import FAILED, OK, USAGE, Config, DatabasePath, Json, Stop, print_json, reading_app
 from runtime.places import Places
+from runtime.queues import queues_of
 from runtime.show_breakdown import breakdown
 from runtime.status import whole_summary
 from runtime.store.populations import CannotSay
@@ -32,6 +34,8 @@ def status(
             _by(app, by, list(dict.fromkeys(segment or ())), json=json)
             return OK
         summary = whole_summary(app.store, app.project.zone, app.clock.now())
+        queues = queues_of(app.store, app.engine.catalogue, app.project.zone, app.clock.now())
+        summary["queues"] = [asdict(queue) for queue in queues]
         stages = Places(app.store, app.engine.catalogue).stage_names(app.clock.now())
     finally:
         app.close()

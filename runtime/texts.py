@@ -93,6 +93,21 @@ WORDS: dict[str, tuple[str, str]] = {
     "go_on": ("stopped; go on with: {command}", "停下了；接着做：{command}"),
     "journey_pauses": ("{journey} is paused since {since} by {author} “{reason}”", "{journey} 自 {since} 起暂停（{author}：“{reason}”）"),
     "moves_left": ("{journey}: {n} {n:person is|people are} still to be moved", "{journey}：还有 {n} 人没迁移"),
+    "queue_left": (
+        "{journey}: of those inside since it went live ({since}) {n} {n:is|are} still to come in (existing: enrol)",
+        "{journey}：上线时（{since}）已在分群的人还有 {n} 人没进（existing: enrol）",
+    ),
+    "queue_unknown": (
+        "{journey}: how many of those inside since it went live ({since}) are still to come in is known when profiles have been made anew",
+        "{journey}：上线时（{since}）已在分群的人还有多少没进，要等档案重算完才知道",
+    ),
+    "queue_stands": (
+        (
+            "{journey}: nobody more of those who were inside when it went live ({since}) comes in: what its segment reads was defined "
+            "otherwise since, so that nobody can tell who they were; taking that edit back lets the rest come in"
+        ),
+        "{journey}：上线时（{since}）已在分群的人不再进入：分群读取的定义之后改了，已看不出当时谁在里面；改回原来的定义，其余的人会继续进入",
+    ),
     "moving": ("moving those inside", "迁移旅程里的人"),
     "plan_same": ("nothing to apply: release {release} holds just this", "没有要应用的：与第 {release} 次发布相同"),
     "plan_first": ("nothing is applied yet; this would be the first release", "还没有应用过；这将是第 1 次发布"),
@@ -163,6 +178,24 @@ WORDS: dict[str, tuple[str, str]] = {
     "plan_enter_unknown": (
         "those in its segment now would enter (existing: enrol); how many is known when their profiles have been made anew",
         "分群里现有的人将进入（existing: enrol）；有多少，要等他们的档案按新定义重算后才知道",
+    ),
+    "plan_queue": ("{n} in the queue of existing: enrol have not come in yet", "existing: enrol 的队列里还有 {n} 人没进"),
+    "plan_queue_unknown": (
+        "an unknown number in the queue of existing: enrol have not come in yet",
+        "existing: enrol 的队列里还有人没进，人数未知",
+    ),
+    "plan_queue_enter": ("{n} of them still would", "其中 {n} 人仍会进入"),
+    "plan_queue_enter_unknown": (
+        "how many of them still would is known when their profiles have been made anew",
+        "其中多少人仍会进入，要等他们的档案按新定义重算后才知道",
+    ),
+    "plan_queue_over": ("they will not", "他们不再进入"),
+    "plan_queue_stands": (
+        (
+            "they will not: what the segment reads is defined otherwise, and nobody can tell any more who was in it when the journey went "
+            "live; taking the edit back lets them come in"
+        ),
+        "他们不再进入：分群读取的定义改了，已看不出上线时谁在里面；改回原来的定义，他们会继续进入",
     ),
     "plan_inside": ("inside: {n}", "旅程里：{n} 人"),
     "plan_nobody": ("nobody is inside", "旅程里没有人"),

@@ -61,7 +61,8 @@ class Last:
 
     `since` is from when on the journey has let in by that event or segment without a gap, `edge_at` when she entered the segment
     last, `window` the pace's, `fired_at` the last fire of the schedule. `existing` is (has been looked at) where an entry of those in
-    the segment is known, else None.
+    the segment is known, else None; `outside_then` that she was not in it by the rule of that moment (`existing_at`), `queue_stands`
+    that nobody can tell any more who was.
     """
 
     since: int
@@ -70,6 +71,9 @@ class Last:
     keeps_events: str = ""
     edge_at: int | None = None
     existing: bool | None = None
+    existing_at: int | None = None
+    outside_then: bool = False
+    queue_stands: bool = False
     window: Window | None = None
     fired_at: int | None = None
 
@@ -165,7 +169,9 @@ class _Asked:
         elif entry.existing == "skip":
             yield Requirement("existing_skip", held=False, told=told, path=("entry", "existing"))
         else:
-            yield Requirement("existing_enrol", last.existing, told, path=("entry", "existing"))
+            problem = "outside" if last.outside_then else "stands" if last.queue_stands and not last.existing else ""
+            told |= {"live_at": last.existing_at, "problem": problem}
+            yield Requirement("existing_enrol", False if problem else last.existing, told, path=("entry", "existing"))
 
     def where(self) -> Iterable[Requirement]:
         where = self.journey_.entry.where

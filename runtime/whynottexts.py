@@ -105,6 +105,20 @@ WHY_NOT: Texts = {
         "those who were in it already are let in one after the other (existing: enrol, pace); her turn is still to come",
         "已在分群的人按速度逐个进入（existing: enrol），还没轮到她",
     ),
+    "rq_existing_enrol_outside": (
+        (
+            "those who were in it when the journey went live ({live_at}) are let in (existing: enrol); by the rule of then she was not, "
+            "and an edit of the rule lets nobody in: she must leave and come back"
+        ),
+        "上线时（{live_at}）已在分群的人可进入（existing: enrol）；按当时的规则她不在，改规则不会让人进入，要先离开再进入",
+    ),
+    "rq_existing_enrol_stands": (
+        (
+            "those who were in it when the journey went live ({live_at}) are let in one after the other (existing: enrol, pace), but what "
+            "the segment reads was defined otherwise before her turn: nobody can tell any more who was in it, and nobody more comes in"
+        ),
+        "上线时（{live_at}）已在分群的人按速度逐个进入，但轮到她之前分群读取的定义改了：已看不出当时谁在里面，不再有人进入",
+    ),
     "rq_existing_enrol_open": (
         "those who were in it already are let in (existing: enrol); whether she was looked at is not kept",
         "已在分群的人可进入（existing: enrol）；是否看过她没有记录",

@@ -188,6 +188,16 @@ class Populations:
             found.setdefault(user_id, []).append(slim)
         return found
 
+    @staticmethod
+    def not_come_since(journey: str, since: int) -> ColumnElement[bool]:
+        """Whether a user has not come to a journey's door by herself since an instant, as `came_later` says."""
+        refused = and_(refusals.c.user_id == users.c.user_id, refusals.c.journey == journey, refusals.c.last_at >= since)
+        entered = and_(enrolments.c.user_id == users.c.user_id, enrolments.c.journey == journey, enrolments.c.entered_at >= since)
+        return and_(
+            ~select(refusals.c.user_id).where(refused).correlate(users).exists(),
+            ~select(enrolments.c.id).where(entered).correlate(users).exists(),
+        )
+
     def came_later(self, tx: Connection, population: Population, after: str, upto: str) -> set[str]:
         """Of those who were inside already when the journey went live: whoever of these users has come to its door by herself since
         then, let in or not. She has had her answer.
