@@ -182,7 +182,7 @@ class Audience:
     @cached_property
     def segment_digests(self) -> Mapping[str, str]:
         """8 hex digits of each segment's whole meaning: its condition, and every trait and segment that the condition reads."""
-        return {name: _meaning_digest(rule, self.traits, self.segments, self.stages) for name, rule in self.segments.items()}
+        return {name: self.meaning_of(rule) for name, rule in self.segments.items()}
 
     @cached_property
     def times(self) -> Mapping[str, Call]:
@@ -209,6 +209,16 @@ class Audience:
     def _moves(self, segments: tuple[tuple[str, Rule], ...], *, stage: bool) -> Moved:
         rules = [rule for _, rule in segments] + [rule for _, rule in self.stages if rule is not None and stage]
         return Moved(segments, stage, changes_of(rules, self.traits, self.segments, rules_of(self.stages)))
+
+    def meaning_of(self, rule: Rule) -> str:
+        """8 hex digits of a rule's whole meaning: its text, and every trait, segment and stage that it reads."""
+        return _meaning_digest(rule, self.traits, self.segments, self.stages)
+
+    def names_read(self, rule: Rule) -> set[str]:
+        """What a rule reads, as the file names it: `traits.NAME`, `segments.NAME`, and `lifecycle` where it asks for the stage."""
+        traits, within = _read_by(rule, self.traits, self.segments, self.stages)
+        named = {f"segments.{name}" for name in within if name in self.segments}
+        return named | {f"traits.{trait.name}" for trait in traits} | ({"lifecycle"} if within.keys() - self.segments.keys() else set())
 
     def windows_read(self, rule: Rule) -> dict[str, int]:
         """Per event, how far a rule looks back in its history."""

@@ -97,8 +97,16 @@ def _lookalikes(found: Sequence[Change], old: Mapping[str, _Placed], new: Mappin
 
 
 def audience_differences(before: AudienceModel, after: AudienceModel) -> list[Change]:
-    """Events, traits, segments, stages and suppressions that an edit adds, removes or changes; the key names them."""
-    return [Change("setting", "", key, a, b) for key, a, b in _unequal(_named(before), _named(after))]
+    """Events, traits, segments, stages and suppressions that an edit adds or removes, and of those that it changes each value; the key
+    names them (`traits.spent.within`).
+    """
+    found: list[Change] = []
+    for key, a, b in _unequal(_named(before), _named(after)):
+        if isinstance(a, dict) and isinstance(b, dict):
+            found += [Change("setting", "", at, was, now) for at, was, now in _unequal(_flat(a, key), _flat(b, key))]
+        else:
+            found.append(Change("setting", "", key, a, b))
+    return found
 
 
 def _named(audience: AudienceModel) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """`plan`: what an apply would change, and what it would make of everybody inside, before anything happens. Reads only."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ from runtime.catalogue import Versioned, longest
 from runtime.crowds import existing_of
 from runtime.fates import AtStep, Fates
 from runtime.golive import GoLive
+from runtime.meanings import Meaning, meanings_of
 from runtime.moving import InFlight
 from runtime.pausing import became_due
 from runtime.profile import SLACK
@@ -76,6 +77,7 @@ class Plan:
     base: Release | None
     journeys: list[JourneyPlan] = field(default_factory=list)
     audience: list[Change] = field(default_factory=list)
+    meanings: list[Meaning] = field(default_factory=list)
     is_same: bool = False
     failing: int = 0  # tests of the files, for which `apply` would refuse them
     too_short: list[TooShort] = field(default_factory=list)  # what is asked of events that have gone counts too few
@@ -88,6 +90,7 @@ class Plan:
         return {
             "plan": self.token, "base": base, "changes": not self.is_same, "failing_tests": self.failing,
             "journeys": [asdict(j) for j in self.journeys], "audience": [asdict(c) for c in self.audience],
+            "meanings": [asdict(m) for m in self.meanings],
             "too_short": [asdict(t) for t in self.too_short],
         }  # fmt: skip
 
@@ -106,6 +109,7 @@ def plan_of(app: App, checked: Checked, in_flight: Mapping[str, InFlight], now: 
             plan.journeys.append(found)
     if base is not None and base.audience != checked.audience_text:
         plan.audience = audience_differences(load_audience_text(base.audience)[0], _model(checked))
+        plan.meanings = planning.meanings([change.key for change in plan.audience])
     plan.too_short = planning.too_short() if base is not None else []
     return plan
 
@@ -178,6 +182,11 @@ class _Planning:
             if then is None:
                 return QueuePlan(waiting, 0, stands=True, open=True)
             return QueuePlan(waiting, self.waits.count(tx, population, then, wanted, self.audience), stands=False, open=True)
+
+    def meanings(self, changed: Sequence[str]) -> list[Meaning]:
+        """What an edit of the audience means, by the keys that it changes."""
+        before, zone = self.app.engine.catalogue.audience, self.app.project.zone
+        return meanings_of(self.app.store, before, self.audience, changed, self.wanted, zone, self.now)
 
     def too_short(self) -> list[TooShort]:
         """Events that the release before let go after `keep_events`, and of which these files ask more: what has gone is not counted."""

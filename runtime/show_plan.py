@@ -14,12 +14,15 @@ from journeys.errors import Language
 from journeys.localtime import print_instant
 from journeys.phrasing import step_name
 from runtime.fates import AtStep
+from runtime.meanings import Meaning
 from runtime.planning import JourneyPlan, Plan, QueuePlan
 from runtime.store.releases import Release
 from runtime.texts import word
 
 MARKS = {"new": "[green]+[/green]", "changed": "[yellow]~[/yellow]", "gone": "[red]-[/red]", "same": " "}
 LONGEST = 60  # of a value in a line
+RULES = ("when", "where", "value", "if")
+LONGEST_RULE = 400  # of a condition: what differs may stand at its end
 
 
 def show_plan(console: Console, plan: Plan, command: str, language: Language, zone: ZoneInfo) -> None:
@@ -43,6 +46,8 @@ def show_plan(console: Console, plan: Plan, command: str, language: Language, zo
     if plan.audience:
         console.print(f"{MARKS['changed']} {word('plan_audience', language)}")
         _changes(console, plan.audience, language)
+        for meaning in plan.meanings:
+            console.print("    " + escape(_meaning(meaning, language)), style="dim" if not meaning.has_people else "")
     for one in plan.too_short:
         asked = format_duration(one.asked) if one.asked is not None else word("for_ever", language)
         line = word("plan_too_short", language, event=one.event, asked=asked, kept=format_duration(one.kept))
@@ -81,6 +86,21 @@ def _journey(console: Console, plan: JourneyPlan, language: Language, zone: Zone
         console.print("    " + word("plan_nobody", language), style="dim")
     for at in plan.inside:
         console.print("    " + escape(_at_step(at, plan, language)))
+
+
+def _meaning(meaning: Meaning, language: Language) -> str:
+    told: list[str] = []
+    if meaning.has_people and meaning.comes is not None:
+        told.append(word("meaning_people", language, comes=f"{meaning.comes:,}", leaves=f"{meaning.leaves:,}"))
+    elif meaning.has_people:
+        told.append(word("meaning_unknown", language))
+    if meaning.lets_in:
+        told.append(word("meaning_lets_in", language, journeys=", ".join(meaning.lets_in)))
+    if meaning.read_by:
+        told.append(word("meaning_read_by", language, journeys=", ".join(meaning.read_by)))
+    if not (meaning.lets_in or meaning.read_by):
+        told.append(word("meaning_unread", language))
+    return word("meaning", language, key=meaning.key, told=word("meaning_and", language).join(told))
 
 
 def _queue(queue: QueuePlan, language: Language) -> str:
@@ -131,15 +151,25 @@ def _lateness(at: AtStep, overdue: int, plan: JourneyPlan, language: Language) -
 
 def _changes(console: Console, changes: Sequence[Change], language: Language) -> None:
     for change in changes:
-        values = {name: _value(getattr(change, name), language) for name in ("before", "after")}
+        longest = LONGEST if change.key.rpartition(".")[2] not in RULES else LONGEST_RULE
+        values = {name: _value(getattr(change, name), language, longest) for name in ("before", "after")}
         console.print("    " + escape(word(f"change_{change.kind}", language, step=step_name(change.step), key=change.key, **values)))
 
 
-def _value(value: Any, language: Language) -> str:
+def _value(value: Any, language: Language, longest: int) -> str:
     if value is None:
         return word("unwritten", language)
-    text = " ".join(str(value).split())
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    text = " ".join(_as_written(value).split())
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def _as_written(value: Any) -> str:
+    """A value as a file has it on one line."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_as_written(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(_as_written(item) for item in value) + "]"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def show_releases(

@@ -164,6 +164,11 @@ class Populations:
         where = [_between(users.c.user_id, span.after, span.upto), _PEOPLE, *asked, *besides]
         return tx.execute(select(func.count()).select_from(users).where(*where)).scalar_one()
 
+    def tallied(self, tx: Connection, conditions: Sequence[ColumnElement[bool]]) -> list[int]:
+        """How many people each condition lets through, in one look at everybody."""
+        counts = [func.count().filter(self._once(condition)) for condition in conditions]
+        return list(tx.execute(select(*counts).select_from(users).where(_PEOPLE)).one())
+
     def _once(self, asked: ColumnElement[Any]) -> Any:
         return self._json.once(asked, users.c.profile)
 

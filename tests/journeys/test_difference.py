@@ -131,4 +131,4 @@ def test_of_the_audience_it_names_what_came_went_or_changed():
 
     found = {(c.key, c.before is None, c.after is None) for c in audience_differences(before, after)}
 
-    assert found == {("traits.mood", True, False), ("traits.points", False, True), ("segments.dormant", False, False)}
+    assert found == {("traits.mood", True, False), ("traits.points", False, True), ("segments.dormant.when", False, False)}

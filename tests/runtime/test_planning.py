@@ -234,7 +234,63 @@ def test_how_many_are_in_a_segment_over_a_new_trait_or_a_longer_window_is_not_kn
 def test_the_audience_is_told_by_name(shop):
     found = plan(shop, OLD, HELLO, audience=AUDIENCE.replace(">= 30}", ">= 45}", 1))
 
-    assert [c.key for c in found.audience] == ["segments.dormant"]
+    assert [c.key for c in found.audience] == ["segments.dormant.when"]
+
+
+VIPS = journey_text(SEND, id="vips", entry="{segment: rich, existing: skip}")
+ASKS = journey_text(f"- {{id: gift, if: segment('rich'), send: {PUSH}}}", id="asks", entry=ENTRY)
+
+
+def edited(shop, *pairs):
+    """The plan of an edit of the audience after three have paid 50; as data and as it reads."""
+    plan(shop, OLD, HELLO, VIPS, ASKS, audience=SPENT)
+    do(shop)
+    spends(shop, "u1", "u2", "u3")
+    shop.settle(NOON + DAY)
+    audience = SPENT
+    for pair in pairs:
+        audience = audience.replace(*pair)
+    found = plan(shop, OLD, HELLO, VIPS, ASKS, audience=audience)
+    shown = {language: Console(record=True, width=300, file=StringIO()) for language in ("en", "zh")}
+    for language, console in shown.items():
+        show_plan(console, found, "apply", language, ZONE)
+    return found, {language: [line.strip() for line in c.export_text().splitlines()] for language, c in shown.items()}
+
+
+def test_an_edited_segment_is_told_as_in_the_file_with_who_reads_it_and_who_comes_or_leaves(shop):
+    found, shown = edited(shop, ("user.spent > 10", "user.spent > 60"))
+
+    assert [(m.key, m.comes, m.leaves, m.lets_in, m.read_by) for m in found.meanings] == [("segments.rich", 0, 3, ("vips",), ("asks",))]
+    assert "segments.rich.when: user.spent > 10 → user.spent > 60" in shown["en"]
+    assert "segments.rich: 0 come in and 3 leave by the edit, as nobody's edge; lets in: vips; read by: asks" in shown["en"]
+    assert "segments.rich：0 人因修改进入，3 人因修改离开，都不算进出；按它进入的：vips；条件里读它的：asks" in shown["zh"]
+
+
+def test_an_edited_trait_is_told_by_the_value_that_differs_and_changes_the_segments_that_read_it(shop):
+    found, shown = edited(shop, ("sum: order_paid, of: amount", "sum: order_paid, of: amount, within: 30d"))
+
+    assert [(m.key, m.comes, m.leaves) for m in found.meanings] == [("traits.spent", None, None), ("segments.rich", None, None)]
+    assert "traits.spent.within: (unwritten) → 30d".replace("(unwritten)", word("unwritten", "en")) in shown["en"]
+    assert "traits.spent: lets in: vips; read by: asks" in shown["en"]
+    assert any(
+        line.startswith("segments.rich: how many come in or leave is known when profiles have been made anew") for line in shown["en"]
+    )
+
+
+def test_an_edited_stage_says_who_comes_into_it_and_into_those_below(shop):
+    found, shown = edited(
+        shop, ("stage: buying, name: 在买, when: user.orders_count > 0", "stage: buying, name: 在买, when: user.orders_count > 5")
+    )
+
+    assert {m.key: (m.comes, m.leaves) for m in found.meanings} == {"lifecycle.buying": (0, 3), "lifecycle.new": (3, 0)}
+    assert "lifecycle.buying.when: user.orders_count > 0 → user.orders_count > 5" in shown["en"]
+    assert "lifecycle.new: 3 come in and 0 leave by the edit, as nobody's edge; no journey reads it" in shown["en"]
+
+
+def test_what_is_new_in_the_audience_is_told_as_the_file_has_it(shop):
+    _, shown = edited(shop, ("  tier:", "  mood: {type: text, from: profile}\n  tier:"))
+
+    assert f"traits.mood: {word('unwritten', 'en')} → {{type: text, from: profile}}" in shown["en"]
 
 
 def test_a_plan_of_other_files_or_another_release_applies_nothing(shop):
