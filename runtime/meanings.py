@@ -77,11 +77,10 @@ def _counted(
             except CannotSay:
                 continue
             asked[key] = (new & ~old, old & ~new)
+        conditions = [stale_sql(then), *(one for both in asked.values() for one in both)]
         try:
             with store.populations.asking(tx):
-                numbers = (
-                    store.populations.tallied(tx, [stale_sql(then), *(one for both in asked.values() for one in both)]) if asked else [0]
-                )
+                numbers = store.populations.tallied(tx, conditions)
         except CannotSay:
             return counts
     if not numbers[0]:  # else some profiles are being made anew
