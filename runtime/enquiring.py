@@ -9,6 +9,7 @@ from journeys.clauses import Clause
 from journeys.localtime import in_window
 from runtime.app import App
 from runtime.catalogue import Versioned, lets_in_since
+from runtime.edited import edits_of, last_edges, without_an_edge
 from runtime.explain import Chapter, Told, dated, delivery, line_json, only, story_of, told
 from runtime.facts import UserFacts
 from runtime.golive import GoLive
@@ -33,6 +34,11 @@ def whole_story(app: App, user_id: str, now: int) -> tuple[Told, Present | None]
     whole = told(story_of(app.store, user_id), places, now, present.pauses if present is not None else None)
     if present is not None:
         whole.portrait = portrait_of(present)
+        with app.store.database.reading() as tx:
+            edits = edits_of(app.store, tx, present.catalogue)
+        edges = last_edges(entry for _, _, entry in whole.story.log)
+        by_edit = without_an_edge(edits, edges, whole.portrait.segments)
+        whole.portrait.by_edit = {name: edit.release for name, edit in by_edit.items()}
     return whole, present
 
 
@@ -144,7 +150,8 @@ def _last(app: App, present: Present, versioned: Versioned, mine: Told) -> Last:
     fired_at = next((e.at for e in entries if e.kind == "schedule"), None)
     keeps = app.project.settings.intake.keep_events or ""
     live_at = existing.at if existing is not None else None
-    return Last(since, event, is_history, keeps, max(edges, default=None), looked, live_at, outside, stands, window, fired_at)
+    by_edit = mine.portrait.by_edit.get(entry.segment or "") if mine.portrait is not None else None
+    return Last(since, event, is_history, keeps, max(edges, default=None), looked, live_at, outside, stands, window, fired_at, by_edit)
 
 
 def _place(places: Places, versioned: Versioned, requirement: Requirement, now: int) -> str:

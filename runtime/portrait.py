@@ -57,6 +57,7 @@ class Portrait:
     unreadable: tuple[str, ...] = ()
     stops: list[str] = field(default_factory=list)  # names of the marketing stops that hold now
     other: dict[str, Any] = field(default_factory=dict)  # values that audience.yaml does not declare
+    by_edit: dict[str, int] = field(default_factory=dict)  # segments in or out of which she is by a release's definition alone
     unfit: dict[str, Any] = field(default_factory=dict)  # kept values that do not fit the type declared since: missing in rules
 
     def as_json(self) -> dict[str, Any]:
@@ -80,7 +81,7 @@ def portrait_of(present: Present) -> Portrait:
         caps_of(present), holdouts, user.former, present.created_at, user.evaluated_at, user.recheck_at, present.waiting,
         present.history_comes, present.unreadable, [name for name, rule in audience.stops if rule.test(facts)],
         {n: v for n, v in user.profile.get("p", {}).items() if n not in audience.traits},
-        unfit(audience, user),
+        unfit=unfit(audience, user),
     )  # fmt: skip
 
 

@@ -29,8 +29,11 @@ def _head(portrait: Portrait, wording: Wording) -> Iterable[tuple[str, str]]:
         yield "who_stage", wording.stage(portrait.stage)
     if portrait.stops:
         yield "who_stops", wording.listed(portrait.stops)
-    if portrait.segments:
-        yield "who_segments", wording.listed([wording.segment(name) for name in portrait.segments])
+    left = [name for name in portrait.by_edit if name not in portrait.segments]
+    if portrait.segments or left:
+        told = [wording.segment(name) + _by_edit("in_by_edit", name, portrait, wording) for name in portrait.segments]
+        told += [_by_edit("out_by_edit", name, portrait, wording) for name in left]
+        yield "who_segments", wording.listed(told)
     if portrait.tags:
         yield "who_tags", wording.listed(portrait.tags)
     every = {name: value for name, value in {**portrait.traits, **portrait.other}.items() if name != "name"}
@@ -55,6 +58,11 @@ def _head(portrait: Portrait, wording: Wording) -> Iterable[tuple[str, str]]:
     yield from _holdouts(portrait, wording)
     if portrait.former:
         yield "who_former", wording.listed(portrait.former)
+
+
+def _by_edit(key: str, name: str, portrait: Portrait, wording: Wording) -> str:
+    release = portrait.by_edit.get(name)
+    return wording(key, segment=wording.segment(name), n=release) if release is not None else ""
 
 
 def _cap(cap: CapUse, wording: Wording) -> str:

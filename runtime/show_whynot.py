@@ -138,6 +138,9 @@ def requirement_text(requirement: Requirement, wording: Wording) -> str:
     code = f"rq_{requirement.code}"
     if requirement.told.get("problem") in ("history", "before", "outside", "stands"):
         text = wording(f"{code}_{requirement.told['problem']}", **told)
+    elif requirement.code == "segment" and requirement.held:
+        how = "by_edit" if requirement.told["by_edit"] else "entered" if requirement.told["edge_at"] is not None else "before"
+        text = wording(f"rq_segment_{how}", **told)
     elif requirement.code == "reentry" and requirement.held is False:
         again = requirement.told.get("again_from")
         text = wording(

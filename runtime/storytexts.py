@@ -188,6 +188,11 @@ STORY: Texts = {
     "who_stage": ("stage", "阶段"),
     "who_stops": ("marketing stopped", "营销暂停"),
     "who_segments": ("segments", "分群"),
+    "in_by_edit": (
+        " (by its definition since release {n})",
+        "（按第 {n} 次发布改过的定义）",
+    ),
+    "out_by_edit": ("no longer {segment} (by its definition since release {n})", "不再是{segment}（按第 {n} 次发布改过的定义）"),
     "who_tags": ("tags", "标签"),
     "who_traits": ("traits", "特征"),
     "who_unfit": ("not of their type, missing in rules", "类型不符，规则里算缺失"),

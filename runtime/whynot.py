@@ -62,7 +62,7 @@ class Last:
     `since` is from when on the journey has let in by that event or segment without a gap, `edge_at` when she entered the segment
     last, `window` the pace's, `fired_at` the last fire of the schedule. `existing` is (has been looked at) where an entry of those in
     the segment is known, else None; `outside_then` that she was not in it by the rule of that moment (`existing_at`), `queue_stands`
-    that nobody can tell any more who was.
+    that nobody can tell any more who was. `by_edit` is the release by whose definition she is in the segment without having entered it.
     """
 
     since: int
@@ -76,6 +76,7 @@ class Last:
     queue_stands: bool = False
     window: Window | None = None
     fired_at: int | None = None
+    by_edit: int | None = None
 
 
 def meaning_of(present: Present) -> Meaning:
@@ -158,7 +159,7 @@ class _Asked:
     def _segment(self) -> Iterable[Requirement]:
         entry, last, audience = self.journey_.entry, self.last, self.present.catalogue.audience
         name = entry.segment
-        told = {"segment": name, "name": audience.segment_names.get(name, name), "edge_at": last.edge_at}
+        told = {"segment": name, "name": audience.segment_names.get(name, name), "edge_at": last.edge_at, "by_edit": last.by_edit}
         inside = self.rule("segment", audience.segments[name], told, "entry", "segment")
         yield inside
         if not inside.held:

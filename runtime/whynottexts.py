@@ -84,7 +84,15 @@ WHY_NOT: Texts = {
         "{events} of somebody else lets in {user}: what came of it stands with that user",
         "别人的 {events} 让 {user} 进入；经过记在那个用户名下",
     ),
-    "rq_segment": ("she is in segment {name} ({segment}), entered {edge_at}", "在分群「{name}」（{segment}），进入于 {edge_at}"),
+    "rq_segment_entered": ("she is in segment {name} ({segment}), entered {edge_at}", "在分群「{name}」（{segment}），{edge_at} 进入"),
+    "rq_segment_before": (
+        "she is in segment {name} ({segment}) without having entered it: she was in it already when she was first looked at",
+        "在分群「{name}」（{segment}），没有进入的记录：第一次看她时就已在里面",
+    ),
+    "rq_segment_by_edit": (
+        "she is in segment {name} ({segment}) by its definition since release {by_edit}: an edit of it is no entry",
+        "按第 {by_edit} 次发布改过的定义，她在分群「{name}」（{segment}）；改定义不算进入",
+    ),
     "rq_segment_no": ("she is not in segment {name} ({segment})", "不在分群「{name}」（{segment}）"),
     "rq_edge_no": (
         (

@@ -6,8 +6,8 @@ from runtime.enquiring import why_not, why_not_json
 from runtime.state import bucket
 from runtime.store.movements import Pause
 from tests.shop import CONFIG, Shop, write_journeys
-from tests.told import told_why_not
-from tests.town import DAY, HOUR, MINUTE, NOON, PUSH, ZONE, at, journey_text
+from tests.told import told_story, told_why_not
+from tests.town import AUDIENCE, DAY, HOUR, MINUTE, NOON, PUSH, ZONE, at, journey_text, somebody
 
 SAY = f"- id: say\n  send: {PUSH}"
 POLICY = CONFIG + '[policy]\nquiet_hours = "21:00-09:00"\ncaps = [{channel = "push", purpose = "marketing", max = 1, per = "day"}]\n'
@@ -144,6 +144,57 @@ def test_who_is_in_the_segment_by_an_edge_that_is_used_up_must_leave_it_to_enter
             "to enter now she must leave the segment and come back"
         )
     ]
+
+
+def edits(shop, *conditions):
+    """The segment of those who bought is defined anew, once an hour; whoever it concerns is looked at."""
+    for condition in conditions:
+        write_journeys(
+            shop.folder, wake("{segment: buyers, existing: skip}"), audience=AUDIENCE.replace("user.orders_count > 0", condition, 1)
+        )
+        shop.settle(shop.clock.now() + HOUR)
+        shop.apply()
+        shop.settle(shop.clock.now() + MINUTE)
+
+
+def segments(shop, language="en"):
+    return next((line for line in told_story(shop, "u1", language) if line.startswith(("segments", "分群"))), "")
+
+
+def test_who_left_a_segment_by_one_edit_and_came_back_by_another_is_told_by_which_definition_she_is_in_it(make):
+    shop = make(wake("{segment: buyers, existing: skip}"))
+    post(shop, "order_paid", amount=5)
+    assert segments(shop) == "segments  buyers (买过)"
+
+    edits(shop, "user.orders_count > 1")
+    assert segments(shop) == "segments  no longer buyers (买过) (by its definition since release 2)"
+    assert segments(shop, "zh") == "分群  不再是「买过」buyers（按第 2 次发布改过的定义）"
+
+    edits(shop, "user.orders_count >= 1")
+    assert segments(shop) == "segments  buyers (买过) (by its definition since release 3)"
+    assert segments(shop, "zh") == "分群  「买过」buyers（按第 3 次发布改过的定义）"
+    line = "she is in segment 买过 (buyers) by its definition since release 3: an edit of it is no entry"
+    assert f"  ✓ {line}" in now_lines(shop)
+    assert "  ✓ 按第 3 次发布改过的定义，她在分群「买过」（buyers）；改定义不算进入" in now_lines(shop, language="zh")
+
+
+def test_who_enters_a_segment_after_its_edit_is_told_when(make):
+    shop = make(wake("{segment: buyers, existing: skip}"))
+    edits(shop, "user.orders_count >= 1")
+    post(shop, "order_paid", amount=5)
+
+    assert segments(shop) == "segments  buyers (买过)"
+    assert any("she is in segment 买过 (buyers), entered 2026-12-01" in line for line in now_lines(shop))
+
+
+def test_who_was_in_a_segment_when_she_was_first_looked_at_is_told_so(make):
+    shop = make(wake("{segment: tagged, existing: skip}"), welcome=False)
+    shop.app.store.database.write(lambda tx: shop.app.store.people.save_users(tx, [somebody("u1", tags=("vip",))]))
+    shop.settle()
+
+    said = "she is in segment 有标签 (tagged) without having entered it: she was in it already when she was first looked at"
+    assert f"  ✓ {said}" in now_lines(shop)
+    assert "  ✓ 在分群「有标签」（tagged），没有进入的记录：第一次看她时就已在里面" in now_lines(shop, language="zh")
 
 
 def test_an_entry_of_those_who_were_in_it_says_whether_she_was_looked_at(make):
