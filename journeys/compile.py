@@ -29,11 +29,12 @@ from journeys.expression import OF_ONE_PERSON, Call, walk
 from journeys.flow import check_flow
 from journeys.loader import LoadedJourney
 from journeys.localtime import to_instant
-from journeys.rule import Rule
+from journeys.rule import Rule, through
 from journeys.schedule import trigger_of, unfit_part
 from journeys.scopes import Scopes
 from journeys.source import Source
 from journeys.steps import Rules, StepReader
+from journeys.values import as_ids
 from journeys.world import World
 
 LANGUAGE_VERSION = 1
@@ -169,7 +170,7 @@ class _Compiler:
             date_clock=clock,
             anniversary=anniversary,
             where=where,
-            user=user,
+            user=through(user, as_ids) if user is not None else None,
             subject=entry.subject or "",
             existing=entry.existing or "skip",
             pace=_pace(entry.pace),

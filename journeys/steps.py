@@ -31,11 +31,11 @@ from journeys.duration import DAY, MINUTE, parse_duration, parse_time_of_day, pa
 from journeys.errors import did_you_mean, near
 from journeys.expectations import CLOCK, IF_MISSING, KINDS, NONE, OWN_NAME, USER_ID, WEIGHT, clock_meant, found_of, twice
 from journeys.expression import Const, Name, Node, Problem, Scope, drops_of, kind_of, parse_condition, parse_expression
-from journeys.rule import Rule, rule_of
+from journeys.rule import Rule, rule_of, through
 from journeys.scopes import Scopes
 from journeys.source import Path_, Source
 from journeys.template import Template, parse_template
-from journeys.values import ValueType
+from journeys.values import ValueType, as_id
 
 _CLOCK = re.compile(r"[0-9]{1,2}:[0-9]{1,2}")
 _NEVER = rule_of("false", Const(value=False, kind="boolean"), {})
@@ -85,6 +85,11 @@ class Rules:
             self.source.report("J043", path, function=text, expected=expected, found=KINDS[kind_of(node)])
             return None
         return self._kept(rule_of(text, node, scope.times))
+
+    def user(self, text: str | None, scope: Scope, path: Path_) -> Rule | None:
+        """A rule that names a user; missing where what it finds can be nobody's id."""
+        rule = self.expression(text, scope, path, ("text",), USER_ID)
+        return through(rule, as_id) if rule is not None else None
 
     def text(self, text: str, scope: Scope, path: Path_) -> Template | None:
         """A text with {{ }}."""
@@ -259,7 +264,7 @@ class StepReader:
         if isinstance(step.to, model.Robot):
             robot = self._robot(step.to.robot, (*path, "to", "robot"), scope)
         elif step.to is not None:
-            to = self.rules.expression(step.to, scope, (*path, "to"), ("text",), USER_ID)
+            to = self.rules.user(step.to, scope, (*path, "to"))
         if step.reach and step.fall_through:
             self.source.report("J092", (*path, "reach"), key=True)
         expires: int | Rule | None = None
@@ -291,11 +296,14 @@ class StepReader:
             self.source.report("J095", (*path, "send"), key=True, at=clock(outside[0]), earliest=clock(day[0]), latest=clock(day[1]))
 
     def _robot(self, name: str, path: Path_, scope: Scope) -> str | Rule | None:
-        if name in self.scopes.world.robots:
+        """A robot, or the rule that names one; missing where config has none of that name: what nobody delivers would wait for ever."""
+        robots = self.scopes.world.robots
+        if name in robots:
             return name
         if "." in name:
-            return self.rules.expression(name, scope, path, ("text",), words("a robot's name", "群机器人的名字"))
-        self.source.report("J030", path, found=name, hint=did_you_mean(name, self.scopes.world.robots))
+            rule = self.rules.expression(name, scope, path, ("text",), words("a robot's name", "群机器人的名字"))
+            return through(rule, lambda value: value if isinstance(value, str) and value in robots else None) if rule is not None else None
+        self.source.report("J030", path, found=name, hint=did_you_mean(name, robots))
         return None
 
     def _delay(self, step: model.DelayStep, path: Path_, scope: Scope) -> DelaySpec:
@@ -368,7 +376,7 @@ class StepReader:
         """An event clause: event, where, of, any_subject."""
         names = self.events(event, (*path, "event"))
         rule = self.rules.condition(where, self.scopes.arriving(model.event_names(event), scope), (*path, "where"))
-        owner = self.rules.expression(of, scope, (*path, "of"), ("text",), USER_ID)
+        owner = self.rules.user(of, scope, (*path, "of"))
         return EventMatch(names, rule, owner, any_subject)
 
     def events(self, event: Any, path: Path_) -> tuple[str, ...]:
@@ -396,7 +404,7 @@ class StepReader:
         if grant.benefit not in benefits:
             hint = did_you_mean(grant.benefit, benefits)
             self.source.report("J028", (*here, "benefit"), found=grant.benefit, hint=hint)
-        to = self.rules.expression(grant.to, scope, (*here, "to"), ("text",), USER_ID)
+        to = self.rules.user(grant.to, scope, (*here, "to"))
         any_kind: tuple[ValueType, ...] = ("text", "number", "choice")
         once = self.rules.expression(grant.once_per, scope, (*here, "once_per"), any_kind, words("a text or a number", "文字或数字"))
         expires = parse_duration(grant.expires) if grant.expires else None

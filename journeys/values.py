@@ -19,6 +19,7 @@ ENVELOPE: dict[str, ValueType] = {"user_id": "text", "type": "text", "time": "ti
 Value = str | int | float | bool | list[str] | None
 
 LARGEST_NUMBER = 1e11  # up to here a double tells every four-decimal number from its neighbours, also after a sum or two
+LONGEST_ID = 256  # characters of whatever names a user, an event or a subject: databases keep them in indexes
 _NO_FRACTION = 1e15
 _PYTHON_TYPES: dict[str, tuple[type, ...]] = {
     "text": (str,), "choice": (str,), "anniversary": (str,), "number": (int, float), "time": (int,), "time_of_day": (int,),
@@ -58,6 +59,18 @@ def fits(value: Any, kind: ValueType, choices: Sequence[str] = ()) -> bool:
         return value in choices
     least, most = LIMITS.get(kind, (None, None))
     return least is None or least <= value <= most
+
+
+def as_id(value: Any) -> str | None:
+    """The text that names a user or an event, or None where it can name nobody: blank, or longer than any index takes."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    return value if isinstance(value, str) and 0 < len(value) <= LONGEST_ID and value.strip() else None
+
+
+def as_ids(value: Any) -> list[str]:
+    """One user's id, or those in a list: each once, what is none left out."""
+    return list(dict.fromkeys(one for v in (value if isinstance(value, list) else [value]) if (one := as_id(v)) is not None))
 
 
 def clean_text(text: str) -> str:

@@ -31,6 +31,7 @@ from runtime.state import (
     Settled,
     Stimulus,
     User,
+    subject_text,
 )
 from runtime.walk import Walk
 
@@ -231,9 +232,9 @@ class _Reaction(Walk):
         owner = match.of.test(facts) if match.of is not None else self.enrolment.user_id
         if event.user_id != owner and not self._was_called(owner, event):
             return False
-        field = self.journey.entry.subject
-        declares = field and field in self.audience.events.get(event.type, {})
-        if declares and not match.any_subject and str(event.data.get(field)) != self.enrolment.subject:
+        field, subject = self.journey.entry.subject, self.enrolment.subject
+        declares = subject and field in self.audience.events.get(event.type, {})
+        if declares and not match.any_subject and subject_text(event.data.get(field)) != subject:
             return False
         return match.where is None or bool(match.where.test(facts))
 

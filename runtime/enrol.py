@@ -10,7 +10,21 @@ from journeys.duration import format_duration
 from journeys.localtime import anniversary_on, local_instant, on_local_day, to_datetime
 from journeys.rule import Rule
 from runtime.facts import UserFacts
-from runtime.state import HELD_OUT, LIVE, Enrolment, Entered, Fact, LogEntry, NeedsWindow, Refusal, User, Window, bucket, stable_key
+from runtime.state import (
+    HELD_OUT,
+    LIVE,
+    Enrolment,
+    Entered,
+    Fact,
+    LogEntry,
+    NeedsWindow,
+    Refusal,
+    User,
+    Window,
+    bucket,
+    stable_key,
+    subject_text,
+)
 
 
 def enrol(
@@ -94,10 +108,7 @@ def _refused_by_file(journey: CompiledJourney, facts: UserFacts, fact: Fact) -> 
 
 def subject_of(journey: CompiledJourney, fact: Fact) -> str:
     """What an entry would be about; "" where the journey has no subject, or the fact none."""
-    if not journey.entry.subject:
-        return ""
-    value = fact.data.get(journey.entry.subject)
-    return "" if value is None else str(value)
+    return subject_text(fact.data.get(journey.entry.subject)) if journey.entry.subject else ""
 
 
 def _refuse(journey: CompiledJourney, user: User, fact: Fact, reason: str, why: dict[str, Any] | None = None, subject: str = "") -> Refusal:

@@ -537,8 +537,7 @@ class Session(Edges):
             return
         fields = event.fields()
         facts = UserFacts(self.catalogue.audience, self.user, event.time, reach=self.reach, entry=fields, event=fields)
-        targets = entry.user.test(facts)
-        for target in dict.fromkeys([targets] if isinstance(targets, str) else targets or ()):
+        for target in entry.user.test(facts):
             payload = {"journey": versioned.journey.id, "id": event.id, "type": event.type, "user_id": event.user_id,
                        "time": event.time, "received_at": event.received_at, "data": dict(event.data), "source": event.source}  # fmt: skip
             if target == self.user.id:

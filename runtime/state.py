@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
+from journeys.values import LONGEST_ID
+
 LIVE, HELD_OUT, ENDED = 0, 1, 2
 MOVING = "push_id"  # the identity of a phone: whoever has logged in on it last has it
 SEVERAL = ("openid", "distinct_id")  # of which one person has several: one for each app, one for each device
@@ -18,6 +20,12 @@ STATUS_NAMES = {LIVE: "live", HELD_OUT: "held_out", ENDED: "ended"}
 def stable_key(*parts: str) -> str:
     """32 hex digits that depend on the parts alone: the same on every machine, in every process, for ever."""
     return hashlib.blake2b("\x1f".join(parts).encode(), digest_size=16).hexdigest()
+
+
+def subject_text(value: Any) -> str:
+    """How a value stands as an enrolment's subject: "" where it is missing; what is too long for an index by its digest."""
+    text = "" if value is None else str(value)
+    return text if len(text) <= LONGEST_ID else stable_key(text)
 
 
 def bucket(*parts: str) -> int:

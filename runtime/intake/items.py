@@ -14,14 +14,13 @@ from channels.sms.numbers import mobile_number
 from journeys.audience import Audience
 from journeys.duration import DAY
 from journeys.localtime import zone_named
-from journeys.values import clean_text, parse_time, typed
+from journeys.values import LONGEST_ID, as_id, clean_text, parse_time, typed
 from runtime.source_settings import SIGNED_ONLY
 from runtime.state import Event, Person
 from runtime.store.arrivals import Arrival, Call, CatalogueItem, Record
 from runtime.store.identity import SHARED, UNIQUE
 from runtime.store.inbox import Quarantined
 
-LONGEST_ID = 256
 FUTURE = DAY  # an event dated further ahead than this is set aside; one dated less far ahead counts as now
 OLDEST = 946_684_800_000  # 2000-01-01 UTC: what is posted as of earlier comes from a clock that was never set; files may go further back
 LONGEST_TEXT = 8192  # bytes in UTF-8, of a declared field or a trait: profiles hold texts, and each row is read as a whole
@@ -207,7 +206,7 @@ class Reader:
 
     def _person(self, item: Mapping[str, Any]) -> Person | str:
         """Whom an item is about, by `user_id`, `identities`, or both; or what is wrong with that."""
-        user_id = _identifier(item.get("user_id")) if item.get("user_id") not in (None, "") else ""
+        user_id = as_id(item.get("user_id")) if item.get("user_id") not in (None, "") else ""
         if user_id is None:
             return "user_id: expected a text of 1 to 256 characters"
         given = {} if item.get("identities") is None else item["identities"]
@@ -227,7 +226,7 @@ class Reader:
             return "merge: expected a list of user ids"
         for before in wished:
             kind, value = before if isinstance(before, list | tuple) and len(before) == 2 else ("user_id", before)  # noqa: PLR2004 - a pair
-            identifier = _identifier(value)
+            identifier = as_id(value)
             if identifier is None or kind not in (*UNIQUE, "user_id"):
                 return "merge: expected a list of user ids"
             former.append((kind, identifier))
@@ -266,7 +265,7 @@ class Reader:
             problem = _too_long(key, payload.get(key, {}), payload.get(key, ()))
             if problem:
                 return problem
-        name = _identifier(item.get("id")) if item.get("id") is not None else f"{self.request_id}:{index}"
+        name = as_id(item.get("id")) if item.get("id") is not None else f"{self.request_id}:{index}"
         if name is None:
             return "id: expected a text of 1 to 256 characters"
         parsed.records.append(Record(f"user:{name}", person, payload))
@@ -315,8 +314,8 @@ class Reader:
             return "an entry is an object {user_id, data, id}"
         if not self._may(ENROLMENT):
             return f"source {self.source} may not assert {ENROLMENT}s"
-        user_id = _identifier(item.get("user_id"))
-        name = _identifier(item.get("id")) if item.get("id") is not None else f"{self.request_id}:{index}"
+        user_id = as_id(item.get("user_id"))
+        name = as_id(item.get("id")) if item.get("id") is not None else f"{self.request_id}:{index}"
         if user_id is None or name is None:
             return f"{'id' if name is None else 'user_id'}: expected a text of 1 to 256 characters"
         data = item.get("data") or {}
@@ -331,7 +330,7 @@ class Reader:
         return ""
 
     def _item(self, item: Any, index: int, parsed: Parsed, said: Said = NOTHING_SAID) -> str:  # noqa: ARG002 - as the others
-        kind, identifier = _identifier(item.get("type")), _identifier(item.get("id"))
+        kind, identifier = as_id(item.get("type")), as_id(item.get("id"))
         if kind is None or identifier is None:
             return "an item needs a type and an id, texts of 1 to 256 characters"
         parsed.items.append(CatalogueItem(kind, identifier, item.get("properties")))
@@ -359,12 +358,6 @@ def _spelled(identities: Mapping[str, Any]) -> dict[str, Any]:
     return {**identities, "phone": mobile_number(phone) or phone} if phone else dict(identities)
 
 
-def _identifier(value: Any) -> str | None:
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    return value if isinstance(value, str) and 0 < len(value) <= LONGEST_ID and value.strip() else None
-
-
 def parse_event(
     item: Mapping[str, Any], audience: Audience, zone: ZoneInfo, now: int, default_id: str, *, known: bool = True
 ) -> Event | str:
@@ -373,14 +366,14 @@ def parse_event(
     A time after `now` counts as now (senders' clocks run ahead), more than a day ahead is refused; none is now.
     Declared fields get their types (one that does not fit is missing), others are kept as they are.
     """
-    type_, user_id = item.get("type"), _identifier(item.get("user_id"))
+    type_, user_id = item.get("type"), as_id(item.get("user_id"))
     if not isinstance(type_, str) or not 0 < len(type_) <= LONGEST_ID:
         return "type: expected a text of 1 to 256 characters"
     if user_id is None:
         if known:
             return "user_id: expected a text of 1 to 256 characters"
         user_id = ""
-    event_id = _identifier(item.get("id")) if item.get("id") is not None else default_id
+    event_id = as_id(item.get("id")) if item.get("id") is not None else default_id
     if event_id is None:
         return "id: expected a text of 1 to 256 characters"
     time = now if item.get("time") is None else parse_time(item["time"], zone)

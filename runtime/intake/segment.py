@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from journeys.values import parse_time
-from runtime.intake.items import LONGEST_ID, Translated
+from journeys.values import LONGEST_ID, parse_time
+from runtime.intake.items import Translated
 from runtime.intake.naming import Naming
 from runtime.intake.sent import content_key, corrected, text_id
 

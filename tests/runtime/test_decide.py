@@ -525,6 +525,46 @@ def test_an_enrolment_with_a_subject_sees_only_events_of_that_subject():
     assert walk.ended == ("over", NOON + 2)
 
 
+def test_a_subject_that_is_too_long_for_an_index_is_told_from_others_all_the_same():
+    steps = "- {id: look, wait_for: {event: group_ended, timeout: 5d}, on_event: [{exit: over}]}"
+    walk = Walk(steps, entry="{event: group_opened, subject: group_id}", entry_data={"group_id": "g" * 9000})
+
+    assert walk.arrives("group_ended", NOON + 1, group_id="g" * 8999) is None
+    walk.arrives("group_ended", NOON + 2, group_id="g" * 9000)
+
+    assert (walk.ended, len(walk.enrolment.subject)) == (("over", NOON + 2), 32)
+
+
+@pytest.mark.parametrize("told", [{}, {"group_id": "g1"}])
+def test_an_enrolment_whose_event_told_no_subject_sees_the_events_of_all(told):
+    steps = "- {id: look, wait_for: {event: group_ended, timeout: 5d}, on_event: [{exit: over}]}"
+    walk = Walk(steps, entry="{event: group_opened, subject: group_id}")
+
+    walk.arrives("group_ended", NOON + 1, **told)
+
+    assert walk.ended == ("over", NOON + 1)
+
+
+@pytest.mark.parametrize("named", ["entry.friend_id", "user.city"])
+def test_a_blank_recipient_is_nobody_for_a_send_and_for_a_grant(named):
+    steps = f"""
+    - {{id: hi, to: {named}, send: {PUSH}}}
+    - {{id: gift, grant: {{benefit: gift, to: {named}}}, on_failed: [{{exit: nobody}}]}}
+    """
+    walk = Walk(steps, entry="{event: friend_woken}", entry_data={"friend_id": " "}, user=somebody(city=""))
+
+    assert (walk.sent, walk.effects, walk.ended[0]) == ([], [], "nobody")
+
+
+def test_a_robot_that_config_does_not_have_is_sent_nothing():
+    walk = Walk(
+        "- {id: tell, send: [{wecom: {text: hi}}], to: {robot: entry.friend_id}, purpose: service}",
+        entry="{event: friend_woken}", entry_data={"friend_id": "dusk"},
+    )  # fmt: skip
+
+    assert (walk.sent, walk.log[0].action, walk.log[0].why["reason"]) == ([], "suppressed", "unreachable")
+
+
 def test_any_subject_and_events_without_the_field_are_seen_all_the_same():
     any_subject = "- {id: look, wait_for: {event: group_ended, any_subject: true, timeout: 5d}, on_event: [{exit: over}]}"
     without = "- {id: look, wait_for: {event: app_opened, timeout: 5d}, on_event: [{exit: over}]}"
