@@ -14,7 +14,7 @@ from journeys.values import typed_again
 from runtime.catalogue import Catalogue, Versioned
 from runtime.decide import decide, watched_users
 from runtime.edges import Edges
-from runtime.enrol import enrol, subject_of
+from runtime.enrol import enrol, replaced, subject_of, was_held_out
 from runtime.facts import UserFacts
 from runtime.moving import InFlight, Move, move, waits_for_the_same
 from runtime.policy import PersonReach, Reach, UnknownReach
@@ -518,7 +518,7 @@ class Session(Edges):
             elif entry.action == "held":
                 self._tally(journey, entry.at, "held", entry.why["reason"])
         if after.converted_at is not None and before.converted_at is None:
-            self._tally(journey, now, "converted", "holdout" if before.state == "$held_out" else "treated")
+            self._tally(journey, now, "converted", "holdout" if was_held_out(before) else "treated")
 
     def _tally(self, journey: str, at: int, what: str, detail: str) -> None:
         self.tallies[journey, day_number(at, self.catalogue.zone), what, detail] += 1
@@ -596,15 +596,8 @@ class Session(Edges):
 
     def _restart(self, entered: Entered, now: int) -> None:
         keys = {e.key for e in entered.restarted}
-        for tracked in self.tracked:
-            enrolment = tracked.enrolment
-            if enrolment.key in keys and enrolment.status != ENDED:
-                at = max(entered.enrolment.entered_at, enrolment.begun_at)
-                enrolment.status, enrolment.due_at, enrolment.state = ENDED, None, "$ended"
-                enrolment.ended_at, enrolment.ended_by = at, "restarted"
-                tracked.changed, tracked.cancel = True, "restarted"
-                tracked.log.append(LogEntry(at, "ended", "", {"reason": "restarted"}))
-                self._tally(enrolment.journey, now, "ended", "restarted")
+        for tracked in [t for t in self.tracked if t.enrolment.key in keys and t.enrolment.status != ENDED]:
+            self._absorb(tracked, replaced(tracked.enrolment, entered.enrolment.entered_at), now)
 
 
 def _waits_when(tracked: Tracked) -> bool:

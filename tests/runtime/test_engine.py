@@ -8,8 +8,9 @@ from sqlalchemy import text, update
 from runtime.batches import Work
 from runtime.policy import Rules
 from runtime.profile import definitions_of
-from runtime.session import Session
+from runtime.session import Rehearsal, Session
 from runtime.state import Fact
+from runtime.status import journeys_summary
 from runtime.store.tables import enrolments, events, inbox, users
 from tests.town import AUDIENCE, DAY, HOUR, MINUTE, NOON, PUSH, Town, at, event, journey_text, somebody
 
@@ -498,6 +499,25 @@ def test_a_call_enrols_one_and_says_when_it_is_refused(store):
     assert [r["reason"] for r in made.story().refusals] == ["mode"]
 
 
+@pytest.mark.parametrize("forced", ["out", "in"])
+@pytest.mark.parametrize("how", ["exit", "restart"])
+def test_who_converts_after_an_end_is_counted_where_she_belonged(store, forced, how):
+    restarts = {"entry": "{event: app_opened, mode: restart, reentry: always}"} if how == "restart" else {"entry": "{event: app_opened}"}
+    text_ = journey_text(
+        "- {id: d, delay: 9d}", goal=GOAL, holdout="10%", exit_when="[{event: account_closed, reason: closed}]", **restarts
+    )
+    made = town(store, text_, rehearsal=Rehearsal(forced=forced))
+    made.post(OPENED, event("app_opened" if how == "restart" else "account_closed", NOON + HOUR))
+    made.think(NOON + HOUR)
+
+    made.post(event("order_paid", NOON + DAY))
+    made.think(NOON + DAY)
+
+    counts = journeys_summary(store)["j"]
+    converted = 2 if how == "restart" else 1  # either entry has its window
+    assert (counts["converted"], counts["holdout_converted"]) == (converted, converted if forced == "out" else 0)
+
+
 def test_the_end_of_a_journey_is_an_event_that_others_may_use(store):
     first = journey_text("- {id: last, exit: done}", id="first")
     second = journey_text(
@@ -508,6 +528,42 @@ def test_the_end_of_a_journey_is_an_event_that_others_may_use(store):
     made.engine.enter_one("u1", "first", Fact("api", "c1", NOON), NOON)
 
     assert made.ends() == [("first", "done"), ("second", None)]
+
+
+@pytest.mark.parametrize("mode", ["single", "parallel", "restart"])
+def test_journeys_whose_ends_let_each_other_in_do_so_once_in_one_moment(store, mode):
+    first, second = (
+        journey_text("- {id: last, exit: done}", id=name, entry=f"{{event: journey_ended, reentry: always, mode: {mode}}}")
+        for name in ("first", "second")
+    )
+    made = town(store, journey_text("- {id: last, exit: done}", entry="{event: app_opened}"), first, second)
+
+    made.post(OPENED)
+    worked = made.think(NOON)
+
+    assert (worked.quarantined, sorted(made.ends())) == (0, [("first", "done"), ("j", "done"), ("second", "done")])
+
+
+def test_such_a_journey_goes_round_as_often_as_time_passes(store):
+    text_ = journey_text("- {id: d, delay: 1d}", entry="{event: [app_opened, journey_ended], reentry: always}")
+    made = town(store, text_)
+    made.post(OPENED)
+
+    for days in range(4):
+        made.think(NOON + days * DAY)
+
+    assert made.ends() == [("j", "completed")] * 3 + [("j", None)]
+
+
+def test_the_end_by_a_restart_is_such_an_event_too(store):
+    first = journey_text("- {id: d, delay: 9d}", id="first", entry="{event: app_opened, mode: restart, reentry: always}")
+    second = journey_text("- {id: d, delay: 1d}", id="second", entry="{event: journey_ended, where: event.reason == 'restarted'}")
+    made = town(store, first, second)
+
+    made.post(OPENED, event("app_opened", NOON + HOUR))
+    made.think(NOON + HOUR)
+
+    assert sorted(made.ends(), key=str) == [("first", "restarted"), ("first", None), ("second", None)]
 
 
 def test_an_end_by_a_settled_grant_is_such_an_event_too(store):
