@@ -16,6 +16,7 @@ from journeys.evaluate import Change, Facts
 from journeys.expectations import VALUES, found_of, one_of
 from journeys.expression import (
     TIME_FUNCTIONS,
+    TURN_EVENTS,
     Call,
     Node,
     Problem,
@@ -382,6 +383,9 @@ class _AudienceReader:
         fields = self.events.get(event)
         if fields is None:
             self.source.report("J020", (*path, aggregate), found=event, hint=did_you_mean(event, self.events))
+            return None
+        if event in TURN_EVENTS:
+            self.source.report("J105", (*path, aggregate), found=event)
             return None
         for key in ("where", "within", "of", "take", "at_least"):
             if getattr(model, key) is not None and key not in _ALLOWED[aggregate]:
