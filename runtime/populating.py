@@ -81,7 +81,11 @@ class Populating:
 
     def go_on(self, catalogue: Catalogue, now: int, limit: int, worked: Worked) -> None:
         """Let in the next ranges of the population whose turn it is, or its next `limit` users."""
-        with self.store.database.batch() as batch:
+        with self.store.database.reading() as tx:
+            next_at = self.store.releases.next_population(tx)
+        if next_at is None or next_at > now:
+            return
+        with self.store.database.batch(of_many=True) as batch:
             population = self.store.releases.due_population(batch.connection, now)
             if population is None or self.store.imports.holds_until(batch.connection, now) is not None:  # nobody is enrolled half known
                 return

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from sqlalchemy import make_url
+from sqlalchemy import Engine, make_url, text
 
 _QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200", "max_wal_size=4GB", "checkpoint_timeout=1d")
 _numbers = count(1)
@@ -66,6 +66,14 @@ def _running(home: Path) -> Iterator[str]:
     finally:
         os.kill(process.pid, signal.SIGINT)  # fast shutdown
         process.wait(30)
+
+
+def wait_for_a_lock(engine: Engine) -> None:
+    """Until somebody waits for a lock of the server."""
+    with engine.connect() as watching:
+        while not watching.execute(text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")).scalar_one():
+            watching.rollback()
+            time.sleep(0.005)
 
 
 def _programs(home: Path) -> tuple[Path, dict[str, Any]]:

@@ -4,13 +4,14 @@ import contextlib
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DatabaseError
+import psycopg
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError
 from sqlalchemy.pool import StaticPool
 
 from runtime.store.documents import add_functions
@@ -130,20 +131,24 @@ class Database:
             yield connection
 
     @contextlib.contextmanager
-    def batch(self) -> Iterator["Batch"]:
+    def batch(self, *, of_many: bool = False) -> Iterator["Batch"]:
         """A batch: read and lock, decide, write. On PostgreSQL one transaction, on SQLite the write is one unit.
 
         On PostgreSQL the row locks are the claim: they end with the transaction, or with the daemon that held it
         (idle_in_transaction_session_timeout is their lease). On SQLite there is one daemon, by the lock file.
+        `of_many` is a batch of so many users that none of them is locked: meanwhile no other daemon works on anybody; see `take_turns`.
         """
         if self._mode == "inline":
+            if not self.is_sqlite:
+                take_turns(self.inline, of_many=of_many)
             yield Batch(self.inline)
             self.inline.commit()
         elif self.is_sqlite:
             with self.engine.connect().execution_options(reading=True) as connection:
                 yield _BesideTheWriter(connection, self)
         else:
-            with contextlib.closing(_HandedOver(self.engine)) as batch:
+            with contextlib.closing(_HandedOver(self.engine, of_many=of_many)) as batch:
+                take_turns(batch.connection, of_many=of_many)
                 yield batch
                 batch.connection.commit()
 
@@ -189,6 +194,27 @@ class Database:
         except DatabaseError:
             return False
         return True
+
+
+def take_turns(tx: Connection, *, of_many: bool = False) -> None:
+    """On PostgreSQL, until the transaction ends: those who work on users each by a row lock, and those who work on many without any
+    (`of_many`), wait for each other; among themselves neither do.
+
+    The modes of a table's lock say just that, and `releases` is a table that hardly anybody writes. To lock the rows of a range instead
+    writes every page of it, and each page once more into the log of the database: more than the entries themselves.
+    """
+    tx.exec_driver_sql(f"LOCK TABLE releases IN {'SHARE' if of_many else 'ROW EXCLUSIVE'} MODE")
+
+
+def copy(tx: Connection, table: Table, columns: Sequence[str], lines: str) -> None:
+    """On PostgreSQL: write rows by COPY, from lines of its text format. Its errors are those of any statement."""
+    statement = f"COPY {table.name} ({', '.join(columns)}) FROM STDIN"
+    try:
+        driver: Any = tx.connection.driver_connection
+        with driver.cursor() as cursor, cursor.copy(statement) as copying:
+            copying.write(lines)
+    except psycopg.Error as error:
+        raise DBAPIError.instance(statement, None, error, psycopg.Error, hide_parameters=True, dialect=tx.dialect) from error
 
 
 class Batch:
@@ -239,19 +265,21 @@ class _HandedOver(Batch):
     What was locked for a unit is locked until that unit is committed, or is not: whoever takes the locks over finds it there.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, of_many: bool) -> None:
         super().__init__(engine.connect())
-        self._engine = engine
+        self._engine, self._of_many = engine, of_many
         self._thread: ThreadPoolExecutor | None = None
 
     @property
     def reads_apart(self) -> bool:
-        return True
+        return self._of_many
 
     def begin(self, unit: Unit[T]) -> "Future[T]":
         self._thread = self._thread or ThreadPoolExecutor(1, "journeyd-ranges")
         mine, self.connection = self.connection, self._engine.connect()
-        return self._thread.submit(_commit, mine, unit)
+        writing = self._thread.submit(_commit, mine, unit)
+        take_turns(self.connection, of_many=self._of_many)  # behind others that wait for the unit to be written: so not before it
+        return writing
 
     def close(self) -> None:
         """Wait for what was begun; undo what was not."""

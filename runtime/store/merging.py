@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from runtime.state import ENDED
+from runtime.store.database import take_turns
 from runtime.store.tables import consents, enrolments, events, identities, inbox, log, messages, quarantine, refusals, users, watches
 
 
@@ -33,6 +34,7 @@ class Merging:
         """Whether both rows are there and nobody else works on them now."""
         query = select(users.c.user_id).where(users.c.user_id.in_(user_ids)).order_by(users.c.user_id)
         if not self._is_sqlite:
+            take_turns(tx)
             query = query.with_for_update(skip_locked=True)
         return len(tx.execute(query).all()) == len(set(user_ids))
 

@@ -9,34 +9,31 @@ from typing import Any, NamedTuple, TypeVar
 
 from orjson import Fragment
 from sqlalchemy import (
-    JSON,
     BigInteger,
     Boolean,
     ColumnElement,
     Connection,
+    Integer,
     Text,
     and_,
     bindparam,
     case,
     cast,
-    column,
     func,
     insert,
     literal,
-    null,
     or_,
     select,
     true,
     union_all,
 )
-from sqlalchemy.dialects.postgresql import Insert as PostgresInsert
-from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 
-from runtime.state import ENDED, HELD_OUT, LIVE, Enrolment
+from runtime.state import ENDED, HELD_OUT, Enrolment
 from runtime.store.codec import Codec, compact
 from runtime.store.conditions import Uncompilable
+from runtime.store.database import copy
 from runtime.store.documents import Postgres, Sqlite
 from runtime.store.releases import Population
 from runtime.store.rows import new_row_of
@@ -46,6 +43,7 @@ Compiled = TypeVar("Compiled", bound=ColumnElement[Any])
 _PEOPLE = users.c.merged_into.is_(None)  # a former id is nobody any more
 _LOG = ("user_id", "enrolment_id", "recorded_at", "entries")
 _APART = "\n"  # stands in no JSON text that a database writes
+_UNSURE = "?"  # is no JSON text
 _GIVEN = {"user_id": Text, "key": Text, "held": Boolean, "entries": Text}  # of somebody who enters
 
 _LEADS_TO = select(users.c.merged_into).where(users.c.user_id == inbox.c.user_id).scalar_subquery()
@@ -88,6 +86,11 @@ class Newcomer(NamedTuple):
     key: str
     held: bool
     entered: str
+
+
+_Told = tuple[Newcomer, str]  # with the first entries of her log, as they are kept
+_SEQUENCE = func.pg_get_serial_sequence(enrolments.name, enrolments.c.id.name)
+_NUMBERS = select(func.nextval(_SEQUENCE)).select_from(func.generate_series(1, bindparam("count", type_=Integer)).alias("each"))
 
 
 class Populations:
@@ -141,18 +144,16 @@ class Populations:
     ) -> list[tuple[str, list[str]]]:  # fmt: skip
         """Those of the span whom every condition lets through, by id, with these values (JSON texts; an empty one for NULL).
 
-        CannotSay when `unsure` holds for somebody whom the conditions had to be asked of. On PostgreSQL nobody else works on
-        those who pass until the transaction ends: a turn's row lock and this one exclude each other.
+        CannotSay when `unsure` holds for somebody whom the conditions had to be asked of. Nobody is locked: see `take_turns`.
         """
-        here = [_between(users.c.user_id, span.after, span.upto), _PEOPLE]
+        here = (_between(users.c.user_id, span.after, span.upto), _PEOPLE)
         told: ColumnElement[Any] = _joined(values)
-        if conditions:
-            here.append(self._once(or_(and_(*conditions), unsure)))
-            told = case((unsure, null()), else_=told)
-        query = select(users.c.user_id, self._once(told)).where(*here).order_by(users.c.user_id)
-        rows = tx.execute(query if self._is_sqlite else query.with_for_update(read=True, key_share=True)).all()
-        if any(texts is None for _, texts in rows):
-            raise CannotSay(next(user_id for user_id, texts in rows if texts is None))
+        if conditions:  # one expression for all of it: PostgreSQL reads a profile anew for each
+            told = case((unsure, literal(_UNSURE, Text)), (and_(*conditions), told))
+        asked = select(users.c.user_id, self._once(told).label("told")).where(*here).offset(0).subquery()  # the offset: it is asked once
+        rows = tx.execute(select(asked).where(asked.c.told.is_not(None)).order_by(asked.c.user_id)).all()
+        if any(texts == _UNSURE for _, texts in rows):
+            raise CannotSay(next(user_id for user_id, texts in rows if texts == _UNSURE))
         return [(user_id, texts.split(_APART)) for user_id, texts in rows]
 
     def counted(
@@ -212,20 +213,19 @@ class Populations:
         """
         if not newcomers:
             return {False: 0, True: 0}
-        people = compact(
-            [{"user_id": n.user_id, "key": n.key, "held": n.held,
-              "entries": self._codec.encode("log.entries", n.user_id, Fragment(n.entered))} for n in newcomers]
-        )  # fmt: skip
         rows = {held: new_row_of(pattern, "", self._codec) for held, pattern in patterns.items()}
+        people = [(n, self._codec.encode("log.entries", n.user_id, Fragment(n.entered))) for n in newcomers]
         write = self._enter_sqlite if self._is_sqlite else self._enter_postgres
-        return write(tx, people, Counter(n.held for n in newcomers), rows, now, parallel=parallel)
+        return write(tx, people, rows, now, parallel=parallel)
 
     def _enter_sqlite(
-        self, tx: Connection, people: str, expected: Counter[bool], rows: Mapping[bool, dict[str, Any]], now: int, *, parallel: bool
+        self, tx: Connection, newcomers: Sequence[_Told], rows: Mapping[bool, dict[str, Any]], now: int, *, parallel: bool
     ) -> Mapping[bool, int]:
         """Two statements from one parameter, during which another thread may go on. The only writer gives the numbers itself, so that
         the log can be written without asking for them.
         """
+        people = compact([{"user_id": n.user_id, "key": n.key, "held": n.held, "entries": told} for n, told in newcomers])
+        expected = Counter(n.held for n, _ in newcomers)
         first: int = tx.execute(select(func.coalesce(func.max(enrolments.c.id), 0) + 1)).scalar_one()
         values = {"people": people, "first": first, "at": now}  # beside the statement: a literal would stay with it where it is cached
         each = func.json_each(bindparam("people", type_=Text)).table_valued("key", "value", name="given")
@@ -245,31 +245,43 @@ class Populations:
         return counts
 
     def _enter_postgres(
-        self, tx: Connection, people: str, _: Counter[bool], rows: Mapping[bool, dict[str, Any]], now: int, *, parallel: bool
+        self, tx: Connection, newcomers: Sequence[_Told], rows: Mapping[bool, dict[str, Any]], now: int, *, parallel: bool
     ) -> Mapping[bool, int]:
-        """One statement from one parameter: as JSON it costs the driver nothing, of an array it would look at every character."""
-        columns: list[Any] = [column(name, kind) for name, kind in _GIVEN.items()]
-        each = func.json_to_recordset(cast(bindparam("people", type_=Text), JSON)).table_valued(*columns, name="each")
-        given = select(each.render_derived(with_types=True)).cte("given")
-        made_of = _made(rows, given.c.held) | {"user_id": given.c.user_id, "key": given.c.key}
-        made_of |= {"slot": given.c.key if parallel else literal("", Text)}
-        chosen = select(*made_of.values()).order_by(given.c.user_id)
-        insertion = postgres_insert(enrolments).from_select(list(made_of), chosen, include_defaults=False)
-
-        def write(insertion: PostgresInsert) -> Mapping[bool, int]:
-            made = insertion.returning(enrolments.c.id, enrolments.c.user_id, enrolments.c.status).cte("made")
-            told = select(made.c.user_id, made.c.id, bindparam("at", type_=BigInteger), given.c.entries)
-            told = told.join(given, given.c.user_id == made.c.user_id)
-            logged = insert(log).from_select(list(_LOG), told, include_defaults=False).cte("logged")
-            counts = [func.count().filter(made.c.status == status) for status in (LIVE, HELD_OUT)]
-            found = tx.execute(select(*counts).select_from(made).add_cte(logged), {"people": people, "at": now}).one()
-            return dict(zip((False, True), found, strict=True))
-
-        try:  # to look for every key and place beforehand costs a quarter more, and those who pass are locked: hardly ever is one taken
+        """By COPY: what the rows weigh for the database is then hardly more than to write them."""
+        try:
             with tx.begin_nested():
-                return write(insertion)
-        except IntegrityError:
-            return write(insertion.on_conflict_do_nothing())
+                return self._copy(tx, newcomers, rows, now, parallel=parallel)
+        except IntegrityError:  # hardly ever: who is inside was known when the range was looked at
+            standing = self._standing(tx, [n for n, _ in newcomers], rows[False]["journey"], parallel=parallel)
+            return self._copy(tx, [told for told in newcomers if told[0].user_id not in standing], rows, now, parallel=parallel)
+
+    @staticmethod
+    def _copy(
+        tx: Connection, newcomers: Sequence[_Told], rows: Mapping[bool, dict[str, Any]], now: int, *, parallel: bool
+    ) -> Mapping[bool, int]:
+        own = ("user_id", "key", "slot")
+        names = [name for name in rows[False] if name not in own]
+        rest = {held: "\t".join(_copied(row[name]) for name in names) for held, row in rows.items()}
+        numbers = tx.execute(_NUMBERS, {"count": len(newcomers)}).scalars()
+        made, logged = [], []
+        for number, (newcomer, entries) in zip(numbers, newcomers, strict=True):
+            user_id = _copied(newcomer.user_id)
+            slot = newcomer.key if parallel else ""
+            made.append(f"{number}\t{user_id}\t{newcomer.key}\t{slot}\t{rest[newcomer.held]}\n")
+            logged.append(f"{user_id}\t{number}\t{now}\t{_copied(entries)}\n")
+        copy(tx, enrolments, ["id", *own, *names], "".join(made))
+        copy(tx, log, _LOG, "".join(logged))
+        counts = Counter(n.held for n, _ in newcomers)
+        return {False: counts[False], True: counts[True]}
+
+    @staticmethod
+    def _standing(tx: Connection, newcomers: Sequence[Newcomer], journey: str, *, parallel: bool) -> set[str]:
+        """Those whose key, or a live one in whose place, is there already."""
+        keys, ids = [n.key for n in newcomers], [n.user_id for n in newcomers]
+        live = and_(enrolments.c.journey == journey, enrolments.c.user_id.in_(ids), enrolments.c.subject == "", enrolments.c.slot == "")
+        there = enrolments.c.key.in_(keys) if parallel else or_(enrolments.c.key.in_(keys), and_(live, enrolments.c.status < ENDED))
+        found = {row.key: row.user_id for row in tx.execute(select(enrolments.c.key, enrolments.c.user_id).where(there))}
+        return {n.user_id for n in newcomers if n.key in found} | set(found.values())
 
 
 def _made(rows: Mapping[bool, dict[str, Any]], is_held: Any) -> dict[str, Any]:
@@ -281,6 +293,15 @@ def _made(rows: Mapping[bool, dict[str, Any]], is_held: Any) -> dict[str, Any]:
         else case((is_held, literal(held[name], enrolments.c[name].type)), else_=literal(value, enrolments.c[name].type))
         for name, value in live.items()
     }
+
+
+def _copied(value: str | int | None) -> str:
+    """A value in a line of COPY."""
+    if value is None:
+        return "\\N"
+    if isinstance(value, int):
+        return str(value)
+    return value.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
 
 
 def _joined(values: Sequence[ColumnElement[str]]) -> ColumnElement[str]:

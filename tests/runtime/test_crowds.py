@@ -17,8 +17,10 @@ from runtime.policy import Rules
 from runtime.session import Rehearsal
 from runtime.state import ENDED, HELD_OUT, LIVE, User, stable_key
 from runtime.store import open_store
+from runtime.store.database import take_turns
 from runtime.store.releases import Population
 from runtime.store.tables import enrolments, log, paces, populations, quarantine, refusals, tallies, users
+from tests.postgres import wait_for_a_lock
 from tests.town import DAY, NOON, WORLD, ZONE, Town, journey_text, somebody
 
 USER_BY_USER = Rehearsal(forced="")  # a rehearsal that forces nothing: every population goes through the sessions
@@ -267,13 +269,10 @@ def test_somebody_who_is_just_being_worked_on_is_asked_as_she_is_afterwards(new_
     made = in_ranges_of_two(store, 4, ", where: user.city == '上海'")
     moved = somebody("u2", city="北京")
     with ThreadPoolExecutor(1) as pool, store.database.engine.connect() as working:
-        working.execute(select(users.c.user_id).where(users.c.user_id == "u2").with_for_update())
+        take_turns(working)
         store.people.save_users(working, [replace(moved, audience=made.engine.catalogue.audience_digest)])
         ticking = pool.submit(made.engine.tick, NOON)
-        with store.database.engine.connect() as watching:
-            while not watching.execute(text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")).scalar_one():
-                watching.rollback()
-                sleep(0.005)
+        wait_for_a_lock(store.database.engine)
         working.commit()
         ticking.result()
     made.think(NOON)

@@ -5,6 +5,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import make_url, text
 
-from runtime.store import StoreError, open_store
-from runtime.store.tables import metadata
+from runtime.state import LIVE, Enrolment
+from runtime.store import DatabaseError, StoreError, open_store
+from runtime.store.database import copy
+from runtime.store.populations import Newcomer
+from runtime.store.tables import log, metadata
+from tests.postgres import wait_for_a_lock
 from tests.town import NOON, ZONE, event, somebody
 
 
@@ -196,6 +201,70 @@ def test_what_a_batch_has_locked_for_a_unit_is_locked_until_the_unit_is_committe
         assert store.database.write(free) == ["u1"]
 
     assert store.database.write(free) == ["u1", "u2"]
+    store.close()
+
+
+@pytest.mark.parametrize("mode", ["daemon", "inline"])
+@pytest.mark.parametrize(("mine", "theirs"), [(False, True), (True, False), (False, False), (True, True)])
+def test_who_works_on_users_and_who_works_on_many_of_them_wait_for_each_other(new_postgres, mine, theirs, mode):
+    ours, other = open_store(new_postgres, ZONE, "daemon"), open_store(new_postgres, ZONE, mode)
+    order = []
+
+    def work():
+        with other.database.batch(of_many=theirs) as batch:
+            order.append("theirs")
+            return batch.reads_apart
+
+    with ThreadPoolExecutor(1) as pool:
+        with ours.database.batch(of_many=mine) as batch:
+            working = pool.submit(work)
+            if mine == theirs:
+                working.result()
+            else:
+                wait_for_a_lock(ours.database.engine)
+            assert batch.reads_apart == mine
+            order.append("ours")
+        assert working.result() == (theirs and mode == "daemon")
+
+    assert order == (["theirs", "ours"] if mine == theirs else ["ours", "theirs"])
+    for store in (ours, other):
+        store.close()
+
+
+def test_the_next_unit_of_many_waits_behind_others_only_once_the_one_before_is_being_written(new_postgres):
+    ours, theirs = (open_store(new_postgres, ZONE, "daemon") for _ in range(2))
+
+    def turn():
+        with theirs.database.batch() as batch:
+            theirs.people.save_users(batch.connection, [somebody("u1")])
+
+    with ThreadPoolExecutor(1) as pool, ours.database.batch(of_many=True) as batch:
+        turning = pool.submit(turn)
+        wait_for_a_lock(ours.database.engine)
+        writing = batch.begin(lambda tx: ours.people.save_users(tx, [somebody("u2")]))  # would wait for ever, were it begun afterwards
+        assert set(ours.people.load_users(batch.connection, ["u1", "u2"])) == {"u1", "u2"}
+        writing.result()
+        turning.result()
+
+    for store in (ours, theirs):
+        store.close()
+
+
+def test_what_copy_writes_is_read_as_it_was_given_and_its_errors_are_the_databases(new_postgres):
+    store = open_store(new_postgres, ZONE, "daemon")
+    odd = "a\tb\nc\rd\\\\e\\N\u2028"
+    pattern = Enrolment("", "j", 1, "", "", "a", LIVE, NOON, NOON, NOON)
+    newcomer = Newcomer(odd, "k1", False, '[["\\\\ \\t"]]')
+
+    def enter(tx):
+        return store.populations.enter(tx, [newcomer], {False: pattern}, NOON, parallel=False)
+
+    assert store.database.write(enter) == {False: 1, True: 0}
+    with store.database.reading() as tx:
+        assert [e.key for e in store.people.open_enrolments(tx, [odd], NOON)[odd]] == ["k1"]
+        assert tx.execute(text("SELECT entries FROM log")).scalar_one() == newcomer.entered
+    with pytest.raises(DatabaseError, match="there_is_none"):
+        store.database.write(lambda tx: copy(tx, log, ["there_is_none"], ""))
     store.close()
 
 
