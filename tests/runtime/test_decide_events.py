@@ -401,3 +401,14 @@ def test_after_ends_at_nothing_more_happens_and_everybody_ends():
     assert walk.ended == ("ended", at("2026-12-02 12:00"))
     assert decision.cancel_pending is True
     assert walk.sent == []
+
+
+@pytest.mark.parametrize("effect", ["grant: {benefit: gift}", "call: {endpoint: stock}"])
+@pytest.mark.parametrize(("fires", "asked"), [("2026-12-02 11:59:30", 1), ("2026-12-02 12:00", 0), ("2026-12-03 08:00", 0)])
+def test_nothing_is_granted_or_called_for_after_ends_at_however_early_the_step_was_due(effect, fires, asked):
+    walk = Walk(f"- {{id: day, delay: 22h}}\n- {{id: gift, {effect}}}", ends_at='"2026-12-02 12:00"')
+
+    walk.due(at(fires))
+
+    assert [message.expires_at for message in walk.effects] == [at("2026-12-02 12:00")] * asked
+    assert walk.ended == ((None, None) if asked else ("ended", at("2026-12-02 12:00")))
