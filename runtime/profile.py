@@ -319,16 +319,17 @@ def falls_below(user: User, event: str, within: int, now: int, fewest: int, *, e
 
 
 def set_values(audience: Audience, user: User, values: Mapping[str, Any]) -> None:
-    """Take profile values from outside: declared ones typed (what does not fit is missing), others kept as they are."""
+    """Take profile values from outside: declared ones typed, others as they come, and so what does not fit: rules take it as missing,
+    and another declaration may fit it.
+    """
     stored = user.profile.setdefault("p", {})
     for name, value in values.items():
         trait = _outside(audience, name)
-        if trait is not None:
-            value = coerce(value, trait.kind, user.zone, trait.choices)  # noqa: PLW2901 - the typed value
+        made = coerce(value, trait.kind, user.zone, trait.choices) if trait is not None else value
         if value is None:
             stored.pop(name, None)
         else:
-            stored[name] = value
+            stored[name] = value if made is None else made
 
 
 def change_tags(user: User, add: tuple[str, ...] | list[str], remove: tuple[str, ...] | list[str] = ()) -> None:

@@ -256,14 +256,15 @@ def test_a_windowed_where_sees_the_same_envelope_as_one_without_a_window():
     assert (facts.trait("mine"), facts.trait("mine_7d")) == (1, 1)
 
 
-def test_profile_values_are_typed_and_what_does_not_fit_is_missing():
+def test_profile_values_are_typed_and_what_does_not_fit_is_kept_and_missing():
     user = somebody()
 
     set_values(TOWN, user, {"level": "gold", "born": "1990-02-29", "points": "12.5", "unheard_of": [1]})
     assert user.profile["p"] == {"level": "gold", "born": "02-29", "points": 12.5, "unheard_of": [1]}
 
     set_values(TOWN, user, {"level": "bronze", "points": None})
-    assert user.profile["p"] == {"born": "02-29", "unheard_of": [1]}
+    assert user.profile["p"] == {"level": "bronze", "born": "02-29", "unheard_of": [1]}
+    assert (unfit(TOWN, user), value(user, "level")) == ({"level": "bronze"}, None)
 
 
 def test_values_that_came_before_they_were_declared_get_their_types_and_what_does_not_fit_stays_as_it_came():
