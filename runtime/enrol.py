@@ -53,17 +53,17 @@ def enrol(
     keys = {key, *(stable_key(journey.id, former, subject, fact.id) for former in user.former)}
     refused = refused_by_past(journey, user.id, keys, mine, at, project_holdout=0 if fact.forced == "in" else project_holdout)
     if refused is not None:
-        return _refuse(journey, user, fact, *refused, subject)
+        return _refuse(journey, user, fact, *refused)
     if fact.event is not None and fact.event.type == "journey_ended" and any(e.entered_at == at for e in mine):
         # journeys whose ends let each other in would go on for ever in this very moment
-        return _refuse(journey, user, fact, "reentry", {"last_entry": at, "again_from": at + 1}, subject)
+        return _refuse(journey, user, fact, "reentry", {"last_entry": at, "again_from": at + 1})
     if entry.pace is not None:
         if window is None:
             return NeedsWindow()
         most, length = entry.pace
         if window.taken >= most:
             why = {"pace": f"{most} per {format_duration(length)}", "window_from": window.begun_at, "again_from": window.until}
-            return _refuse(journey, user, fact, "pace", why, subject)
+            return _refuse(journey, user, fact, "pace", why)
     held = held_out(journey, user.id) if not fact.forced else fact.forced == "out"
     restarted = tuple(e for e in mine if e.status in (LIVE, HELD_OUT)) if entry.mode == "restart" else ()
     enrolment = enrolment_of(journey, version, user.id, subject, key, fact, held=held)
@@ -118,8 +118,9 @@ def subject_of(journey: CompiledJourney, fact: Fact) -> str:
     return subject_text(fact.data.get(journey.entry.subject)) if journey.entry.subject else ""
 
 
-def _refuse(journey: CompiledJourney, user: User, fact: Fact, reason: str, why: dict[str, Any] | None = None, subject: str = "") -> Refusal:
-    return Refusal(journey.id, user.id, reason, fact.at, {"fact": fact.kind, **(why or {})}, subject)
+def _refuse(journey: CompiledJourney, user: User, fact: Fact, reason: str, why: dict[str, Any]) -> Refusal:
+    about = {"subject": subject} if (subject := subject_of(journey, fact)) else {}
+    return Refusal(journey.id, user.id, reason, fact.at, {"fact": fact.kind, **about, **why})
 
 
 def enrolment_of(

@@ -249,7 +249,6 @@ class Refusal:
     reason: str
     at: int
     why: Mapping[str, Any] = field(default_factory=dict)
-    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True)
