@@ -360,9 +360,9 @@ class Session(Edges):
         self.finish(now)
 
     def enter_by_note(self, payload: Mapping[str, Any], now: int) -> None:
-        """An entry that somebody else's event (`user: EXPR`) or the API asked for."""
+        """An entry that somebody else's event (`user: EXPR`) asked for, where the journey still lets in so."""
         versioned = self.catalogue.current.get(payload["journey"])
-        if versioned is None:
+        if versioned is None or versioned.journey.entry.user is None or payload["type"] not in versioned.journey.entry.events:
             return
         event = Event(
             payload["id"],

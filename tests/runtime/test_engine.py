@@ -37,6 +37,28 @@ def run_sql(made, statement):
 
 # --- what came before a release and was not worked on then
 
+
+@pytest.mark.parametrize(
+    ("entry", "enters"),
+    [
+        ("{event: friend_woken, user: entry.friend_id, reentry: always}", True),
+        ("{event: group_opened, user: entry.group_id}", False),
+        ("{event: friend_woken}", False),
+        ("{segment: buyers, existing: skip}", False),
+    ],
+    ids=["so", "by another event", "who did it herself", "by a segment"],
+)
+def test_an_entry_for_somebody_else_that_waits_lets_in_while_the_journey_lets_in_so(store, entry, enters):
+    made = town(store, journey_text("- {id: d, delay: 9d}", entry="{event: friend_woken, user: entry.friend_id}"))
+    made.post(event("friend_woken", NOON, user="u2", friend_id="u1"))
+    made.engine.tick(NOON)
+
+    made.apply(journey_text("- {id: d, delay: 9d}", entry=entry), now=NOON + 1)
+    made.think(NOON + 2)
+
+    assert made.ends() == ([("j", None)] if enters else [])
+
+
 HELLO = journey_text(f"- {{id: hello, send: {PUSH}}}", entry="{event: app_opened}")
 MORE = HELLO.replace("{event: app_opened}", "{event: [app_opened, order_paid]}")
 SHUT = HELLO.replace("status: live", "status: closed")
