@@ -21,6 +21,7 @@ from runtime.store.arrivals import Arrival, Call, CatalogueItem, Record
 from runtime.store.identity import SHARED, UNIQUE
 from runtime.store.inbox import Quarantined
 
+LONGEST_KIND, LONGEST_CHANNEL = 32, 64  # characters of an identity's kind, and of the channel of a consent: columns take no more
 FUTURE = DAY  # an event dated further ahead than this is set aside; one dated less far ahead counts as now
 OLDEST = 946_684_800_000  # 2000-01-01 UTC: what is posted as of earlier comes from a clock that was never set; files may go further back
 LONGEST_TEXT = 8192  # bytes in UTF-8, of a declared field or a trait: profiles hold texts, and each row is read as a whole
@@ -214,6 +215,8 @@ class Reader:
             return "identities: expected an object"
         if any(not isinstance(v, str | None) for v in given.values()):
             return "identities: expected texts"
+        if any(len(kind) > LONGEST_KIND for kind in given):
+            return f"identities: expected kinds of at most {LONGEST_KIND} characters"
         spelled = _spelled(given)
         if any(v is not None and not (0 < len(v) <= LONGEST_ID and v.strip()) for v in spelled.values()):
             return "identities: expected texts of 1 to 256 characters"
@@ -432,7 +435,12 @@ def _record_problem(item: Mapping[str, Any]) -> str:
     for key in ("tags", "remove_tags"):
         if item.get(key) is not None and not (isinstance(item[key], list) and all(isinstance(t, str) and t for t in item[key])):
             return f"{key}: expected a list of texts"
+        problem = _too_long("user", item, (key,))
+        if problem:
+            return problem
     for channel, said in (item.get("consents") or {}).items():
+        if len(channel) > LONGEST_CHANNEL:
+            return f"consents: expected channels of at most {LONGEST_CHANNEL} characters"
         if not isinstance(said, dict) or any(p not in ("service", "marketing") or not _is_answer(v) for p, v in said.items()):
             return f"consents.{channel}: expected {{service: true|false, marketing: true|false or {{granted, source, wording, at}}}}"
     if item.get("zone") is not None and (not isinstance(item["zone"], str) or zone_named(item["zone"]) is None):

@@ -313,6 +313,10 @@ def test_an_answer_without_a_readable_time_has_none_so_that_the_order_of_the_inb
             {"consents": {"sms": {"ads": True}}},
             "consents.sms: expected {service: true|false, marketing: true|false or {granted, source, wording, at}}",
         ),
+        ({"consents": {"s" * 65: {"marketing": True}}}, "consents: expected channels of at most 64 characters"),
+        ({"identities": {"k" * 33: "v"}}, "identities: expected kinds of at most 32 characters"),
+        ({"tags": ["vip", "t" * 8192]}, "user.tags: expected at most 8192 bytes altogether"),
+        ({"remove_tags": ["t" * 8193]}, "user.remove_tags: expected at most 8192 bytes altogether"),
         ({"zone": "Mars/Base"}, "zone: expected an IANA zone such as Asia/Shanghai"),
         ({"zone": "../../etc/passwd"}, "zone: expected an IANA zone such as Asia/Shanghai"),
         ({"zone": "x" * 5000}, "zone: expected an IANA zone such as Asia/Shanghai"),
@@ -323,6 +327,14 @@ def test_a_user_record_that_is_none_is_set_aside_beside_good_ones(shop, changes,
     answer = shop.post([{"user_id": "u1", **changes}, {"user_id": "u2"}], "/v1/users")
 
     assert answer == {"accepted": 1, "duplicates": 0, "quarantined": 1, "reasons": [{"index": 0, "reason": reason}]}
+
+
+def test_the_longest_names_that_a_user_record_may_have_are_kept(either):
+    longest = {"consents": {"s" * 64: {"marketing": True}}, "identities": {"k" * 32: "v"}, "tags": ["t" * 8000]}
+
+    answer = either.post({"user_id": "u1", **longest}, "/v1/users")
+
+    assert answer == {"accepted": 1, "duplicates": 0, "quarantined": 0}
 
 
 LONG = "好" * 2730 + "xx"  # 8192 bytes
