@@ -27,6 +27,7 @@ from runtime.vendor_settings import (
     Benefit,
     ChannelsSection,
     Endpoint,
+    Named,
     Robot,
     Section,
     SubscribeSection,
@@ -106,7 +107,7 @@ class ServerSection(Section):
 class IntakeSection(Section):
     """Who may post, how long events are kept that nothing needs any more, and how long what was set aside."""
 
-    sources: dict[str, Source] = Field(default_factory=dict)
+    sources: dict[Named, Source] = Field(default_factory=dict)
     keep_events: Annotated[str, AfterValidator(_kept)] | None = None  # none written: all are kept
     keep_quarantine: Annotated[str, AfterValidator(_kept_aside)] = "90d"
 
@@ -148,9 +149,9 @@ class Settings(BaseSettings):
     intake: IntakeSection = IntakeSection()
     channels: ChannelsSection = ChannelsSection()
     adapters: AdaptersSection = AdaptersSection()
-    benefits: dict[str, Benefit] = Field(default_factory=dict)
-    endpoints: dict[str, Endpoint] = Field(default_factory=dict)
-    robots: dict[str, Robot] = Field(default_factory=dict)
+    benefits: dict[Named, Benefit] = Field(default_factory=dict)
+    endpoints: dict[Named, Endpoint] = Field(default_factory=dict)
+    robots: dict[Named, Robot] = Field(default_factory=dict)
     alarms: AlarmsSection = AlarmsSection()
     policy: PolicySection = PolicySection()
 
