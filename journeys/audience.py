@@ -249,6 +249,11 @@ class Audience:
             shared = dict(fields) if index == 0 else {f: k for f, k in shared.items() if fields.get(f) == k}
         return {**shared, **ENVELOPE}
 
+    def readable(self, event: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """What rules may read of an event: its declared fields and the envelope's. The others may be as long as a request."""
+        declared = self.events.get(event, {})
+        return {name: value for name, value in fields.items() if name in declared or name in ENVELOPE}
+
     def user_types(self) -> dict[str, ValueType]:
         """The types of user.*."""
         return {**BUILT_IN, **{name: trait.kind for name, trait in self.traits.items()}}

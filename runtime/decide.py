@@ -152,7 +152,8 @@ class _Reaction(Walk):
             if not self._matches(case, event, facts):
                 continue
             if self.enrolment.begun_at < event.time <= self.enrolment.context["until"]:
-                self._matched(step, number, event.fields(), {"event": event.type, "event_id": event.id})
+                found = self.audience.readable(event.type, event.fields())
+                self._matched(step, number, found, {"event": event.type, "event_id": event.id})
             else:
                 reason = "too_early" if event.time <= self.enrolment.begun_at else "too_late"
                 self._log("event_ignored", step.id, {"event": event.type, "event_time": event.time, "reason": reason})

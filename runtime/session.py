@@ -4,7 +4,7 @@ Works in memory only. What comes out is written by the engine in one transaction
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from journeys.compiled import WaitSpec
@@ -532,6 +532,7 @@ class Session(Edges):
 
     def _enter_by_event(self, versioned: Versioned, event: Event, now: int) -> None:
         entry = versioned.journey.entry
+        event = replace(event, data=self.catalogue.audience.readable(event.type, event.data))  # an enrolment keeps what it entered by
         if entry.user is None:
             self.enter(versioned, Fact("event", event.fact_id, event.time, event.fields(), event), now)
             return

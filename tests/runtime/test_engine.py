@@ -3,7 +3,7 @@
 import gc
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import select, text, update
 
 from runtime.batches import Work
 from runtime.policy import Rules
@@ -611,6 +611,27 @@ def test_a_stage_that_changes_is_an_event(store):
 
 
 # --- other people
+
+
+def test_what_no_rule_can_read_of_an_event_is_kept_with_the_event_alone(store):
+    """An SDK's event may be as long as its request; whoever is let in by it, or waited for it, is read and written at every step."""
+    waits = journey_text(
+        "- {id: w, wait_for: {event: friend_woken, timeout: 5d}}\n- {id: d, delay: 9d}", id="waits", entry="{event: app_opened}"
+    )
+    herself = journey_text("- {id: d, delay: 9d}", id="herself", entry="{event: friend_woken}")
+    another = journey_text("- {id: d, delay: 9d}", id="another", entry="{event: friend_woken, user: entry.friend_id}")
+    made = town(store, waits, herself, another, people=[somebody(), somebody("u2")])
+    made.post(OPENED, event("friend_woken", NOON + 1, friend_id="u2", blob="b" * 9999))
+
+    made.engine.tick(NOON + 1)
+    with store.database.reading() as tx:
+        waiting = [payload for (payload,) in tx.execute(select(inbox.c.payload))]
+    made.think(NOON + 1)
+
+    with store.database.reading() as tx:
+        kept = dict(tx.execute(select(enrolments.c.journey, enrolments.c.context)).all())
+    assert [set(kept), len(waiting)] == [{"waits", "herself", "another"}, 1]
+    assert all("u2" in text and "bbb" not in text for text in (*waiting, *kept.values()))
 
 
 def test_an_entry_may_enrol_somebody_else_than_the_events_user(store):
