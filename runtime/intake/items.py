@@ -13,6 +13,7 @@ import orjson
 from channels.sms.numbers import mobile_number
 from journeys.audience import Audience
 from journeys.duration import DAY
+from journeys.expression import TURN_EVENTS
 from journeys.localtime import zone_named
 from journeys.values import LONGEST_ID, as_id, clean_text, parse_time, typed
 from runtime.source_settings import SIGNED_ONLY
@@ -28,9 +29,7 @@ LONGEST_TEXT = 8192  # bytes in UTF-8, of a declared field or a trait: profiles 
 USER_RECORD = "user_record"  # what a source must be allowed to assert to post users
 IDENTITY_MERGE = "identity_merge"  # and to have two users merged whom the operator knows by two ids
 ENROLMENT = "enrolment"  # and to have people enter journeys
-RESERVED = (
-    "stage_changed", "segment_entered", "segment_left", "journey_ended", "message_delivered", "message_undelivered", "message_reply",
-)  # fmt: skip
+RESERVED = (*TURN_EVENTS, "message_delivered", "message_undelivered", "message_reply")  # a withdrawal is said by a user record
 CHANGES = ("traits", "set_once", "increment", "append")  # of a record, each an object by trait
 DEVICE_ATTACHES = frozenset({"distinct_id"})
 OWN_IDS = tuple(f"{kind}:" for kind in (*UNIQUE, *SHARED))  # how the ids begin that we give to people who are known by an identity alone

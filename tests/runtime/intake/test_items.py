@@ -158,6 +158,7 @@ def test_two_cloudevents_are_never_one_wherever_a_number_sign_stands(either):
         ({"type": "segment_entered", "user_id": "u1"}, "type segment_entered is the system's own"),
         ({"type": "segment_left", "user_id": "u1"}, "type segment_left is the system's own"),
         ({"type": "journey_ended", "user_id": "u1"}, "type journey_ended is the system's own"),
+        ({"type": "consent_withdrawn", "user_id": "u1"}, "type consent_withdrawn is the system's own"),  # a record withdraws it
         ({"type": "$user", "user_id": "u1"}, "type $user is the system's own"),
     ],
 )
@@ -249,7 +250,7 @@ def test_events_without_ids_are_known_by_their_request(shop):
 
 @pytest.mark.parametrize(
     ("type_", "is_taken"),
-    [("app_opened", True), ("app_closed", True), ("deal_viewed", True), ("order_paid", False), ("consent_withdrawn", False)],
+    [("app_opened", True), ("app_closed", True), ("deal_viewed", True), ("order_paid", False), ("consent_given", False)],
 )
 def test_a_source_asserts_only_what_it_may(shop, type_, is_taken):
     answer = shop.post({"type": type_, "user_id": "u1"}, secret=DEVICE_SECRET)
