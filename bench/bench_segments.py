@@ -283,14 +283,16 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--people", type=int, default=1_000_000)
     arguments.add_argument("--database", choices=["sqlite", "postgresql", "both"], default="both")
+    arguments.add_argument("--shared-buffers", default="1GB", help="of PostgreSQL; its own default, 128MB, is for the smallest machines")
     arguments.add_argument("--no-save", action="store_true")
     given = arguments.parse_args()
     out = Printout("segments")
     if given.database != "postgresql":
         measure(out, "sqlite (WAL, synchronous FULL)", lambda folder: f"sqlite:///{folder}/segments.db", given.people)
     if given.database != "sqlite":
-        with durable_postgres() as server:
-            measure(out, "postgresql (fsync and synchronous_commit on)", lambda _: postgres.new_database(server), given.people)
+        with durable_postgres(given.shared_buffers) as server:
+            name = f"postgresql (fsync and synchronous_commit on, shared_buffers {given.shared_buffers})"
+            measure(out, name, lambda _: postgres.new_database(server), given.people)
     if not given.no_save:
         out.save()
 

@@ -161,9 +161,10 @@ def scratch() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def durable_postgres() -> Iterator[str]:
+def durable_postgres(shared_buffers: str = "128MB") -> Iterator[str]:
     """A server that keeps its promises: fsync, full_page_writes and synchronous_commit on."""
-    postgres._QUICK = ("fsync=on", "synchronous_commit=on", "full_page_writes=on", "max_connections=50", "max_wal_size=8GB")
+    durable = ("fsync=on", "synchronous_commit=on", "full_page_writes=on", "max_connections=50", "max_wal_size=8GB")
+    postgres._QUICK = (*durable, f"shared_buffers={shared_buffers}")
     with postgres.server() as url:
         yield url
 

@@ -29,12 +29,11 @@ from journeys.expression import OF_ONE_PERSON, Call, walk
 from journeys.flow import check_flow
 from journeys.loader import LoadedJourney
 from journeys.localtime import to_instant
-from journeys.rule import Rule, through
+from journeys.rule import Rule
 from journeys.schedule import trigger_of, unfit_part
 from journeys.scopes import Scopes
 from journeys.source import Source
 from journeys.steps import Rules, StepReader
-from journeys.values import as_ids
 from journeys.world import World
 
 LANGUAGE_VERSION = 1
@@ -150,7 +149,7 @@ class _Compiler:
         where = self.rules.condition(entry.where, where_scope, ("entry", "where"))
         if form in ("schedule", "at") or entry.existing == "enrol":
             self._of_everybody(where)
-        user = self.rules.expression(
+        user = self.rules.user(
             entry.user, self.scopes.entered(), ("entry", "user"), ("text", "list"), words("a user id or a list of ids", "用户 id 或一组 id")
         )
         self._subject(entry, events)
@@ -170,7 +169,7 @@ class _Compiler:
             date_clock=clock,
             anniversary=anniversary,
             where=where,
-            user=through(user, as_ids) if user is not None else None,
+            user=user,
             subject=entry.subject or "",
             existing=entry.existing or "skip",
             pace=_pace(entry.pace),

@@ -35,7 +35,7 @@ from journeys.rule import Rule, rule_of, through
 from journeys.scopes import Scopes
 from journeys.source import Path_, Source
 from journeys.template import Template, parse_template
-from journeys.values import ValueType, as_id
+from journeys.values import LONGEST_USER, ValueType, is_id
 
 _CLOCK = re.compile(r"[0-9]{1,2}:[0-9]{1,2}")
 _NEVER = rule_of("false", Const(value=False, kind="boolean"), {})
@@ -86,10 +86,12 @@ class Rules:
             return None
         return self._kept(rule_of(text, node, scope.times))
 
-    def user(self, text: str | None, scope: Scope, path: Path_) -> Rule | None:
-        """A rule that names a user; missing where what it finds can be nobody's id."""
-        rule = self.expression(text, scope, path, ("text",), USER_ID)
-        return through(rule, as_id) if rule is not None else None
+    def user(
+        self, text: str | None, scope: Scope, path: Path_, kinds: tuple[ValueType, ...] = ("text",), expected: Words = USER_ID
+    ) -> Rule | None:
+        """A rule that names users. What nobody can be called (a text of a page) is missing."""
+        rule = self.expression(text, scope, path, kinds, expected)
+        return through(rule, _ids_of) if rule is not None else None
 
     def text(self, text: str, scope: Scope, path: Path_) -> Template | None:
         """A text with {{ }}."""
@@ -100,6 +102,12 @@ class Rules:
     def _kept(self, rule: Rule) -> Rule:
         self.all.append(rule)
         return rule
+
+
+def _ids_of(found: Any) -> Any:
+    if isinstance(found, list):
+        return [one for one in found if is_id(one, LONGEST_USER)]
+    return found if is_id(found, LONGEST_USER) else None
 
 
 class StepReader:

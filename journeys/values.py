@@ -18,8 +18,9 @@ ValueType = Literal["text", "number", "boolean", "time", "time_of_day", "anniver
 ENVELOPE: dict[str, ValueType] = {"user_id": "text", "type": "text", "time": "time", "id": "text"}  # what every event has
 Value = str | int | float | bool | list[str] | None
 
+LONGEST_ID = 256  # characters of what somebody or something is called: databases index no long texts
+LONGEST_USER = LONGEST_ID + len("distinct_id:")  # who is known by an identity alone is called by its kind and it
 LARGEST_NUMBER = 1e11  # up to here a double tells every four-decimal number from its neighbours, also after a sum or two
-LONGEST_ID = 256  # characters of whatever names a user, an event or a subject: databases keep them in indexes
 _NO_FRACTION = 1e15
 _PYTHON_TYPES: dict[str, tuple[type, ...]] = {
     "text": (str,), "choice": (str,), "anniversary": (str,), "number": (int, float), "time": (int,), "time_of_day": (int,),
@@ -61,21 +62,14 @@ def fits(value: Any, kind: ValueType, choices: Sequence[str] = ()) -> bool:
     return least is None or least <= value <= most
 
 
-def as_id(value: Any) -> str | None:
-    """The text that names a user or an event, or None where it can name nobody: blank, or longer than any index takes."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    return value if isinstance(value, str) and 0 < len(value) <= LONGEST_ID and value.strip() else None
-
-
-def as_ids(value: Any) -> list[str]:
-    """One user's id, or those in a list: each once, what is none left out."""
-    return list(dict.fromkeys(one for v in (value if isinstance(value, list) else [value]) if (one := as_id(v)) is not None))
-
-
 def clean_text(text: str) -> str:
     """The text with NUL and lone surrogates, which databases refuse, replaced by U+FFFD."""
     return _UNSTORABLE.sub("�", text) if _UNSTORABLE.search(text) else text
+
+
+def is_id(value: Any, longest: int = LONGEST_ID) -> bool:
+    """Whether somebody or something may be called so."""
+    return isinstance(value, str) and 0 < len(value) <= longest and bool(value.strip())
 
 
 def coerce(value: Any, kind: ValueType, zone: ZoneInfo, choices: Sequence[str] = ()) -> Value:

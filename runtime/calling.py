@@ -22,8 +22,9 @@ def enter_by_call(session: Session, payload: Mapping[str, Any], at: int, now: in
     targets: list[str] = [session.user.id]
     if versioned.journey.entry.user is not None and not payload.get("chosen"):
         facts = UserFacts(session.catalogue.audience, session.user, at, reach=session.reach, entry=data)
-        targets = versioned.journey.entry.user.test(facts)
-    for target in targets:
+        found = versioned.journey.entry.user.test(facts)
+        targets = [found] if isinstance(found, str) else list(found or ())
+    for target in dict.fromkeys(targets):
         if target == session.user.id:
             session.enter(versioned, Fact("api", payload["id"], at, data), now)
         else:

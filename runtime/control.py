@@ -40,7 +40,7 @@ def ask(path: Path, request: dict[str, Any]) -> dict[str, Any] | None:
         except (FileNotFoundError, ConnectionRefusedError):
             return None
         try:
-            connection.sendall(json.dumps(request, ensure_ascii=False).encode() + b"\n")
+            connection.sendall(json.dumps(request, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
             with connection.makefile("rb") as answers:
                 line = answers.readline(LONGEST)
         except OSError as error:

@@ -33,6 +33,7 @@ ANSWERS = {"true": True, "1": True, "æ˜¯": True, "false": False, "0": False, "å
 ANSWER_PART, ANSWER_DETAIL = 2, 3  # consents.CHANNEL.PURPOSE and what stands below it
 PARTS = ("traits", "identities", "consents")
 LISTS = ("tags", "remove_tags")
+OF_JSON = ("id", "set_once", "increment", "append", "clear", "merge")  # parts of a record that no column can spell
 AT_ONCE = 1000  # rows whose ids are looked up together
 
 
@@ -109,33 +110,41 @@ def user_item(row: Row, shape: Shape, zone: ZoneInfo, *, is_csv: bool) -> dict[s
 
 def _put(item: dict[str, Any], key: str, value: Any, *, is_csv: bool) -> str:
     head, *rest = key.split(".")
-    if key in ("user_id", "zone") or (key == "id" and not is_csv):
+    if key in ("user_id", "zone") or (key in OF_JSON and not is_csv):
         item[key] = value
     elif key in LISTS:
         item[key] = [tag for part in value.split("|") if (tag := part.strip())] if isinstance(value, str) else value
-    elif key in PARTS and isinstance(value, dict):
-        item[key] = {**item.get(key, {}), **value}
     elif key in PARTS:
-        item[key] = value
+        return _into(item, key, value)
     elif head in ("traits", "identities") and len(rest) == 1:
-        item.setdefault(head, {})[rest[0]] = value
+        return _into(item, head, {rest[0]: value})
     elif head == "consents" and len(rest) in (ANSWER_PART, ANSWER_DETAIL):
         return _answer(item, key, rest, value)
     else:
-        item.setdefault("traits", {})[key] = value
+        return _into(item, "traits", {key: value})
+    return ""
+
+
+def _into(holder: dict[str, Any], key: str, more: Any, place: str = "") -> str:
+    """Put more into a part of a record; what is wrong where one of them is no object. Nothing (null) is an empty one."""
+    both = [value for value in (holder.get(key), more) if value is not None]
+    if not all(isinstance(value, dict) for value in both):
+        return f"{place}{key}: expected an object"
+    holder[key] = {name: value for part in both for name, value in part.items()}
     return ""
 
 
 def _answer(item: dict[str, Any], key: str, path: list[str], value: Any) -> str:
-    said = item.setdefault("consents", {}).setdefault(path[0], {}).setdefault(path[1], {})
     if len(path) == ANSWER_DETAIL:
-        said[path[2]] = value
-        return ""
-    granted = ANSWERS.get(str(value).strip().lower())
-    if granted is None:
-        return f"{key}: expected true or false, found {str(value)[:40]}"
-    said["granted"] = granted
-    return ""
+        detail = {path[2]: value}
+    else:
+        granted = ANSWERS.get(str(value).strip().lower())
+        if granted is None:
+            return f"{key}: expected true or false, found {str(value)[:40]}"
+        detail = {"granted": granted}
+    channel, purpose, *_ = path
+    problem = _into(item, "consents", {}) or _into(item["consents"], channel, {}, "consents.")
+    return problem or _into(item["consents"][channel], purpose, detail, f"consents.{channel}.")
 
 
 def _with_readable_times(item: dict[str, Any], zone: ZoneInfo) -> dict[str, Any] | str:

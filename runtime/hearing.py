@@ -181,7 +181,12 @@ class Hearing:
         reasons: list[dict[str, Any]] = []
         for index, item in enumerate(items):
             openid, results = (item.get("openid"), item.get("results")) if isinstance(item, dict) else (None, None)
-            if not isinstance(openid, str) or not openid or not isinstance(results, dict) or len(results) > MOST_RESULTS:
+            if (
+                not isinstance(openid, str)
+                or not 0 < len(openid) <= LONGEST_ID
+                or not isinstance(results, dict)
+                or len(results) > MOST_RESULTS
+            ):
                 reasons.append({"index": index, "reason": "expected {openid, results: {TEMPLATE: accept or reject}}"})
                 continue
             at = min(parse_time(item.get("time"), self.app.project.zone) or 0, self.app.clock.now())

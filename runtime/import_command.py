@@ -38,8 +38,8 @@ from runtime.handover import Handover
 from runtime.importing import Asked, CannotImport, DryRun, FileImport, Taker, WrongMapping
 from runtime.overlap import known_elsewhere
 from runtime.settings import Project
+from runtime.source_settings import LONGEST_NAME, is_source_name
 
-LONGEST_SOURCE = 64
 OWN = "import"  # the source of files for which none is named
 import_app = CommandLine(name="import", help="Take files of events (orders are events) or users: CSV or JSONL, also .gz, UTF-8 or GB18030.")
 
@@ -67,7 +67,8 @@ def events(  # noqa: PLR0913 - the options
     asked = Asked(
         "events", _source(OWN if source is None else source), Shape(names_of(map_), type_), _encoding(encoding), live, project.keep_events
     )
-    return _import(files, asked, project, database, dry=dry_run, json=json, named=source is not None)
+    is_meant = source == OWN or source in project.settings.intake.sources  # else a name may be misspelt
+    return _import(files, asked, project, database, dry=dry_run, json=json, is_meant=is_meant)
 
 
 @import_app.command
@@ -85,20 +86,22 @@ def users(
 
 
 def _source(name: str) -> str:
-    if not 0 < len(name) <= LONGEST_SOURCE or name.startswith("$"):
-        raise Stop(USAGE, f"--source: expected 1 to {LONGEST_SOURCE} characters that do not begin with $, found {name!r}")
+    if not is_source_name(name):
+        raise Stop(USAGE, f"--source: expected 1 to {LONGEST_NAME} characters that do not begin with $ and are not engine, found {name!r}")
     return name
 
 
 def _encoding(name: str | None) -> str | None:
     try:
+        if name is not None:
+            b"x".decode(name, "replace")  # some are none of texts
         return codecs.lookup(name).name if name is not None else None
-    except LookupError:
+    except (LookupError, UnicodeError):
         raise Stop(USAGE, f"--encoding: expected utf-8, gb18030 or another known encoding, found {name}") from None
 
 
 def _import(
-    files: tuple[Path, ...], asked: Asked, project: Project, database: str | None, *, dry: bool, json: bool, named: bool = True
+    files: tuple[Path, ...], asked: Asked, project: Project, database: str | None, *, dry: bool, json: bool, is_meant: bool = True
 ) -> int:  # fmt: skip
     if not files:
         raise Stop(USAGE, f"journeyd import {asked.kind}: expected one file or more")
@@ -111,7 +114,7 @@ def _import(
     try:
         audience = check_project(project).audience if dry else handover.audience()
         under_way += [FileImport(path, asked, audience, project.zone, clock, to_stderr) for path in files]
-        if not named and not dry:
+        if not is_meant and not dry:
             _refuse_known(under_way, project, url_of(database), clock)
         seconds = _run_all(under_way, taker, project, dry=dry)
     except WrongMapping as error:

@@ -3,7 +3,6 @@
 Whatever interrupts it, the same command goes on where it was; what was taken before is known by its id.
 """
 
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -116,8 +115,7 @@ def keep(store: SqlStore, chunk: Chunk, now: int) -> Position:
         if begun.rows < chunk.begins:
             msg = f"{mark.name}: row {chunk.begins} was sent where {begun.rows} was expected; run the command again"
             raise CannotImport(msg)
-        records = sorted(chunk.records, key=lambda record: record.person.user_id)
-        arrival = Arrival(mark.source, now, list(chunk.events), dict(chunk.persons), records, history=mark.history)
+        arrival = Arrival(mark.source, now, list(chunk.events), dict(chunk.persons), list(chunk.records), history=mark.history)
         (accepted,) = store.arrivals.take(tx, [arrival])
         given = arrival.given
         done_at = now if chunk.last else None
@@ -188,6 +186,7 @@ class FileImport:
         found = taker.position(self.key)
         self.resumed_at = found.rows if found is not None and found.done_at is None else 0
         self.position = taker.take(Chunk(self.mark, self.resumed_at))
+        self.resumed_at = self.position.rows  # the daemon may just have taken the last chunk of a process that is gone
 
     def run(self, taker: Taker, advance: Callable[[int, int], None], *, dry: bool = False) -> None:
         """Read the file to its end; `advance` is called with the bytes and rows read so far, once per chunk."""
@@ -205,7 +204,7 @@ class FileImport:
 
     def finish(self, taker: Taker) -> None:
         """The import of this file has ended: who was half known is looked at."""
-        self.position = taker.take(Chunk(self.mark, self.position.rows, last=True))
+        self._take(taker, Chunk(self.mark, self.position.rows, last=True))
         self.finished = True
 
     def as_json(self, *, dry: bool) -> dict[str, Any]:
@@ -227,10 +226,18 @@ class FileImport:
         chunk = Chunk(
             self.mark, self.position.rows, self._rows, len(self._rejected), tuple(self._events), tuple(self._records), self._persons
         )
-        self.position = taker.take(chunk)
+        self._take(taker, chunk)
         self._events, self._records, self._persons, self._rejected = [], [], {}, []
         self._rows = self._bytes = 0
         self._reader = self._reader_of_now()
+
+    def _take(self, taker: Taker, chunk: Chunk) -> None:
+        """Hand a chunk over. Where another process has gone on with the file, the next chunk would be taken for rows that it is not."""
+        self.position = taker.take(chunk)
+        if self.position.rows != chunk.begins + chunk.rows:
+            raise CannotImport(
+                f"{self.mark.name}: another process imports this file at the same time; run the command again when it has ended"
+            )
 
     def _read(self, number: int, row: Row, seen: Occurrences, *, behind: bool) -> None:
         """Take a row into the chunk in hand; of those that are behind, only how often equal ones were met matters."""
@@ -242,6 +249,7 @@ class FileImport:
         if problem:
             self.bad.add(row.line, problem)
             self._rejected.append({"line": row.line, "reason": problem, "row": row.value})
+            self._bytes += len(orjson.dumps(row.value, default=str))  # it waits in memory as others do
 
     def _identity(self, number: int, row: Row, seen: Occurrences) -> str:
         """The id of a row without one: of an event its content and which of the equal rows it is, of a user record its place."""
@@ -282,6 +290,8 @@ class FileImport:
         problem = self._too_long(item)
         if problem:
             return problem
+        if item.get("increment") and not item.get("id"):
+            return "increment: expected an id beside it, by which the row is known when it comes again in a copy of the file"
         item = item if self.asked.live else undated(item)
         item["id"] = item.get("id") or identity
         parsed = self._reader.records(item)
@@ -323,8 +333,6 @@ def _row_file(path: Path, asked: Asked) -> RowFile:
         columns = file.columns()
     except OSError as error:
         raise CannotImport(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (EOFError, zlib.error) as error:
-        raise CannotImport(f"{path}: the compressed file is damaged from its beginning ({error})") from None
     if file.kind not in KINDS:
         raise CannotImport(f"{path}: expected {', '.join(KINDS)} (or .gz of these); a spreadsheet can save itself as CSV UTF-8")
     problem = wrong_columns(file.path.name, columns or [], asked.shape, users=asked.kind == "users") if columns is not None else ""

@@ -27,16 +27,19 @@ Awaited = Callable[[Any, Enrolment], Collection[str]]  # in a transaction: the t
 
 
 def joined(survivor: User, former: User, zone: ZoneInfo) -> None:
-    """The survivor takes over what is known of the former: her own values first; of consents the latest answer, and a no before a yes;
-    of their phones the one that was told last. Her zone is her own, else the former's: `zone` is the project's, of who has told none.
+    """The survivor takes over what is known of the former: her own values first, and her own word that there is none (a trait of null,
+    a tag taken away); of consents the latest answer, and a no before a yes; of their phones the one that was told last. Her zone is her
+    own, else the former's: `zone` is the project's, of who has told none.
 
     What is computed from events (aggregates, windows) is computed anew by whoever has the events of both.
     """
-    survivor.profile["p"] = {**former.profile.get("p", {}), **survivor.profile.get("p", {})}
-    survivor.profile["t"] = sorted({*former.profile.get("t", ()), *survivor.profile.get("t", ())})
-    survivor.profile["m"] = [*survivor.profile.get("m", ()), former.id, *former.profile.get("m", ())]
     reach, other = survivor.reach, former.reach
     mine, theirs = reach.get("told", {}), other.get("told", {})
+    values = {name: value for name, value in former.profile.get("p", {}).items() if f"trait.{name}" not in mine}
+    tags = {tag for tag in former.profile.get("t", ()) if f"tag.{tag}" not in mine}
+    survivor.profile["p"] = {**values, **survivor.profile.get("p", {})}
+    survivor.profile["t"] = sorted({*tags, *survivor.profile.get("t", ())})
+    survivor.profile["m"] = [*survivor.profile.get("m", ()), former.id, *former.profile.get("m", ())]
     told = {**theirs, **mine}  # as of the values: her own first
     identities = {**other.get("identities", {}), **reach.get("identities", {})}
     phone = f"identity.{MOVING}"

@@ -9,7 +9,7 @@ from runtime.app import App
 from runtime.intake.items import Parsed, Reader
 from runtime.intake.reading import MOST_OF_SDK, Unreadable, parse_json
 from runtime.intake.sources import Source, sources_of
-from runtime.intake.vendors import READERS, again_of, posted_of, whose
+from runtime.intake.vendors import READERS, again_of, posted_of, source_again, whose
 from runtime.store import SqlStore
 from runtime.store.inbox import Quarantined
 from runtime.store.quarantine import SetAside
@@ -55,7 +55,7 @@ def again(source: str, kind: str, body: str, today: Today) -> Parsed:
         return _refused(source, kind, body, today, value.detail)
     if kind == "request":
         return _request(value, source, body, today)
-    found = next((s for s in today.sources if s.name == source), None)
+    found = source_again(today.sources, source, kind, value)
     if found is None:
         reason = f"source {source} does not stand in config any more ([intake.sources.{source}])"
         return _refused(source, kind, body, today, reason)

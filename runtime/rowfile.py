@@ -7,6 +7,7 @@ import hashlib
 import io
 import zlib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -52,11 +53,18 @@ class RowFile:
         return f"{state.st_size}:{state.st_mtime_ns}:{head}"
 
     def columns(self) -> list[str] | None:
-        """The names in the first line of a CSV; None for JSONL."""
+        """The names in the first line of a CSV; None for JSONL. Raises OSError for a file that is not even begun as it should be."""
         if not self.is_csv:
             return None
-        with _opened(self.path) as file, _text(file, self.encoding) as text:
-            return _names(csv.DictReader(_without_nul(text)))
+        try:
+            with _opened(self.path) as file, _text(file, self.encoding, newline="") as text:
+                return _names(csv.DictReader(_Lines(text)))
+        except csv.Error:
+            return []  # told where the rows are read
+        except (EOFError, zlib.error) as error:
+            raise OSError(f"the compressed file is damaged from its beginning: {error}") from None
+        except UnicodeError as error:
+            raise OSError(f"it is not {self.encoding}: {error}") from None
 
     def __iter__(self) -> Iterator[Row]:
         line = 0
@@ -68,19 +76,20 @@ class RowFile:
                     yield row
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             yield Row(line + 1, {}, f"the compressed file is damaged from here on ({error})")
+        except UnicodeError as error:  # a decoder that cannot begin; single letters are replaced
+            yield Row(line + 1, {}, f"not {self.encoding} ({error})")
 
     def _json_rows(self, file: IO[bytes]) -> Iterator[Row]:
         number = 0
-        while raw := file.readline(LONGEST_LINE):
+        lines = self._json_lines(file)
+        for raw in lines:
             number += 1
-            if len(raw) == LONGEST_LINE and not raw.endswith(b"\n"):
-                while (rest := file.readline(LONGEST_LINE)) and not rest.endswith(b"\n"):
+            if len(raw) >= LONGEST_LINE and not raw.endswith(b"\n"):
+                while (rest := next(lines, b"")) and not rest.endswith(b"\n"):
                     pass
                 yield Row(number, {}, f"longer than {LONGEST_LINE} bytes")
                 continue
-            if not self.encoding.startswith("utf-8"):
-                raw = raw.decode(self.encoding, "replace").encode()
-            raw = raw.removeprefix(codecs.BOM_UTF8)
+            raw = raw.removeprefix(codecs.BOM_UTF8)  # noqa: PLW2901 - the line as it is read
             if not raw.strip():
                 continue
             value = parse_json(raw)
@@ -91,23 +100,59 @@ class RowFile:
             else:
                 yield Row(number, {}, "expected one JSON object per line")
 
+    def _json_lines(self, file: IO[bytes]) -> Iterator[bytes]:
+        """The lines in UTF-8; of one that is too long, its parts."""
+        if self.encoding.startswith("utf-8"):
+            yield from iter(partial(file.readline, LONGEST_LINE), b"")
+            return
+        with _text(file, self.encoding, newline="\n") as text:
+            for line in iter(partial(text.readline, LONGEST_LINE), ""):
+                yield line.encode("utf-8", "replace")
+
     def _csv_rows(self, file: IO[bytes]) -> Iterator[Row]:
-        with _text(file, self.encoding) as text:
-            reader = csv.DictReader(_without_nul(text))
-            names = _names(reader)
+        with _text(file, self.encoding, newline="") as text:
+            lines = _Lines(text)
+            reader = csv.DictReader(lines)
+            try:
+                names = _names(reader)
+            except csv.Error as error:
+                yield Row(lines.number, {}, f"not CSV: {error}")
+                return
             while True:
                 try:
                     row = next(reader)
                 except StopIteration:
                     return
                 except csv.Error as error:
-                    yield Row(reader.line_num, {}, f"not CSV: {error}")
+                    yield Row(lines.number, {}, f"not CSV: {error}")
                     continue
                 more = row.pop(None, None)
                 if more is not None:
-                    yield Row(reader.line_num, row, f"more values than the {len(names)} columns of the first line")
+                    yield Row(lines.number, row, f"more values than the {len(names)} columns of the first line")
                 elif any(value not in (None, "") for value in row.values()):
-                    yield Row(reader.line_num, row)
+                    yield Row(lines.number, row)
+
+
+class _Lines:
+    """The lines of a CSV without NUL, counted. One that no row can be as long as is refused in its turn: no file is read as one line."""
+
+    def __init__(self, text: io.TextIOWrapper) -> None:
+        self._text = text
+        self.number = 0
+
+    def __iter__(self) -> "_Lines":
+        return self
+
+    def __next__(self) -> str:
+        line = self._text.readline(BLOCK)
+        if not line:
+            raise StopIteration
+        self.number += 1
+        if len(line) == BLOCK and not line.endswith(("\n", "\r")):
+            while (rest := self._text.readline(BLOCK)) and not rest.endswith(("\n", "\r")):
+                pass
+            raise csv.Error(f"a line longer than {BLOCK} characters")
+        return line.replace("\x00", "�") if "\x00" in line else line
 
 
 def _names(reader: "csv.DictReader[str]") -> list[str]:
@@ -124,8 +169,8 @@ def _opened(path: Path, raw: IO[bytes] | None = None) -> IO[bytes]:
     return raw or path.open("rb")
 
 
-def _text(file: IO[bytes], encoding: str) -> io.TextIOWrapper:
-    return io.TextIOWrapper(file, encoding, errors="replace", newline="")
+def _text(file: IO[bytes], encoding: str, newline: str) -> io.TextIOWrapper:
+    return io.TextIOWrapper(file, encoding, errors="replace", newline=newline)
 
 
 def _encoding_of(path: Path) -> str:
@@ -150,8 +195,3 @@ def _decodes(block: bytes, encoding: str) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def _without_nul(file: io.TextIOWrapper) -> Iterator[str]:
-    for line in file:
-        yield line.replace("\x00", "�") if "\x00" in line else line

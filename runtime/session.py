@@ -538,7 +538,8 @@ class Session(Edges):
             return
         fields = event.fields()
         facts = UserFacts(self.catalogue.audience, self.user, event.time, reach=self.reach, entry=fields, event=fields)
-        for target in entry.user.test(facts):
+        targets = entry.user.test(facts)
+        for target in dict.fromkeys([targets] if isinstance(targets, str) else targets or ()):
             payload = {"journey": versioned.journey.id, "id": event.id, "type": event.type, "user_id": event.user_id,
                        "time": event.time, "received_at": event.received_at, "data": dict(event.data), "source": event.source}  # fmt: skip
             if target == self.user.id:

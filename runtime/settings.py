@@ -19,7 +19,7 @@ from journeys.values import ValueType
 from journeys.world import MessageTemplate, World
 from runtime import vendor_settings
 from runtime.policy import Cap, Rules
-from runtime.source_settings import Source
+from runtime.source_settings import LONGEST_NAME, Source, is_source_name
 from runtime.texts import language_of
 from runtime.vendor_settings import (
     SECRET_VALIDATOR,
@@ -70,6 +70,13 @@ def _kept_aside(text: str) -> str:
     return text
 
 
+def _source_name(name: str) -> str:
+    if not is_source_name(name):
+        msg = f"expected a name of 1 to {LONGEST_NAME} characters that does not begin with $ and is not engine"
+        raise ValueError(msg)
+    return name
+
+
 class DefinitionsSection(Section):
     """Where the journey files are."""
 
@@ -107,7 +114,7 @@ class ServerSection(Section):
 class IntakeSection(Section):
     """Who may post, how long events are kept that nothing needs any more, and how long what was set aside."""
 
-    sources: dict[Named, Source] = Field(default_factory=dict)
+    sources: dict[Annotated[str, AfterValidator(_source_name)], Source] = Field(default_factory=dict)
     keep_events: Annotated[str, AfterValidator(_kept)] | None = None  # none written: all are kept
     keep_quarantine: Annotated[str, AfterValidator(_kept_aside)] = "90d"
 

@@ -13,6 +13,14 @@ SIGNED_ONLY = (
 """What only a source that proves itself may assert: payments, consents, merges. A device's key can be read out of its program."""
 
 
+LONGEST_NAME = 64  # characters of a source's name
+
+
+def is_source_name(name: str) -> bool:
+    """Whether a source may be called so: `$…` are the channels whose vendors tell us something, `engine` sets aside what it took."""
+    return 0 < len(name) <= LONGEST_NAME and not name.startswith("$") and name != "engine"
+
+
 class _Source(Section):
     """What all sources have. `events`, `properties` and `traits` map the source's names to ours."""
 

@@ -60,7 +60,7 @@ def _column(name: str) -> str:
     return name
 
 
-LONGEST_NAME = 64  # characters that a column takes of the name of a source, template, benefit, endpoint or robot
+LONGEST_NAME = 64  # characters that a column takes of the name of a template, benefit, endpoint or robot
 Named = Annotated[str, AfterValidator(_column)]
 
 

@@ -14,7 +14,7 @@ LARGE_AT_ONCE = 8  # of larger ones
 SECONDS = 60  # that a larger one may take from then on
 MOST_HELD = 64 << 20  # bytes of JSON, inflated, that wait to be committed
 MOST_KEPT = 64 * 1024  # bytes of a request that is too large, or that comes when so much has been kept on its day already:
-MOST_KEPT_A_DAY = 1 << 30  # bytes of requests that could not be read
+MOST_KEPT_A_DAY = 1 << 30  # bytes of requests that could not be read, and of messages of unsigned sources that are set aside
 _DAY = 86_400_000
 _MOMENT = 0.02  # seconds
 
@@ -76,7 +76,7 @@ class Bodies:
             self._held -= size
 
     def kept(self, size: int, now: int) -> int:
-        """How many bytes of an unreadable request of this size are kept: all, while the day's are not too many."""
+        """How many of so many bytes, that are set aside of one request, are kept: all, while the day's are not too many."""
         day, before = self._kept
         before = before if day == now // _DAY else 0
         most = size if before + size <= MOST_KEPT_A_DAY else min(size, MOST_KEPT)

@@ -54,14 +54,14 @@ def translate_item(message: Any) -> list[Translated] | str:
 def _person(message: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     identities: dict[str, str] = {}
-    user, device = text_id(message.get("userId")), message.get("deviceId")
+    user, device = text_id(message.get("userId")), text_id(message.get("deviceId"))
     if user:
         kind = _KINDS.get(str(message.get("userKey", "")).lower())
         if kind is None:
             found["user_id"] = user
         else:
             identities[kind] = user
-    if isinstance(device, str) and device:
+    if device:
         identities["distinct_id"] = device
     if identities:
         found["identities"] = identities

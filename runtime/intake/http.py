@@ -118,6 +118,8 @@ class Intake:
             found = READERS[source.kind](source, source.reader(self.engine.catalogue.audience, now, ""), posted, self.sdk_limit)
         if isinstance(found, Unreadable):
             return await self._unreadable(source, posted, found, now, keep, 400 if debug else 200)
+        if source is not None and not source.signed and found.quarantined and keep is not _forget:
+            found.keep_aside(self._bodies.kept(found.aside, now))
         new = await keep(found)
         if new is None:
             return _unavailable()
@@ -275,7 +277,7 @@ async def _forget(parsed: Parsed) -> int:
 
 
 def _told(parsed: Parsed, new: int) -> dict[str, Any]:
-    answer: dict[str, Any] = {"accepted": new, "duplicates": parsed.given - new, "quarantined": len(parsed.quarantined)}
+    answer: dict[str, Any] = {"accepted": new, "duplicates": parsed.given - new, "quarantined": len(parsed.reasons)}
     if parsed.reasons:
         answer["reasons"] = parsed.reasons[:100]
     return answer

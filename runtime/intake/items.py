@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import partial
+from itertools import accumulate
 from typing import Any
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo
@@ -15,14 +16,15 @@ from journeys.audience import Audience
 from journeys.duration import DAY
 from journeys.expression import TURN_EVENTS
 from journeys.localtime import zone_named
-from journeys.values import LONGEST_ID, as_id, clean_text, parse_time, typed
+from journeys.values import LONGEST_ID, clean_text, is_id, parse_time, typed
 from runtime.source_settings import SIGNED_ONLY
 from runtime.state import Event, Person
 from runtime.store.arrivals import Arrival, Call, CatalogueItem, Record
 from runtime.store.identity import SHARED, UNIQUE
 from runtime.store.inbox import Quarantined
 
-LONGEST_KIND, LONGEST_CHANNEL = 32, 64  # characters of an identity's kind, and of the channel of a consent: columns take no more
+ROW = 256  # bytes of a row of the quarantine beside its body
+LONGEST_KIND, LONGEST_CHANNEL = 32, 64  # characters of the name of a kind of identity, of a channel
 FUTURE = DAY  # an event dated further ahead than this is set aside; one dated less far ahead counts as now
 OLDEST = 946_684_800_000  # 2000-01-01 UTC: what is posted as of earlier comes from a clock that was never set; files may go further back
 LONGEST_TEXT = 8192  # bytes in UTF-8, of a declared field or a trait: profiles hold texts, and each row is read as a whole
@@ -45,6 +47,19 @@ class Parsed(Arrival):
 
     reasons: list[dict[str, Any]] = field(default_factory=list)
     size: int = 0  # bytes that it was read from
+
+    @property
+    def aside(self) -> int:
+        """How many bytes what is set aside takes."""
+        return sum(len(one.body) + ROW for one in self.quarantined)
+
+    def keep_aside(self, most: int) -> None:
+        """Set no more aside than so many bytes; of what is beyond only the number is kept."""
+        sizes = accumulate(len(one.body) + ROW for one in self.quarantined)
+        kept = sum(1 for size in sizes if size <= most)
+        if beyond := len(self.quarantined) - kept:
+            reason = f"{beyond} more of this request were set aside; they were not kept, for there had been too much on this day"
+            self.quarantined[kept:] = [Quarantined(self.source, reason, "", "", "count")]
 
 
 @dataclass(slots=True)  # one for each request: a frozen one would take three times as long to make
@@ -112,8 +127,14 @@ class Reader:
         for index, item in enumerate(value if isinstance(value, list) else [value]):
             problem = read(item, index, parsed)
             if problem:
-                self._set_aside(parsed, kept(item), index, problem, kind)
+                self._set_aside(parsed, kept(self._named(item, index)), index, problem, kind)
         return parsed
+
+    def _named(self, item: Any, index: int) -> Any:
+        """An item as it is kept: with the id that it would have had, so that a request that is sent again brings nothing twice."""
+        name = f"{self.request_id}:{index}"
+        is_nameless = isinstance(item, dict) and item.get("id") is None and "specversion" not in item
+        return {**item, "id": name} if is_nameless and is_id(name) else item
 
     def _set_aside(self, parsed: Parsed, item: Any, index: int, problem: str, kind: str) -> None:
         body = orjson.dumps(item, default=str).decode()  # whole, so that it can be read again: a body is bounded, and so is what it holds
@@ -164,6 +185,8 @@ class Reader:
             return f"source {self.source} may not assert {event.type}"
         if event.time < self.oldest:
             when = str(item.get("time"))[:60]
+            if not self.oldest:
+                return f"time: expected a time between 1970 and 2100, found {when}"
             return f"time: {when} is before 2000: a clock that was never set; history goes in by journeyd import (without --live)"
         if self.keep and event.time < self.now - self.keep and event.type not in self.audience.needed_for_ever:
             return f"time: {str(item['time'])[:60]} is older than keep_events: whether it came before is not known any more"
@@ -206,7 +229,7 @@ class Reader:
 
     def _person(self, item: Mapping[str, Any]) -> Person | str:
         """Whom an item is about, by `user_id`, `identities`, or both; or what is wrong with that."""
-        user_id = as_id(item.get("user_id")) if item.get("user_id") not in (None, "") else ""
+        user_id = _identifier(item.get("user_id")) if item.get("user_id") not in (None, "") else ""
         if user_id is None:
             return "user_id: expected a text of 1 to 256 characters"
         given = {} if item.get("identities") is None else item["identities"]
@@ -214,10 +237,10 @@ class Reader:
             return "identities: expected an object"
         if any(not isinstance(v, str | None) for v in given.values()):
             return "identities: expected texts"
-        if any(len(kind) > LONGEST_KIND for kind in given):
-            return f"identities: expected kinds of at most {LONGEST_KIND} characters"
+        if any(not 0 < len(kind) <= LONGEST_KIND for kind in given):
+            return f"identities: expected kinds of 1 to {LONGEST_KIND} characters"
         spelled = _spelled(given)
-        if any(v is not None and not (0 < len(v) <= LONGEST_ID and v.strip()) for v in spelled.values()):
+        if any(v is not None and not is_id(v) for v in spelled.values()):
             return "identities: expected texts of 1 to 256 characters"
         ordered = sorted(((k, v) for k, v in spelled.items() if v), key=lambda pair: _STRENGTH.get(pair[0], len(_STRENGTH)))
         if not user_id and not any(kind in UNIQUE for kind, _ in ordered):
@@ -228,7 +251,7 @@ class Reader:
             return "merge: expected a list of user ids"
         for before in wished:
             kind, value = before if isinstance(before, list | tuple) and len(before) == 2 else ("user_id", before)  # noqa: PLR2004 - a pair
-            identifier = as_id(value)
+            identifier = _identifier(value)
             if identifier is None or kind not in (*UNIQUE, "user_id"):
                 return "merge: expected a list of user ids"
             former.append((kind, identifier))
@@ -267,7 +290,7 @@ class Reader:
             problem = _too_long(key, payload.get(key, {}), payload.get(key, ()))
             if problem:
                 return problem
-        name = as_id(item.get("id")) if item.get("id") is not None else f"{self.request_id}:{index}"
+        name = _identifier(item.get("id")) if item.get("id") is not None else f"{self.request_id}:{index}"
         if name is None:
             return "id: expected a text of 1 to 256 characters"
         parsed.records.append(Record(f"user:{name}", person, payload))
@@ -316,8 +339,8 @@ class Reader:
             return "an entry is an object {user_id, data, id}"
         if not self._may(ENROLMENT):
             return f"source {self.source} may not assert {ENROLMENT}s"
-        user_id = as_id(item.get("user_id"))
-        name = as_id(item.get("id")) if item.get("id") is not None else f"{self.request_id}:{index}"
+        user_id = _identifier(item.get("user_id"))
+        name = _identifier(item.get("id")) if item.get("id") is not None else f"{self.request_id}:{index}"
         if user_id is None or name is None:
             return f"{'id' if name is None else 'user_id'}: expected a text of 1 to 256 characters"
         data = item.get("data") or {}
@@ -332,7 +355,7 @@ class Reader:
         return ""
 
     def _item(self, item: Any, index: int, parsed: Parsed, said: Said = NOTHING_SAID) -> str:  # noqa: ARG002 - as the others
-        kind, identifier = as_id(item.get("type")), as_id(item.get("id"))
+        kind, identifier = _identifier(item.get("type")), _identifier(item.get("id"))
         if kind is None or identifier is None:
             return "an item needs a type and an id, texts of 1 to 256 characters"
         parsed.items.append(CatalogueItem(kind, identifier, item.get("properties")))
@@ -360,6 +383,12 @@ def _spelled(identities: Mapping[str, Any]) -> dict[str, Any]:
     return {**identities, "phone": mobile_number(phone) or phone} if phone else dict(identities)
 
 
+def _identifier(value: Any) -> str | None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    return value if is_id(value) else None
+
+
 def parse_event(
     item: Mapping[str, Any], audience: Audience, zone: ZoneInfo, now: int, default_id: str, *, known: bool = True
 ) -> Event | str:
@@ -368,14 +397,14 @@ def parse_event(
     A time after `now` counts as now (senders' clocks run ahead), more than a day ahead is refused; none is now.
     Declared fields get their types (one that does not fit is missing), others are kept as they are.
     """
-    type_, user_id = item.get("type"), as_id(item.get("user_id"))
+    type_, user_id = item.get("type"), _identifier(item.get("user_id"))
     if not isinstance(type_, str) or not 0 < len(type_) <= LONGEST_ID:
         return "type: expected a text of 1 to 256 characters"
     if user_id is None:
         if known:
             return "user_id: expected a text of 1 to 256 characters"
         user_id = ""
-    event_id = as_id(item.get("id")) if item.get("id") is not None else default_id
+    event_id = _identifier(item.get("id")) if item.get("id") is not None else default_id
     if event_id is None:
         return "id: expected a text of 1 to 256 characters"
     time = now if item.get("time") is None else parse_time(item["time"], zone)
@@ -438,8 +467,8 @@ def _record_problem(item: Mapping[str, Any]) -> str:
         if problem:
             return problem
     for channel, said in (item.get("consents") or {}).items():
-        if len(channel) > LONGEST_CHANNEL:
-            return f"consents: expected channels of at most {LONGEST_CHANNEL} characters"
+        if not 0 < len(channel) <= LONGEST_CHANNEL:
+            return f"consents.{channel[:LONGEST_CHANNEL]}: expected a channel of 1 to {LONGEST_CHANNEL} characters"
         if not isinstance(said, dict) or any(p not in ("service", "marketing") or not _is_answer(v) for p, v in said.items()):
             return f"consents.{channel}: expected {{service: true|false, marketing: true|false or {{granted, source, wording, at}}}}"
     if item.get("zone") is not None and (not isinstance(item["zone"], str) or zone_named(item["zone"]) is None):

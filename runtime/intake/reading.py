@@ -41,6 +41,8 @@ def inflate(body: bytes, encoding: str, limit: int) -> bytes | Unreadable:
             return Unreadable(413, "too_large", f"the body inflates to more than {limit} bytes")
         if not inflater.eof:
             return Unreadable(400, "bad_compression", "the compressed body is cut short")
+        if inflater.unused_data.strip(b"\x00\r\n"):  # a second part would be lost without a word
+            return Unreadable(400, "bad_compression", "the compressed body goes on after its end")
     except zlib.error as error:
         return Unreadable(400, "bad_compression", f"the body is not {encoding} ({error})")
     return data

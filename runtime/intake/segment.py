@@ -68,7 +68,8 @@ def translate(message: Any, naming: Naming, sent: Any, zone: ZoneInfo, now: int)
 def _record(traits: Mapping[str, Any], naming: Naming, who: dict[str, Any], identifier: str) -> Translated:
     named = naming.profile(traits)
     values, said = dict(named.values), named.said
-    contacts = {_CONTACTS[n]: str(values.pop(n)) for n in list(values) if n in _CONTACTS and isinstance(values[n], str | int)}
+    given = {kind: values.pop(name) for name, kind in _CONTACTS.items() if isinstance(values.get(name), str | int)}
+    contacts = {kind: text for kind, value in given.items() if (text := text_id(value).strip())}  # an empty field of a form is none
     record = {"id": identifier, "traits": values, **who}
     if contacts:
         record["identities"] = {**contacts, **record.get("identities", {})}
@@ -85,10 +86,10 @@ def _alias(message: Mapping[str, Any], who: dict[str, Any], identifier: str) -> 
 
 def _person(message: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    user, anonymous = text_id(message.get("userId")), message.get("anonymousId")
+    user, anonymous = text_id(message.get("userId")), text_id(message.get("anonymousId"))
     if user:
         found["user_id"] = user
-    if isinstance(anonymous, str) and anonymous:
+    if anonymous:
         found["identities"] = {"distinct_id": anonymous}
     return found
 

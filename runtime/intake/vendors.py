@@ -136,6 +136,13 @@ def _with_sent(message: Any, sent: Any) -> Any:
     return {**message, SENT: sent} if isinstance(message, dict) and sent is not None else message
 
 
+def source_again(sources: Sequence[Source], name: str, kind: str, message: Any) -> Source | None:
+    """Whose a message that was set aside is today: of Sensors Analytics, of the project that it says itself, where a source has that."""
+    own = message.get("project") if kind == "sensors" and isinstance(message, dict) else None
+    theirs = next((s for s in sources if s.kind == kind and s.project == own), None) if own else None
+    return theirs or next((s for s in sources if s.name == name), None)
+
+
 def again_of(source: Source, reader: Reader, kind: str, message: Any) -> Parsed:
     """One message that was set aside, read again."""
     if kind == "sensors":

@@ -96,9 +96,10 @@ class Arrivals:
             fresh = self._inbox.add_all(tx, [(source, e) for _, source, e in found], history=history)
             new.update(found[index][0] for index in fresh)
         for n, arrival in enumerate(arrivals):
-            for record in arrival.records:
+            hers = [(owners.pop(0), record) for record in arrival.records]
+            for user_id, record in sorted(hers, key=lambda pair: pair[0]):  # users are locked in one order; of one the records keep theirs
                 new[n] += self._inbox.add_user_record(
-                    tx, arrival.source, record.id, owners.pop(0), record.payload, arrival.now, history=arrival.history
+                    tx, arrival.source, record.id, user_id, record.payload, arrival.now, history=arrival.history
                 )
             for call in arrival.calls:
                 user_id = former.get(call.user_id, call.user_id)

@@ -8,7 +8,7 @@ merged who are known by devices only, and never somebody of whom a signed source
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, select, tuple_, update
@@ -177,7 +177,12 @@ class Identity:
         elif _is_a_devices(person) and not self.is_device(tx, other):
             self.show_conflict(tx, user_id, other, source, by, now, DEVICES_ONLY)
         else:
-            self.note_merge(tx, user_id, other, source, by, now, may_merge=may_merge, devices_only=_is_a_devices(person))
+            right = {"may_merge": may_merge, "devices_only": _is_a_devices(person)}
+            if user_id not in known.merges:
+                known.merges[user_id] = self._inbox.merges_of(tx, user_id)
+            if {"former": other, **right} not in known.merges[user_id]:  # each message of a phone says so, and each note takes a tick
+                self.note_merge(tx, user_id, other, source, by, now, **right)
+                known.merges[user_id].append({"former": other, **right})
 
     def show_conflict(self, tx: Connection, user_id: str, other: str, source: str, by: str, now: int, why: str = TWO_KNOWN) -> None:
         """Two users are said to be one who are not made one by that: set aside for people to read, once."""
@@ -233,6 +238,7 @@ class _Known:
 
     owners: dict[tuple[str, str], list[str]]
     people: dict[str, One]
+    merges: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)  # by survivor: those that wait
 
     def survivor(self, user_id: str) -> str:
         """Whom an id leads to."""

@@ -267,6 +267,13 @@ class Inbox:
         """Those of the users who have something in the inbox."""
         return set(tx.execute(_BUSY, {"ids": user_ids}).scalars())
 
+    def merges_of(self, tx: Connection, user_id: str) -> list[Mapping[str, Any]]:
+        """Who is to be merged into this user and is not yet, and by what right. What cannot be read is set aside in its turn."""
+        payloads = tx.execute(select(inbox.c.payload).where(inbox.c.user_id == user_id, inbox.c.kind == "merge")).scalars()
+        found = (self._codec.decode_object("inbox.payload", user_id, payload) for payload in payloads)
+        names = ("former", "may_merge", "devices_only")
+        return [{name: payload.get(name) for name in names} for payload in found if isinstance(payload, dict)]
+
     def size(self, tx: Connection) -> int:
         """How many notes wait."""
         return int(tx.execute(select(func.count()).select_from(inbox)).scalar_one())

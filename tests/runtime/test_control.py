@@ -75,6 +75,13 @@ def test_a_long_line_of_chinese_fits(tmp_path):
     assert answer == {"length": 300_000}
 
 
+def test_a_long_line_of_small_values_is_no_longer_than_what_is_counted(tmp_path):
+    """A chunk of an import is counted without the blanks that JSON may have."""
+    _, [answer] = served(tmp_path / "s.sock", length_of, {"text": [1] * 500_000})
+
+    assert answer == {"length": 500_000}
+
+
 def test_a_daemon_that_ends_before_it_answers_is_no_answer(tmp_path):
     with socket.socket(socket.AF_UNIX) as listening, ThreadPoolExecutor(1) as pool:
         listening.bind(str(tmp_path / "s.sock"))

@@ -207,10 +207,37 @@ def test_columns_of_users_are_parts_of_the_record(tmp_path):
 def test_flat_records_of_json_are_read_like_columns_and_nested_ones_stand_as_they_are(tmp_path):
     flat = '{"user_id": "u1", "identities.phone": "139", "city": "上海"}'
     nested = '{"user_id": "u1", "id": "r1", "traits": {"city": "上海"}, "consents": {"sms": {"marketing": true}}}'
+    whole = '{"user_id": "u1", "merge": ["u0"], "set_once": {"level": "a"}, "increment": {"points": 1}, "append": {"likes": "桃"}, "clear": true}'
 
-    found = users_of(tmp_path, "u.jsonl", flat + "\n" + nested)
+    found = users_of(tmp_path, "u.jsonl", f"{flat}\n{nested}\n{whole}")
 
-    assert found == [{"user_id": "u1", "identities": {"phone": "139"}, "traits": {"city": "上海"}}, json.loads(nested)]
+    assert found == [{"user_id": "u1", "identities": {"phone": "139"}, "traits": {"city": "上海"}}, json.loads(nested), json.loads(whole)]
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ({"traits": 7, "city": "上海"}, "traits: expected an object"),
+        ({"city": "上海", "traits": 7}, "traits: expected an object"),
+        ({"identities": [], "identities.phone": "139"}, "identities: expected an object"),
+        ({"consents": "yes", "consents.sms.marketing": "true"}, "consents: expected an object"),
+        ({"consents": {"sms": True}, "consents.sms.marketing": "true"}, "consents.sms: expected an object"),
+        (
+            {"consents": {"sms": {"marketing": True}}, "consents.sms.marketing.at": "2026-03-01"},
+            "consents.sms.marketing: expected an object",
+        ),
+    ],
+)
+def test_a_flat_name_beside_a_part_that_is_no_object_costs_its_row_alone(tmp_path, row, problem):
+    assert users_of(tmp_path, "u.jsonl", json.dumps({"user_id": "u1", **row})) == [problem]
+
+
+def test_a_part_that_is_null_is_as_good_as_none(tmp_path):
+    row = {"user_id": "u1", "traits": None, "city": "上海", "consents": None, "consents.sms.marketing": "false", "identities": None}
+
+    [item] = users_of(tmp_path, "u.jsonl", json.dumps(row))
+
+    assert (item["traits"], item["consents"]) == ({"city": "上海"}, {"sms": {"marketing": {"granted": False}}})
 
 
 @pytest.mark.parametrize(

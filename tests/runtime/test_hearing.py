@@ -294,6 +294,13 @@ def test_a_rejection_takes_every_credit(shop, name):
     assert shop.credits() == {"W1": 0}
 
 
+@pytest.mark.parametrize("openid", ["", None, 7, "o" * 257, "".join(chr(0x4E00 + n) for n in range(5000))])
+def test_an_openid_that_is_none_costs_its_own_result_alone(shop, openid):
+    answer = shop.post([{**page(), "openid": openid}, page()], "/v1/subscriptions")
+
+    assert (answer["accepted"], [reason["index"] for reason in answer["reasons"]]) == (1, [0])
+
+
 def test_what_nobody_was_shown_says_nothing(shop):
     answer = shop.post(page({"news": "ban"}), "/v1/subscriptions")
     shop.post(page({"W1": "filter"}), "/v1/subscriptions")

@@ -81,6 +81,7 @@ def test_a_dry_run_makes_no_database_and_no_file(call, folder):
         (["events", "orders.csv", "--map", "x"], "--map: expected COLUMN=FIELD"),
         (["events", "orders.csv", "--map", "谁=user_id"], "there is no such column"),
         (["events", "orders.csv", "--encoding", "klingon"], "--encoding: expected utf-8, gb18030"),
+        (["events", "orders.csv", "--encoding", "hex"], "--encoding: expected utf-8, gb18030"),
         (["events", "orders.csv", "--source", "$user"], "--source: expected"),
         (["users", "orders.csv", "--type", "x"], ""),
     ],
@@ -153,8 +154,9 @@ def test_orders_that_the_shop_has_posted_are_known_again_under_its_name(call, so
     assert json.loads(call("status", "--json", "-c", sold)[1])["totals"]["events"] == 3
 
 
-def test_they_are_not_taken_twice_because_the_source_was_forgotten(call, sold):
-    code, out, err = call("import", "events", sold / "orders.csv", *EXPORT, "-c", sold)
+@pytest.mark.parametrize("source", [[], ["--source", "shp"]])
+def test_they_are_not_taken_twice_because_the_source_was_forgotten_or_misspelt(call, sold, source):
+    code, out, err = call("import", "events", sold / "orders.csv", *EXPORT, *source, "-c", sold)
 
     assert (code, out) == (2, "")
     assert err.startswith("orders.csv: 2 of its first events have come from source shop already and would count twice;")

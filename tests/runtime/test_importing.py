@@ -131,8 +131,11 @@ def test_what_comes_live_and_is_older_than_what_is_kept_is_not_taken(sqlite_stor
     assert taken(sqlite_store, write(HEAD + order(1) + order(28), "b.csv"), replace(asked, live=False))[0] == (2, 1, 1, 0)
 
 
-def test_history_may_be_older_than_any_device(sqlite_store, write):
-    assert taken(sqlite_store, write(HEAD + "A1,u1,1998-05-01,9\n"))[0] == (1, 1, 0, 0)
+def test_history_may_be_older_than_any_device_and_is_none_before_1970(sqlite_store, write):
+    counts, shown, *_ = taken(sqlite_store, write(HEAD + "A1,u1,1998-05-01,9\nA2,u1,1970-01-01,9\n"))
+
+    assert counts == (2, 1, 0, 1)
+    assert shown == ["orders.csv:3: time: expected a time between 1970 and 2100, found 1970-01-01T00:00:00"]
 
 
 @pytest.mark.parametrize("death", [{"dies_before": 1}, {"dies_before": 3}, {"dies_after": 1}, {"dies_after": 2}, {"dies_after": 4}])
@@ -172,6 +175,55 @@ def test_a_chunk_whose_answer_was_lost_is_given_again_and_changes_nothing(store,
 
     assert (file.position.rows, file.position.accepted, file.position.duplicates) == (10, 10, 0)
     assert kinds(store) == {"history": 10}
+
+
+@pytest.mark.parametrize(("at", "ahead"), [(0, 1), (0, 2), (1, 1), (1, 2)])
+def test_of_two_processes_with_the_same_file_one_gives_up_and_no_row_is_lost(sqlite_store, write, at, ahead):
+    """The other one comes when `at` chunks are kept, and takes `ahead` before this one goes on."""
+    path = write(HEAD + "".join(order(n) for n in range(3500)))
+    mine, other = begun(path)[0], begun(path)[0]
+
+    class Overtaken(Into):
+        def take(self, chunk):
+            if chunk.begins == 1000 * at and chunk.rows:
+                theirs = Into(sqlite_store, dies_after=ahead)
+                other.begin(theirs)
+                with pytest.raises(Killed):
+                    other.run(theirs, lambda *_: None)
+            return super().take(chunk)
+
+    into = Overtaken(sqlite_store)
+    mine.begin(into)
+    if ahead > 1:  # one chunk ahead it is the same chunk
+        with pytest.raises(CannotImport, match="another process imports this file at the same time"):
+            mine.run(into, lambda *_: None)
+    else:
+        mine.run(into, lambda *_: None)
+        mine.finish(into)
+
+    assert taken(sqlite_store, path)[0][0] == 3500
+    assert kinds(sqlite_store) == {"history": 3500}
+
+
+def test_a_chunk_of_a_dead_process_that_is_kept_while_the_next_begins_is_gone_on_after(sqlite_store, write):
+    path = write(HEAD + "".join(order(n) for n in range(3500)))
+    mine, dead = begun(path)[0], begun(path)[0]
+    theirs = Into(sqlite_store, dies_after=2)
+
+    class Late(Into):
+        def position(self, key):
+            found = super().position(key)
+            dead.begin(theirs)
+            with pytest.raises(Killed):
+                dead.run(theirs, lambda *_: None)
+            return found
+
+    into = Late(sqlite_store)
+    mine.begin(into)
+    mine.run(into, lambda *_: None)
+    mine.finish(into)
+
+    assert (mine.resumed_at, mine.position.rows, mine.position.accepted) == (2000, 3500, 3500)
 
 
 def test_the_same_file_twice_changes_nothing(store, write):
@@ -314,6 +366,28 @@ def test_user_records_come_in_in_their_order_and_the_same_file_changes_nothing(s
     ]  # fmt: skip
 
 
+def test_the_rows_of_one_person_keep_their_order_by_whatever_they_name_her(store, write):
+    path = write(
+        '{"user_id": "u1", "identities": {"openid": "o1"}, "city": "上海"}\n{"identities": {"openid": "o1"}, "city": "北京"}\n', "u.jsonl"
+    )
+
+    taken(store, path, Asked("users", "crm"))
+
+    with store.database.batch() as batch:
+        notes = store.inbox.waiting(batch.connection, 10)
+    assert [(n.kind, n.user_id, n.payload["traits"]["city"]) for n in notes] == [("history", "u1", "上海"), ("history", "u1", "北京")]
+
+
+def test_what_adds_to_a_number_needs_an_id_by_which_a_copy_of_its_file_knows_it(sqlite_store, write):
+    rows = ['{"user_id": "u1", "increment": {"points": 5}}', '{"id": "r1", "user_id": "u1", "increment": {"points": 5}}']
+
+    first, shown, *_ = taken(sqlite_store, write("\n".join(rows), "u.jsonl"), Asked("users", "crm"))
+    copied = taken(sqlite_store, write("\n".join(rows), "copy.jsonl"), Asked("users", "crm"))[0]
+
+    assert (first, copied) == ((2, 1, 0, 1), (2, 0, 1, 1))
+    assert shown[0].startswith("u.jsonl:1: increment: expected an id beside it")
+
+
 def test_a_later_export_with_an_old_row_is_news_of_the_user(sqlite_store, write):
     head = "user_id,city\n"
     path = write(head + "u1,上海\n", "users.csv")
@@ -334,6 +408,15 @@ def test_a_large_row_goes_alone_and_one_that_is_too_large_is_rejected(sqlite_sto
     counts, _, _, into = taken(sqlite_store, write("\n".join(rows), "a.jsonl"), Asked("events"))
 
     assert (counts, into.sizes) == ((5, 4, 0, 1), [3, 2])
+
+
+@pytest.mark.parametrize("more", ["", ",1,2,3"], ids=["too long", "too many values"])
+def test_large_rows_that_are_rejected_do_not_gather_in_memory(sqlite_store, write, more):
+    text = "id,type,user_id,time,note\n" + "".join(f"e{n},app_opened,u1,2026-11-01,{'y' * 600_000}{more}\n" for n in range(3))
+
+    counts, _, _, into = taken(sqlite_store, write(text), Asked("events"))
+
+    assert (counts, into.sizes) == ((3, 0, 0, 3), [1, 1, 1])
 
 
 def test_a_dry_run_reads_everything_and_writes_nothing(sqlite_store, write):

@@ -411,6 +411,20 @@ def test_her_own_values_go_before_those_of_the_former():
     assert mine.reach["identities"] == {"phone": "+861", "openid": "o1"}
 
 
+def test_what_she_was_told_to_be_no_more_does_not_come_back_by_the_former(town):
+    town.tell("openid:o1", NOON - HOUR, tags=["complaint", "vip"], traits={"city": "杭州", "level": "gold", "points": 5})
+    town.tell("u1", NOON - HOUR, tags=["complaint"], traits={"city": "上海", "level": "gold"})
+    town.settle(NOON - HOUR)
+    town.tell("u1", NOON - MINUTE, remove_tags=["complaint"], traits={"level": None})
+    town.settle(NOON - MINUTE)
+
+    join(town, "u1", "openid:o1", NOON)
+
+    with town.store.database.reading() as tx:
+        profile = town.store.people.load_users(tx, ["u1"])["u1"].profile
+    assert (profile["t"], profile["p"]) == (["vip"], {"city": "上海", "points": 5})
+
+
 def login(town, now, *, is_known):
     """An anonymous user turns out to be u1, who was looked at before (`is_known`), or of whom nobody knew."""
     if is_known:

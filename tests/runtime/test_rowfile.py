@@ -4,7 +4,7 @@ import gzip
 
 import pytest
 
-from runtime.rowfile import LONGEST_LINE, RowFile
+from runtime.rowfile import BLOCK, LONGEST_LINE, RowFile
 
 HEAD = "订单号,商品\n"
 
@@ -50,10 +50,43 @@ def test_a_given_encoding_counts(rows):
     assert found == [(2, {"a": "车"}, "")]
 
 
-def test_lines_of_json_may_be_gb18030_too(rows):
-    _, found = rows("a.jsonl", '{"item": "车厘子"}\n'.encode("gb18030"))
+@pytest.mark.parametrize("encoding", ["gb18030", "utf-16"])
+def test_lines_of_json_may_be_in_these_encodings_too(rows, encoding):
+    file, found = rows("a.jsonl", '{"item": "车厘子"}\n\n{"item": "上"}\n'.encode(encoding))
 
-    assert found == [(1, {"item": "车厘子"}, "")]
+    assert (file.encoding, found) == (encoding, [(1, {"item": "车厘子"}, ""), (3, {"item": "上"}, "")])
+
+
+def test_a_line_of_another_encoding_that_is_too_long_costs_only_itself(rows):
+    _, found = rows("a.jsonl", ('{"a": "' + "车" * 2 * LONGEST_LINE + '"}\n{"a": 1}\n').encode("gb18030"))
+
+    assert found == [(1, {}, f"longer than {LONGEST_LINE} bytes"), (2, {"a": 1}, "")]
+
+
+def test_a_line_of_csv_that_is_too_long_is_read_in_parts_and_costs_only_itself(rows):
+    _, found = rows("a.csv", b"a,b\n1,2\n" + b"x" * (3 * BLOCK) + b"\n3,4\n")
+
+    too_long = f"not CSV: a line longer than {BLOCK} characters"
+    assert found == [(2, {"a": "1", "b": "2"}, ""), (3, {}, too_long), (4, {"a": "3", "b": "4"}, "")]
+
+
+def test_a_file_without_a_first_line_that_could_be_columns_is_no_csv(rows):
+    file, found = rows("a.csv", b"x" * (BLOCK + 1) + b"\n1,2\n")
+
+    assert (file.columns(), found) == ([], [(1, {}, f"not CSV: a line longer than {BLOCK} characters")])
+
+
+def test_a_value_that_is_too_long_is_told_with_its_own_line(rows):
+    part = b"x" * (BLOCK // 2) + b"\n"
+
+    _, found = rows("a.csv", b'a\n1\n"' + part * 3 + b"2\n")
+
+    assert [(line, problem) for line, _, problem in found] == [
+        (2, ""),
+        (4, f"not CSV: field larger than field limit ({BLOCK})"),
+        (5, ""),
+        (6, ""),
+    ]
 
 
 def test_compressed_files_are_read_as_they_are(rows):
@@ -73,6 +106,28 @@ def test_of_a_file_that_is_cut_short_what_came_is_read_and_the_end_is_told(rows)
     assert good == list(range(len(good)))
     assert len(good) > 10_000
     assert found[-1][2].startswith("the compressed file is damaged from here on")
+
+
+@pytest.mark.parametrize(
+    ("name", "raw", "encoding", "why"),
+    [
+        ("a.csv.gz", gzip.compress(b"a,b\n")[:12], None, "the compressed file is damaged from"),
+        ("a.csv.gz", gzip.compress(b"a,b\n")[:10] + b"\xff" * 20, None, "the compressed file is damaged from"),
+        ("a.csv", b"a,b\n1,2\n", "utf-16", "not utf-16"),
+    ],
+)
+def test_a_file_that_cannot_even_be_begun_says_why(rows, name, raw, encoding, why):
+    file, found = rows(name, raw, encoding)
+
+    assert [(line, value, why in problem) for line, value, problem in found] == [(1, {}, True)]
+    with pytest.raises(OSError, match=why):
+        file.columns()
+
+
+def test_lines_of_json_in_another_encoding_than_was_said_are_told(rows):
+    _, [(line, _, problem)] = rows("a.jsonl", b'{"a": 1}\n', "utf-16")
+
+    assert (line, problem.startswith("not utf-16")) == (1, True)
 
 
 def test_a_line_that_is_too_long_costs_only_itself(rows):

@@ -49,6 +49,10 @@ WRONG = [
     ('[policy]\ncaps = [{max = 1, per = "month"}]', ["policy.caps.0.per", "month"]),
     ('[policy]\nholdout = "101%"', ["policy.holdout"]),
     ('[intake.sources.shop]\nsecrets = ["abc123"]', ["intake.sources.shop.secrets.0", "env:NAME or file:PATH"]),
+    *(
+        (f'[intake.sources."{name}"]\nsecrets = ["env:X"]', ["intake.sources", "a name of 1 to 64 characters", name])
+        for name in ("s" * 65, "$sms", "engine")
+    ),
     ('[intake]\nkeep_quarantine = "3h"', ["intake.keep_quarantine", "one day or more", "3h"]),
     ('[channels.fax]\nadapter = "recording"', ["fax"]),
     ("[channels.sms.templates.x]\npurpose = 'spam'\nid = '1'", ["channels.sms.templates.x.purpose", "spam"]),

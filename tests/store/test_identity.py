@@ -54,6 +54,25 @@ def test_an_anonymous_user_is_merged_as_soon_as_her_own_id_is_known(find, merges
     assert merges() == [("u1", "distinct_id:d1")]
 
 
+def test_a_merge_is_noted_once_while_it_waits_however_many_messages_say_so(find, merges):
+    find(person(distinct_id="d1"), person(distinct_id="d2"))
+
+    find(*[person("u1", distinct_id="d1")] * 3, person("u1", distinct_id="d2"))
+    find(person("u1", distinct_id="d1"))
+
+    assert merges() == [("u1", "distinct_id:d1"), ("u1", "distinct_id:d2")]
+
+
+def test_a_merge_that_is_asked_for_with_more_right_is_noted_beside_one_with_less(find, merges):
+    find(person(distinct_id="d1"))
+
+    find(person("u1", distinct_id="d1", attach=DEVICE))
+    find(person("u1", distinct_id="d1"))
+    find(person("u1", distinct_id="d1", former=(("distinct_id", "d1"),), may_merge=True))
+
+    assert merges() == [("u1", "distinct_id:d1")] * 3
+
+
 def test_what_comes_by_an_identity_of_a_known_user_is_hers(find, merges):
     find(person("u1", openid="o1"))
 

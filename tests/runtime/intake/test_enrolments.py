@@ -139,11 +139,11 @@ def test_a_call_that_is_none_is_set_aside_beside_good_ones(town, item, reason):
 
 
 def test_a_source_lets_nobody_in_unless_it_may(town):
-    answer = town.post({"user_id": "u1"}, PATH, secret=DEVICE_SECRET)
+    answer = town.post({"user_id": "u1"}, PATH, secret=DEVICE_SECRET, request_id="m1")
 
     assert answer["reasons"] == [{"index": 0, "reason": "source device may not assert enrolments"}]
     [row] = town.quarantined()
-    assert json.loads(row["body"]) == {"journey": "called", "call": {"user_id": "u1"}}
+    assert json.loads(row["body"]) == {"journey": "called", "call": {"user_id": "u1", "id": "m1:0"}}
     config = town.folder / "config.toml"
     config.write_text(config.read_text().replace('may_assert = ["app_*",', 'may_assert = ["enrolment", "app_*",'))
     town.app.project.settings = load_project(town.folder).settings

@@ -47,6 +47,7 @@ def test_a_login_users_attributes_are_a_record():
     [
         ({"userId": "u1"}, {"user_id": "u1", "identities": {"distinct_id": "d1"}}),
         ({"userId": 7, "deviceId": None}, {"user_id": "7"}),
+        ({"userId": 7, "deviceId": 8}, {"user_id": "7", "identities": {"distinct_id": "8"}}),
         ({"userId": "o1", "userKey": "OpenID"}, {"identities": {"openid": "o1", "distinct_id": "d1"}}),
         ({"userId": "u1", "userKey": "account"}, {"user_id": "u1", "identities": {"distinct_id": "d1"}}),
         ({"userId": True, "userKey": ["openid"]}, {"identities": {"distinct_id": "d1"}}),

@@ -59,6 +59,16 @@ def test_good_requests_among_the_hostile_ones_are_taken(shop):
     assert shop.post({"id": "good", "type": "app_opened", "user_id": "good"})["accepted"] == 1
 
 
+@pytest.mark.parametrize("seed", [22, 35])
+def test_what_was_taken_of_hostile_requests_is_worked_off_on_each_database(either, seed):
+    outcome = asyncio.run(assault(either, attacks(seed, 4000)))
+
+    assert outcome.failures == []
+    either.settle()
+    assert either.total("inbox") == 0
+    assert [row["reason"] for row in either.quarantined() if row["source"] == "engine"] == []
+
+
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
 def test_what_fits_the_document_and_what_does_not_is_never_our_failure(shop, operation, mode):

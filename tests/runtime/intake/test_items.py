@@ -8,6 +8,7 @@ from cloudevents.core.bindings.http import to_binary_event, to_structured_event
 from cloudevents.core.v1.event import CloudEvent
 
 from runtime.intake.sources import Source
+from runtime.quarantine import again, today_of
 from tests.shop import DEVICE_SECRET
 from tests.town import DAY, HOUR, NOON, SECOND, ZONE, audience
 
@@ -249,6 +250,28 @@ def test_events_without_ids_are_known_by_their_request(shop):
 
 
 @pytest.mark.parametrize(
+    ("path", "item"),
+    [
+        ("/v1/events", {"type": "app_opened", "user_id": "u1", "time": "2026-12-03T12:00:00+08:00"}),
+        ("/v1/users", {"user_id": "u1", "increment": {"points": 5}, "zone": "Mars/Base"}),
+    ],
+)
+def test_what_was_set_aside_without_an_id_and_sent_again_is_taken_once(shop, path, item):
+    for _ in range(2):
+        shop.post([item, item], path, request_id="m1")
+    named = [json.loads(row["body"]) for row in shop.quarantined()]
+    mended = [json.dumps({**one, "zone": "Asia/Shanghai"} if "zone" in one else one) for one in named]
+    today = today_of(shop.app, NOON + 2 * DAY)
+
+    found = [again("shop", row["kind"], body, today) for row, body in zip(shop.quarantined(), mended, strict=True)]
+
+    assert {e.id for one in found for e in one.events} | {r.id for one in found for r in one.records} in (
+        {"m1:0", "m1:1"},
+        {"user:m1:0", "user:m1:1"},
+    )
+
+
+@pytest.mark.parametrize(
     ("type_", "is_taken"),
     [("app_opened", True), ("app_closed", True), ("deal_viewed", True), ("order_paid", False), ("consent_given", False)],
 )
@@ -302,6 +325,9 @@ def test_an_answer_without_a_readable_time_has_none_so_that_the_order_of_the_inb
         ({"tags": [1]}, "tags: expected a list of texts"),
         ({"remove_tags": [""]}, "remove_tags: expected a list of texts"),
         ({"identities": {"phone": 139}}, "identities: expected texts"),
+        ({"identities": {"k" * 33: "v"}}, "identities: expected kinds of 1 to 32 characters"),
+        ({"identities": {"": "v"}}, "identities: expected kinds of 1 to 32 characters"),
+        ({"consents": {"s" * 65: {"service": True}}}, f"consents.{'s' * 64}: expected a channel of 1 to 64 characters"),
         (
             {"consents": {"sms": True}},
             "consents.sms: expected {service: true|false, marketing: true|false or {granted, source, wording, at}}",
@@ -314,8 +340,6 @@ def test_an_answer_without_a_readable_time_has_none_so_that_the_order_of_the_inb
             {"consents": {"sms": {"ads": True}}},
             "consents.sms: expected {service: true|false, marketing: true|false or {granted, source, wording, at}}",
         ),
-        ({"consents": {"s" * 65: {"marketing": True}}}, "consents: expected channels of at most 64 characters"),
-        ({"identities": {"k" * 33: "v"}}, "identities: expected kinds of at most 32 characters"),
         ({"tags": ["vip", "t" * 8192]}, "user.tags: expected at most 8192 bytes altogether"),
         ({"remove_tags": ["t" * 8193]}, "user.remove_tags: expected at most 8192 bytes altogether"),
         ({"zone": "Mars/Base"}, "zone: expected an IANA zone such as Asia/Shanghai"),

@@ -10,10 +10,11 @@ import pytest
 
 from runtime.intake import bodies
 from runtime.intake.bodies import LARGE_AT_ONCE, MOST_KEPT, SMALL, Bodies
+from runtime.intake.items import ROW
 from runtime.intake.reading import MOST_OF_SDK, Unreadable, parse_json
 from runtime.quarantine import retry, today_of
 from runtime.settings import load_project
-from tests.runtime.intake.sdk import OPENED, SDK_CONFIG, SHOW, VISIT, secret, sensors
+from tests.runtime.intake.sdk import OPENED, SDK_CONFIG, SHOW, VISIT, secret, segment, sensors
 from tests.town import DAY, NOON
 
 SHOP_CONFIG = SDK_CONFIG.replace("body_limit = 65536\n", "")
@@ -221,6 +222,36 @@ def test_what_waits_to_be_committed_has_a_bound():
         await asyncio.wait_for(waiting, 5)
 
     asyncio.run(run())
+
+
+NONSENSE = [{"type": "nonsense", "n": n} for n in range(1000)]
+
+
+def test_a_device_that_posts_nonsense_fills_no_disk_and_what_is_good_beside_it_is_taken(shop):
+    shop.intake._bodies.kept(bodies.MOST_KEPT_A_DAY, NOON)  # so much came before on this day
+
+    answer = segment(shop, {"batch": [*NONSENSE, OPENED]}).json()
+
+    assert (answer["accepted"], answer["quarantined"]) == (1, 1000)
+    kept = shop.total("quarantine") - 1
+    assert 0 < kept <= MOST_KEPT // ROW
+    newest = shop.quarantined()[0]
+    beyond = f"{1000 - kept} more of this request were set aside; they were not kept, for there had been too much on this day"
+    assert (newest["kind"], newest["reason"]) == ("count", beyond)
+
+
+def test_whoever_proves_who_she_is_may_have_set_aside_what_she_likes(shop):
+    shop.intake._bodies.kept(bodies.MOST_KEPT_A_DAY, NOON)
+
+    segment(shop, {"batch": NONSENSE}, key="shop")
+
+    assert shop.total("quarantine") == 1000
+
+
+def test_until_then_all_that_a_device_posts_is_kept(shop):
+    segment(shop, {"batch": NONSENSE})
+
+    assert (shop.total("quarantine"), shop.quarantined()[0]["kind"]) == (1000, "segment")
 
 
 def test_only_so_much_that_cannot_be_read_is_kept_whole_on_a_day():

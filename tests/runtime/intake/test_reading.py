@@ -27,6 +27,7 @@ def refusal(found):
         (gzip.compress(b"abc", mtime=0), "gzip"),
         (gzip.compress(b"abc", mtime=0), "X-GZIP"),
         (zlib.compress(b"abc"), "deflate"),
+        (gzip.compress(b"abc") + b"\x00" * 9 + b"\r\n", "gzip"),
     ],
 )
 def test_a_body_is_inflated(body, encoding):
@@ -39,6 +40,8 @@ def test_a_body_is_inflated(body, encoding):
         (gzip.compress(b"0" * 1001, mtime=0), "gzip", (413, "too_large")),  # one byte more than is taken
         (gzip.compress(b"0" * 50_000_000, mtime=0), "gzip", (413, "too_large")),  # a bomb: never inflated whole
         (gzip.compress(b"abc", mtime=0)[:-4], "gzip", (400, "bad_compression")),  # cut short
+        (gzip.compress(b"[1]") + gzip.compress(b"[2]"), "gzip", (400, "bad_compression")),
+        (zlib.compress(b"[1]") + b"[2]", "deflate", (400, "bad_compression")),
         (b"", "gzip", (400, "bad_compression")),
         (b"abc", "gzip", (400, "bad_compression")),
         (b"abc", "deflate", (400, "bad_compression")),

@@ -57,6 +57,19 @@ def test_an_identify_is_a_record_whose_contacts_are_identities():
     assert item["identities"] == {"phone": "13800138000", "email": "a@b.c", "distinct_id": "d1"}
 
 
+@pytest.mark.parametrize("nothing", ["", " ", False])
+def test_a_contact_that_is_nothing_does_not_cost_the_rest_of_an_identify(nothing):
+    _, item = only({"type": "identify", "userId": "u1", "traits": {"City": "上海", "phone": nothing, "email": "a@b.c"}})
+
+    assert (item["traits"], item["identities"]) == ({"city": "上海"}, {"email": "a@b.c"})
+
+
+def test_a_number_is_an_id_as_a_text_is():
+    _, item = only({**TRACK, "userId": 7, "anonymousId": 8})
+
+    assert (item["user_id"], item["identities"]) == ("7", {"distinct_id": "8"})
+
+
 def test_rudderstack_writes_traits_into_the_context():
     _, item = only({"type": "identify", "userId": "u1", "context": {"traits": {"City": "上海"}}})
 

@@ -169,6 +169,15 @@ def test_messages_of_two_projects_in_one_request_are_told_apart(shop):
     assert shop.total("events") == 1
 
 
+def test_a_message_of_another_project_is_taken_by_the_source_of_that_one_when_it_is_read_again(shop):
+    there = {**SHOW, "project": "shop", "token": secret(shop, "old")}
+
+    sensors(shop, [SHOW, there, {**there, "token": GUESS, "distinct_id": "d2"}])
+
+    assert sorted(read_again(shop)) == [("left", WRONG), ("taken", "")]
+    assert [event[0] for event in stored(shop)] == ["app", "backend"]
+
+
 @pytest.mark.parametrize("token", [None, "guess", ["list"], {"a": 1}])
 def test_a_wrong_token_is_set_aside(shop, token):
     answer = sensors(shop, {**SHOW, "token": token}, "/sa?project=shop")
