@@ -17,6 +17,7 @@ from journeys.duration import DAY
 from journeys.expression import TURN_EVENTS
 from journeys.localtime import zone_named
 from journeys.values import LONGEST_ID, clean_text, is_id, parse_time, typed
+from runtime.profile import LONGEST_TEXT
 from runtime.source_settings import SIGNED_ONLY
 from runtime.state import Event, Person
 from runtime.store.arrivals import Arrival, Call, CatalogueItem, Record
@@ -27,7 +28,6 @@ ROW = 256  # bytes of a row of the quarantine beside its body
 LONGEST_KIND, LONGEST_CHANNEL = 32, 64  # characters of the name of a kind of identity, of a channel
 FUTURE = DAY  # an event dated further ahead than this is set aside; one dated less far ahead counts as now
 OLDEST = 946_684_800_000  # 2000-01-01 UTC: what is posted as of earlier comes from a clock that was never set; files may go further back
-LONGEST_TEXT = 8192  # bytes in UTF-8, of a declared field or a trait: profiles hold texts, and each row is read as a whole
 USER_RECORD = "user_record"  # what a source must be allowed to assert to post users
 IDENTITY_MERGE = "identity_merge"  # and to have two users merged whom the operator knows by two ids
 ENROLMENT = "enrolment"  # and to have people enter journeys

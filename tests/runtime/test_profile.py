@@ -15,6 +15,7 @@ from journeys.flips import changes_of
 from journeys.rule import Rule
 from runtime.facts import UserFacts
 from runtime.profile import (
+    LONGEST_TEXT,
     MOST_DIFFERENT,
     MOST_REMEMBERED,
     SLACK,
@@ -285,6 +286,18 @@ def test_what_is_set_once_takes_the_place_of_what_does_not_fit():
     take_record(TOWN, user, {"set_once": {"level": "gold", "points": 4, "born": "05-20"}})
 
     assert user.profile["p"] == {"level": "gold", "points": 3, "born": "05-20"}
+
+
+def test_a_list_that_is_added_to_for_ever_stays_one_that_is_read_with_every_event():
+    user = somebody()
+    user.profile["p"] = {"labels": ["a"]}
+
+    for n in range(100):
+        take_record(TOWN, user, {"append": {"labels": ["a", str(n) * 500, "b"]}})
+
+    labels = user.profile["p"]["labels"]
+    assert labels[:3] == ["a", "0" * 500, "b"]
+    assert 7000 < len(orjson.dumps(labels)) <= LONGEST_TEXT
 
 
 def test_tags_are_kept_sorted_and_once():
