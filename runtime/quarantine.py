@@ -15,6 +15,7 @@ from runtime.store.inbox import Quarantined
 from runtime.store.quarantine import SetAside
 
 RECORD_PARTS = {"traits", "tags", "remove_tags", "identities", "consents", "zone"}
+IN_PARTS = ("request", "event", "user")  # of these a part may be good: messages of a request, all but the phone of a record
 
 
 @dataclass(frozen=True)
@@ -117,11 +118,11 @@ def _retry(store: SqlStore, tx: Any, row: SetAside, today: Today) -> Retried | N
     if row.kind in ("enrolment", "recheck"):
         return _give_back(store, tx, row, today.now)
     parsed = again(row.source, row.kind, row.body, replace(today, received_at=row.received_at, request_id=f"quarantine:{row.id}"))
-    if parsed.quarantined and not (row.kind == "request" and parsed.given):
+    if parsed.quarantined and not (row.kind in IN_PARTS and parsed.given):
         return _left(store, tx, row, parsed.quarantined[0].reason)
     if not store.quarantine.drop(tx, [row.id]):
         return None
-    (new,) = store.arrivals.take(tx, [parsed])  # of a request, what is still not good is set aside by itself
+    (new,) = store.arrivals.take(tx, [parsed])  # of one in parts, what is still not good is set aside by itself
     return Retried(row.id, "taken", new=new > 0)
 
 

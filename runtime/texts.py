@@ -20,6 +20,12 @@ REASONS: dict[str, str] = {
     "segment": "分群", "schedule": "定时", "existing": "已在分群", "date": "日期", "at": "定点", "missing": "缺失", "past": "已过",
 }  # fmt: skip
 
+TYPES: dict[str, tuple[str, str]] = {
+    "text": ("text", "文本"), "number": ("number", "数"), "boolean": ("boolean", "是非"), "time": ("time", "时间"),
+    "time_of_day": ("time of day", "时刻"), "anniversary": ("anniversary", "纪念日"), "choice": ("choice of its list", "选项之一"),
+    "list": ("list", "列表"), "object": ("object", "对象"), "phone": ("phone number", "电话号码"),
+}  # fmt: skip
+
 WORDS: dict[str, tuple[str, str]] = {
     "journey": ("journey", "旅程"),
     "entered": ("entered", "进入"),
@@ -56,6 +62,16 @@ WORDS: dict[str, tuple[str, str]] = {
     "unmapped": (
         "arrives under names that no rule sees (declare them, or map them in config):",
         "收到了规则用不到的名字（在 audience.yaml 声明，或在 config 里对应）：",
+    ),
+    "misfits": ("taken without what does not fit:", "收下了，但下面这些不合要求，没有采用："),
+    "misfit": (
+        "{name} is no {expected} (what came is {found}), {n} so far, the last on {at}",
+        "{name} 应为{expected}，收到的是{found}，至今 {n} 次，最近 {at}",
+    ),
+    "misfit_key": ("nothing reads {name}, {n} so far, the last on {at}", "{name} 没有谁读，至今 {n} 次，最近 {at}"),
+    "misfit_key_hint": (
+        "nothing reads {name}, did you mean {hint}? {n} so far, the last on {at}",
+        "{name} 没有谁读，是不是 {hint}？至今 {n} 次，最近 {at}",
     ),
     "messages": ("messages", "消息"),
     "suppressed": ("suppressed", "没有发"),
