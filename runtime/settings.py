@@ -188,8 +188,12 @@ SECRET_KEYS = _secret_keys()
 class Project:
     """Settings with the folder that their paths are relative to."""
 
-    def __init__(self, settings: Settings, folder: Path) -> None:
-        self.settings, self.folder = settings, folder
+    def __init__(self, settings: Settings, folder: Path, file: Path | None = None) -> None:
+        self.settings, self.folder, self._file = settings, folder, file
+
+    def as_written(self) -> "Project":
+        """The project as its file says now: a daemon runs with what it said at the start. Raises ConfigError."""
+        return self if self._file is None else load_project(self._file)
 
     @property
     def zone(self) -> ZoneInfo:
@@ -304,7 +308,7 @@ def load_project(path: Path) -> Project:
             return env_settings, TomlConfigSettingsSource(settings_cls, file)
 
     try:
-        return Project(FromFile(), file.parent)
+        return Project(FromFile(), file.parent, file)
     except ValidationError as error:
         lines = [_line(file, detail) for detail in error.errors(include_url=False)]
         raise ConfigError("\n".join(lines)) from None

@@ -384,6 +384,31 @@ WORDS: dict[str, tuple[str, str]] = {
         '只留 {since} 以来的：更早隔离的会删除（[intake] keep_quarantine = "{keep}"），enrolment 和 recheck 两种除外',
     ),
     "nothing_aside": ("nothing is set aside", "没有隔离的记录"),
+    "nothing_fits": ("nothing that is set aside matches {what}", "隔离的记录里没有符合 {what} 的"),
+    "fits_hint": ("; {option}: did you mean {hint}?", "；{option}：是不是 {hint}？"),
+    "fits_known": ("; {option}: there are {known}", "；{option}：有 {known}"),
+    "not_aside": (
+        "{ids}: nothing is set aside under this number (any more): taken, dropped, or never there",
+        "{ids}：没有这个编号的隔离记录（已收下、已丢弃，或从来没有）",
+    ),
+    "older_config": (
+        "this was judged by config as it is now; the running daemon takes what arrives by an older one: restart it",
+        "以上按现在的 config 判断；正在运行的守护进程还在用旧的 config 接收，请重启它",
+    ),
+    "settled_aside": (
+        "settled by now, `journeyd quarantine drop {id}`: {reason}",
+        "已经解决，可以 `journeyd quarantine drop {id}`：{reason}",
+    ),
+    "identity_cure": (
+        (
+            "what settles an identity of two users: a user record that takes it from the one who has it"
+            ' ("identities": {{"openid": null}}), or one with "merge": ["the other id"] from a signed source with may_assert identity_merge'
+        ),
+        (
+            '两个用户争一个身份，这样解决：发一条用户记录，把它从现在有它的人那里拿走（"identities": {{"openid": null}}），'
+            '或由有 may_assert identity_merge 的签名来源发 "merge": ["另一个 id"]'
+        ),
+    ),
     # check: tests, coverage, watch, record
     "test_from": ("test “{test}”, from {start}:", "测试“{test}”，从 {start} 开始："),
     "test_legend": ("- expected, + got", "- 应有，+ 实有"),

@@ -18,6 +18,7 @@ from journeys.errors import did_you_mean
 from journeys.localtime import zone_named
 from journeys.values import LONGEST_ID, clean_text, is_id, parse_time, typed
 from runtime.intake.misfits import CHANGES, found_type, of_event, of_keys, of_traits
+from runtime.intake.sent import user_of
 from runtime.policy import ADDRESS_OF
 from runtime.source_settings import SIGNED_ONLY
 from runtime.state import Event, Person
@@ -142,8 +143,7 @@ class Reader:
 
     def _set_aside(self, parsed: Parsed, item: Any, index: int, problem: str, kind: str) -> None:
         body = orjson.dumps(item, default=str).decode()  # whole, so that it can be read again: a body is bounded, and so is what it holds
-        user_id = item.get("user_id", "") if isinstance(item, dict) else ""
-        parsed.quarantined.append(Quarantined(self.source, problem, body, user_id if isinstance(user_id, str) else "", kind))
+        parsed.quarantined.append(Quarantined(self.source, problem, body, user_of(item), kind))
         parsed.reasons.append({"index": index, "reason": problem})
 
     def _may(self, name: str) -> bool:
