@@ -19,7 +19,7 @@ from journeys.values import ValueType
 from journeys.world import MessageTemplate, World
 from runtime import vendor_settings
 from runtime.policy import Cap, Rules
-from runtime.source_settings import LONGEST_NAME, Source, is_source_name
+from runtime.source_settings import KINDS_OF_SOURCES, LONGEST_NAME, Source, is_source_name
 from runtime.texts import language_of
 from runtime.vendor_settings import (
     SECRET_VALIDATOR,
@@ -321,8 +321,13 @@ def _line(file: Path, detail: Any) -> str:
     parts = [str(part) for part in detail["loc"]]
     if parts[0] in ("channels", "benefits", "endpoints", "robots") and len(parts) > 3:  # noqa: PLR2004 - pydantic puts the adapter in between
         del parts[2]
-    if parts[:2] == ["intake", "sources"] and len(parts) > 4:  # noqa: PLR2004 - and a source's kind
-        del parts[3]
+    if parts[:2] == ["intake", "sources"] and len(parts) > 3 and parts[3] in KINDS_OF_SOURCES:  # noqa: PLR2004 - and a source's kind
+        kind = parts.pop(3)
+        if parts[3:] == ["server_side"]:
+            return (
+                f"{file}: {'.'.join(parts)}: only a source of kind segment has it, found kind {kind}: its SDKs prove nothing;"
+                " what a server asserts is posted signed, by a source of kind webhook"
+            )
     key = ".".join(parts)
     if detail["type"] in ("union_tag_invalid", "union_tag_not_found"):
         adapters = detail["ctx"].get("expected_tags", "")
@@ -331,6 +336,10 @@ def _line(file: Path, detail: Any) -> str:
     if detail["type"] == "extra_forbidden":
         return f"{file}: unknown key {key}; remove it or correct its name"
     is_secret = not SECRET_KEYS.isdisjoint(parts)  # what was written there by mistake is not repeated in a terminal or a log
-    found = "" if is_secret or detail["type"] == "missing" else f", found {detail['input']!r}"
     message = detail["msg"].removeprefix("Value error, ")
+    value = detail["input"]
+    if isinstance(value, dict):  # a whole section: its kind is what may be wrong with it, and it may hold secrets
+        value = value.get("kind")
+    is_said = is_secret or detail["type"] == "missing" or value is None or ", found " in message
+    found = "" if is_said else f", found {value!r}"
     return f"{file}: {key}: {message[0].lower()}{message[1:]}{found}"
