@@ -247,6 +247,7 @@ class FileImport:
         self._rows += 1
         problem = row.problem or (self._event(row, identity) if self.asked.kind == "events" else self._user(row, identity))
         if problem:
+            problem = row.told(problem)
             self.bad.add(row.line, problem)
             self._rejected.append({"line": row.line, "reason": problem, "row": row.value})
             self._bytes += len(orjson.dumps(row.value, default=str))  # it waits in memory as others do

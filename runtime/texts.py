@@ -63,7 +63,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "arrives under names that no rule sees (declare them, or map them in config):",
         "收到了规则用不到的名字（在 audience.yaml 声明，或在 config 里对应）：",
     ),
-    "misfits": ("taken without what does not fit:", "收下了，但下面这些不合要求，没有采用："),
+    "misfits": ("what came and does not fit, so that no rule sees it:", "收到了，但不合要求，规则当作没有："),
     "misfit": (
         "{name} is no {expected} (what came is {found}), {n} so far, the last on {at}",
         "{name} 应为{expected}，收到的是{found}，至今 {n} 次，最近 {at}",

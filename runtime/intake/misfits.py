@@ -1,4 +1,4 @@
-"""What of an item is left out though the item is taken: values that do not fit their types, names that nothing reads. Pure."""
+"""What of an item no rule sees though the item is taken: values that do not fit their types, names that nothing reads. Pure."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

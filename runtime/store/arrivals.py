@@ -50,7 +50,7 @@ class Call:
 
 
 class Misfit(NamedTuple):
-    """Something of an item that was taken without it: under which name of ours, what was `expected` there, and the type that came.
+    """Something of an item that is taken and no rule sees: under which name of ours, what was `expected` there, and the type that came.
 
     `expected` is the type that is declared, `phone` where a number was none, `key` for a name that nothing reads (and has no type).
     """
@@ -174,7 +174,7 @@ class Arrivals:
         return [dict(row._mapping) for row in tx.execute(query)]  # noqa: SLF001 - SQLAlchemy's public name
 
     def misfits(self, tx: Connection, limit: int = 100) -> list[dict[str, Any]]:
-        """What did not fit and was left out of what was taken, the latest first."""
+        """What did not fit, the latest first."""
         columns = [unmapped.c[name] for name in ("source", "name", "found", "n", "last_at")]
         query = select(*columns, unmapped.c.kind.label("expected")).where(unmapped.c.kind.not_in(UNSEEN))
         rows = tx.execute(query.order_by(unmapped.c.last_at.desc(), unmapped.c.source, unmapped.c.name).limit(limit))

@@ -36,7 +36,7 @@ def shown(language="en", **row):
     ],
 )
 def test_what_did_not_fit_says_what_was_expected_and_what_came(row, english, chinese):
-    assert shown(**row) == ["taken without what does not fit:", f"  shop: {english}"]
+    assert shown(**row) == ["what came and does not fit, so that no rule sees it:", f"  shop: {english}"]
     assert shown("zh", **row)[1] == f"  shop: {chinese}"
 
 
