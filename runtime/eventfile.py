@@ -250,10 +250,15 @@ def read_users(path: Path, audience: Audience, zone: ZoneInfo, bad: BadRows) -> 
     file, shape = RowFile(path), PLAIN
     for row in file:
         item = row.problem or user_item(row, shape, zone, is_csv=file.is_csv)
-        parsed = reader.records(item) if isinstance(item, dict) else None
-        for reason in [r["reason"] for r in parsed.reasons] if parsed is not None else [str(item)]:
-            bad.add(row.line, reason)
-        for record in parsed.records if parsed is not None else ():
+        if isinstance(item, str):
+            bad.add(row.line, item)
+            continue
+        parsed = reader.records(item)
+        if not parsed.records:
+            bad.add(row.line, parsed.reasons[0]["reason"])
+            continue
+        bad.remark_on_record(row.line, item, parsed, audience)
+        for record in parsed.records:
             if record.person.user_id:
                 yield record.person.user_id, dict(record.payload)
             else:

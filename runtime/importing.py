@@ -282,7 +282,7 @@ class FileImport:
                 self._met.append(met)
         self._persons |= {len(self._events) + n: person for n, person in parsed.persons.items()}
         self._events += parsed.events
-        return parsed.reasons[0]["reason"] if parsed.reasons else ""
+        return parsed.reasons[0]["reason"] if not parsed.events else ""
 
     def _user(self, row: Row, identity: str) -> str:
         item = user_item(row, self.asked.shape, self.zone, is_csv=self.file.is_csv)
@@ -297,7 +297,10 @@ class FileImport:
         item["id"] = item.get("id") or identity
         parsed = self._reader.records(item)
         self._records += parsed.records
-        return parsed.reasons[0]["reason"] if parsed.reasons else ""
+        if not parsed.records:
+            return str(parsed.reasons[0]["reason"])
+        self.bad.remark_on_record(row.line, item, parsed, self.audience)
+        return ""
 
     def _too_long(self, item: dict[str, Any]) -> str:
         length = len(orjson.dumps(item, default=str))

@@ -324,7 +324,9 @@ class Session(Edges):
         self.user.reach["consents"], self.user.reach["said"] = consents, said_at
 
     def _consent_changed(self, consent: Consent, at: int, *, quietly: bool) -> None:
-        why = {"channel": consent.channel, "purpose": consent.purpose, "source": consent.source}
+        why: dict[str, Any] = {"channel": consent.channel, "purpose": consent.purpose, "source": consent.source}
+        if consent.said_at != at:  # it is evidence of when it was said, not of when it was received
+            why["said_at"] = consent.said_at
         self.log.append(LogEntry(at, "consent_given" if consent.granted else "consent_withdrawn", "", why))
         if not consent.granted and not quietly:
             data = {"channel": consent.channel, "purpose": consent.purpose}

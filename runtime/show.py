@@ -24,6 +24,7 @@ from journeys.duration import MINUTE, SECOND, format_duration
 from journeys.errors import Language
 from journeys.localtime import print_instant
 from runtime.doctor import Examined
+from runtime.show_intake import misfits
 from runtime.state import SYSTEM_ENDS
 from runtime.store.quarantine import SetAside
 from runtime.storytexts import STATES, said, stage_name
@@ -150,6 +151,7 @@ def status(console: Console, summary: dict[str, Any], language: Language, zone: 
     if summary["unmapped"]:
         shown = "  ".join(f"{row['source']}:{row['name']} {row['n']:,}" for row in summary["unmapped"])
         console.print(f"[yellow]{word('unmapped', language)}[/yellow] {escape(shown)}")
+    misfits(console, summary["misfits"], language, zone)
     for row in summary["quarantine"]:
         console.print(f"[yellow]{word('set_aside', language)}[/yellow] {row['kind']} {escape(row['user_id'])}: {escape(row['reason'])}")
 

@@ -74,6 +74,7 @@ def whole_summary(store: SqlStore, zone: ZoneInfo, now: int) -> dict[str, Any]:
             "stages": reports.stages(tx),
             "stages_before": {str(days): reports.stages_then(tx, today - days) for days in STAGES_BEFORE},
             "unmapped": store.arrivals.unmapped(tx, 20),
+            "misfits": store.arrivals.misfits(tx, 20),
             "due_lag_ms": reports.due_lag(tx, now),
             "ledger": {f"{kind}.{state}": n for (kind, state), n in sorted(ledger.items())},
             "budgets": reports.budgets(tx),

@@ -150,9 +150,13 @@ class Wording:
         return self("known_later" if line.action in LEARNED else "done_later", at=self.at(line.done_at))
 
     def answered(self, line: Line) -> str:
-        """What a consent was given to or withdrawn from, and where."""
+        """What a consent was given to or withdrawn from, and where; and when it was said, where that is not when it was received."""
         what = self("consent_to", channel=self.channel(line.why["channel"]), purpose=self.channel(line.why["purpose"]))
-        return f"{what} ({line.why['source']})" if line.why.get("source") else what
+        what = f"{what} ({line.why['source']})" if line.why.get("source") else what
+        said_at = line.why.get("said_at", line.at)
+        if abs(line.at - said_at) < MINUTE:
+            return what
+        return self("said_on", what=what, at=self.at(said_at)) if said_at else self("said_once", what=what)
 
     def fields(self, data: Mapping[str, Any]) -> str:
         """The fields of an event."""

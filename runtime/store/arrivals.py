@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, select
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
@@ -18,6 +18,7 @@ from runtime.store.tables import catalogue_items, unmapped
 MOST_UNMAPPED = 200  # names of one request; a device may send any
 MOST_NAMES = 5000  # of one source in a process's life; what goes beyond is counted together, so that nobody fills the table
 FURTHER = ("further", "")
+UNSEEN = ("event", "property", "trait", FURTHER[0])  # kinds of names that no rule sees; the other kinds are what a misfit should have been
 LONGEST_NAME = 256  # of a name that is counted: PostgreSQL's indexes take no long ones
 
 
@@ -48,6 +49,17 @@ class Call:
     payload: Mapping[str, Any]
 
 
+class Misfit(NamedTuple):
+    """Something of an item that is taken and no rule sees: under which name of ours, what was `expected` there, and the type that came.
+
+    `expected` is the type that is declared, `phone` where a number was none, `key` for a name that nothing reads (and has no type).
+    """
+
+    expected: str
+    name: str
+    found: str = ""
+
+
 @dataclass
 class Arrival:
     """One request of a source. `persons` says, by the event's index, whose it is, where that is not an id of the operator's."""
@@ -62,6 +74,7 @@ class Arrival:
     quarantined: list[Quarantined] = field(default_factory=list)
     history: bool = False  # it makes profiles right and moves nobody
     unmapped: Counter[tuple[str, str]] = field(default_factory=Counter)  # (event, property or trait; its name) that no rule can see
+    misfits: list[Misfit] = field(default_factory=list)
     came: int = 0  # when it did, where that was before `now`: what is set aside again keeps its time
 
     @property
@@ -76,8 +89,8 @@ class Arrivals:
     def __init__(self, inbox: Inbox, identity: Identity, *, is_sqlite: bool) -> None:
         self._inbox, self._identity = inbox, identity
         self._upsert: Any = sqlite_insert if is_sqlite else postgres_insert
-        counted = self._upsert(unmapped).values({name: bindparam(name) for name in ("source", "kind", "name", "n", "last_at")})
-        later = {"n": unmapped.c.n + counted.excluded.n, "last_at": counted.excluded.last_at}
+        counted = self._upsert(unmapped).values({name: bindparam(name) for name in ("source", "kind", "name", "n", "last_at", "found")})
+        later = {"n": unmapped.c.n + counted.excluded.n, "last_at": counted.excluded.last_at, "found": counted.excluded.found}
         self._counted = counted.on_conflict_do_update(index_elements=["source", "kind", "name"], set_=later)  # built once: as in Inbox
         self._names: dict[str, set[tuple[str, str]]] = {}  # by source: those that have a row of their own
 
@@ -134,23 +147,38 @@ class Arrivals:
 
     def _count(self, tx: Connection, arrivals: list[Arrival]) -> None:
         counts: Counter[tuple[str, str, str]] = Counter()
-        for arrival in (arrival for arrival in arrivals if arrival.unmapped):
+        found: dict[tuple[str, str, str], str] = {}
+        for arrival in (arrival for arrival in arrivals if arrival.unmapped or arrival.misfits):
             known = self._names.setdefault(arrival.source, set())
-            for (kind, name), n in arrival.unmapped.most_common(MOST_UNMAPPED):
+            types = {(m.expected, m.name): m.found for m in arrival.misfits}
+            for (kind, name), n in (arrival.unmapped + Counter((m.expected, m.name) for m in arrival.misfits)).most_common(MOST_UNMAPPED):
                 shown = (kind, name[:LONGEST_NAME])
                 if len(known) < MOST_NAMES:
                     known.add(shown)
-                counts[arrival.source, *(shown if shown in known else FURTHER)] += n
+                key = (arrival.source, *(shown if shown in known else FURTHER))
+                counts[key] += n
+                found[key] = types.get((kind, name), "") if shown in known else ""
         if not counts:
             return
         at = max(a.now for a in arrivals)
-        rows = [{"source": s, "kind": k, "name": name, "n": n, "last_at": at} for (s, k, name), n in sorted(counts.items())]
+        rows = [
+            {"source": s, "kind": k, "name": name, "n": n, "last_at": at, "found": found[s, k, name]}
+            for (s, k, name), n in sorted(counts.items())
+        ]  # fmt: skip
         tx.execute(self._counted, rows)
 
     def unmapped(self, tx: Connection, limit: int = 100) -> list[dict[str, Any]]:
         """What arrived under names that no rule can see, the most frequent first."""
-        query = select(unmapped).order_by(unmapped.c.n.desc(), unmapped.c.name).limit(limit)
+        columns = [unmapped.c[name] for name in ("source", "kind", "name", "n", "last_at")]
+        query = select(*columns).where(unmapped.c.kind.in_(UNSEEN)).order_by(unmapped.c.n.desc(), unmapped.c.name).limit(limit)
         return [dict(row._mapping) for row in tx.execute(query)]  # noqa: SLF001 - SQLAlchemy's public name
+
+    def misfits(self, tx: Connection, limit: int = 100) -> list[dict[str, Any]]:
+        """What did not fit, the latest first."""
+        columns = [unmapped.c[name] for name in ("source", "name", "found", "n", "last_at")]
+        query = select(*columns, unmapped.c.kind.label("expected")).where(unmapped.c.kind.not_in(UNSEEN))
+        rows = tx.execute(query.order_by(unmapped.c.last_at.desc(), unmapped.c.source, unmapped.c.name).limit(limit))
+        return [dict(row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name
 
 
 def _of(event: Event, user_id: str) -> Event:

@@ -266,10 +266,11 @@ paces = Table(
 unmapped = Table(
     "unmapped", metadata,
     Column("source", String(64), nullable=False),
-    Column("kind", String(16), nullable=False),  # event, property or trait
+    Column("kind", String(16), nullable=False),  # event, property, trait; of a misfit what was expected
     Column("name", Text, nullable=False),
     Column("n", BigInteger, nullable=False),
     Column("last_at", BigInteger, nullable=False),
+    Column("found", String(16), nullable=False, server_default=""),  # of a misfit, the type of the latest value
     PrimaryKeyConstraint("source", "kind", "name"),
 )  # fmt: skip
 catalogue_items = Table(

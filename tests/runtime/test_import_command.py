@@ -217,6 +217,27 @@ def test_numbers_that_are_not_there_exit_1(call, set_aside):
     assert call("quarantine", "drop", 99, "-c", set_aside)[0] == 1
 
 
+def test_numbers_that_are_not_there_are_said(call, set_aside):
+    for command in ("retry", "drop"):
+        code, _, err = call("quarantine", command, 98, 99, "-c", set_aside)
+        assert (code, "98, 99: nothing is set aside under this number" in err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--kind", "evnt"], "nothing that is set aside matches --kind evnt; --kind: did you mean event?"),
+        (["--kind", "foo"], "nothing that is set aside matches --kind foo; --kind: there are event"),
+        (["--source", "devise"], "nothing that is set aside matches --source devise; --source: did you mean device?"),
+        (["--user", "u9"], "nothing that is set aside matches --user u9\n"),
+    ],
+)
+def test_a_filter_that_nothing_fits_says_what_was_likely_meant(call, set_aside, arguments, said):
+    code, out, err = call("quarantine", *arguments, "-c", set_aside)
+
+    assert (code, out, said in err) == (0, "", True), err
+
+
 def test_without_a_database_none_is_made(call, folder):
     for arguments in (["quarantine"], ["quarantine", "retry", "--all"], ["quarantine", "drop", "1"]):
         assert call(*arguments, "-c", folder)[0] == 1

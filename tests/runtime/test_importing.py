@@ -348,6 +348,26 @@ def test_what_no_rule_will_see_is_told_row_by_row_and_an_undeclared_type_once(sq
     ]
 
 
+def test_what_is_left_out_of_a_user_is_told_row_by_row_and_the_rest_is_taken(sqlite_store, write):
+    rows = "u1,abc,32-13,金,上海\nu2,12345,,,\nu3,13800138000,1990-12-18,,\n"
+
+    counts, shown, *_ = taken(
+        sqlite_store, write("user_id,identities.phone,birthday,levl,identities.mail\n" + rows, "u.csv"), Asked("users", "crm")
+    )
+
+    assert counts == (3, 2, 0, 1)
+    no_phone = "identities.phone: expected a phone number, such as 13800138000 or +85251234567"
+    assert shown == [
+        f"u.csv:2: {no_phone}; the rest of the row is taken",
+        "u.csv:2: nothing reads identities.mail; did you mean email?",
+        "u.csv:2: user.birthday is no anniversary: '32-13' counts as missing: write 12-18 or 1990-12-18",
+        "u.csv:2: user has no trait levl: no rule sees it; did you mean level?",
+        "u.csv:3: identities.phone: expected a phone number, such as 13800138000 or +85251234567",
+    ]
+    with sqlite_store.database.reading() as tx:
+        assert sqlite_store.contacts.whose(tx, "phone", "12345") == []
+
+
 def test_of_many_rows_with_such_a_value_the_first_twenty_are_told_and_all_are_counted(sqlite_store, write):
     _, shown, *_ = taken(sqlite_store, write(HEAD + "".join(order(n, amount="88元") for n in range(1, 31))))
 
