@@ -1,8 +1,9 @@
 """What one request brought, kept in one go with the requests that wait beside it: events, user records, what could not be taken."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, select
@@ -147,10 +148,11 @@ class Arrivals:
         rows = [{"source": s, "kind": k, "name": name, "n": n, "last_at": at} for (s, k, name), n in sorted(counts.items())]
         tx.execute(self._counted, rows)
 
-    def unmapped(self, tx: Connection, limit: int = 100) -> list[dict[str, Any]]:
-        """What arrived under names that no rule can see, the most frequent first."""
-        query = select(unmapped).order_by(unmapped.c.n.desc(), unmapped.c.name).limit(limit)
-        return [dict(row._mapping) for row in tx.execute(query)]  # noqa: SLF001 - SQLAlchemy's public name
+    def unmapped(self, tx: Connection, limit: int = 100, seen: Callable[[str, str, str], bool] | None = None) -> list[dict[str, Any]]:
+        """What arrived under names that no rule can see, the most frequent first, without what is `seen` now (source, kind, name)."""
+        query = select(unmapped).order_by(unmapped.c.n.desc(), unmapped.c.name)
+        rows = (dict(row._mapping) for row in tx.execute(query))  # noqa: SLF001 - SQLAlchemy's public name
+        return list(islice((row for row in rows if seen is None or not seen(row["source"], row["kind"], row["name"])), limit))
 
 
 def _of(event: Event, user_id: str) -> Event:
