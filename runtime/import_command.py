@@ -178,6 +178,7 @@ def _tell(files: Sequence[FileImport], project: Project, seconds: Sequence[float
             err.print(show.word("repeated_ids", project.language(), file=file.file.path.name, **counts), markup=False)
         if file.position.duplicates > file.bad.repeated:
             known = f"{file.position.duplicates - file.bad.repeated:,}"
-            err.print(show.word("known_before", project.language(), file=file.file.path.name, n=known), markup=False)
+            key = "known_users" if file.asked.kind == "users" else "known_before"
+            err.print(show.word(key, project.language(), file=file.file.path.name, n=known), markup=False)
         if file.position.rejected and not dry:
             err.print(show.word("rejected_rows", project.language(), file=str(file.rejected_path)), markup=False)

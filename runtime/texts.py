@@ -350,6 +350,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "{file}: {n} known before from this source: these stay as they were kept first, also where a row says something else now",
         "{file}：{n} 条此前已从这个来源收到：保持最初收下的内容，即使现在这一行写得不同",
     ),
+    "known_users": (
+        "{file}: {n} known before: they say what an import from this source said last of the same people, or bear an id that is known",
+        "{file}：{n} 条此前已收到：内容和这个来源上一次导入这些人时一样，或者编号已收过",
+    ),
     "known_elsewhere": (
         (
             "{file}: {n} of its first events {n:has|have} come from source {source} already and would count twice; nothing was taken.\n"

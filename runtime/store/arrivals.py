@@ -13,7 +13,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from runtime.state import Event, Person
 from runtime.store.codec import compact
 from runtime.store.identity import Identity
-from runtime.store.inbox import Inbox, Quarantined
+from runtime.store.inbox import FileRow, Inbox, Quarantined
 from runtime.store.tables import catalogue_items, unmapped
 
 MOST_UNMAPPED = 200  # names of one request; a device may send any
@@ -24,11 +24,15 @@ LONGEST_NAME = 256  # of a name that is counted: PostgreSQL's indexes take no lo
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What a source says of a user: traits, tags, identities, consents; or only who she is (an empty payload)."""
+    """What a source says of a user: traits, tags, identities, consents; or only who she is (an empty payload).
+
+    It is known again by its id; a row of a file that has none by what it says (`row`).
+    """
 
     id: str
     person: Person
     payload: Mapping[str, Any]
+    row: FileRow | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +103,11 @@ class Arrivals:
         for n, arrival in enumerate(arrivals):
             hers = [(owners.pop(0), record) for record in arrival.records]
             for user_id, record in sorted(hers, key=lambda pair: pair[0]):  # users are locked in one order; of one the records keep theirs
-                new[n] += self._inbox.add_user_record(
-                    tx, arrival.source, record.id, user_id, record.payload, arrival.now, history=arrival.history
-                )
+                what = (user_id, record.payload, arrival.now)
+                if record.row is None:
+                    new[n] += self._inbox.add_user_record(tx, arrival.source, record.id, *what, history=arrival.history)
+                else:
+                    new[n] += self._inbox.add_file_row(tx, arrival.source, record.row, *what, history=arrival.history)
             for call in arrival.calls:
                 user_id = former.get(call.user_id, call.user_id)
                 new[n] += self._inbox.add_call(tx, arrival.source, call.id, user_id, call.payload, arrival.now)

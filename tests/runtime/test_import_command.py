@@ -131,6 +131,18 @@ def test_an_import_that_was_interrupted_says_that_it_goes_on(call, folder):
     assert err == "orders.csv: goes on after row 1,000, where it was interrupted\n"
 
 
+def test_a_corrected_file_of_users_says_what_was_known(call, folder):
+    path = folder / "users.csv"
+    path.write_text("user_id,city\nu1,上海\nu2,上海\nu3,上海\n", encoding="utf-8")
+    call("import", "users", path, "-c", folder)
+    path.write_text("user_id,city\nu1,上海\nu2,北京\nu3,上海\n", encoding="utf-8")
+
+    code, out, err = call("import", "users", path, "-c", folder)
+
+    assert (code, out) == (0, "users.csv: 3 rows: 1 new, 2 known before, 0 rejected\n")
+    assert err.startswith("users.csv: 2 known before: they say what an import from this source said last of the same people")
+
+
 @pytest.fixture
 def sold(tmp_path):
     """A project whose shop has posted two orders, and the month's export of its orders, of which one is new."""

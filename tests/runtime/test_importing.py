@@ -388,6 +388,41 @@ def test_what_adds_to_a_number_needs_an_id_by_which_a_copy_of_its_file_knows_it(
     assert shown[0].startswith("u.jsonl:1: increment: expected an id beside it")
 
 
+def exported(store, write, *texts, asked=None):
+    """Import one state of a file after the other; how many rows each brought, and how many were known."""
+    found = []
+    for text in texts:
+        counts, *_ = taken(store, write("user_id,city,size\n" + text, "users.csv"), asked or Asked("users", "crm"))
+        found.append(counts[1:3])
+    return found
+
+
+def test_a_file_of_users_that_was_corrected_reordered_and_has_grown_brings_only_what_says_something_else(store, write):
+    first = "".join(f"u{n},上海,{n}\n" for n in range(100))
+    corrected = first.replace("u7,上海", "u7,北京")
+    turned = "u100,上海,1\n" + "".join(reversed(corrected.splitlines(keepends=True)))
+
+    assert exported(store, write, first, corrected, turned, first) == [(100, 0), (1, 99), (1, 100), (1, 99)]
+    assert kinds(store) == {"history": 103}
+    assert sum(kept(store).values()) == 101  # of each the last
+
+
+def test_what_was_imported_as_history_is_news_when_it_is_told_as_of_now(sqlite_store, write):
+    live = Asked("users", "crm", live=True)
+
+    assert exported(sqlite_store, write, "u1,上海,1\n") == [(1, 0)]
+    assert exported(sqlite_store, write, "u1,上海,1\n", "u1,上海,1\n\n", asked=live) == [(1, 0), (0, 1)]
+
+
+def test_a_corrected_file_with_several_rows_of_one_person_ends_with_its_last_one(sqlite_store, write):
+    two = "u1,上海,1\nu1,北京,1\n"
+
+    assert exported(sqlite_store, write, two, two, "u1,上海,1\n", "u1,上海,1\nu2,上海,1\n") == [(2, 0), (2, 0), (1, 0), (1, 1)]
+    with sqlite_store.database.batch() as batch:
+        notes = [n.payload["traits"]["city"] for n in sqlite_store.inbox.waiting(batch.connection, 10) if n.user_id == "u1"]
+    assert notes == ["上海", "北京", "上海", "北京", "上海"]
+
+
 def test_a_later_export_with_an_old_row_is_news_of_the_user(sqlite_store, write):
     head = "user_id,city\n"
     path = write(head + "u1,上海\n", "users.csv")
