@@ -14,7 +14,7 @@ import orjson
 from journeys.audience import Audience
 from runtime.badrows import BadRows, Met
 from runtime.clock import Clock
-from runtime.eventfile import Shape, event_item, undated, user_item, wrong_columns
+from runtime.eventfile import Shape, event_item, left_out, undated, user_item, wrong_columns
 from runtime.intake.items import OLDEST, Reader
 from runtime.rowfile import KINDS, Row, RowFile
 from runtime.state import Event, Person, stable_key
@@ -246,7 +246,9 @@ class FileImport:
         if behind:
             return
         self._rows += 1
-        problem = row.problem or (self._event(row, identity) if self.asked.kind == "events" else self._user(row, identity))
+        events = self.asked.kind == "events"
+        problem = row.problem or left_out(row, self.asked.shape, "id" if events else "user_id", is_csv=self.file.is_csv)
+        problem = problem or (self._event(row, identity) if events else self._user(row, identity))
         if problem:
             self.bad.add(row.line, problem)
             self._rejected.append({"line": row.line, "reason": problem, "row": row.value})

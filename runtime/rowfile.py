@@ -130,7 +130,9 @@ class RowFile:
                 if more is not None:
                     yield Row(lines.number, row, f"more values than the {len(names)} columns of the first line")
                 elif any(value not in (None, "") for value in row.values()):
-                    yield Row(lines.number, row)
+                    there = sum(value is not None for value in row.values())
+                    short = f"{there} {'value' if there == 1 else 'values'}, fewer than the {len(names)} columns of the first line"
+                    yield Row(lines.number, row, short if there < len(row) else "")
 
 
 class _Lines:

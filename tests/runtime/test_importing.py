@@ -281,6 +281,7 @@ def test_a_gb18030_file_of_excel_is_taken(sqlite_store, write):
         ("A1,u1,soon,1", "time: expected ISO 8601 or epoch seconds between 1970 and 2100, found soon"),
         ("A1,u1,2027-11-01,1", "time: 2027-11-01T00:00:00 is more than a day ahead of its receipt"),
         ("A1,u1,2026-11-01,1,2", "more values than the 4 columns of the first line"),
+        ("A1,u1,2026-11-01", "3 values, fewer than the 4 columns of the first line"),
     ],
 )
 def test_a_bad_row_costs_itself_and_is_written_down(sqlite_store, write, row, reason):
@@ -291,6 +292,37 @@ def test_a_bad_row_costs_itself_and_is_written_down(sqlite_store, write, row, re
     assert (counts, shown) == ((2, 1, 0, 1), [f"orders.csv:2: {reason}"])
     [line] = [json.loads(text) for text in file.rejected_path.read_text(encoding="utf-8").splitlines()]
     assert (line["line"], line["reason"], line["row"]["订单号"]) == (2, reason, "A1")
+
+
+@pytest.mark.parametrize(
+    ("kind", "names", "name", "text", "reason"),
+    [
+        ("events", {"订单号": "id"}, "a.csv", "订单号,user_id,time\n,u1,2026-11-01\nA1,u1,2026-11-01\n", "id: expected a text of 1 to 256 characters, found none in 订单号"),
+        ("events", {}, "a.csv", "id,user_id,time\n ,u1,2026-11-01\nA1,u1,2026-11-01\n", "id: expected a text of 1 to 256 characters, found none"),
+        ("events", {"no": "id"}, "a.jsonl", '{"user_id": "u1", "time": "2026-11-01"}\n{"no": "A1", "user_id": "u1", "time": "2026-11-01"}\n',
+         "id: expected a text of 1 to 256 characters, found none in no"),
+        ("users", {"手机": "identities.phone"}, "a.csv", "user_id,手机\n,13800138000\nu1,13800138001\n", "user_id: expected a text of 1 to 256 characters, found none"),
+        ("users", {"会员": "user_id"}, "a.csv", "会员,identities.openid\n,o1\nu1,o2\n", "user_id: expected a text of 1 to 256 characters, found none in 会员"),
+        ("users", {"会员": "user_id"}, "a.jsonl", '{"会员": null, "identities": {"openid": "o1"}}\n{"会员": "u1"}\n',
+         "user_id: expected a text of 1 to 256 characters, found none in 会员"),
+        ("users", {}, "a.csv", "user_id,city,size\nu1,上海\nu2,上海,3\n", "2 values, fewer than the 3 columns of the first line"),
+    ],
+)  # fmt: skip
+def test_a_row_that_leaves_out_by_what_its_file_knows_it_is_not_taken(sqlite_store, write, kind, names, name, text, reason):
+    counts, shown, file, _ = taken(sqlite_store, write(text, name), Asked(kind, shape=Shape(names, "order_paid")))
+
+    assert counts == (2, 1, 0, 1)
+    assert [json.loads(row)["reason"] for row in file.rejected_path.read_text(encoding="utf-8").splitlines()] == [reason]
+    assert len(shown) == 1
+
+
+def test_rows_of_json_may_be_known_without_an_id_or_by_an_identity_alone(sqlite_store, write):
+    events = taken(
+        sqlite_store, write('{"user_id": "u1", "time": "2026-11-01"}\n', "e.jsonl"), Asked("events", shape=Shape({}, "order_paid"))
+    )
+    users = taken(sqlite_store, write('{"identities": {"openid": "o1"}, "city": "上海"}\n', "u.jsonl"), Asked("users"))
+
+    assert (events[0], users[0]) == ((1, 1, 0, 0), (1, 1, 0, 0))
 
 
 def test_types_of_the_system_itself_cannot_be_imported(sqlite_store, write):
