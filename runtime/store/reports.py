@@ -85,9 +85,11 @@ class Reports:
         return {(journey, what, detail): int(n) for journey, what, detail, n in tx.execute(query)}
 
     def totals(self, tx: Connection) -> dict[str, int]:
-        """Users, events, waiting notes and quarantined records."""
+        """Users (a former id is nobody any more), events, waiting notes and quarantined records."""
         tables = {"users": users, "events": events, "inbox": inbox, "quarantine": quarantine}
-        return {name: int(tx.execute(select(func.count()).select_from(table)).scalar_one()) for name, table in tables.items()}
+        counts = {name: select(func.count()).select_from(table) for name, table in tables.items()}
+        counts["users"] = counts["users"].where(users.c.merged_into.is_(None))
+        return {name: int(tx.execute(query).scalar_one()) for name, query in counts.items()}
 
     def stages(self, tx: Connection) -> dict[str, int]:
         """How many users stand in each lifecycle stage."""
