@@ -1,6 +1,7 @@
 """Tables, stories and progress in the terminal. Looks only; what it shows was computed elsewhere."""
 
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -32,6 +33,7 @@ from runtime.texts import reason, word
 __all__ = [
     "examined", "instant", "journeys_table", "paper", "progress", "rows_progress", "set_aside", "spinner", "status", "word",
 ]  # fmt: skip
+SECONDS_OF_A_LINE = 5.0  # between two lines of progress where there is no terminal
 
 
 def paper() -> Console:
@@ -50,8 +52,13 @@ def progress(console: Console, title: str, total: int | None) -> Iterator[Callab
 
 
 @contextmanager
-def rows_progress(console: Console, title: str, size: int) -> Iterator[Callable[[int, int], None]]:
-    """A bar over the bytes of a file, with rows, rows per second and the time that is left; call with bytes and rows so far."""
+def rows_progress(
+    console: Console, title: str, size: int, language: Language, timer: Callable[[], float] = time.perf_counter
+) -> Iterator[Callable[[int, int], None]]:
+    """A bar over the bytes of a file, with rows, rows per second and the time that is left; call with bytes and rows so far.
+
+    Where nobody sees a bar, a line now and then.
+    """
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -59,13 +66,19 @@ def rows_progress(console: Console, title: str, size: int) -> Iterator[Callable[
         TextColumn("{task.fields[rows]}"),
         TimeRemainingColumn(),
     )
+    began = told_at = timer()
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(title, total=max(size, 1), rows="")
 
         def advance(read: int, rows: int) -> None:
-            elapsed = bar.tasks[0].elapsed
-            speed = f", {rows / elapsed:,.0f}/s" if elapsed else ""
+            nonlocal told_at
+            now = timer()
+            speed = f", {rows / (now - began):,.0f}/s" if now > began else ""
             bar.update(task, completed=read, rows=f"{rows:,}{speed}")
+            if not console.is_terminal and now - told_at >= SECONDS_OF_A_LINE:
+                told_at = now
+                share = f"{min(read / max(size, 1), 1):.0%}"
+                console.print(word("rows_so_far", language, file=title, rows=f"{rows:,}", share=share), markup=False, soft_wrap=True)
 
         yield advance
 

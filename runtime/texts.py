@@ -341,6 +341,11 @@ WORDS: dict[str, tuple[str, str]] = {
         "{file}: {rows} rows: {accepted} good, {rejected} bad; nothing was written",
         "{file}：{rows} 行，可收 {accepted}，不可收 {rejected}；什么也没写",
     ),
+    "rows_so_far": ("{file}: {rows} rows so far ({share} of the file)", "{file}：已读 {rows} 行（文件的 {share}）"),
+    "wait_for_daemon": (
+        "{n} {n:row waits|rows wait} in the inbox: profiles know them once a daemon (`journeyd run`) has worked them off",
+        "收件箱里有 {n} 条在等：守护进程（`journeyd run`）处理之后，画像才知道它们",
+    ),
     "import_resumed": ("{file}: goes on after row {rows}, where it was interrupted", "{file}：上次中断在第 {rows} 行之后，接着导"),
     "import_stopped": (
         "{file}: stopped after row {rows}; the same command goes on from there",

@@ -68,7 +68,8 @@ class Database:
             for pragma in (
                 "journal_mode=OFF" if scratch else "journal_mode=WAL",
                 "synchronous=OFF" if scratch else "synchronous=FULL",
-                "foreign_keys=ON", "busy_timeout=15000", "wal_autocheckpoint=0", f"journal_size_limit={LEFT_OF_LOG}", "secure_delete=ON", "temp_store=MEMORY",
+                "foreign_keys=ON", "busy_timeout=15000", "wal_autocheckpoint=0", f"journal_size_limit={LEFT_OF_LOG}", "secure_delete=ON",
+                "temp_store=MEMORY",
             ):  # fmt: skip
                 if scratch and pragma == "secure_delete=ON":
                     continue
