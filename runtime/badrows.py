@@ -4,11 +4,13 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 import orjson
 
 from journeys.audience import Audience
 from journeys.errors import did_you_mean
+from journeys.values import coerce
 from runtime.state import Event
 from runtime.store.occurrences import Occurrences
 
@@ -73,6 +75,25 @@ class BadRows:
                 kind = fields[name]
                 remark = f"{event.type}.{name} is no {kind}: {str(value)[:40]!r} counts as missing{CURES.get(kind, '')}"
                 self._remark(line, f"{event.type}.{name}", remark, self.most_shown)
+
+    def remark_on_traits(self, line: int, traits: Mapping[str, Any], audience: Audience, zone: ZoneInfo) -> None:
+        """Say what no rule will see of a user record that is taken all the same: a trait that nobody declared, or a value."""
+        outside = {name: trait for name, trait in audience.traits.items() if not trait.aggregate and trait.value is None}
+        for name, value in traits.items():
+            if value is None:
+                continue
+            if name in outside:
+                kind = outside[name].kind
+                if coerce(value, kind, zone, outside[name].choices) is None:
+                    remark = f"trait {name} is no {kind}: {str(value)[:40]!r} counts as missing{CURES.get(kind, '')}"
+                    self._remark(line, name, remark, self.most_shown)
+            elif name in audience.traits:
+                self._remark(line, name, f"trait {name} is computed by audience.yaml: no rule sees what a file says of it", 1)
+            else:
+                hint = did_you_mean(name, outside) if not self.remarks[name] else ""  # it is shown once, and is not cheap
+                guess = f"; did you mean {hint}?" if hint else ""
+                remark = f"trait {name} is not declared in audience.yaml: it is kept, and no rule sees it{guess}"
+                self._remark(line, name, remark, 1)
 
     def _stranger(self, line: int, type_: str, name: str, missing: Sequence[str]) -> None:
         """A field that no rule sees is nobody's business, unless a declared one of nearly that name is missing beside it."""

@@ -301,6 +301,8 @@ class FileImport:
         item["id"] = item.get("id") or identity
         parsed = self._reader.records(item)
         self._records += [replace(record, row=row_) for record in parsed.records]
+        for record in parsed.records:
+            self.bad.remark_on_traits(row.line, record.payload.get("traits") or {}, self.audience, self.zone)
         return parsed.reasons[0]["reason"] if parsed.reasons else ""
 
     def _too_long(self, item: dict[str, Any]) -> str:
