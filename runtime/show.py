@@ -203,14 +203,16 @@ def stages_by_month(
 
 
 def _stages(console: Console, summary: dict[str, Any], language: Language, names: Mapping[str, str]) -> None:
-    """How many users stand in each stage, now and before."""
+    """How many users stand in each stage, now and before, in the order of the lifecycle; of a day of which nothing was counted, nothing."""
     table = Table(box=None, pad_edge=False)
     table.add_column(word("stage", language))
     table.add_column(word("now", language), justify="right")
     for days in summary["stages_before"]:
         table.add_column(word("days_before", language, days=days), justify="right")
-    for name in sorted({*summary["stages"], *(name for then in summary["stages_before"].values() for name in then)}):
-        before = (f"{then.get(name, 0):,}" for then in summary["stages_before"].values())
+    found = {*summary["stages"], *(name for then in summary["stages_before"].values() for name in then)}
+    unknown = word("not_known", language)
+    for name in [*(name for name in names if name in found), *sorted(found - {*names})]:
+        before = (f"{then.get(name, 0):,}" if then else unknown for then in summary["stages_before"].values())
         table.add_row(stage_name(name, names, language), f"{summary['stages'].get(name, 0):,}", *before)
     console.print(table)
 

@@ -341,6 +341,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "{file}: {rows} rows: {accepted} good, {rejected} bad; nothing was written",
         "{file}：{rows} 行，可收 {accepted}，不可收 {rejected}；什么也没写",
     ),
+    "not_known": ("not known", "未知"),
     "rows_so_far": ("{file}: {rows} rows so far ({share} of the file)", "{file}：已读 {rows} 行（文件的 {share}）"),
     "wait_for_daemon": (
         "{n} {n:row waits|rows wait} in the inbox: profiles know them once a daemon (`journeyd run`) has worked them off",

@@ -1,10 +1,28 @@
-"""What commands show of their progress, on a terminal and elsewhere."""
+"""What commands show: the stages of everybody; progress, on a terminal and elsewhere."""
 
 from io import StringIO
 
 from rich.console import Console
 
-from runtime.show import SECONDS_OF_A_LINE, rows_progress
+from runtime.show import SECONDS_OF_A_LINE, rows_progress, status
+from tests.town import ZONE
+
+SUMMARY = {
+    "release": None, "totals": {}, "due_lag_ms": 0, "stages": {"acquisition": 1, "churn": 2, "old": 3}, "ledger": {}, "budgets": [],
+    "stages_before": {"7": {"churn": 4}, "30": {}}, "journeys": {}, "unmapped": [], "quarantine": [], "unknown": {}, "held": [], "paused": {},
+    "journeys_paused": [], "moves": {},
+}  # fmt: skip
+
+
+def test_stages_stand_in_the_order_of_the_lifecycle_and_a_day_of_which_nothing_was_counted_is_not_known():
+    file = StringIO()
+
+    status(Console(file=file, width=200), SUMMARY, "en", ZONE, {"churn": "", "acquisition": ""})
+
+    rows = [line.split() for line in file.getvalue().splitlines() if line.startswith(("acquisition", "churn", "old"))]
+    assert rows == [
+        ["churn", "2", "4", "not", "known"], ["acquisition", "1", "0", "not", "known"], ["old", "3", "0", "not", "known"],
+    ]  # fmt: skip
 
 
 def test_where_nobody_sees_a_bar_a_line_now_and_then_says_how_far_a_file_is():
