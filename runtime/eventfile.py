@@ -188,14 +188,14 @@ def read_events(file: RowFile, audience: Audience, zone: ZoneInfo, bad: BadRows,
     with Occurrences() as seen:
         for row in file:
             if problem := row.problem or left_out(row, shape, "id", is_csv=file.is_csv):
-                bad.add(row.line, problem)
+                bad.add(row.line, row.told(problem))
                 continue
             item = event_item(row, shape, audience, is_csv=file.is_csv)
             event = parse_event(item, audience, zone, FAR, f"{path.name}:{row.line}")
             if isinstance(event, str):
-                bad.add(row.line, event + _meant(event.split(":", 1)[0], row.value))
+                bad.add(row.line, row.told(event + _meant(event.split(":", 1)[0], row.value)))
             elif item.get("time") is None:
-                bad.add(row.line, "time: expected a time, found none")
+                bad.add(row.line, row.told("time: expected a time, found none"))
             else:
                 met.append(Met(row.line, event, item.get("data") or {}))
                 bad.remark_on(met[-1], audience)

@@ -250,6 +250,7 @@ class FileImport:
         problem = row.problem or left_out(row, self.asked.shape, "id" if events else "user_id", is_csv=self.file.is_csv)
         problem = problem or (self._event(row, identity) if events else self._user(row, identity))
         if problem:
+            problem = row.told(problem)
             self.bad.add(row.line, problem)
             self._rejected.append({"line": row.line, "reason": problem, "row": row.value})
             self._bytes += len(orjson.dumps(row.value, default=str))  # it waits in memory as others do

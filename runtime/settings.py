@@ -27,6 +27,7 @@ from runtime.vendor_settings import (
     Benefit,
     ChannelsSection,
     Endpoint,
+    Named,
     Robot,
     Section,
     SubscribeSection,
@@ -155,9 +156,9 @@ class Settings(BaseSettings):
     intake: IntakeSection = IntakeSection()
     channels: ChannelsSection = ChannelsSection()
     adapters: AdaptersSection = AdaptersSection()
-    benefits: dict[str, Benefit] = Field(default_factory=dict)
-    endpoints: dict[str, Endpoint] = Field(default_factory=dict)
-    robots: dict[str, Robot] = Field(default_factory=dict)
+    benefits: dict[Named, Benefit] = Field(default_factory=dict)
+    endpoints: dict[Named, Endpoint] = Field(default_factory=dict)
+    robots: dict[Named, Robot] = Field(default_factory=dict)
     alarms: AlarmsSection = AlarmsSection()
     policy: PolicySection = PolicySection()
 

@@ -176,7 +176,8 @@ class Wording:
     def grounds(self, line: Line) -> str:
         """Why: the clause and the values then, or what each position of a send met."""
         why = line.why
-        parts = [str(why[key]) for key in ("clause", "where") if key in why]
+        parts = [self("subject_is", subject=why["subject"])] if "subject" in why else []
+        parts += [str(why[key]) for key in ("clause", "where") if key in why]
         if line.rule and not parts:
             parts.append(self("by_rule", clause=line.rule))
         given = {name: value for key in ("values", "where_values") for name, value in (why.get(key) or {}).items()}

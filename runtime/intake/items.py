@@ -14,8 +14,10 @@ import orjson
 from channels.sms.numbers import mobile_number
 from journeys.audience import Audience
 from journeys.duration import DAY
+from journeys.expression import TURN_EVENTS
 from journeys.localtime import zone_named
 from journeys.values import LONGEST_ID, clean_text, is_id, parse_time, typed
+from runtime.profile import LONGEST_TEXT
 from runtime.source_settings import SIGNED_ONLY
 from runtime.state import Event, Person
 from runtime.store.arrivals import Arrival, Call, CatalogueItem, Record
@@ -26,13 +28,10 @@ ROW = 256  # bytes of a row of the quarantine beside its body
 LONGEST_KIND, LONGEST_CHANNEL = 32, 64  # characters of the name of a kind of identity, of a channel
 FUTURE = DAY  # an event dated further ahead than this is set aside; one dated less far ahead counts as now
 OLDEST = 946_684_800_000  # 2000-01-01 UTC: what is posted as of earlier comes from a clock that was never set; files may go further back
-LONGEST_TEXT = 8192  # bytes in UTF-8, of a declared field or a trait: profiles hold texts, and each row is read as a whole
 USER_RECORD = "user_record"  # what a source must be allowed to assert to post users
 IDENTITY_MERGE = "identity_merge"  # and to have two users merged whom the operator knows by two ids
 ENROLMENT = "enrolment"  # and to have people enter journeys
-RESERVED = (
-    "stage_changed", "segment_entered", "segment_left", "journey_ended", "message_delivered", "message_undelivered", "message_reply",
-)  # fmt: skip
+RESERVED = (*TURN_EVENTS, "message_delivered", "message_undelivered", "message_reply")  # a withdrawal is said by a user record
 CHANGES = ("traits", "set_once", "increment", "append")  # of a record, each an object by trait
 DEVICE_ATTACHES = frozenset({"distinct_id"})
 OWN_IDS = tuple(f"{kind}:" for kind in (*UNIQUE, *SHARED))  # how the ids begin that we give to people who are known by an identity alone
@@ -465,6 +464,9 @@ def _record_problem(item: Mapping[str, Any]) -> str:
     for key in ("tags", "remove_tags"):
         if item.get(key) is not None and not (isinstance(item[key], list) and all(isinstance(t, str) and t for t in item[key])):
             return f"{key}: expected a list of texts"
+        problem = _too_long("user", item, (key,))
+        if problem:
+            return problem
     for channel, said in (item.get("consents") or {}).items():
         if not 0 < len(channel) <= LONGEST_CHANNEL:
             return f"consents.{channel[:LONGEST_CHANNEL]}: expected a channel of 1 to {LONGEST_CHANNEL} characters"

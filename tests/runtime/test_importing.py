@@ -325,6 +325,23 @@ def test_rows_of_json_may_be_known_without_an_id_or_by_an_identity_alone(sqlite_
     assert (events[0], users[0]) == ((1, 1, 0, 0), (1, 1, 0, 0))
 
 
+def test_a_quote_that_is_not_closed_is_told_with_all_the_lines_that_it_makes_one_row(sqlite_store, write):
+    head = "id,type,user_id,time,note\n"
+    whole = 'e1,order_paid,u1,2026-11-01,"two\nlines"\n'
+
+    counts, shown, *_ = taken(
+        sqlite_store,
+        write(head + "\n\ne0,order_paid,u1,,\n" + whole + 'e2,order_paid,"u1,2026-11-01,\ne3,order_paid,u1,2026-11-01,\n'),
+        Asked("events"),
+    )
+
+    assert counts == (3, 1, 0, 2)
+    assert shown == [
+        "orders.csv:4: time: expected a time, found none",
+        "orders.csv:8: 3 values, fewer than the 5 columns of the first line (lines 7 to 8 are one row: is a quote not closed?)",
+    ]
+
+
 def test_types_of_the_system_itself_cannot_be_imported(sqlite_store, write):
     asked = Asked("events", shape=Shape(ORDERS.shape.names, "segment_entered"))
 

@@ -194,6 +194,25 @@ def test_a_table_that_is_none_is_said_with_its_place(project, section):
     assert len(str(raised.value).splitlines()) == 1
 
 
+@pytest.mark.parametrize("section", ["benefits", "endpoints", "robots", "channels.push.templates", "intake.sources"])
+def test_a_name_that_no_column_takes_is_said_with_its_place(project, section):
+    keys = (
+        'id = "t"\npurpose = "service"\n'
+        if section.endswith("templates")
+        else 'secrets = ["file:secret"]\n'
+        if section.endswith("sources")
+        else ""
+    )
+    before = "[channels.push]\n" if section.startswith("channels") else ""
+    assert project(f"{before}[{section}.{'x' * 64}]\n{keys}")
+
+    with pytest.raises(ConfigError) as raised:
+        project(f"{before}[{section}.{'x' * 65}]\n{keys}")
+
+    assert section in str(raised.value)
+    assert "expected a name of 1 to 64 characters" in str(raised.value)
+
+
 def test_a_channel_without_an_adapter_is_recorded(project):
     found = project("[channels.push]\n[benefits.gift]\n[endpoints.stock]\n[robots.desk]\n").settings
 

@@ -159,6 +159,7 @@ def test_two_cloudevents_are_never_one_wherever_a_number_sign_stands(either):
         ({"type": "segment_entered", "user_id": "u1"}, "type segment_entered is the system's own"),
         ({"type": "segment_left", "user_id": "u1"}, "type segment_left is the system's own"),
         ({"type": "journey_ended", "user_id": "u1"}, "type journey_ended is the system's own"),
+        ({"type": "consent_withdrawn", "user_id": "u1"}, "type consent_withdrawn is the system's own"),  # a record withdraws it
         ({"type": "$user", "user_id": "u1"}, "type $user is the system's own"),
     ],
 )
@@ -272,7 +273,7 @@ def test_what_was_set_aside_without_an_id_and_sent_again_is_taken_once(shop, pat
 
 @pytest.mark.parametrize(
     ("type_", "is_taken"),
-    [("app_opened", True), ("app_closed", True), ("deal_viewed", True), ("order_paid", False), ("consent_withdrawn", False)],
+    [("app_opened", True), ("app_closed", True), ("deal_viewed", True), ("order_paid", False), ("consent_given", False)],
 )
 def test_a_source_asserts_only_what_it_may(shop, type_, is_taken):
     answer = shop.post({"type": type_, "user_id": "u1"}, secret=DEVICE_SECRET)
@@ -339,6 +340,8 @@ def test_an_answer_without_a_readable_time_has_none_so_that_the_order_of_the_inb
             {"consents": {"sms": {"ads": True}}},
             "consents.sms: expected {service: true|false, marketing: true|false or {granted, source, wording, at}}",
         ),
+        ({"tags": ["vip", "t" * 8192]}, "user.tags: expected at most 8192 bytes altogether"),
+        ({"remove_tags": ["t" * 8193]}, "user.remove_tags: expected at most 8192 bytes altogether"),
         ({"zone": "Mars/Base"}, "zone: expected an IANA zone such as Asia/Shanghai"),
         ({"zone": "../../etc/passwd"}, "zone: expected an IANA zone such as Asia/Shanghai"),
         ({"zone": "x" * 5000}, "zone: expected an IANA zone such as Asia/Shanghai"),
@@ -349,6 +352,14 @@ def test_a_user_record_that_is_none_is_set_aside_beside_good_ones(shop, changes,
     answer = shop.post([{"user_id": "u1", **changes}, {"user_id": "u2"}], "/v1/users")
 
     assert answer == {"accepted": 1, "duplicates": 0, "quarantined": 1, "reasons": [{"index": 0, "reason": reason}]}
+
+
+def test_the_longest_names_that_a_user_record_may_have_are_kept(either):
+    longest = {"consents": {"s" * 64: {"marketing": True}}, "identities": {"k" * 32: "v"}, "tags": ["t" * 8000]}
+
+    answer = either.post({"user_id": "u1", **longest}, "/v1/users")
+
+    assert answer == {"accepted": 1, "duplicates": 0, "quarantined": 0}
 
 
 LONG = "好" * 2730 + "xx"  # 8192 bytes
