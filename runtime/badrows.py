@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from journeys.audience import Audience
+from journeys.audience import Audience, Trait
 from journeys.errors import did_you_mean
 from runtime.intake.items import Parsed
 from runtime.intake.misfits import CHANGES, KEYS
@@ -86,17 +86,24 @@ class BadRows:
                 self._remark(line, misfit.name, f"nothing reads {misfit.name}{_guess(did_you_mean(name, KEYS[place]))}", 1)
             else:
                 self._remark(line, misfit.name, _no(misfit.name, misfit.expected, given.get(name)), self.most_shown)
-        for name in given:
-            if name not in audience.traits:
-                self._stranger(line, "user", name, [key for key in (*audience.traits, *KEYS["record"]) if key not in given])
+        for name in (name for name, value in given.items() if value is not None):
+            self._remark_on_trait(line, name, audience)
+
+    def _remark_on_trait(self, line: int, name: str, audience: Audience) -> None:
+        trait, about = audience.traits.get(name), f"user.{name}"
+        if trait is None:
+            told = [*(t.name for t in audience.traits.values() if _is_told(t)), *KEYS["record"]]
+            guess = _guess(did_you_mean(name, told)) if not self.remarks[about] else ""  # it is shown once, and is not cheap
+            self._remark(line, about, f"user has no trait {name}: it is kept, and no rule sees it{guess}", 1)
+        elif not _is_told(trait):
+            self._remark(line, about, f"{about} is computed by audience.yaml: no rule sees what a file says of it", 1)
 
     def _stranger(self, line: int, type_: str, name: str, missing: Sequence[str]) -> None:
         """A field that no rule sees is nobody's business, unless a declared one of nearly that name is missing beside it."""
         if (type_, name) not in self._meant:
             self._meant[type_, name] = did_you_mean(name, missing)
         if meant := self._meant[type_, name]:
-            what = "trait" if type_ == "user" else "field"
-            self._remark(line, f"{type_}.{name}", f"{type_} has no {what} {name}: no rule sees it; did you mean {meant}?", 1)
+            self._remark(line, f"{type_}.{name}", f"{type_} has no field {name}: no rule sees it; did you mean {meant}?", 1)
 
     def _remark(self, line: int, about: str, remark: str, most: int) -> None:
         self.remarks[about] += 1
@@ -122,6 +129,10 @@ class BadRows:
         for about, n in self.remarks.items():
             if n > 1:
                 self.show(f"{self.file}: {about}: so in {n:,} rows")
+
+
+def _is_told(trait: Trait) -> bool:
+    return not trait.aggregate and trait.value is None
 
 
 def _guess(hint: str) -> str:

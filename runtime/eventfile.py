@@ -52,6 +52,14 @@ class Shape:
 PLAIN = Shape()  # columns by our names
 
 
+def left_out(row: Row, shape: Shape, name: str, *, is_csv: bool) -> str:
+    """What is wrong with a row that leaves `name` out though its file has a column for it, or a key is mapped to it; else nothing."""
+    keys = [key for key in (row.value if is_csv else shape.names) if shape.names.get(key, key) == name]
+    if not keys or any(str(value).strip() for key in (*keys, name) if (value := row.value.get(key)) is not None):
+        return ""
+    return f"{name}: expected a text of 1 to 256 characters, found none" + (f" in {keys[0]}" if keys[0] != name else "")
+
+
 def event_item(row: Row, shape: Shape, audience: Audience, *, is_csv: bool) -> dict[str, Any]:
     """The event of a row as it would be posted: what is no part of the envelope is data. Dates may be written as Excel does."""
     values = shape.named(row.value)
@@ -179,8 +187,8 @@ def read_events(file: RowFile, audience: Audience, zone: ZoneInfo, bad: BadRows,
     met: list[Met] = []
     with Occurrences() as seen:
         for row in file:
-            if row.problem:
-                bad.add(row.line, row.told(row.problem))
+            if problem := row.problem or left_out(row, shape, "id", is_csv=file.is_csv):
+                bad.add(row.line, row.told(problem))
                 continue
             item = event_item(row, shape, audience, is_csv=file.is_csv)
             event = parse_event(item, audience, zone, FAR, f"{path.name}:{row.line}")
@@ -249,7 +257,7 @@ def read_users(path: Path, audience: Audience, zone: ZoneInfo, bad: BadRows) -> 
     reader = Reader("file", ("*",), audience, zone, 0, path.name)
     file, shape = RowFile(path), PLAIN
     for row in file:
-        item = row.problem or user_item(row, shape, zone, is_csv=file.is_csv)
+        item = row.problem or left_out(row, shape, "user_id", is_csv=file.is_csv) or user_item(row, shape, zone, is_csv=file.is_csv)
         if isinstance(item, str):
             bad.add(row.line, item)
             continue

@@ -11,6 +11,7 @@ Equal times are ordered by a hash of source and id, then by value: nothing is le
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Mapping
+from copy import copy
 from itertools import pairwise
 from statistics import median
 from typing import Any
@@ -215,20 +216,23 @@ def _fold_top(trait: Trait, state: Any, value: Any, mine: list[Any]) -> dict[str
     return counts
 
 
-def read_trait(trait: Trait, user: User, now: int) -> Any:
-    """The aggregate's value at `now`, or None when there is not enough to say."""
+def read_trait(trait: Trait, user: User, now: int, given: Any = None) -> Any:
+    """The aggregate's value at `now`, or None when there is not enough to say.
+
+    `given` is the state from which a window goes on: what a rehearsal says of before.
+    """
     if not trait.within:
         return _read_state(trait, user.profile.get("a", _NONE).get(trait.name))
     if trait.aggregate == "count" and trait.where is None:
-        return count_within(user, trait.event, trait.within, now)
+        return (given or 0) + count_within(user, trait.event, trait.within, now)
     entries = history_within(user, trait.event, trait.within, now)
     if trait.where is not None:
         entries = [entry for entry in entries if _entry_counts(trait.where, trait, entry, user)]
     if trait.aggregate == "count":
-        return len(entries)
+        return (given or 0) + len(entries)
     if trait.aggregate == "median_gap":  # of all of them
         return _read_state(trait, [entry[0] for entry in entries])
-    state: Any = None
+    state: Any = copy(given)
     for entry in entries:
         state = _fold(trait, state, entry[0], entry[1], entry[2], user)
     return _read_state(trait, state)

@@ -137,7 +137,9 @@ class RowFile:
                 if more is not None:
                     yield Row(lines.number, row, f"more values than the {len(names)} columns of the first line", first)
                 elif any(value not in (None, "") for value in row.values()):
-                    yield Row(lines.number, row, "", first)
+                    there = sum(value is not None for value in row.values())
+                    short = f"{there} {'value' if there == 1 else 'values'}, fewer than the {len(names)} columns of the first line"
+                    yield Row(lines.number, row, short if there < len(row) else "", first)
 
 
 class _Lines:

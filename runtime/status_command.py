@@ -11,6 +11,7 @@ from runtime import show
 from runtime.app import App
 from runtime.breakdown import KINDS, NoGroups, NoSuchName, break_down
 from runtime.commandline import FAILED, OK, USAGE, Config, DatabasePath, Json, Stop, print_json, reading_app
+from runtime.intake.sight import Sight
 from runtime.places import Places
 from runtime.show_breakdown import breakdown
 from runtime.status import whole_summary
@@ -31,7 +32,8 @@ def status(
         if by:
             _by(app, by, list(dict.fromkeys(segment or ())), json=json)
             return OK
-        summary = whole_summary(app.store, app.project.zone, app.clock.now())
+        sight = Sight(app.project.settings.intake.sources, app.engine.catalogue.audience)
+        summary = whole_summary(app.store, app.project.zone, app.clock.now(), sight.sees)
         stages = Places(app.store, app.engine.catalogue).stage_names(app.clock.now())
     finally:
         app.close()

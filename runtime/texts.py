@@ -357,6 +357,12 @@ WORDS: dict[str, tuple[str, str]] = {
         "{file}: {rows} rows: {accepted} good, {rejected} bad; nothing was written",
         "{file}：{rows} 行，可收 {accepted}，不可收 {rejected}；什么也没写",
     ),
+    "not_known": ("not known", "未知"),
+    "rows_so_far": ("{file}: {rows} rows so far ({share} of the file)", "{file}：已读 {rows} 行（文件的 {share}）"),
+    "wait_for_daemon": (
+        "{n} {n:row waits|rows wait} in the inbox: profiles know them once a daemon (`journeyd run`) has worked them off",
+        "收件箱里有 {n} 条在等：守护进程（`journeyd run`）处理之后，画像才知道它们",
+    ),
     "import_resumed": ("{file}: goes on after row {rows}, where it was interrupted", "{file}：上次中断在第 {rows} 行之后，接着导"),
     "import_stopped": (
         "{file}: stopped after row {rows}; the same command goes on from there",
@@ -365,6 +371,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "known_before": (
         "{file}: {n} known before from this source: these stay as they were kept first, also where a row says something else now",
         "{file}：{n} 条此前已从这个来源收到：保持最初收下的内容，即使现在这一行写得不同",
+    ),
+    "known_users": (
+        "{file}: {n} known before: they say what an import from this source said last of the same people, or bear an id that is known",
+        "{file}：{n} 条此前已收到：内容和这个来源上一次导入这些人时一样，或者编号已收过",
     ),
     "known_elsewhere": (
         (

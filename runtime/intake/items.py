@@ -153,7 +153,8 @@ class Reader:
     def _event(self, item: Any, index: int, parsed: Parsed, said: Said = NOTHING_SAID) -> str:
         if not isinstance(item, dict):
             return "an event is an object {id, type, user_id, time, data}"
-        if "specversion" in item:
+        is_cloudevent = "specversion" in item
+        if is_cloudevent:
             item = _from_cloudevent(item)
             if isinstance(item, str):
                 return item
@@ -171,7 +172,7 @@ class Reader:
             item = {**item, "time": self.came}
         event = parse_event(item, self.audience, self.zone, self.now, f"{self.request_id}:{index}", known=person is None)
         if isinstance(event, str):
-            return event
+            return event.replace("user_id:", "subject:", 1) if is_cloudevent else event  # as the sender calls it
         problem = self._refusal(event, item)
         if problem:
             return problem

@@ -1,8 +1,9 @@
 """What one request brought, kept in one go with the requests that wait beside it: events, user records, what could not be taken."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, select
@@ -12,7 +13,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from runtime.state import Event, Person
 from runtime.store.codec import compact
 from runtime.store.identity import Identity
-from runtime.store.inbox import Inbox, Quarantined
+from runtime.store.inbox import FileRow, Inbox, Quarantined
 from runtime.store.tables import catalogue_items, unmapped
 
 MOST_UNMAPPED = 200  # names of one request; a device may send any
@@ -24,11 +25,15 @@ LONGEST_NAME = 256  # of a name that is counted: PostgreSQL's indexes take no lo
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What a source says of a user: traits, tags, identities, consents; or only who she is (an empty payload)."""
+    """What a source says of a user: traits, tags, identities, consents; or only who she is (an empty payload).
+
+    It is known again by its id; a row of a file that has none by what it says (`row`).
+    """
 
     id: str
     person: Person
     payload: Mapping[str, Any]
+    row: FileRow | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +116,11 @@ class Arrivals:
         for n, arrival in enumerate(arrivals):
             hers = [(owners.pop(0), record) for record in arrival.records]
             for user_id, record in sorted(hers, key=lambda pair: pair[0]):  # users are locked in one order; of one the records keep theirs
-                new[n] += self._inbox.add_user_record(
-                    tx, arrival.source, record.id, user_id, record.payload, arrival.now, history=arrival.history
-                )
+                what = (user_id, record.payload, arrival.now)
+                if record.row is None:
+                    new[n] += self._inbox.add_user_record(tx, arrival.source, record.id, *what, history=arrival.history)
+                else:
+                    new[n] += self._inbox.add_file_row(tx, arrival.source, record.row, *what, history=arrival.history)
             for call in arrival.calls:
                 user_id = former.get(call.user_id, call.user_id)
                 new[n] += self._inbox.add_call(tx, arrival.source, call.id, user_id, call.payload, arrival.now)
@@ -167,11 +174,12 @@ class Arrivals:
         ]  # fmt: skip
         tx.execute(self._counted, rows)
 
-    def unmapped(self, tx: Connection, limit: int = 100) -> list[dict[str, Any]]:
-        """What arrived under names that no rule can see, the most frequent first."""
+    def unmapped(self, tx: Connection, limit: int = 100, seen: Callable[[str, str, str], bool] | None = None) -> list[dict[str, Any]]:
+        """What arrived under names that no rule can see, the most frequent first, without what is `seen` now (source, kind, name)."""
         columns = [unmapped.c[name] for name in ("source", "kind", "name", "n", "last_at")]
-        query = select(*columns).where(unmapped.c.kind.in_(UNSEEN)).order_by(unmapped.c.n.desc(), unmapped.c.name).limit(limit)
-        return [dict(row._mapping) for row in tx.execute(query)]  # noqa: SLF001 - SQLAlchemy's public name
+        query = select(*columns).where(unmapped.c.kind.in_(UNSEEN)).order_by(unmapped.c.n.desc(), unmapped.c.name)
+        rows = (dict(row._mapping) for row in tx.execute(query))  # noqa: SLF001 - SQLAlchemy's public name
+        return list(islice((row for row in rows if seen is None or not seen(row["source"], row["kind"], row["name"])), limit))
 
     def misfits(self, tx: Connection, limit: int = 100) -> list[dict[str, Any]]:
         """What did not fit, the latest first."""

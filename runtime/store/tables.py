@@ -86,6 +86,8 @@ users = Table(
     Column("anonymous", Boolean, nullable=False, server_default=text("false")),  # known by identities only, by no id of the operator's
     Column("merged_into", Text),  # she is somebody else's former id: everything of hers stands there
     Index("users_recheck", "recheck_at", postgresql_where=text("recheck_at IS NOT NULL"), sqlite_where=text("recheck_at IS NOT NULL")),
+    Index("users_merged", "merged_into",
+          postgresql_where=text("merged_into IS NOT NULL"), sqlite_where=text("merged_into IS NOT NULL")),
 )  # fmt: skip
 events = Table(
     "events", metadata,

@@ -110,7 +110,7 @@ def test_a_batch_of_cloudevents_may_hold_plain_events_too(shop):
         ({"source": None}, "a CloudEvent needs source and id"),
         ({"id": ""}, "a CloudEvent needs source and id"),
         ({"id": 7}, "a CloudEvent needs source and id"),
-        ({"subject": None}, "user_id: expected a text of 1 to 256 characters"),
+        ({"subject": None}, "subject: expected a text of 1 to 256 characters"),
         ({"data_base64": "AAAA"}, "data_base64: expected data as JSON"),
         ({"data": "text"}, "data: expected an object"),
         ({"id": "x" * 252}, "source and id: expected at most 255 characters together"),
