@@ -16,6 +16,7 @@ from journeys.evaluate import Change, Facts
 from journeys.expectations import VALUES, found_of, one_of
 from journeys.expression import (
     TIME_FUNCTIONS,
+    TURN_EVENTS,
     Call,
     Node,
     Problem,
@@ -263,6 +264,11 @@ class Audience:
             shared = dict(fields) if index == 0 else {f: k for f, k in shared.items() if fields.get(f) == k}
         return {**shared, **ENVELOPE}
 
+    def readable(self, event: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+        """What rules may read of an event: its declared fields and the envelope's. The others may be as long as a request."""
+        declared = self.events.get(event, {})
+        return {name: value for name, value in fields.items() if name in declared or name in ENVELOPE}
+
     def user_types(self) -> dict[str, ValueType]:
         """The types of user.*."""
         return {**BUILT_IN, **{name: trait.kind for name, trait in self.traits.items()}}
@@ -397,6 +403,9 @@ class _AudienceReader:
         fields = self.events.get(event)
         if fields is None:
             self.source.report("J020", (*path, aggregate), found=event, hint=did_you_mean(event, self.events))
+            return None
+        if event in TURN_EVENTS:
+            self.source.report("J105", (*path, aggregate), found=event)
             return None
         for key in ("where", "within", "of", "take", "at_least"):
             if getattr(model, key) is not None and key not in _ALLOWED[aggregate]:

@@ -21,6 +21,7 @@ UNHEARD: dict[str, tuple[tuple[str, ...], Words]] = {  # what each place that is
     "audience": (("reachable", "has_consent", "remaining", "in_journey"), words("in audience.yaml", "audience.yaml 里")),
     "wait": (("reachable", "remaining", "in_journey"), words("in what a wait waits for", "等待的条件里")),
 }
+TURN_EVENTS = ("stage_changed", "segment_entered", "segment_left", "journey_ended", "consent_withdrawn")  # made and used up in one turn
 OF_ONE_PERSON = ("reachable", "has_consent", "remaining")  # what no single statement can ask of everybody
 _ENVIRONMENT = Environment(autoescape=False)  # noqa: S701 - it only parses; plain text, not HTML
 
@@ -512,6 +513,8 @@ class _Reader:
         event = self._text_constant(node.args[0], function)
         if event not in self.scope.events:
             raise _Refused(Problem("J020", {"found": event, "hint": did_you_mean(event, self.scope.events)}, event))
+        if event in TURN_EVENTS:
+            raise _Refused(Problem("J105", {"found": event}, event))
         return Call(function, (event, within), "number")
 
 

@@ -71,6 +71,7 @@ Pace = Annotated[str, _fits(_pace, PACE), _shape("^[1-9][0-9]{0,8} per ([0-9]{1,
 Missing = Annotated[str, WithJsonSchema({"anyOf": [{"enum": ["go_on", "exit"]}, {"type": "string", "pattern": f"^{_MINUTES}$"}]})]
 Expression = Annotated[str, Field(min_length=1, max_length=2000)]
 Condition = Annotated[str, Field(min_length=1, max_length=2000)]
+Topic = Annotated[str, Field(min_length=1, max_length=64)]
 Purpose = Literal["marketing", "service"]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 EventNames = str | Annotated[list[str], Field(min_length=1)]
@@ -209,7 +210,7 @@ class SendStep(StepBase):
     between: Window | None = None
     expires: Expression | None = None
     purpose: Purpose | None = None
-    topic: str | None = None
+    topic: Topic | None = None
     fall_through: Literal["undelivered"] | None = None
 
 
@@ -453,7 +454,7 @@ class Journey(Strict):
     owner: Text
     status: Literal["draft", "live", "closed"]
     purpose: Purpose
-    topic: str | None = None
+    topic: Topic | None = None
     priority: Annotated[int, Field(ge=0, le=100)] = 50
     entry: Entry
     holdout: Percent | None = None

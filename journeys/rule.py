@@ -1,7 +1,7 @@
 """A compiled condition: its text for people, its test, the moment it may change, and the values that decided."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from journeys.errors import JourneyError
@@ -27,6 +27,12 @@ class Rule:
 def rule_of(text: str, node: Node, times: Mapping[str, Call]) -> Rule:
     """The rule of a parsed tree; `times` are the traits that stand for a time function."""
     return Rule(text, node, compile_node(node), next_change(node, times), tuple(inputs(node)))
+
+
+def through(rule: Rule, keep: Callable[[Any], Any]) -> Rule:
+    """The rule whose value is what `keep` makes of it."""
+    test = rule.test
+    return replace(rule, test=lambda facts: keep(test(facts)))
 
 
 def condition(text: str, scope: Scope) -> Rule:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -29,10 +29,9 @@ from journeys.compiled import (
 from journeys.contents import ContentReader
 from journeys.duration import DAY, MINUTE, parse_duration, parse_time_of_day, parse_window
 from journeys.errors import did_you_mean, near
-from journeys.evaluate import Closure
 from journeys.expectations import CLOCK, IF_MISSING, KINDS, NONE, OWN_NAME, USER_ID, WEIGHT, clock_meant, found_of, twice
 from journeys.expression import Const, Name, Node, Problem, Scope, drops_of, kind_of, parse_condition, parse_expression
-from journeys.rule import Rule, rule_of
+from journeys.rule import Rule, rule_of, through
 from journeys.scopes import Scopes
 from journeys.source import Path_, Source
 from journeys.template import Template, parse_template
@@ -92,7 +91,7 @@ class Rules:
     ) -> Rule | None:
         """A rule that names users. What nobody can be called (a text of a page) is missing."""
         rule = self.expression(text, scope, path, kinds, expected)
-        return replace(rule, test=_ids_of(rule.test)) if rule is not None else None
+        return through(rule, _ids_of) if rule is not None else None
 
     def text(self, text: str, scope: Scope, path: Path_) -> Template | None:
         """A text with {{ }}."""
@@ -105,14 +104,10 @@ class Rules:
         return rule
 
 
-def _ids_of(test: Closure) -> Closure:
-    def named(facts: Any) -> Any:
-        found = test(facts)
-        if isinstance(found, list):
-            return [one for one in found if is_id(one, LONGEST_USER)]
-        return found if is_id(found, LONGEST_USER) else None
-
-    return named
+def _ids_of(found: Any) -> Any:
+    if isinstance(found, list):
+        return [one for one in found if is_id(one, LONGEST_USER)]
+    return found if is_id(found, LONGEST_USER) else None
 
 
 class StepReader:
@@ -309,11 +304,14 @@ class StepReader:
             self.source.report("J095", (*path, "send"), key=True, at=clock(outside[0]), earliest=clock(day[0]), latest=clock(day[1]))
 
     def _robot(self, name: str, path: Path_, scope: Scope) -> str | Rule | None:
-        if name in self.scopes.world.robots:
+        """A robot, or the rule that names one; missing where config has none of that name: what nobody delivers would wait for ever."""
+        robots = self.scopes.world.robots
+        if name in robots:
             return name
         if "." in name:
-            return self.rules.expression(name, scope, path, ("text",), words("a robot's name", "群机器人的名字"))
-        self.source.report("J030", path, found=name, hint=did_you_mean(name, self.scopes.world.robots))
+            rule = self.rules.expression(name, scope, path, ("text",), words("a robot's name", "群机器人的名字"))
+            return through(rule, lambda value: value if isinstance(value, str) and value in robots else None) if rule is not None else None
+        self.source.report("J030", path, found=name, hint=did_you_mean(name, robots))
         return None
 
     def _delay(self, step: model.DelayStep, path: Path_, scope: Scope) -> DelaySpec:

@@ -30,6 +30,7 @@ _SECONDS_BELOW = 100_000_000_000  # an epoch below this is seconds (year 5138), 
 _YEAR_1900, _YEAR_2100 = -2_208_988_800_000, 4_102_444_800_000
 _YEAR_2000_SECONDS = 946_684_800
 _MONTH_AND_DAY = re.compile(r"(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])", re.ASCII)
+NO_DAYS = frozenset({"02-30", "02-31", "04-31", "06-31", "09-31", "11-31"})  # that no year has
 LIMITS: Mapping[str, tuple[float, float]] = {
     "number": (-LARGEST_NUMBER, LARGEST_NUMBER), "time": (_YEAR_1900, _YEAR_2100 - 1), "time_of_day": (0, 24 * 60 - 1),
 }  # fmt: skip
@@ -55,7 +56,7 @@ def fits(value: Any, kind: ValueType, choices: Sequence[str] = ()) -> bool:
     if type(value) not in _PYTHON_TYPES[kind]:
         return False
     if kind == "anniversary":
-        return _MONTH_AND_DAY.fullmatch(value) is not None
+        return _MONTH_AND_DAY.fullmatch(value) is not None and value not in NO_DAYS
     if kind == "choice":
         return value in choices
     least, most = LIMITS.get(kind, (None, None))
@@ -88,7 +89,8 @@ def coerce(value: Any, kind: ValueType, zone: ZoneInfo, choices: Sequence[str] =
         return _time_of_day(value)
     if kind == "anniversary":
         match = _ANNIVERSARY.fullmatch(value) if isinstance(value, str) else None
-        return f"{match[1]}-{match[2]}" if match else None
+        day = f"{match[1]}-{match[2]}" if match else None
+        return None if day in NO_DAYS else day
     if kind == "choice":
         text = _text(value)
         return text if text in choices else None

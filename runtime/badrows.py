@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from journeys.audience import Audience
+from journeys.audience import Audience, Trait
 from journeys.errors import did_you_mean
+from runtime.intake.items import Parsed
+from runtime.intake.misfits import CHANGES, KEYS
 from runtime.state import Event
 from runtime.store.occurrences import Occurrences
 
@@ -16,6 +18,8 @@ CURES = {
     "number": ": write 44 or 44.5, without a currency, a unit or commas",
     "time": ": write 2026-01-31 or 2026-01-31 18:00",
     "boolean": ": write true or false",
+    "anniversary": ": write 12-18 or 1990-12-18",
+    "time_of_day": ": write 18:30",
 }
 
 
@@ -61,8 +65,7 @@ class BadRows:
         line, event, given = met
         fields = audience.events.get(event.type)
         if fields is None:
-            hint = did_you_mean(event.type, audience.events)
-            guess = f"; did you mean {hint}?" if hint else ""
+            guess = _guess(did_you_mean(event.type, audience.events))
             remark = f"event {event.type} is not declared in audience.yaml: it is kept, and no rule sees it{guess}"
             self._remark(line, event.type, remark, 1)
             return
@@ -70,9 +73,30 @@ class BadRows:
             if name not in fields and value is not None:
                 self._stranger(line, event.type, name, [key for key in fields if key not in given])
             elif name in fields and value is not None and name not in event.data:
-                kind = fields[name]
-                remark = f"{event.type}.{name} is no {kind}: {str(value)[:40]!r} counts as missing{CURES.get(kind, '')}"
-                self._remark(line, f"{event.type}.{name}", remark, self.most_shown)
+                self._remark(line, f"{event.type}.{name}", _no(f"{event.type}.{name}", fields[name], value), self.most_shown)
+
+    def remark_on_record(self, line: int, item: Mapping[str, Any], parsed: Parsed, audience: Audience) -> None:
+        """Say what is left out of a user record that is taken all the same, and which of its traits no rule will see."""
+        for reason in parsed.reasons:
+            self._remark(line, "identities.phone", f"{reason['reason']}; the rest of the row is taken", self.most_shown)
+        given = {name: value for change in CHANGES for name, value in (item.get(change) or {}).items()}
+        for misfit in parsed.misfits:
+            place, _, name = misfit.name.partition(".")
+            if misfit.expected == "key":
+                self._remark(line, misfit.name, f"nothing reads {misfit.name}{_guess(did_you_mean(name, KEYS[place]))}", 1)
+            else:
+                self._remark(line, misfit.name, _no(misfit.name, misfit.expected, given.get(name)), self.most_shown)
+        for name in (name for name, value in given.items() if value is not None):
+            self._remark_on_trait(line, name, audience)
+
+    def _remark_on_trait(self, line: int, name: str, audience: Audience) -> None:
+        trait, about = audience.traits.get(name), f"user.{name}"
+        if trait is None:
+            told = [*(t.name for t in audience.traits.values() if _is_told(t)), *KEYS["record"]]
+            guess = _guess(did_you_mean(name, told)) if not self.remarks[about] else ""  # it is shown once, and is not cheap
+            self._remark(line, about, f"user has no trait {name}: it is kept, and no rule sees it{guess}", 1)
+        elif not _is_told(trait):
+            self._remark(line, about, f"{about} is computed by audience.yaml: no rule sees what a file says of it", 1)
 
     def _stranger(self, line: int, type_: str, name: str, missing: Sequence[str]) -> None:
         """A field that no rule sees is nobody's business, unless a declared one of nearly that name is missing beside it."""
@@ -105,3 +129,15 @@ class BadRows:
         for about, n in self.remarks.items():
             if n > 1:
                 self.show(f"{self.file}: {about}: so in {n:,} rows")
+
+
+def _is_told(trait: Trait) -> bool:
+    return not trait.aggregate and trait.value is None
+
+
+def _guess(hint: str) -> str:
+    return f"; did you mean {hint}?" if hint else ""
+
+
+def _no(name: str, kind: str, value: Any) -> str:
+    return f"{name} is no {kind}: {str(value)[:40]!r} counts as missing{CURES.get(kind, '')}"

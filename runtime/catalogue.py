@@ -7,13 +7,12 @@ from zoneinfo import ZoneInfo
 from journeys.audience import EMPTY, Audience, compile_audience
 from journeys.compile import analyse, digest_of, only_the_goal
 from journeys.compiled import CompiledJourney
+from journeys.expression import TURN_EVENTS
 from journeys.lineage import with_origins
 from journeys.loader import LoadedJourney, load_audience_text, load_journey_text
 from journeys.model import event_names
 from journeys.world import World
 from runtime.store.releases import Release, Version
-
-SYSTEM_EVENTS = ("stage_changed", "segment_entered", "segment_left", "journey_ended", "consent_withdrawn")  # of a turn of the user's own
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,7 @@ class Catalogue:
 
     def counted(self) -> list[Versioned]:
         """The journeys that need to know since when they let people in: who does so by what she is or becomes, not by what she does."""
-        by_edge = [v for event in SYSTEM_EVENTS for v in self.by_event.get(event, ())]
+        by_edge = [v for event in TURN_EVENTS for v in self.by_event.get(event, ())]
         found = [*self.by_schedule, *self.by_date, *by_edge, *(v for listeners in self.by_segment.values() for v in listeners)]
         return list({v.version_id: v for v in found}.values())
 

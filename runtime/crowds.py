@@ -29,7 +29,7 @@ from runtime.store.populations import CannotSay, Newcomer, Span, said
 from runtime.store.releases import Population
 
 CROWD = 5_000  # user ids in one transaction
-MOST_RANGES = 4  # in one tick, where the next is looked at while the one before is written
+MOST_RANGES = 6  # in one tick, where the next is looked at while the one before is written: some 0.7 s, in which timers wait
 
 
 def takes_crowds(journey: CompiledJourney) -> bool:

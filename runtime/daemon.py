@@ -51,7 +51,7 @@ class Front:
 
 def web_app(app: App, ticks: Ticks, intake: Intake) -> Front:
     """The HTTP application: intake, health and metrics."""
-    metrics = Metrics(app, ticks.counts)
+    metrics = Metrics(app, ticks.counts, intake.tally)
 
     async def healthz(_: Request) -> Response:
         return JSONResponse({"status": "ok"})

@@ -152,7 +152,8 @@ class _Reaction(Walk):
             if not self._matches(case, event, facts):
                 continue
             if self.enrolment.begun_at < event.time <= self.enrolment.context["until"]:
-                self._matched(step, number, event.fields(), {"event": event.type, "event_id": event.id})
+                found = self.audience.readable(event.type, event.fields())
+                self._matched(step, number, found, {"event": event.type, "event_id": event.id})
             else:
                 reason = "too_early" if event.time <= self.enrolment.begun_at else "too_late"
                 self._log("event_ignored", step.id, {"event": event.type, "event_time": event.time, "reason": reason})
@@ -232,9 +233,9 @@ class _Reaction(Walk):
         owner = match.of.test(facts) if match.of is not None else self.enrolment.user_id
         if event.user_id != owner and not self._was_called(owner, event):
             return False
-        field = self.journey.entry.subject
-        declares = field and field in self.audience.events.get(event.type, {})
-        if declares and not match.any_subject and subject_text(event.data.get(field)) != self.enrolment.subject:
+        field, subject = self.journey.entry.subject, self.enrolment.subject
+        declares = subject and field in self.audience.events.get(event.type, {})
+        if declares and not match.any_subject and subject_text(event.data.get(field)) != subject:
             return False
         return match.where is None or bool(match.where.test(facts))
 

@@ -126,10 +126,11 @@ class Engine:
         self._advance(now, limit, worked)
         return worked
 
-    def next_work(self) -> int | None:
-        """When the next timer, flip, population or schedule is due."""
+    def next_work(self, *, paused: bool = False) -> int | None:
+        """When the next timer, flip, population or schedule is due; `paused`: timers of paused journeys, too, which fire afterwards."""
+        timed = self._version_ids if paused else list(self._shares)
         with self.store.database.reading() as tx:
-            candidates = [self.store.people.next_due(tx, list(self._shares)), self.populating.next_at(tx, self.catalogue)]
+            candidates = [self.store.people.next_due(tx, timed), self.populating.next_at(tx, self.catalogue)]
         return min((at for at in candidates if at is not None), default=None)
 
     def take_versions(self, version_ids: list[int]) -> None:

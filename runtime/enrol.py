@@ -1,9 +1,11 @@
 """Who may enter a journey: re-entry, mode, subject, hold-out, pace. Pure; every refusal has a reason."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from journeys.audience import Audience
+from journeys.compiled import ENDED as ENDED_STATE
 from journeys.compiled import HELD_OUT as HELD_OUT_STATE
 from journeys.compiled import CompiledJourney
 from journeys.duration import format_duration
@@ -11,8 +13,10 @@ from journeys.localtime import anniversary_on, local_instant, on_local_day, to_d
 from journeys.rule import Rule
 from runtime.facts import UserFacts
 from runtime.state import (
+    ENDED,
     HELD_OUT,
     LIVE,
+    Decision,
     Enrolment,
     Entered,
     Fact,
@@ -49,14 +53,17 @@ def enrol(
     keys = {key, *(stable_key(journey.id, former, subject, fact.id) for former in user.former)}
     refused = refused_by_past(journey, user.id, keys, mine, at, project_holdout=0 if fact.forced == "in" else project_holdout)
     if refused is not None:
-        return _refuse(journey, user, fact, *refused, subject)
+        return _refuse(journey, user, fact, *refused)
+    if fact.event is not None and fact.event.type == "journey_ended" and any(e.entered_at == at for e in mine):
+        # journeys whose ends let each other in would go on for ever in this very moment
+        return _refuse(journey, user, fact, "reentry", {"last_entry": at, "again_from": at + 1})
     if entry.pace is not None:
         if window is None:
             return NeedsWindow()
         most, length = entry.pace
         if window.taken >= most:
             why = {"pace": f"{most} per {format_duration(length)}", "window_from": window.begun_at, "again_from": window.until}
-            return _refuse(journey, user, fact, "pace", why, subject)
+            return _refuse(journey, user, fact, "pace", why)
     held = held_out(journey, user.id) if not fact.forced else fact.forced == "out"
     restarted = tuple(e for e in mine if e.status in (LIVE, HELD_OUT)) if entry.mode == "restart" else ()
     enrolment = enrolment_of(journey, version, user.id, subject, key, fact, held=held)
@@ -108,14 +115,12 @@ def _refused_by_file(journey: CompiledJourney, facts: UserFacts, fact: Fact) -> 
 
 def subject_of(journey: CompiledJourney, fact: Fact) -> str:
     """What an entry would be about; "" where the journey has no subject, or the fact none."""
-    if not journey.entry.subject:
-        return ""
-    value = fact.data.get(journey.entry.subject)
-    return "" if value is None else subject_text(value)
+    return subject_text(fact.data.get(journey.entry.subject)) if journey.entry.subject else ""
 
 
-def _refuse(journey: CompiledJourney, user: User, fact: Fact, reason: str, why: dict[str, Any] | None = None, subject: str = "") -> Refusal:
-    return Refusal(journey.id, user.id, reason, fact.at, {"fact": fact.kind, **(why or {})}, subject)
+def _refuse(journey: CompiledJourney, user: User, fact: Fact, reason: str, why: dict[str, Any]) -> Refusal:
+    about = {"subject": subject} if (subject := subject_of(journey, fact)) else {}
+    return Refusal(journey.id, user.id, reason, fact.at, {"fact": fact.kind, **about, **why})
 
 
 def enrolment_of(
@@ -137,8 +142,20 @@ def enrolment_of(
         begun_at=at,
         entered_at=at,
         goal_until=goal_until,
-        context={"entry": dict(fact.data)} if fact.data else {},
+        context=({"entry": dict(fact.data)} if fact.data else {}) | ({"held_out": True} if held else {}),
     )
+
+
+def replaced(enrolment: Enrolment, at: int) -> Decision:
+    """The end of an enrolment whose user enters anew at an instant (`mode: restart`)."""
+    at = max(at, enrolment.begun_at)
+    over = replace(enrolment, status=ENDED, state=ENDED_STATE, due_at=None, ended_at=at, ended_by="restarted")
+    return Decision(over, [LogEntry(at, "ended", "", {"reason": "restarted"})], cancel_pending=True)
+
+
+def was_held_out(enrolment: Enrolment) -> bool:
+    """Whether it was measured, and never messaged; also after its end."""
+    return enrolment.status == HELD_OUT or "held_out" in enrolment.context
 
 
 def held_out(journey: CompiledJourney, user_id: str) -> bool:

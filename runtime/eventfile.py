@@ -52,6 +52,14 @@ class Shape:
 PLAIN = Shape()  # columns by our names
 
 
+def left_out(row: Row, shape: Shape, name: str, *, is_csv: bool) -> str:
+    """What is wrong with a row that leaves `name` out though its file has a column for it, or a key is mapped to it; else nothing."""
+    keys = [key for key in (row.value if is_csv else shape.names) if shape.names.get(key, key) == name]
+    if not keys or any(str(value).strip() for key in (*keys, name) if (value := row.value.get(key)) is not None):
+        return ""
+    return f"{name}: expected a text of 1 to 256 characters, found none" + (f" in {keys[0]}" if keys[0] != name else "")
+
+
 def event_item(row: Row, shape: Shape, audience: Audience, *, is_csv: bool) -> dict[str, Any]:
     """The event of a row as it would be posted: what is no part of the envelope is data. Dates may be written as Excel does."""
     values = shape.named(row.value)
@@ -179,15 +187,15 @@ def read_events(file: RowFile, audience: Audience, zone: ZoneInfo, bad: BadRows,
     met: list[Met] = []
     with Occurrences() as seen:
         for row in file:
-            if row.problem:
-                bad.add(row.line, row.problem)
+            if problem := row.problem or left_out(row, shape, "id", is_csv=file.is_csv):
+                bad.add(row.line, row.told(problem))
                 continue
             item = event_item(row, shape, audience, is_csv=file.is_csv)
             event = parse_event(item, audience, zone, FAR, f"{path.name}:{row.line}")
             if isinstance(event, str):
-                bad.add(row.line, event + _meant(event.split(":", 1)[0], row.value))
+                bad.add(row.line, row.told(event + _meant(event.split(":", 1)[0], row.value)))
             elif item.get("time") is None:
-                bad.add(row.line, "time: expected a time, found none")
+                bad.add(row.line, row.told("time: expected a time, found none"))
             else:
                 met.append(Met(row.line, event, item.get("data") or {}))
                 bad.remark_on(met[-1], audience)
@@ -249,11 +257,16 @@ def read_users(path: Path, audience: Audience, zone: ZoneInfo, bad: BadRows) -> 
     reader = Reader("file", ("*",), audience, zone, 0, path.name)
     file, shape = RowFile(path), PLAIN
     for row in file:
-        item = row.problem or user_item(row, shape, zone, is_csv=file.is_csv)
-        parsed = reader.records(item) if isinstance(item, dict) else None
-        for reason in [r["reason"] for r in parsed.reasons] if parsed is not None else [str(item)]:
-            bad.add(row.line, reason)
-        for record in parsed.records if parsed is not None else ():
+        item = row.problem or left_out(row, shape, "user_id", is_csv=file.is_csv) or user_item(row, shape, zone, is_csv=file.is_csv)
+        if isinstance(item, str):
+            bad.add(row.line, item)
+            continue
+        parsed = reader.records(item)
+        if not parsed.records:
+            bad.add(row.line, parsed.reasons[0]["reason"])
+            continue
+        bad.remark_on_record(row.line, item, parsed, audience)
+        for record in parsed.records:
             if record.person.user_id:
                 yield record.person.user_id, dict(record.payload)
             else:

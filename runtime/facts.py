@@ -77,12 +77,12 @@ class UserFacts:
         return trait.default if value is None else value
 
     def _pinned(self, trait: Trait, given: Any) -> Any:
-        """A given value, until the story's own events say more: counts add up, others are read anew."""
+        """A given value: a window goes on from it; a `median_gap` is read anew once the story's own events are enough."""
         if not trait.aggregate:
             return given
+        if trait.aggregate != "median_gap":
+            return read_trait(trait, self.user, self.now, given)
         own = read_trait(trait, self.user, self.now)
-        if trait.aggregate == "count":
-            return given + own
         return given if own is None else own
 
     def trait_change(self, name: str) -> int | None:

@@ -43,17 +43,26 @@ def _give_all(user: User, audience: Audience, values: Mapping[str, Any], zone: Z
 
 
 def _give(profile: dict[str, Any], trait: Trait, value: Any, before: int) -> None:
-    if trait.value is not None or trait.within or trait.aggregate in ("distinct", "median_gap"):
+    """What is given stands for the events of before: an aggregate goes on from it, in a window (`pin`) as without one (`a`)."""
+    if trait.value is not None or trait.aggregate == "median_gap":
         profile["pin"][trait.name] = value
     elif not trait.aggregate:
         profile["p"][trait.name] = value
-    elif trait.aggregate == "count":
-        profile["a"][trait.name] = value
-    elif trait.aggregate == "sum":
-        profile["a"][trait.name] = round(value * SCALE)
-    elif trait.aggregate == "avg":
-        profile["a"][trait.name] = [round(value * SCALE) * trait.at_least, trait.at_least]
-    elif trait.aggregate in ("first", "last"):
-        profile["a"][trait.name] = [min(value, before) if trait.of == "time" else before, "", value]
     else:
-        profile["a"][trait.name] = {str(value): [trait.at_least, before, "", value]}
+        profile["pin" if trait.within else "a"][trait.name] = _state(trait, value, before)
+
+
+def _state(trait: Trait, value: Any, before: int) -> Any:
+    """The aggregate's state from which `value` is read."""
+    kind = trait.aggregate
+    if kind == "count":
+        return value
+    if kind == "sum":
+        return round(value * SCALE)
+    if kind == "avg":
+        return [round(value * SCALE) * trait.at_least, trait.at_least]
+    if kind in ("first", "last"):
+        return [min(value, before) if trait.of == "time" else before, "", value]
+    if kind == "distinct":
+        return [f"+{n:04d}" for n in range(int(value))]  # in the place of hashes: values that no event has
+    return {str(value): [trait.at_least, before, "", value]}

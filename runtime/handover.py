@@ -95,6 +95,14 @@ class Handover:
         with store.database.reading() as tx:
             return store.inbox.size(tx) if store.flow.living(tx, self.clock.now()) else 0
 
+    def left_for_a_daemon(self) -> int:
+        """How many notes wait though no daemon lives that would work them off."""
+        if self.asked({"command": "imported", "key": ""}) is not None:
+            return 0
+        store = self.app.store
+        with store.database.reading() as tx:
+            return 0 if store.flow.living(tx, self.clock.now()) else store.inbox.size(tx)
+
     def let_drain(self) -> None:
         """Wait while a daemon has much to work off: an import is never in a hurry, a customer is."""
         for _ in range(round(LONGEST_WAIT / LOOK)):

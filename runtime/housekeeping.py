@@ -35,7 +35,7 @@ class Housekeeping:
         catalogue = self.engine.catalogue
         if catalogue.release_id != self._release:  # other events may be needed, and others not any more
             self._release, self._after, self._held = catalogue.release_id, 0, None
-        latest, by_type = forgettable_before(catalogue.audience, now, self.keep, self.engine.next_work())
+        latest, by_type = forgettable_before(catalogue.audience, now, self.keep, self.engine.next_work(paused=True))
         looked = self.store.database.write(lambda tx: self.store.inbox.forget(tx, self._after, self.at_once, latest, by_type))
         self._held = looked.held if self._held is None else self._held
         self._after = looked.after
@@ -74,7 +74,7 @@ def forgettable_before(audience: Audience, now: int, keep: int, next_work: int |
     - A day more than `keep`: an event dated ahead counts as received when it came, but comes with its own time again.
     - What a stored aggregate reads stays for ever: a release may make it anew. So do user records, which keep consents from repeats.
     - What a window reads stays as long as the window and its slack.
-    - A step begins at its timer's own time and looks at what came since: nothing later than the next timer goes.
+    - A step begins at its timer's own time and looks at what came since: nothing later than the next timer goes, also of who is paused.
     """
     latest = min(now - keep - FUTURE, now if next_work is None else next_work)
     by_type = {event: min(latest, now - p.window - SLACK) for event, p in audience.projections.items() if p.window}

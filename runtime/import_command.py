@@ -117,6 +117,7 @@ def _import(
         if not is_meant and not dry:
             _refuse_known(under_way, project, url_of(database), clock)
         seconds = _run_all(under_way, taker, project, dry=dry)
+        left = 0 if dry else handover.left_for_a_daemon()
     except WrongMapping as error:
         raise Stop(USAGE, str(error)) from None
     except (CannotImport, NoAnswer) as error:
@@ -128,6 +129,8 @@ def _import(
     finally:
         handover.close()
     _tell(under_way, project, seconds, dry=dry, json=json)
+    if left:
+        err.print(show.word("wait_for_daemon", project.language(), n=left), markup=False, soft_wrap=True)
     return FAILED if any(file.position.rejected for file in under_way) else OK
 
 
@@ -152,7 +155,7 @@ def _run_all(files: Sequence[FileImport], taker: Taker, project: Project, *, dry
         began = time.perf_counter()
         if file.resumed_at:
             err.print(_said("import_resumed", project, file), markup=False)
-        with show.rows_progress(err, file.file.path.name, file.file.size) as advance:
+        with show.rows_progress(err, file.file.path.name, file.file.size, project.language()) as advance:
             file.run(taker, advance, dry=dry)
         if following is not None:
             following.begin(taker)
@@ -178,6 +181,7 @@ def _tell(files: Sequence[FileImport], project: Project, seconds: Sequence[float
             err.print(show.word("repeated_ids", project.language(), file=file.file.path.name, **counts), markup=False)
         if file.position.duplicates > file.bad.repeated:
             known = f"{file.position.duplicates - file.bad.repeated:,}"
-            err.print(show.word("known_before", project.language(), file=file.file.path.name, n=known), markup=False)
+            key = "known_users" if file.asked.kind == "users" else "known_before"
+            err.print(show.word(key, project.language(), file=file.file.path.name, n=known), markup=False)
         if file.position.rejected and not dry:
             err.print(show.word("rejected_rows", project.language(), file=str(file.rejected_path)), markup=False)

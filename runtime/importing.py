@@ -4,7 +4,7 @@ Whatever interrupts it, the same command goes on where it was; what was taken be
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 from zoneinfo import ZoneInfo
@@ -14,13 +14,14 @@ import orjson
 from journeys.audience import Audience
 from runtime.badrows import BadRows, Met
 from runtime.clock import Clock
-from runtime.eventfile import Shape, event_item, undated, user_item, wrong_columns
+from runtime.eventfile import Shape, event_item, left_out, undated, user_item, wrong_columns
 from runtime.intake.items import OLDEST, Reader
 from runtime.rowfile import KINDS, Row, RowFile
 from runtime.state import Event, Person, stable_key
 from runtime.store import SqlStore
 from runtime.store.arrivals import Arrival, Record
 from runtime.store.imports import Position
+from runtime.store.inbox import FileRow
 from runtime.store.occurrences import Occurrences
 
 MOST_ROWS, MOST_BYTES = 1000, 1 << 19  # of one chunk: one transaction, and one line of the daemon's socket
@@ -68,7 +69,7 @@ class Chunk:
         """For the daemon's socket."""
         return {
             "mark": asdict(self.mark), "begins": self.begins, "rows": self.rows, "rejected": self.rejected,
-            "records": [[r.id, _plain(r.person), r.payload] for r in self.records],
+            "records": [[r.id, _plain(r.person), r.payload, asdict(r.row) if r.row else None] for r in self.records],
             "persons": [[n, _plain(p)] for n, p in self.persons.items()],
             "events": [[e.id, e.type, e.user_id, e.time, e.received_at, e.data] for e in self.events], "last": self.last,
         }  # fmt: skip
@@ -78,7 +79,7 @@ class Chunk:
         """The chunk that came over the socket."""
         return cls(
             Position(**value["mark"]), value["begins"], value["rows"], value["rejected"], tuple(Event(*e) for e in value["events"]),
-            tuple(Record(i, _person(person), payload) for i, person, payload in value["records"]),
+            tuple(Record(i, _person(person), payload, FileRow(**row) if row else None) for i, person, payload, row in value["records"]),
             {n: _person(person) for n, person in value["persons"]}, value["last"],
         )  # fmt: skip
 
@@ -245,16 +246,19 @@ class FileImport:
         if behind:
             return
         self._rows += 1
-        problem = row.problem or (self._event(row, identity) if self.asked.kind == "events" else self._user(row, identity))
+        events = self.asked.kind == "events"
+        problem = row.problem or left_out(row, self.asked.shape, "id" if events else "user_id", is_csv=self.file.is_csv)
+        problem = problem or (self._event(row, identity) if events else self._user(row, identity))
         if problem:
+            problem = row.told(problem)
             self.bad.add(row.line, problem)
             self._rejected.append({"line": row.line, "reason": problem, "row": row.value})
             self._bytes += len(orjson.dumps(row.value, default=str))  # it waits in memory as others do
 
     def _identity(self, number: int, row: Row, seen: Occurrences) -> str:
-        """The id of a row without one: of an event its content and which of the equal rows it is, of a user record its place."""
+        """The id of a row without one: of an event its content and which of the equal rows it is; of a user record its number."""
         if self.asked.kind == "users":
-            return f"{self.key}:{number}"
+            return str(number)
         named = {self.asked.shape.names.get(key, key) for key, value in row.value.items() if value not in (None, "")}
         if row.problem or "id" in named or "specversion" in named:
             return ""
@@ -281,7 +285,7 @@ class FileImport:
                 self._met.append(met)
         self._persons |= {len(self._events) + n: person for n, person in parsed.persons.items()}
         self._events += parsed.events
-        return parsed.reasons[0]["reason"] if parsed.reasons else ""
+        return parsed.reasons[0]["reason"] if not parsed.events else ""
 
     def _user(self, row: Row, identity: str) -> str:
         item = user_item(row, self.asked.shape, self.zone, is_csv=self.file.is_csv)
@@ -292,11 +296,16 @@ class FileImport:
             return problem
         if item.get("increment") and not item.get("id"):
             return "increment: expected an id beside it, by which the row is known when it comes again in a copy of the file"
+        said = stable_key(orjson.dumps(item, option=orjson.OPT_SORT_KEYS, default=str).decode())
+        row_ = None if item.get("id") else FileRow(said, self.key, int(identity))
         item = item if self.asked.live else undated(item)
         item["id"] = item.get("id") or identity
         parsed = self._reader.records(item)
-        self._records += parsed.records
-        return parsed.reasons[0]["reason"] if parsed.reasons else ""
+        self._records += [replace(record, row=row_) for record in parsed.records]
+        if not parsed.records:
+            return str(parsed.reasons[0]["reason"])
+        self.bad.remark_on_record(row.line, item, parsed, self.audience)
+        return ""
 
     def _too_long(self, item: dict[str, Any]) -> str:
         length = len(orjson.dumps(item, default=str))

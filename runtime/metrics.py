@@ -1,4 +1,4 @@
-"""Prometheus metrics, read from the database when they are asked for."""
+"""Prometheus metrics, read from the database when they are asked for; what came in is counted by the process itself."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -8,13 +8,14 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from runtime.app import App
+from runtime.intake.tally import Tally
 
 
 class Metrics(Collector):
-    """Enrolments and messages by state, held channels, doubts, the lag of due timers, the inbox, ticks."""
+    """What came in by source, enrolments and messages by state, held channels, doubts, the lag of due timers, the inbox, ticks."""
 
-    def __init__(self, app: App, ticks: Mapping[str, int]) -> None:
-        self._app, self._ticks = app, ticks
+    def __init__(self, app: App, ticks: Mapping[str, int], tally: Tally) -> None:
+        self._app, self._ticks, self._tally = app, ticks, tally
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
 
@@ -50,6 +51,13 @@ class Metrics(Collector):
         ticks = CounterMetricFamily("journeyd_ticks", "Ticks by name; failed counts all that failed.", labels=["tick"])
         for name, n in self._ticks.items():
             ticks.add_metric([name], n)
+        arrived = CounterMetricFamily("journeyd_arrived", "What sources posted, by what became of it.", labels=["source", "outcome"])
+        refused = CounterMetricFamily("journeyd_signatures_refused", "Requests answered 401, by why.", labels=["source", "reason"])
+        for family, counted in ((arrived, self._tally.taken), (refused, self._tally.refused)):
+            for labels, n in sorted(counted.copy().items()):
+                family.add_metric(labels, n)
+        yield arrived
+        yield refused
         yield inside
         yield messages
         yield held

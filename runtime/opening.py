@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo
 
 from journeys.compiled import UpdateSpec
 from journeys.duration import DAY
+from journeys.expression import TURN_EVENTS
 from runtime.batches import Work
-from runtime.catalogue import SYSTEM_EVENTS, Catalogue, Versioned, lets_in_since
+from runtime.catalogue import Catalogue, Versioned, lets_in_since
 from runtime.pacing import Windows
 from runtime.policy import PersonReach, Reach, Rules
 from runtime.reaching import Reaching
@@ -145,7 +146,7 @@ class Opening:
         """Whether a timer's turn must see the user's other enrolments: in_journey, journey_ended, what an update moves."""
         if self.virtual or len(catalogue.versions) > 1 or catalogue.by_segment or catalogue.by_date:
             return True
-        if any(catalogue.listens_to(event) for event in SYSTEM_EVENTS):
+        if any(catalogue.listens_to(event) for event in TURN_EVENTS):
             return True
         return any(isinstance(step.spec, UpdateSpec) for v in catalogue.versions.values() for step in v.journey.steps.values())
 
@@ -155,7 +156,7 @@ class Opening:
         if not timers or self._needs_everything(catalogue):
             found |= {v.journey.id for entries in catalogue.by_segment.values() for v in entries}
             found |= {v.journey.id for v in catalogue.by_date}
-            found |= {v.journey.id for e in SYSTEM_EVENTS for v in catalogue.by_event.get(e, ())}
+            found |= {v.journey.id for e in TURN_EVENTS for v in catalogue.by_event.get(e, ())}
             found |= {v.journey.id for v in catalogue.current.values() if v.journey.entry.user is not None}
         return sorted(found)
 

@@ -11,6 +11,7 @@ Equal times are ordered by a hash of source and id, then by value: nothing is le
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Mapping
+from copy import copy
 from itertools import pairwise
 from statistics import median
 from typing import Any
@@ -28,6 +29,7 @@ from runtime.state import Event, User, stable_key
 
 SCALE = 10_000  # numbers have four places: whole ten-thousandths add up to the same in any order
 LARGEST_STORED = 2**63 - 1  # an integer in JSON as every reader takes it
+LONGEST_TEXT = 8192  # bytes in UTF-8, of a field or a trait: profiles hold texts, and each row is read as a whole
 MOST_DIFFERENT = 1000  # values that `distinct` and `top` tell apart
 MOST_REMEMBERED = 5000  # of one event type: the newest
 SLACK = 2 * DAY  # histories are kept so much longer than their window: after a downtime a step looks back from its own time
@@ -214,20 +216,23 @@ def _fold_top(trait: Trait, state: Any, value: Any, mine: list[Any]) -> dict[str
     return counts
 
 
-def read_trait(trait: Trait, user: User, now: int) -> Any:
-    """The aggregate's value at `now`, or None when there is not enough to say."""
+def read_trait(trait: Trait, user: User, now: int, given: Any = None) -> Any:
+    """The aggregate's value at `now`, or None when there is not enough to say.
+
+    `given` is the state from which a window goes on: what a rehearsal says of before.
+    """
     if not trait.within:
         return _read_state(trait, user.profile.get("a", _NONE).get(trait.name))
     if trait.aggregate == "count" and trait.where is None:
-        return count_within(user, trait.event, trait.within, now)
+        return (given or 0) + count_within(user, trait.event, trait.within, now)
     entries = history_within(user, trait.event, trait.within, now)
     if trait.where is not None:
         entries = [entry for entry in entries if _entry_counts(trait.where, trait, entry, user)]
     if trait.aggregate == "count":
-        return len(entries)
+        return (given or 0) + len(entries)
     if trait.aggregate == "median_gap":  # of all of them
         return _read_state(trait, [entry[0] for entry in entries])
-    state: Any = None
+    state: Any = copy(given)
     for entry in entries:
         state = _fold(trait, state, entry[0], entry[1], entry[2], user)
     return _read_state(trait, state)
@@ -319,16 +324,17 @@ def falls_below(user: User, event: str, within: int, now: int, fewest: int, *, e
 
 
 def set_values(audience: Audience, user: User, values: Mapping[str, Any]) -> None:
-    """Take profile values from outside: declared ones typed (what does not fit is missing), others kept as they are."""
+    """Take profile values from outside: declared ones typed, others as they come, and so what does not fit: rules take it as missing,
+    and another declaration may fit it.
+    """
     stored = user.profile.setdefault("p", {})
     for name, value in values.items():
         trait = _outside(audience, name)
-        if trait is not None:
-            value = coerce(value, trait.kind, user.zone, trait.choices)  # noqa: PLW2901 - the typed value
+        made = coerce(value, trait.kind, user.zone, trait.choices) if trait is not None else value
         if value is None:
             stored.pop(name, None)
         else:
-            stored[name] = value
+            stored[name] = value if made is None else made
 
 
 def change_tags(user: User, add: tuple[str, ...] | list[str], remove: tuple[str, ...] | list[str] = ()) -> None:
@@ -360,7 +366,12 @@ def _sum(before: Any, by: Any) -> int | float | None:
 
 
 def _appended(before: Any, more: Any) -> list[Any]:
-    """A list with what is new at its end, each once; at most MOST_DIFFERENT."""
+    """A list with what is new at its end, each once; at most MOST_DIFFERENT and LONGEST_TEXT bytes altogether."""
     found = list(before) if isinstance(before, list) else [] if before is None else [before]
-    found += [value for value in (more if isinstance(more, list) else [more]) if value not in found]
-    return found[:MOST_DIFFERENT]
+    size = len(_json(found))
+    for value in more if isinstance(more, list) else [more]:
+        longer = size + len(_json(value)) + 1
+        if value not in found and longer <= LONGEST_TEXT and len(found) < MOST_DIFFERENT:
+            found.append(value)
+            size = longer
+    return found

@@ -15,6 +15,12 @@ from runtime.store.inbox import Quarantined
 from runtime.store.quarantine import SetAside
 
 RECORD_PARTS = {"traits", "tags", "remove_tags", "identities", "consents", "zone"}
+READABLE = ("event", "user", "call", "request", *READERS)
+IDENTITY_CURE = (
+    'what settles it: a user record that takes it from the one who has it ("identities": {"openid": null}), or one with'
+    ' "merge": ["the other id"] from a signed source with may_assert identity_merge'
+)
+IN_PARTS = ("request", "event", "user")  # of these a part may be good: messages of a request, all but the phone of a record
 
 
 @dataclass(frozen=True)
@@ -40,16 +46,13 @@ class Retried:
 
 
 def today_of(app: App, now: int) -> Today:
-    """Today's audience and config."""
-    return Today(app.engine.catalogue.audience, now, sources_of(app.project), app.project.settings.server.sdk_limit)
+    """Today's audience and config, as the file says now: whoever holds the database may have been started before it was mended."""
+    project = app.project.as_written()
+    return Today(app.engine.catalogue.audience, now, sources_of(project), project.settings.server.sdk_limit)
 
 
 def again(source: str, kind: str, body: str, today: Today) -> Parsed:
     """Read a kept body as intake reads it today: what is good in it, and why the rest still cannot be taken."""
-    if kind not in ("event", "user", "call", "request", *READERS):
-        return _refused(source, kind, body, today, f"a {kind} is kept for people to read; drop it when it is done with")
-    if source == "engine":
-        return _refused(source, kind, body, today, "it was taken and could not be worked on; correct it and post it again under a new id")
     value = parse_json(body.encode(), MOST_OF_SDK)
     if isinstance(value, Unreadable):
         return _refused(source, kind, body, today, value.detail)
@@ -91,8 +94,12 @@ def _refused(source: str, kind: str, body: str, today: Today, reason: str) -> Pa
 
 
 def retry_asked(app: App, request: Mapping[str, Any]) -> dict[str, Any]:
-    """A command's request to read rows again, done by whoever holds the database."""
-    return {"retried": [asdict(found) for found in retry(app.store, request["ids"], today_of(app, app.clock.now()))]}
+    """A command's request to read rows again, done by whoever holds the database. `older`: what it takes from its sources as they post
+    is still judged by the config that it was started with.
+    """
+    today = today_of(app, app.clock.now())
+    older = tuple(today.sources) != sources_of(app.project)
+    return {"retried": [asdict(found) for found in retry(app.store, request["ids"], today)], "older": older}
 
 
 def drop_asked(app: App, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,16 +120,29 @@ def _retry_row(store: SqlStore, tx: Any, id_: int, today: Today) -> Retried | No
 
 
 def _retry(store: SqlStore, tx: Any, row: SetAside, today: Today) -> Retried | None:
-    """None for a row that somebody else has just taken or dropped."""
+    """None for a row that somebody else has just taken or dropped. The reason of one that is only read by people stays."""
     if row.kind in ("enrolment", "recheck"):
         return _give_back(store, tx, row, today.now)
+    if row.kind == "identity" and store.identity.is_settled(tx, row.body):
+        return Retried(row.id, "taken") if store.quarantine.drop(tx, [row.id]) else None
+    if why := _only_read(row):
+        return Retried(row.id, "left", f"{row.reason}; {why}")
     parsed = again(row.source, row.kind, row.body, replace(today, received_at=row.received_at, request_id=f"quarantine:{row.id}"))
-    if parsed.quarantined and not (row.kind == "request" and parsed.given):
+    if parsed.quarantined and not (row.kind in IN_PARTS and parsed.given):
         return _left(store, tx, row, parsed.quarantined[0].reason)
     if not store.quarantine.drop(tx, [row.id]):
         return None
-    (new,) = store.arrivals.take(tx, [parsed])  # of a request, what is still not good is set aside by itself
+    (new,) = store.arrivals.take(tx, [parsed])  # of one in parts, what is still not good is set aside by itself
     return Retried(row.id, "taken", new=new > 0)
+
+
+def _only_read(row: SetAside) -> str:
+    """What is to be done with what cannot be read again; nothing for what can."""
+    if row.kind == "identity":
+        return IDENTITY_CURE
+    if row.kind not in READABLE:
+        return "it is kept for people to read; drop it when it is done with"
+    return "it was taken and could not be worked on; correct it and post it again under a new id" if row.source == "engine" else ""
 
 
 def _give_back(store: SqlStore, tx: Any, row: SetAside, now: int) -> Retried | None:
@@ -132,7 +152,7 @@ def _give_back(store: SqlStore, tx: Any, row: SetAside, now: int) -> Retried | N
     else:
         back = store.people.recheck(tx, row.user_id, now)
     if not back:
-        return _left(store, tx, row, "the enrolment has ended or is gone; drop this row")
+        return Retried(row.id, "left", "the enrolment has ended or is gone; drop this row")
     return Retried(row.id, "taken") if store.quarantine.drop(tx, [row.id]) else None
 
 

@@ -1,21 +1,22 @@
 """`journeyd quarantine`: what was set aside, why, and what becomes of it."""
 
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import App as CommandLine
 from cyclopts import Parameter
 
+from journeys.errors import Language, did_you_mean
 from runtime import show
 from runtime.clock import SystemClock
 from runtime.commandline import FAILED, OK, USAGE, Config, DatabasePath, Json, Stop, err, print_json, project_of, reading_app, url_of
 from runtime.handover import Handover
 from runtime.importing import CannotImport
 from runtime.quarantine import drop_asked, retry_asked
-from runtime.store.quarantine import Filters
+from runtime.store.quarantine import Filters, SetAside
 
 AT_ONCE = 200  # rows of one request to the daemon
 quarantine_app = CommandLine(name="quarantine", help="What was set aside and why: list it, look at it, read it again, drop it.")
@@ -32,18 +33,49 @@ def list_(
     try:
         with app.store.database.reading() as tx:
             rows = app.store.quarantine.find(tx, Filters(kind, source, user, reason), max(limit, 1))
+            settled = [
+                row.id
+                for row in app.store.quarantine.rows(tx, [row.id for row in rows if row.kind == "identity"])
+                if app.store.identity.is_settled(tx, row.body)
+            ]
+            there: dict[Literal["kind", "source"], list[str]] = {
+                "kind": app.store.quarantine.names(tx, "kind"),
+                "source": [*app.store.quarantine.names(tx, "source"), *app.project.settings.intake.sources],
+            }
     finally:
         app.close()
+    language = app.project.language()
     if json:
-        print_json([{name: value for name, value in asdict(row).items() if name != "body"} for row in rows])
+        print_json([{**{n: v for n, v in asdict(row).items() if n != "body"}, "settled": row.id in settled} for row in rows])
     elif rows:
-        show.set_aside(show.paper(), rows, app.project.language(), app.project.zone)
+        marked = [replace(row, reason=_marked(row, language)) if row.id in settled else row for row in rows]
+        show.set_aside(show.paper(), marked, language, app.project.zone)
+        if any(row.kind == "identity" and row.id not in settled for row in rows):
+            err.print(show.word("identity_cure", language), markup=False, soft_wrap=True)
         since = show.instant(app.clock.now() - app.project.keep_quarantine, app.project.zone)
         kept = {"since": since, "keep": app.project.settings.intake.keep_quarantine}
-        err.print(show.word("kept_aside", app.project.language(), **kept), markup=False, soft_wrap=True)
+        err.print(show.word("kept_aside", language, **kept), markup=False, soft_wrap=True)
     else:
-        err.print(show.word("nothing_aside", app.project.language()))
+        err.print(_nothing(Filters(kind, source, user, reason), there, language), markup=False, soft_wrap=True)
     return OK
+
+
+def _marked(row: SetAside, language: Language) -> str:
+    return show.word("settled_aside", language, reason=row.reason, id=row.id)
+
+
+def _nothing(asked: Filters, there: Mapping[Literal["kind", "source"], Sequence[str]], language: Language) -> str:
+    """That nothing is there, or nothing that was asked for, and what was likely meant."""
+    given = {name: value for name, value in asdict(asked).items() if value}
+    if not given or not there["kind"]:
+        return show.word("nothing_aside", language)
+    text = show.word("nothing_fits", language, what=" ".join(f"--{name} {value}" for name, value in given.items()))
+    for name, known in there.items():
+        if given.get(name) and given[name] not in known:
+            hint = did_you_mean(given[name], known)
+            shown = ", ".join(dict.fromkeys(one for one in known if one))
+            text += show.word("fits_hint" if hint else "fits_known", language, option=f"--{name}", hint=hint, known=shown)
+    return text
 
 
 @quarantine_app.command(name="show")
@@ -83,21 +115,34 @@ def retry(
     wanted = _known(ids, source, config, database)
     try:
         found: list[dict[str, Any]] = []
+        older = False
         for some in _some(wanted):
-            found += handover.perform({"command": "quarantine_retry", "ids": some}, retry_asked)["retried"]
+            answer = handover.perform({"command": "quarantine_retry", "ids": some}, retry_asked)
+            found += answer["retried"]
+            older |= answer["older"]
     except CannotImport as error:
         raise Stop(FAILED, str(error)) from None
     finally:
         handover.close()
     left = [row for row in found if row["outcome"] == "left"]
+    language = handover.project.language()
     if json:
         print_json(found)
     else:
         for row in left:
             sys.stdout.write(f"{row['id']}: {row['reason']}\n")
-        text = show.word("retried", handover.project.language(), taken=len(found) - len(left), left=len(left))
+        text = show.word("retried", language, taken=len(found) - len(left), left=len(left))
         err.print(text, markup=False)
-    return FAILED if left or len(found) < len(ids) else OK
+    gone = sorted(set(ids) - {row["id"] for row in found})
+    _tell_gone(gone, language)
+    if older:
+        err.print(show.word("older_config", language), markup=False, soft_wrap=True)
+    return FAILED if left or gone else OK
+
+
+def _tell_gone(ids: Sequence[int], language: Language) -> None:
+    if ids:
+        err.print(show.word("not_aside", language, ids=", ".join(map(str, ids))), markup=False, soft_wrap=True)
 
 
 @quarantine_app.command
@@ -107,8 +152,8 @@ def drop(*ids: int, config: Config = Path(), database: DatabasePath = None, json
         raise Stop(USAGE, "journeyd quarantine drop: expected the IDs of the rows; see `journeyd quarantine`")
     handover = Handover(project_of(config, database), url_of(database), SystemClock())
     try:
-        parts = _some(_known(ids, "", config, database))
-        dropped = sum(handover.perform({"command": "quarantine_drop", "ids": some}, drop_asked)["dropped"] for some in parts)
+        known = _known(ids, "", config, database)
+        dropped = sum(handover.perform({"command": "quarantine_drop", "ids": some}, drop_asked)["dropped"] for some in _some(known))
     except CannotImport as error:
         raise Stop(FAILED, str(error)) from None
     finally:
@@ -117,6 +162,7 @@ def drop(*ids: int, config: Config = Path(), database: DatabasePath = None, json
         print_json({"dropped": dropped})
     else:
         err.print(show.word("dropped", handover.project.language(), n=dropped), markup=False)
+    _tell_gone(sorted(set(ids) - set(known)), handover.project.language())
     return OK if dropped == len(set(ids)) else FAILED
 
 

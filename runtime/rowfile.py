@@ -21,11 +21,17 @@ csv.field_size_limit(BLOCK)
 
 
 class Row(NamedTuple):
-    """A row: its line (the last one of several), its values, and what is wrong with it (then `value` is what could be read)."""
+    """A row: its line (the last one of several), its values, what is wrong with it (then `value` is what could be read), its first line."""
 
     line: int
     value: dict[str, Any]
     problem: str = ""
+    first: int = 0
+
+    def told(self, problem: str) -> str:
+        """What is wrong, and where a quote may have made one row of several."""
+        is_long = 0 < self.first < self.line and (not self.value or any("\n" in str(value) for value in self.value.values()))
+        return f"{problem} (lines {self.first} to {self.line} are one row: is a quote not closed?)" if is_long else problem
 
 
 class RowFile:
@@ -119,18 +125,21 @@ class RowFile:
                 yield Row(lines.number, {}, f"not CSV: {error}")
                 return
             while True:
+                first = lines.number + 1
                 try:
                     row = next(reader)
                 except StopIteration:
                     return
                 except csv.Error as error:
-                    yield Row(lines.number, {}, f"not CSV: {error}")
+                    yield Row(lines.number, {}, f"not CSV: {error}", first)
                     continue
                 more = row.pop(None, None)
                 if more is not None:
-                    yield Row(lines.number, row, f"more values than the {len(names)} columns of the first line")
+                    yield Row(lines.number, row, f"more values than the {len(names)} columns of the first line", first)
                 elif any(value not in (None, "") for value in row.values()):
-                    yield Row(lines.number, row)
+                    there = sum(value is not None for value in row.values())
+                    short = f"{there} {'value' if there == 1 else 'values'}, fewer than the {len(names)} columns of the first line"
+                    yield Row(lines.number, row, short if there < len(row) else "", first)
 
 
 class _Lines:

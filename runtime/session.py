@@ -4,7 +4,7 @@ Works in memory only. What comes out is written by the engine in one transaction
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from journeys.compiled import WaitSpec
@@ -14,7 +14,7 @@ from journeys.values import typed_again
 from runtime.catalogue import Catalogue, Versioned
 from runtime.decide import decide, watched_users
 from runtime.edges import Edges
-from runtime.enrol import enrol, subject_of
+from runtime.enrol import enrol, replaced, subject_of, was_held_out
 from runtime.facts import UserFacts
 from runtime.moving import InFlight, Move, move, waits_for_the_same
 from runtime.policy import PersonReach, Reach, UnknownReach
@@ -324,7 +324,9 @@ class Session(Edges):
         self.user.reach["consents"], self.user.reach["said"] = consents, said_at
 
     def _consent_changed(self, consent: Consent, at: int, *, quietly: bool) -> None:
-        why = {"channel": consent.channel, "purpose": consent.purpose, "source": consent.source}
+        why: dict[str, Any] = {"channel": consent.channel, "purpose": consent.purpose, "source": consent.source}
+        if consent.said_at != at:  # it is evidence of when it was said, not of when it was received
+            why["said_at"] = consent.said_at
         self.log.append(LogEntry(at, "consent_given" if consent.granted else "consent_withdrawn", "", why))
         if not consent.granted and not quietly:
             data = {"channel": consent.channel, "purpose": consent.purpose}
@@ -360,9 +362,9 @@ class Session(Edges):
         self.finish(now)
 
     def enter_by_note(self, payload: Mapping[str, Any], now: int) -> None:
-        """An entry that somebody else's event (`user: EXPR`) or the API asked for."""
+        """An entry that somebody else's event (`user: EXPR`) asked for, where the journey still lets in so."""
         versioned = self.catalogue.current.get(payload["journey"])
-        if versioned is None:
+        if versioned is None or versioned.journey.entry.user is None or payload["type"] not in versioned.journey.entry.events:
             return
         event = Event(
             payload["id"],
@@ -518,7 +520,7 @@ class Session(Edges):
             elif entry.action == "held":
                 self._tally(journey, entry.at, "held", entry.why["reason"])
         if after.converted_at is not None and before.converted_at is None:
-            self._tally(journey, now, "converted", "holdout" if before.state == "$held_out" else "treated")
+            self._tally(journey, now, "converted", "holdout" if was_held_out(before) else "treated")
 
     def _tally(self, journey: str, at: int, what: str, detail: str) -> None:
         self.tallies[journey, day_number(at, self.catalogue.zone), what, detail] += 1
@@ -532,6 +534,7 @@ class Session(Edges):
 
     def _enter_by_event(self, versioned: Versioned, event: Event, now: int) -> None:
         entry = versioned.journey.entry
+        event = replace(event, data=self.catalogue.audience.readable(event.type, event.data))  # an enrolment keeps what it entered by
         if entry.user is None:
             self.enter(versioned, Fact("event", event.fact_id, event.time, event.fields(), event), now)
             return
@@ -597,15 +600,8 @@ class Session(Edges):
 
     def _restart(self, entered: Entered, now: int) -> None:
         keys = {e.key for e in entered.restarted}
-        for tracked in self.tracked:
-            enrolment = tracked.enrolment
-            if enrolment.key in keys and enrolment.status != ENDED:
-                at = max(entered.enrolment.entered_at, enrolment.begun_at)
-                enrolment.status, enrolment.due_at, enrolment.state = ENDED, None, "$ended"
-                enrolment.ended_at, enrolment.ended_by = at, "restarted"
-                tracked.changed, tracked.cancel = True, "restarted"
-                tracked.log.append(LogEntry(at, "ended", "", {"reason": "restarted"}))
-                self._tally(enrolment.journey, now, "ended", "restarted")
+        for tracked in [t for t in self.tracked if t.enrolment.key in keys and t.enrolment.status != ENDED]:
+            self._absorb(tracked, replaced(tracked.enrolment, entered.enrolment.entered_at), now)
 
 
 def _waits_when(tracked: Tracked) -> bool:

@@ -19,7 +19,7 @@ from journeys.values import ValueType
 from journeys.world import MessageTemplate, World
 from runtime import vendor_settings
 from runtime.policy import Cap, Rules
-from runtime.source_settings import LONGEST_NAME, Source, is_source_name
+from runtime.source_settings import KINDS_OF_SOURCES, LONGEST_NAME, Source, is_source_name
 from runtime.texts import language_of
 from runtime.vendor_settings import (
     SECRET_VALIDATOR,
@@ -27,6 +27,7 @@ from runtime.vendor_settings import (
     Benefit,
     ChannelsSection,
     Endpoint,
+    Named,
     Robot,
     Section,
     SubscribeSection,
@@ -155,9 +156,9 @@ class Settings(BaseSettings):
     intake: IntakeSection = IntakeSection()
     channels: ChannelsSection = ChannelsSection()
     adapters: AdaptersSection = AdaptersSection()
-    benefits: dict[str, Benefit] = Field(default_factory=dict)
-    endpoints: dict[str, Endpoint] = Field(default_factory=dict)
-    robots: dict[str, Robot] = Field(default_factory=dict)
+    benefits: dict[Named, Benefit] = Field(default_factory=dict)
+    endpoints: dict[Named, Endpoint] = Field(default_factory=dict)
+    robots: dict[Named, Robot] = Field(default_factory=dict)
     alarms: AlarmsSection = AlarmsSection()
     policy: PolicySection = PolicySection()
 
@@ -188,8 +189,12 @@ SECRET_KEYS = _secret_keys()
 class Project:
     """Settings with the folder that their paths are relative to."""
 
-    def __init__(self, settings: Settings, folder: Path) -> None:
-        self.settings, self.folder = settings, folder
+    def __init__(self, settings: Settings, folder: Path, file: Path | None = None) -> None:
+        self.settings, self.folder, self._file = settings, folder, file
+
+    def as_written(self) -> "Project":
+        """The project as its file says now: a daemon runs with what it said at the start. Raises ConfigError."""
+        return self if self._file is None else load_project(self._file)
 
     @property
     def zone(self) -> ZoneInfo:
@@ -304,7 +309,7 @@ def load_project(path: Path) -> Project:
             return env_settings, TomlConfigSettingsSource(settings_cls, file)
 
     try:
-        return Project(FromFile(), file.parent)
+        return Project(FromFile(), file.parent, file)
     except ValidationError as error:
         lines = [_line(file, detail) for detail in error.errors(include_url=False)]
         raise ConfigError("\n".join(lines)) from None
@@ -317,8 +322,13 @@ def _line(file: Path, detail: Any) -> str:
     parts = [str(part) for part in detail["loc"]]
     if parts[0] in ("channels", "benefits", "endpoints", "robots") and len(parts) > 3:  # noqa: PLR2004 - pydantic puts the adapter in between
         del parts[2]
-    if parts[:2] == ["intake", "sources"] and len(parts) > 4:  # noqa: PLR2004 - and a source's kind
-        del parts[3]
+    if parts[:2] == ["intake", "sources"] and len(parts) > 3 and parts[3] in KINDS_OF_SOURCES:  # noqa: PLR2004 - and a source's kind
+        kind = parts.pop(3)
+        if parts[3:] == ["server_side"]:
+            return (
+                f"{file}: {'.'.join(parts)}: only a source of kind segment has it, found kind {kind}: its SDKs prove nothing;"
+                " what a server asserts is posted signed, by a source of kind webhook"
+            )
     key = ".".join(parts)
     if detail["type"] in ("union_tag_invalid", "union_tag_not_found"):
         adapters = detail["ctx"].get("expected_tags", "")
@@ -327,6 +337,10 @@ def _line(file: Path, detail: Any) -> str:
     if detail["type"] == "extra_forbidden":
         return f"{file}: unknown key {key}; remove it or correct its name"
     is_secret = not SECRET_KEYS.isdisjoint(parts)  # what was written there by mistake is not repeated in a terminal or a log
-    found = "" if is_secret or detail["type"] == "missing" else f", found {detail['input']!r}"
     message = detail["msg"].removeprefix("Value error, ")
+    value = detail["input"]
+    if isinstance(value, dict):  # a whole section: its kind is what may be wrong with it, and it may hold secrets
+        value = value.get("kind")
+    is_said = is_secret or detail["type"] == "missing" or value is None or ", found " in message
+    found = "" if is_said else f", found {value!r}"
     return f"{file}: {key}: {message[0].lower()}{message[1:]}{found}"

@@ -1,6 +1,7 @@
 """Tables, stories and progress in the terminal. Looks only; what it shows was computed elsewhere."""
 
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -24,6 +25,7 @@ from journeys.duration import MINUTE, SECOND, format_duration
 from journeys.errors import Language
 from journeys.localtime import print_instant
 from runtime.doctor import Examined
+from runtime.show_intake import misfits
 from runtime.state import SYSTEM_ENDS
 from runtime.store.quarantine import SetAside
 from runtime.storytexts import STATES, said, stage_name
@@ -32,6 +34,7 @@ from runtime.texts import reason, word
 __all__ = [
     "examined", "instant", "journeys_table", "paper", "progress", "rows_progress", "set_aside", "spinner", "status", "word",
 ]  # fmt: skip
+SECONDS_OF_A_LINE = 5.0  # between two lines of progress where there is no terminal
 
 
 def paper() -> Console:
@@ -50,8 +53,13 @@ def progress(console: Console, title: str, total: int | None) -> Iterator[Callab
 
 
 @contextmanager
-def rows_progress(console: Console, title: str, size: int) -> Iterator[Callable[[int, int], None]]:
-    """A bar over the bytes of a file, with rows, rows per second and the time that is left; call with bytes and rows so far."""
+def rows_progress(
+    console: Console, title: str, size: int, language: Language, timer: Callable[[], float] = time.perf_counter
+) -> Iterator[Callable[[int, int], None]]:
+    """A bar over the bytes of a file, with rows, rows per second and the time that is left; call with bytes and rows so far.
+
+    Where nobody sees a bar, a line now and then.
+    """
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -59,13 +67,19 @@ def rows_progress(console: Console, title: str, size: int) -> Iterator[Callable[
         TextColumn("{task.fields[rows]}"),
         TimeRemainingColumn(),
     )
+    began = told_at = timer()
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(title, total=max(size, 1), rows="")
 
         def advance(read: int, rows: int) -> None:
-            elapsed = bar.tasks[0].elapsed
-            speed = f", {rows / elapsed:,.0f}/s" if elapsed else ""
+            nonlocal told_at
+            now = timer()
+            speed = f", {rows / (now - began):,.0f}/s" if now > began else ""
             bar.update(task, completed=read, rows=f"{rows:,}{speed}")
+            if not console.is_terminal and now - told_at >= SECONDS_OF_A_LINE:
+                told_at = now
+                share = f"{min(read / max(size, 1), 1):.0%}"
+                console.print(word("rows_so_far", language, file=title, rows=f"{rows:,}", share=share), markup=False, soft_wrap=True)
 
         yield advance
 
@@ -150,6 +164,7 @@ def status(console: Console, summary: dict[str, Any], language: Language, zone: 
     if summary["unmapped"]:
         shown = "  ".join(f"{row['source']}:{row['name']} {row['n']:,}" for row in summary["unmapped"])
         console.print(f"[yellow]{word('unmapped', language)}[/yellow] {escape(shown)}")
+    misfits(console, summary["misfits"], language, zone)
     for row in summary["quarantine"]:
         console.print(f"[yellow]{word('set_aside', language)}[/yellow] {row['kind']} {escape(row['user_id'])}: {escape(row['reason'])}")
 
@@ -190,14 +205,16 @@ def stages_by_month(
 
 
 def _stages(console: Console, summary: dict[str, Any], language: Language, names: Mapping[str, str]) -> None:
-    """How many users stand in each stage, now and before."""
+    """How many users stand in each stage, now and before, in the order of the lifecycle; of a day of which nothing was counted, nothing."""
     table = Table(box=None, pad_edge=False)
     table.add_column(word("stage", language))
     table.add_column(word("now", language), justify="right")
     for days in summary["stages_before"]:
         table.add_column(word("days_before", language, days=days), justify="right")
-    for name in sorted({*summary["stages"], *(name for then in summary["stages_before"].values() for name in then)}):
-        before = (f"{then.get(name, 0):,}" for then in summary["stages_before"].values())
+    found = {*summary["stages"], *(name for then in summary["stages_before"].values() for name in then)}
+    unknown = word("not_known", language)
+    for name in [*(name for name in names if name in found), *sorted(found - {*names})]:
+        before = (f"{then.get(name, 0):,}" if then else unknown for then in summary["stages_before"].values())
         table.add_row(stage_name(name, names, language), f"{summary['stages'].get(name, 0):,}", *before)
     console.print(table)
 

@@ -13,6 +13,7 @@ SIGNED_ONLY = (
 """What only a source that proves itself may assert: payments, consents, merges. A device's key can be read out of its program."""
 
 
+KINDS_OF_SOURCES = ("webhook", "sensors", "growingio", "segment")
 LONGEST_NAME = 64  # characters of a source's name
 
 

@@ -23,8 +23,8 @@ def stable_key(*parts: str) -> str:
 
 
 def subject_text(value: Any) -> str:
-    """What an enrolment is about, as it is kept: the id of an order, a group, a friend; of a text that is no id, its digest."""
-    text = str(value)
+    """How a value stands as an enrolment's subject: "" where it is missing; what is too long for an index by its digest."""
+    text = "" if value is None else str(value)
     return text if len(text) <= LONGEST_ID else stable_key(text)
 
 
@@ -249,7 +249,6 @@ class Refusal:
     reason: str
     at: int
     why: Mapping[str, Any] = field(default_factory=dict)
-    subject: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Counts for people and machines: the same summary for `status`, `demo` and `simulate`."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -63,8 +64,8 @@ def _count(row: dict[str, Any], what: str, detail: str, n: int) -> None:
         row[what][detail] = n
 
 
-def whole_summary(store: SqlStore, zone: ZoneInfo, now: int) -> dict[str, Any]:
-    """Everything `status` shows; days are those of `zone`, the project's."""
+def whole_summary(store: SqlStore, zone: ZoneInfo, now: int, sees: Callable[[str, str, str], bool]) -> dict[str, Any]:
+    """Everything `status` shows; days are those of `zone`, the project's. `sees`: whether rules see a source's name of some kind now."""
     today = day_number(now, zone)
     with store.database.reading() as tx:
         reports = store.reports
@@ -73,7 +74,8 @@ def whole_summary(store: SqlStore, zone: ZoneInfo, now: int) -> dict[str, Any]:
             "totals": reports.totals(tx),
             "stages": reports.stages(tx),
             "stages_before": {str(days): reports.stages_then(tx, today - days) for days in STAGES_BEFORE},
-            "unmapped": store.arrivals.unmapped(tx, 20),
+            "unmapped": store.arrivals.unmapped(tx, 20, sees),
+            "misfits": store.arrivals.misfits(tx, 20),
             "due_lag_ms": reports.due_lag(tx, now),
             "ledger": {f"{kind}.{state}": n for (kind, state), n in sorted(ledger.items())},
             "budgets": reports.budgets(tx),

@@ -12,6 +12,7 @@ from runtime import show
 from runtime.app import App
 from runtime.breakdown import KINDS, NoGroups, NoSuchName, break_down
 from runtime.commandline import FAILED, OK, USAGE, Config, DatabasePath, Json, Stop, print_json, reading_app
+from runtime.intake.sight import Sight
 from runtime.places import Places
 from runtime.queues import queues_of
 from runtime.show_breakdown import breakdown
@@ -33,7 +34,8 @@ def status(
         if by:
             _by(app, by, list(dict.fromkeys(segment or ())), json=json)
             return OK
-        summary = whole_summary(app.store, app.project.zone, app.clock.now())
+        sight = Sight(app.project.settings.intake.sources, app.engine.catalogue.audience)
+        summary = whole_summary(app.store, app.project.zone, app.clock.now(), sight.sees)
         queues = queues_of(app.store, app.engine.catalogue, app.project.zone, app.clock.now())
         summary["queues"] = [asdict(queue) for queue in queues]
         stages = Places(app.store, app.engine.catalogue).stage_names(app.clock.now())

@@ -234,6 +234,8 @@ STORY: Texts = {
     "in_hold_out": ("in the hold-out", "对照组中"),
     "by_rule": ("by {clause}", "按 {clause}"),
     "consent_to": ("{channel} {purpose}", "{channel}{purpose}"),
+    "said_on": ("{what}, said on {at}", "{what}，说于 {at}"),
+    "said_once": ("{what}, at a time that is not known", "{what}，说的时间不详"),
     "values_then": ("then {values}", "当时 {values}"),
     "entry_fields": ("with {fields}", "带着 {fields}"),
     "otherwise": ("otherwise (no case held)", "其余（前面的都不成立）"),

@@ -20,6 +20,12 @@ REASONS: dict[str, str] = {
     "segment": "分群", "schedule": "定时", "existing": "已在分群", "date": "日期", "at": "定点", "missing": "缺失", "past": "已过",
 }  # fmt: skip
 
+TYPES: dict[str, tuple[str, str]] = {
+    "text": ("text", "文本"), "number": ("number", "数"), "boolean": ("boolean", "是非"), "time": ("time", "时间"),
+    "time_of_day": ("time of day", "时刻"), "anniversary": ("anniversary", "纪念日"), "choice": ("choice of its list", "选项之一"),
+    "list": ("list", "列表"), "object": ("object", "对象"), "phone": ("phone number", "电话号码"),
+}  # fmt: skip
+
 WORDS: dict[str, tuple[str, str]] = {
     "journey": ("journey", "旅程"),
     "entered": ("entered", "进入"),
@@ -56,6 +62,16 @@ WORDS: dict[str, tuple[str, str]] = {
     "unmapped": (
         "arrives under names that no rule sees (declare them, or map them in config):",
         "收到了规则用不到的名字（在 audience.yaml 声明，或在 config 里对应）：",
+    ),
+    "misfits": ("what came and does not fit, so that no rule sees it:", "收到了，但不合要求，规则当作没有："),
+    "misfit": (
+        "{name} is no {expected} (what came is {found}), {n} so far, the last on {at}",
+        "{name} 应为{expected}，收到的是{found}，至今 {n} 次，最近 {at}",
+    ),
+    "misfit_key": ("nothing reads {name}, {n} so far, the last on {at}", "{name} 没有谁读，至今 {n} 次，最近 {at}"),
+    "misfit_key_hint": (
+        "nothing reads {name}, did you mean {hint}? {n} so far, the last on {at}",
+        "{name} 没有谁读，是不是 {hint}？至今 {n} 次，最近 {at}",
     ),
     "messages": ("messages", "消息"),
     "suppressed": ("suppressed", "没有发"),
@@ -387,6 +403,12 @@ WORDS: dict[str, tuple[str, str]] = {
         "{file}: {rows} rows: {accepted} good, {rejected} bad; nothing was written",
         "{file}：{rows} 行，可收 {accepted}，不可收 {rejected}；什么也没写",
     ),
+    "not_known": ("not known", "未知"),
+    "rows_so_far": ("{file}: {rows} rows so far ({share} of the file)", "{file}：已读 {rows} 行（文件的 {share}）"),
+    "wait_for_daemon": (
+        "{n} {n:row waits|rows wait} in the inbox: profiles know them once a daemon (`journeyd run`) has worked them off",
+        "收件箱里有 {n} 条在等：守护进程（`journeyd run`）处理之后，画像才知道它们",
+    ),
     "import_resumed": ("{file}: goes on after row {rows}, where it was interrupted", "{file}：上次中断在第 {rows} 行之后，接着导"),
     "import_stopped": (
         "{file}: stopped after row {rows}; the same command goes on from there",
@@ -395,6 +417,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "known_before": (
         "{file}: {n} known before from this source: these stay as they were kept first, also where a row says something else now",
         "{file}：{n} 条此前已从这个来源收到：保持最初收下的内容，即使现在这一行写得不同",
+    ),
+    "known_users": (
+        "{file}: {n} known before: they say what an import from this source said last of the same people, or bear an id that is known",
+        "{file}：{n} 条此前已收到：内容和这个来源上一次导入这些人时一样，或者编号已收过",
     ),
     "known_elsewhere": (
         (
@@ -414,6 +440,31 @@ WORDS: dict[str, tuple[str, str]] = {
         '只留 {since} 以来的：更早隔离的会删除（[intake] keep_quarantine = "{keep}"），enrolment 和 recheck 两种除外',
     ),
     "nothing_aside": ("nothing is set aside", "没有隔离的记录"),
+    "nothing_fits": ("nothing that is set aside matches {what}", "隔离的记录里没有符合 {what} 的"),
+    "fits_hint": ("; {option}: did you mean {hint}?", "；{option}：是不是 {hint}？"),
+    "fits_known": ("; {option}: there are {known}", "；{option}：有 {known}"),
+    "not_aside": (
+        "{ids}: nothing is set aside under this number (any more): taken, dropped, or never there",
+        "{ids}：没有这个编号的隔离记录（已收下、已丢弃，或从来没有）",
+    ),
+    "older_config": (
+        "this was judged by config as it is now; the running daemon takes what arrives by an older one: restart it",
+        "以上按现在的 config 判断；正在运行的守护进程还在用旧的 config 接收，请重启它",
+    ),
+    "settled_aside": (
+        "settled by now, `journeyd quarantine drop {id}`: {reason}",
+        "已经解决，可以 `journeyd quarantine drop {id}`：{reason}",
+    ),
+    "identity_cure": (
+        (
+            "what settles an identity of two users: a user record that takes it from the one who has it"
+            ' ("identities": {{"openid": null}}), or one with "merge": ["the other id"] from a signed source with may_assert identity_merge'
+        ),
+        (
+            '两个用户争一个身份，这样解决：发一条用户记录，把它从现在有它的人那里拿走（"identities": {{"openid": null}}），'
+            '或由有 may_assert identity_merge 的签名来源发 "merge": ["另一个 id"]'
+        ),
+    ),
     # check: tests, coverage, watch, record
     "test_from": ("test “{test}”, from {start}:", "测试“{test}”，从 {start} 开始："),
     "test_legend": ("- expected, + got", "- 应有，+ 实有"),

@@ -53,6 +53,17 @@ Url = Annotated[str, AfterValidator(_public_url)]
 Price = Annotated[str, BeforeValidator(_price)]  # text, so that no binary fraction comes between config and the sum
 
 
+def _column(name: str) -> str:
+    if not 0 < len(name) <= LONGEST_NAME:
+        msg = f"expected a name of 1 to {LONGEST_NAME} characters"
+        raise ValueError(msg)
+    return name
+
+
+LONGEST_NAME = 64  # characters that a column takes of the name of a template, benefit, endpoint or robot
+Named = Annotated[str, AfterValidator(_column)]
+
+
 def _recording(value: Any) -> Any:
     return {"adapter": "recording", **value} if isinstance(value, dict) else value
 
@@ -89,7 +100,7 @@ class Lane(Section):
 class ChannelLane(Lane):
     """An adapter of a channel. `base_url` replaces the vendor's own address, for its test environments and for stand-ins."""
 
-    templates: dict[str, TemplateSection] = Field(default_factory=dict)
+    templates: dict[Named, TemplateSection] = Field(default_factory=dict)
     base_url: Url | None = None
     price: Price | None = None  # of one message, for `simulate`
 

@@ -318,8 +318,13 @@ class Walk:
     def _open_effect(
         self, step: CompiledStep, kind: Any, key: str, visit: int, user_id: str, channel: str, content: dict[str, Any], timeout: int
     ) -> _Stop:
-        purpose, priority = self.journey.journey.purpose, self.journey.journey.priority
-        until = max(self.at, self.now) + timeout  # asked now, however late the step is: an outage is not the effect's time
+        purpose, priority, ends_at = self.journey.journey.purpose, self.journey.journey.priority, self.journey.ends_at
+        if ends_at is not None and self.now >= ends_at:  # the step's own time is earlier: nothing is given when the journey is over
+            self.at = ends_at
+            self._end("ended", cancel=True)
+            return _Stop()
+        asked_at = max(self.at, self.now)  # asked now, however late the step is: an outage is not the effect's time
+        until = asked_at + timeout if ends_at is None else min(asked_at + timeout, ends_at)
         self.decision.messages.append(
             NewMessage(key, kind, step.id, visit, user_id, channel, None, purpose, None, priority, 0, self.at, until, content)
         )

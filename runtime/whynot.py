@@ -183,7 +183,7 @@ class _Asked:
 
     def past(self, past: Sequence[Enrolment]) -> Iterable[Requirement]:
         entry, now = self.journey_.entry, self.present.now
-        subject = subject_text(self.event.get(entry.subject, "")) if entry.subject else ""
+        subject = subject_text(self.event.get(entry.subject)) if entry.subject else ""
         mine = [e for e in past if e.subject == subject]
         per = {"subject": subject, "field": entry.subject}  # both count for each value of its own: another one lets her in
         refused = refused_by_past(self.journey_, self.present.user.id, (), mine, now, project_holdout=0)

@@ -150,9 +150,13 @@ class Wording:
         return self("known_later" if line.action in LEARNED else "done_later", at=self.at(line.done_at))
 
     def answered(self, line: Line) -> str:
-        """What a consent was given to or withdrawn from, and where."""
+        """What a consent was given to or withdrawn from, and where; and when it was said, where that is not when it was received."""
         what = self("consent_to", channel=self.channel(line.why["channel"]), purpose=self.channel(line.why["purpose"]))
-        return f"{what} ({line.why['source']})" if line.why.get("source") else what
+        what = f"{what} ({line.why['source']})" if line.why.get("source") else what
+        said_at = line.why.get("said_at", line.at)
+        if abs(line.at - said_at) < MINUTE:
+            return what
+        return self("said_on", what=what, at=self.at(said_at)) if said_at else self("said_once", what=what)
 
     def fields(self, data: Mapping[str, Any]) -> str:
         """The fields of an event."""
@@ -176,7 +180,8 @@ class Wording:
     def grounds(self, line: Line) -> str:
         """Why: the clause and the values then, or what each position of a send met."""
         why = line.why
-        parts = [str(why[key]) for key in ("clause", "where") if key in why]
+        parts = [self("subject_is", subject=why["subject"])] if "subject" in why else []
+        parts += [str(why[key]) for key in ("clause", "where") if key in why]
         if line.rule and not parts:
             parts.append(self("by_rule", clause=line.rule))
         given = {name: value for key in ("values", "where_values") for name, value in (why.get(key) or {}).items()}

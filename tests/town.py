@@ -407,3 +407,19 @@ class Town:
         """What was set aside."""
         with self.store.database.reading() as tx:
             return self.store.reports.quarantined(tx)
+
+
+WELCOME = journey_text(
+    f"""
+    - {{id: day, delay: 1d}}
+    - {{id: miss_you, send: {PUSH}}}
+    """,
+    entry="{event: app_opened}", goal="{event: order_paid, within: 14d}",
+)  # fmt: skip
+
+
+def town(store, *texts, people=(), **keys):
+    """A town in which somebody lives: these people, or u1."""
+    made = Town(store, *texts, **keys)
+    made.settle_people(*(people or [somebody()]))
+    return made

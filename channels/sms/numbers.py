@@ -1,7 +1,7 @@
 """Phone numbers as vendors want them. Which numbers exist is `phonenumbers`' knowledge, never ours."""
 
 import phonenumbers
-from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat, PhoneNumberType
+from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat, PhoneNumberType, ValidationResult
 
 MOBILE_TYPES = frozenset({PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE})  # North America does not tell the two apart
 
@@ -17,6 +17,17 @@ def mobile_number(text: str, region: str = "CN") -> str | None:
     if number is None or number.extension or phonenumbers.number_type(number) not in MOBILE_TYPES:
         return None  # a number that cannot exist is of no type
     return phonenumbers.format_number(number, PhoneNumberFormat.E164)
+
+
+def is_number(text: str, region: str = "CN") -> bool:
+    """Whether a text may be somebody's phone number, a landline's or one of no mobile range that is known yet among them.
+
+    Of short codes (10086) and local numbers without their area nobody can be reached from elsewhere.
+    """
+    if any(letter.isalpha() for letter in text):
+        return False
+    number = _parsed(text, region)
+    return number is not None and phonenumbers.is_possible_number_with_reason(number) == ValidationResult.IS_POSSIBLE
 
 
 def parts(number: str) -> tuple[str, str]:

@@ -41,4 +41,16 @@ CODES: Mapping[str, Code] = {
         why=("The system makes this event with its own fields.", "这个事件由系统产生，字段是定好的。"),
         cure=("Delete the declaration; the event can be used as it is.", "删掉声明，直接用就行。"),
     ),
+    "J105": Code(
+        "error",
+        ("event {found} is not kept and cannot be counted", "事件 {found} 不保存，不能用来统计"),
+        why=(
+            "It moves journeys at the moment at which the system makes it, and is no part of a profile: the count would always be 0.",
+            "系统产生它的那一刻就推动旅程，不进用户资料：统计出来永远是 0。",
+        ),
+        cure=(
+            "Enter or wait by it, and add a tag or increment a trait by update; count that.",
+            "用它进入或等待，再用 update 加标签或给特征加一，然后看那个。",
+        ),
+    ),
 }

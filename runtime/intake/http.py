@@ -22,8 +22,9 @@ from runtime.intake.items import Parsed, cloudevent_of_headers
 from runtime.intake.openapi import document
 from runtime.intake.reading import Unreadable, charset_refusal, inflate, parse_json
 from runtime.intake.segment import CALLS, SHORT
-from runtime.intake.signature import verified_id
+from runtime.intake.signature import fault_of, verified_id
 from runtime.intake.sources import Source, sources_of
+from runtime.intake.tally import Tally
 from runtime.intake.vendors import READERS, Posted, as_it_came, kind_of, project_of, whose
 from runtime.settings import Project
 from runtime.store import DatabaseError, SqlStore
@@ -52,6 +53,7 @@ class Intake:
         self._strangers = (0, 0)  # the day, and how many came on it
         self._gathering = Gathering(store)
         self._bodies = Bodies()
+        self.tally = Tally()
         self.events = SignedPost(self, "events")
 
     @property
@@ -176,6 +178,7 @@ class Intake:
     def _signed(self, headers: dict[str, str], body: bytes, now: int) -> tuple[Source, str, Any] | Unreadable:
         found = self._sender(headers, body, now)
         if found is None:
+            self.tally.refuse(fault_of(headers, body, {sender.name: sender.secrets for sender in self.senders}, now))
             reason = "expected valid webhook-id, webhook-timestamp and webhook-signature headers (Standard Webhooks, within 5 minutes)"
             return Unreadable(401, "bad_signature", reason)
         is_binary = "ce-specversion" in headers or "ce-id" in headers
@@ -222,6 +225,7 @@ class Intake:
                 problem = type(error).__name__
                 log.warning("the database did not take a request", action="intake_failed", source=parsed.source, error=problem)
             else:
+                self.tally.took(parsed, new)
                 if new:
                     self.woken()
                 return new

@@ -11,30 +11,33 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from channels.sms.numbers import mobile_number
+from channels.sms.numbers import is_number, mobile_number
 from journeys.audience import Audience
 from journeys.duration import DAY
+from journeys.errors import did_you_mean
+from journeys.expression import TURN_EVENTS
 from journeys.localtime import zone_named
 from journeys.values import LONGEST_ID, clean_text, is_id, parse_time, typed
+from runtime.intake.misfits import CHANGES, found_type, of_event, of_keys, of_traits
+from runtime.intake.sent import user_of
+from runtime.policy import ADDRESS_OF
+from runtime.profile import LONGEST_TEXT
 from runtime.source_settings import SIGNED_ONLY
 from runtime.state import Event, Person
-from runtime.store.arrivals import Arrival, Call, CatalogueItem, Record
+from runtime.store.arrivals import Arrival, Call, CatalogueItem, Misfit, Record
 from runtime.store.identity import SHARED, UNIQUE
 from runtime.store.inbox import Quarantined
 
 ROW = 256  # bytes of a row of the quarantine beside its body
-LONGEST_KIND, LONGEST_CHANNEL = 32, 64  # characters of the name of a kind of identity, of a channel
+LONGEST_KIND = 32  # characters of the name of a kind of identity
 FUTURE = DAY  # an event dated further ahead than this is set aside; one dated less far ahead counts as now
 OLDEST = 946_684_800_000  # 2000-01-01 UTC: what is posted as of earlier comes from a clock that was never set; files may go further back
-LONGEST_TEXT = 8192  # bytes in UTF-8, of a declared field or a trait: profiles hold texts, and each row is read as a whole
 USER_RECORD = "user_record"  # what a source must be allowed to assert to post users
 IDENTITY_MERGE = "identity_merge"  # and to have two users merged whom the operator knows by two ids
 ENROLMENT = "enrolment"  # and to have people enter journeys
-RESERVED = (
-    "stage_changed", "segment_entered", "segment_left", "journey_ended", "message_delivered", "message_undelivered", "message_reply",
-)  # fmt: skip
-CHANGES = ("traits", "set_once", "increment", "append")  # of a record, each an object by trait
+RESERVED = (*TURN_EVENTS, "message_delivered", "message_undelivered", "message_reply")  # a withdrawal is said by a user record
 DEVICE_ATTACHES = frozenset({"distinct_id"})
+PURPOSES = ("service", "marketing")
 OWN_IDS = tuple(f"{kind}:" for kind in (*UNIQUE, *SHARED))  # how the ids begin that we give to people who are known by an identity alone
 
 Said = Mapping[str, str]  # how a source spells our names; the event's own under ""
@@ -139,8 +142,7 @@ class Reader:
 
     def _set_aside(self, parsed: Parsed, item: Any, index: int, problem: str, kind: str) -> None:
         body = orjson.dumps(item, default=str).decode()  # whole, so that it can be read again: a body is bounded, and so is what it holds
-        user_id = item.get("user_id", "") if isinstance(item, dict) else ""
-        parsed.quarantined.append(Quarantined(self.source, problem, body, user_id if isinstance(user_id, str) else "", kind))
+        parsed.quarantined.append(Quarantined(self.source, problem, body, user_of(item), kind))
         parsed.reasons.append({"index": index, "reason": problem})
 
     def _may(self, name: str) -> bool:
@@ -151,13 +153,15 @@ class Reader:
     def _event(self, item: Any, index: int, parsed: Parsed, said: Said = NOTHING_SAID) -> str:
         if not isinstance(item, dict):
             return "an event is an object {id, type, user_id, time, data}"
-        if "specversion" in item:
+        is_cloudevent = "specversion" in item
+        if is_cloudevent:
             item = _from_cloudevent(item)
             if isinstance(item, str):
                 return item
         problem = self._claims(item)
         if problem:
             return problem
+        item, phone = _without_no_phone(item)
         person: Person | None = None
         if item.get("identities") is not None:
             found = self._person(item)
@@ -168,14 +172,16 @@ class Reader:
             item = {**item, "time": self.came}
         event = parse_event(item, self.audience, self.zone, self.now, f"{self.request_id}:{index}", known=person is None)
         if isinstance(event, str):
-            return event
+            return event.replace("user_id:", "subject:", 1) if is_cloudevent else event  # as the sender calls it
         problem = self._refusal(event, item)
         if problem:
             return problem
         if person is not None:
             parsed.persons[len(parsed.events)] = person
         parsed.events.append(event)
-        self._count(event, said, parsed)
+        self._count(event, item, said, parsed)
+        if phone:
+            self._refuse_phone(phone, item, index, parsed)
         return ""
 
     def _refusal(self, event: Event, item: Mapping[str, Any]) -> str:
@@ -193,12 +199,16 @@ class Reader:
             return f"time: {str(item['time'])[:60]} is older than keep_events: whether it came before is not known any more"
         return _too_long("data", event.data, self.audience.events.get(event.type, ()))
 
-    def _count(self, event: Event, said: Said, parsed: Parsed) -> None:
-        """What no rule can see: an event that is not declared, a field that is not."""
+    def _count(self, event: Event, item: Mapping[str, Any], said: Said, parsed: Parsed) -> None:
+        """What no rule can see: an event that is not declared, a field that is not; a value that does not fit, a key that nothing reads."""
+        parsed.misfits += of_keys("event", item)
         fields = self.audience.events.get(event.type)
         if fields is None:
             parsed.unmapped["event", said.get("", event.type)] += 1
             return
+        given = item.get("data") or {}
+        if len(given) != len(event.data):
+            parsed.misfits += of_event(event.type, given, event.data, fields)
         for name in event.data:
             spelt = said.get(name, name)
             if name not in fields and not spelt.startswith("$"):  # $…: the SDK's own, with every event
@@ -278,6 +288,9 @@ class Reader:
     def _record(self, item: Any, index: int, parsed: Parsed, said: Said = NOTHING_SAID) -> str:
         if not isinstance(item, dict):
             return "a user is an object {user_id, traits, tags, identities, consents}"
+        item, phone = _without_no_phone(item)
+        if phone and not _says_more(item):
+            return f"identities.phone: {NO_PHONE}"
         person = self._claims(item) or self._person(item)
         if isinstance(person, str):
             return person
@@ -295,7 +308,23 @@ class Reader:
         if name is None:
             return "id: expected a text of 1 to 256 characters"
         parsed.records.append(Record(f"user:{name}", person, payload))
+        parsed.misfits += of_keys("record", item)
+        parsed.misfits += of_traits(payload, self.audience, self.zone)
+        if phone:
+            self._refuse_phone(phone, item, index, parsed)
         return ""
+
+    def _refuse_phone(self, phone: str, item: Mapping[str, Any], index: int, parsed: Parsed) -> None:
+        """Set aside what is said to be a phone and is none, by itself: it is read again as a record of its own. A device's is only shown:
+        it would not be believed anyway.
+        """
+        if not self.signed:
+            parsed.misfits.append(Misfit("phone", "identities.phone", found_type(phone)))
+            return
+        user_id, identities = item.get("user_id"), item["identities"]
+        who = {"user_id": user_id} if user_id not in (None, "") else {}
+        known = {} if who else {kind: value for kind, value in identities.items() if kind in UNIQUE}
+        self._set_aside(parsed, {**who, "identities": {**known, "phone": phone}}, index, f"identities.phone: {NO_PHONE}", "user")
 
     def _payload(self, item: Mapping[str, Any], parsed: Parsed, said: Said) -> dict[str, Any] | str:
         if not self._may(USER_RECORD):
@@ -344,6 +373,7 @@ class Reader:
         name = _identifier(item.get("id")) if item.get("id") is not None else f"{self.request_id}:{index}"
         if user_id is None or name is None:
             return f"{'id' if name is None else 'user_id'}: expected a text of 1 to 256 characters"
+        parsed.misfits += of_keys("entry", item)
         data = item.get("data") or {}
         if not isinstance(data, dict):
             return "data: expected an object"
@@ -376,6 +406,25 @@ def _too_long(where: str, values: Mapping[str, Any], names: Iterable[str]) -> st
 
 
 _STRENGTH = {kind: n for n, kind in enumerate(UNIQUE)}
+
+
+NO_PHONE = "expected a phone number, such as 13800138000 or +85251234567"
+_SAYS = (*CHANGES, "clear", "tags", "remove_tags", "consents", "zone", "merge", "unbind")
+
+
+def _without_no_phone(item: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """An item without what it calls a phone and is no number, and that text; else the item as it is, and nothing."""
+    given = item.get("identities")
+    phone = given.get("phone") if isinstance(given, dict) else None
+    if not isinstance(given, dict) or not isinstance(phone, str) or not is_id(phone) or is_number(phone):
+        return item, ""
+    return {**item, "identities": {kind: value for kind, value in given.items() if kind != "phone"}}, phone
+
+
+def _says_more(item: Mapping[str, Any]) -> bool:
+    """Whether a record says anything beside who she is."""
+    named = item.get("user_id") not in (None, "")
+    return any(item.get(key) is not None for key in _SAYS) or bool(named and item.get("identities"))
 
 
 def _spelled(identities: Mapping[str, Any]) -> dict[str, Any]:
@@ -457,6 +506,12 @@ def _is_answer(value: Any) -> bool:
     )
 
 
+def _meant(name: str, known: Iterable[str]) -> str:
+    """What was likely meant, or else what there is."""
+    hint = did_you_mean(name[:60], known)
+    return f", did you mean {hint}?" if hint else f"; there are {', '.join(known)}"
+
+
 def _record_problem(item: Mapping[str, Any]) -> str:
     for key in (*CHANGES, "consents"):
         if item.get(key) is not None and not isinstance(item[key], dict):
@@ -464,10 +519,16 @@ def _record_problem(item: Mapping[str, Any]) -> str:
     for key in ("tags", "remove_tags"):
         if item.get(key) is not None and not (isinstance(item[key], list) and all(isinstance(t, str) and t for t in item[key])):
             return f"{key}: expected a list of texts"
+        problem = _too_long("user", item, (key,))
+        if problem:
+            return problem
     for channel, said in (item.get("consents") or {}).items():
-        if not 0 < len(channel) <= LONGEST_CHANNEL:
-            return f"consents.{channel[:LONGEST_CHANNEL]}: expected a channel of 1 to {LONGEST_CHANNEL} characters"
-        if not isinstance(said, dict) or any(p not in ("service", "marketing") or not _is_answer(v) for p, v in said.items()):
+        if channel not in ADDRESS_OF:
+            return f"consents.{channel[:60]}: there is no such channel{_meant(channel, ADDRESS_OF)}"
+        unknown = next((p for p in said if p not in PURPOSES), None) if isinstance(said, dict) else None
+        if unknown is not None:
+            return f"consents.{channel}.{unknown[:60]}: there is no such purpose{_meant(unknown, PURPOSES)}"
+        if not isinstance(said, dict) or not all(_is_answer(answer) for answer in said.values()):
             return f"consents.{channel}: expected {{service: true|false, marketing: true|false or {{granted, source, wording, at}}}}"
     if item.get("zone") is not None and (not isinstance(item["zone"], str) or zone_named(item["zone"]) is None):
         return "zone: expected an IANA zone such as Asia/Shanghai"

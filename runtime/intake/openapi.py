@@ -15,6 +15,7 @@ TIME: Schema = {
 IDENTITIES: Schema = {
     "type": "object",
     "description": "openid, unionid, push_id, distinct_id (of a device), phone, email, and others; null forgets one",
+    "propertyNames": {"maxLength": 32},
     "additionalProperties": {"type": ["string", "null"], "maxLength": 256},
 }
 ANSWER: Schema = {
@@ -63,7 +64,7 @@ SCHEMAS: dict[str, Schema] = {
             "append": _traits("to the end of lists"),
             "tags": {"type": "array", "items": {"type": "string", "minLength": 1}},
             "remove_tags": {"type": "array", "items": {"type": "string", "minLength": 1}},
-            "consents": {"type": "object", "additionalProperties": {
+            "consents": {"type": "object", "propertyNames": {"maxLength": 64}, "additionalProperties": {
                 "type": "object", "properties": {"service": ANSWER, "marketing": ANSWER}, "additionalProperties": False}},
             "zone": {"type": "string", "examples": ["Asia/Shanghai"]},
             "merge": {"type": "array", "items": TEXT, "description": "former ids of hers; the source needs may_assert identity_merge"},

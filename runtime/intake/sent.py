@@ -6,12 +6,33 @@ from typing import Any
 
 import orjson
 
+from journeys.values import is_id
+
 WAY = 10_000  # milliseconds that a message may be on its way
 
 
 def text_id(value: Any) -> str:
     """An id as a text; nothing for what is none. Vendors send numbers as well."""
     return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+
+
+def user_of(message: Any) -> str:
+    """The operator's own id of a user whom what was posted names, in our spelling or a vendor's; nothing where it names none that is one.
+
+    GrowingIO says with `userKey` that its `userId` is an openid, say; Sensors Analytics' `distinct_id` may be a login.
+    """
+    if not isinstance(message, dict):
+        return ""
+    if "call" in message:
+        return user_of(message["call"])
+    identities, properties = (value if isinstance(value := message.get(key), dict) else {} for key in ("identities", "properties"))
+    is_login = properties.get("$is_login_id") is True or (message.get("type") == "track_signup" and not identities)
+    told = (
+        message.get("user_id"), message.get("subject") if "specversion" in message else None,
+        message.get("userId") if not message.get("userKey") else None,
+        identities.get("$identity_login_id"), message.get("login_id"), message.get("distinct_id") if is_login else None,
+    )  # fmt: skip
+    return next((found for value in told if is_id(found := text_id(value))), "")
 
 
 def content_key(message: Mapping[str, Any], without: Collection[str]) -> str:

@@ -4,6 +4,7 @@ import base64
 import binascii
 import hmac
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 TOLERANCE_SECONDS = 300
 MOST_SIGNATURES = 16
@@ -54,3 +55,30 @@ def verified_id(headers: Mapping[str, str], body: bytes, secrets: Sequence[bytes
         for signature in given:
             fits |= hmac.compare_digest(expected, signature.encode("utf-8", "replace"))
     return message_id if fits else None
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a signature was refused: a header is `missing`, it fits no secret (`wrong`), or it fits and its `time` is not ours.
+
+    Only of the last it is known whose it is. `cure` is for whoever reads the log: the sender is told nothing of this.
+    """
+
+    reason: str
+    source: str = ""
+    cure: str = ""
+
+
+def fault_of(headers: Mapping[str, str], body: bytes, secrets: Mapping[str, Sequence[bytes]], now: int) -> Fault:
+    """Why none of these sources' secrets verifies a request."""
+    absent = [name for name in ("webhook-id", "webhook-timestamp", "webhook-signature") if not headers.get(name)]
+    if absent:
+        return Fault("missing", cure=f"the sender has to send {', '.join(absent)}")
+    said = headers["webhook-timestamp"]
+    seconds = int(said) if said.isascii() and said.isdigit() and len(said) <= 12 else 0  # noqa: PLR2004 - as above
+    for source, keys in secrets.items():
+        if seconds and verified_id(headers, body, keys, seconds * 1000) is not None:
+            off = now // 1000 - seconds
+            way = f"its clock is {abs(off)} seconds {'behind' if off > 0 else 'ahead'}"
+            return Fault("time", source, f"{way}, or it sent again what it had signed then")
+    return Fault("wrong", cure="the sender signs with another secret, or something on the way changes the body")

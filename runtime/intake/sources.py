@@ -13,6 +13,7 @@ from runtime.intake.signature import decode_secret
 from runtime.settings import ConfigError, Project
 from runtime.source_settings import GrowingSource, SegmentSource, SensorsSource, WebhookSource
 
+Section = WebhookSource | SensorsSource | GrowingSource | SegmentSource
 DEFAULTS: Mapping[str, Naming] = {
     "webhook": Naming(),
     "sensors": Naming(sensors.EVENTS),
@@ -49,11 +50,20 @@ def sources_of(project: Project) -> tuple[Source, ...]:
     return tuple(_source(project, name, section) for name, section in project.settings.intake.sources.items())
 
 
-def _source(project: Project, name: str, section: WebhookSource | SensorsSource | GrowingSource | SegmentSource) -> Source:
+def naming_of(section: Section) -> Naming:
+    """How a source's names become ours: its own mapping before that of its kind."""
     defaults = DEFAULTS[section.kind]
-    naming = Naming(
+    return Naming(
         {**defaults.events, **section.events}, {**defaults.properties, **section.properties}, {**defaults.traits, **section.traits}
     )
+
+
+def is_signed(section: Section) -> bool:
+    """Whether what the source says is proven to be its own."""
+    return isinstance(section, WebhookSource) or getattr(section, "server_side", False)
+
+
+def _source(project: Project, name: str, section: Section) -> Source:
     zone = zone_named(section.zone) if section.zone else project.zone
     if zone is None:
         raise ConfigError(f"intake.sources.{name}.zone: expected an IANA zone such as Asia/Shanghai, found {section.zone!r}")
@@ -65,12 +75,12 @@ def _source(project: Project, name: str, section: WebhookSource | SensorsSource 
         keys = project.secrets_of(name, section.tokens, "tokens")
     elif isinstance(section, SegmentSource):
         keys = project.secrets_of(name, section.write_keys, "write_keys")
-    signed = isinstance(section, WebhookSource) or getattr(section, "server_side", False)
     named = section.project if isinstance(section, SensorsSource | GrowingSource) else ""
     taken = frozenset(section.traits.values())
     return Source(
-        name, section.kind, signed, tuple(section.may_assert), zone, naming, taken, secrets, tuple(keys), named, project.keep_events
-    )
+        name, section.kind, is_signed(section), tuple(section.may_assert), zone, naming_of(section), taken, secrets, tuple(keys), named,
+        project.keep_events,
+    )  # fmt: skip
 
 
 def _decoded(secret: str, name: str) -> bytes:

@@ -1,9 +1,10 @@
 """What one request brought, kept in one go with the requests that wait beside it: events, user records, what could not be taken."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import islice
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, select
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
@@ -12,22 +13,27 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from runtime.state import Event, Person
 from runtime.store.codec import compact
 from runtime.store.identity import Identity
-from runtime.store.inbox import Inbox, Quarantined
+from runtime.store.inbox import FileRow, Inbox, Quarantined
 from runtime.store.tables import catalogue_items, unmapped
 
 MOST_UNMAPPED = 200  # names of one request; a device may send any
 MOST_NAMES = 5000  # of one source in a process's life; what goes beyond is counted together, so that nobody fills the table
 FURTHER = ("further", "")
+UNSEEN = ("event", "property", "trait", FURTHER[0])  # kinds of names that no rule sees; the other kinds are what a misfit should have been
 LONGEST_NAME = 256  # of a name that is counted: PostgreSQL's indexes take no long ones
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What a source says of a user: traits, tags, identities, consents; or only who she is (an empty payload)."""
+    """What a source says of a user: traits, tags, identities, consents; or only who she is (an empty payload).
+
+    It is known again by its id; a row of a file that has none by what it says (`row`).
+    """
 
     id: str
     person: Person
     payload: Mapping[str, Any]
+    row: FileRow | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,17 @@ class Call:
     payload: Mapping[str, Any]
 
 
+class Misfit(NamedTuple):
+    """Something of an item that is taken and no rule sees: under which name of ours, what was `expected` there, and the type that came.
+
+    `expected` is the type that is declared, `phone` where a number was none, `key` for a name that nothing reads (and has no type).
+    """
+
+    expected: str
+    name: str
+    found: str = ""
+
+
 @dataclass
 class Arrival:
     """One request of a source. `persons` says, by the event's index, whose it is, where that is not an id of the operator's."""
@@ -62,6 +79,7 @@ class Arrival:
     quarantined: list[Quarantined] = field(default_factory=list)
     history: bool = False  # it makes profiles right and moves nobody
     unmapped: Counter[tuple[str, str]] = field(default_factory=Counter)  # (event, property or trait; its name) that no rule can see
+    misfits: list[Misfit] = field(default_factory=list)
     came: int = 0  # when it did, where that was before `now`: what is set aside again keeps its time
 
     @property
@@ -76,8 +94,8 @@ class Arrivals:
     def __init__(self, inbox: Inbox, identity: Identity, *, is_sqlite: bool) -> None:
         self._inbox, self._identity = inbox, identity
         self._upsert: Any = sqlite_insert if is_sqlite else postgres_insert
-        counted = self._upsert(unmapped).values({name: bindparam(name) for name in ("source", "kind", "name", "n", "last_at")})
-        later = {"n": unmapped.c.n + counted.excluded.n, "last_at": counted.excluded.last_at}
+        counted = self._upsert(unmapped).values({name: bindparam(name) for name in ("source", "kind", "name", "n", "last_at", "found")})
+        later = {"n": unmapped.c.n + counted.excluded.n, "last_at": counted.excluded.last_at, "found": counted.excluded.found}
         self._counted = counted.on_conflict_do_update(index_elements=["source", "kind", "name"], set_=later)  # built once: as in Inbox
         self._names: dict[str, set[tuple[str, str]]] = {}  # by source: those that have a row of their own
 
@@ -98,9 +116,11 @@ class Arrivals:
         for n, arrival in enumerate(arrivals):
             hers = [(owners.pop(0), record) for record in arrival.records]
             for user_id, record in sorted(hers, key=lambda pair: pair[0]):  # users are locked in one order; of one the records keep theirs
-                new[n] += self._inbox.add_user_record(
-                    tx, arrival.source, record.id, user_id, record.payload, arrival.now, history=arrival.history
-                )
+                what = (user_id, record.payload, arrival.now)
+                if record.row is None:
+                    new[n] += self._inbox.add_user_record(tx, arrival.source, record.id, *what, history=arrival.history)
+                else:
+                    new[n] += self._inbox.add_file_row(tx, arrival.source, record.row, *what, history=arrival.history)
             for call in arrival.calls:
                 user_id = former.get(call.user_id, call.user_id)
                 new[n] += self._inbox.add_call(tx, arrival.source, call.id, user_id, call.payload, arrival.now)
@@ -134,23 +154,39 @@ class Arrivals:
 
     def _count(self, tx: Connection, arrivals: list[Arrival]) -> None:
         counts: Counter[tuple[str, str, str]] = Counter()
-        for arrival in (arrival for arrival in arrivals if arrival.unmapped):
+        found: dict[tuple[str, str, str], str] = {}
+        for arrival in (arrival for arrival in arrivals if arrival.unmapped or arrival.misfits):
             known = self._names.setdefault(arrival.source, set())
-            for (kind, name), n in arrival.unmapped.most_common(MOST_UNMAPPED):
+            types = {(m.expected, m.name): m.found for m in arrival.misfits}
+            for (kind, name), n in (arrival.unmapped + Counter((m.expected, m.name) for m in arrival.misfits)).most_common(MOST_UNMAPPED):
                 shown = (kind, name[:LONGEST_NAME])
                 if len(known) < MOST_NAMES:
                     known.add(shown)
-                counts[arrival.source, *(shown if shown in known else FURTHER)] += n
+                key = (arrival.source, *(shown if shown in known else FURTHER))
+                counts[key] += n
+                found[key] = types.get((kind, name), "") if shown in known else ""
         if not counts:
             return
         at = max(a.now for a in arrivals)
-        rows = [{"source": s, "kind": k, "name": name, "n": n, "last_at": at} for (s, k, name), n in sorted(counts.items())]
+        rows = [
+            {"source": s, "kind": k, "name": name, "n": n, "last_at": at, "found": found[s, k, name]}
+            for (s, k, name), n in sorted(counts.items())
+        ]  # fmt: skip
         tx.execute(self._counted, rows)
 
-    def unmapped(self, tx: Connection, limit: int = 100) -> list[dict[str, Any]]:
-        """What arrived under names that no rule can see, the most frequent first."""
-        query = select(unmapped).order_by(unmapped.c.n.desc(), unmapped.c.name).limit(limit)
-        return [dict(row._mapping) for row in tx.execute(query)]  # noqa: SLF001 - SQLAlchemy's public name
+    def unmapped(self, tx: Connection, limit: int = 100, seen: Callable[[str, str, str], bool] | None = None) -> list[dict[str, Any]]:
+        """What arrived under names that no rule can see, the most frequent first, without what is `seen` now (source, kind, name)."""
+        columns = [unmapped.c[name] for name in ("source", "kind", "name", "n", "last_at")]
+        query = select(*columns).where(unmapped.c.kind.in_(UNSEEN)).order_by(unmapped.c.n.desc(), unmapped.c.name)
+        rows = (dict(row._mapping) for row in tx.execute(query))  # noqa: SLF001 - SQLAlchemy's public name
+        return list(islice((row for row in rows if seen is None or not seen(row["source"], row["kind"], row["name"])), limit))
+
+    def misfits(self, tx: Connection, limit: int = 100) -> list[dict[str, Any]]:
+        """What did not fit, the latest first."""
+        columns = [unmapped.c[name] for name in ("source", "name", "found", "n", "last_at")]
+        query = select(*columns, unmapped.c.kind.label("expected")).where(unmapped.c.kind.not_in(UNSEEN))
+        rows = tx.execute(query.order_by(unmapped.c.last_at.desc(), unmapped.c.source, unmapped.c.name).limit(limit))
+        return [dict(row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name
 
 
 def _of(event: Event, user_id: str) -> Event:

@@ -15,7 +15,7 @@ from journeys.audience import BUILT_IN, Audience, Trait
 from journeys.duration import DAY, HOUR
 from journeys.expression import TIME_FUNCTIONS, Arithmetic, Call, Compare, Const, In, Known, Logic, Name, Node, Not, kind_of
 from journeys.localtime import offsets_of, zone_named
-from journeys.values import LIMITS
+from journeys.values import LIMITS, NO_DAYS
 from runtime.state import ENDED
 from runtime.store import aggregates
 from runtime.store.documents import Postgres, Sql, Sqlite, Unsayable, number
@@ -267,7 +267,7 @@ def _fitting(value: Sql, trait: Trait) -> Sql:
     if trait.kind == "anniversary":
         day, month = (func.substr(value, at, 2, type_=Text()) for at in (4, 1))
         whole = and_(func.length(value) == len("MM-DD"), func.substr(value, 3, 1, type_=Text()) == "-")
-        return case((and_(whole, month.in_(_TWO_DIGITS[:12]), day.in_(_TWO_DIGITS)), value))
+        return case((and_(whole, month.in_(_TWO_DIGITS[:12]), day.in_(_TWO_DIGITS), value.not_in(sorted(NO_DAYS))), value))
     if trait.kind == "choice":
         return case((value.in_([literal(choice, Text()) for choice in trait.choices]), value))
     if trait.kind in LIMITS:

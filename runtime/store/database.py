@@ -18,6 +18,7 @@ from runtime.store.documents import add_functions
 from runtime.store.writer import ENGINE, Closed, InlineWriter, T, ThreadWriter, Unit, Writer
 
 CHECKPOINT_EVERY = 200  # groups of commits
+LARGE_LOG, LEFT_OF_LOG = 64 << 20, 16 << 20  # bytes: from when it is brought back after any group, and what its file then keeps of its size
 
 
 class StoreError(Exception):
@@ -38,6 +39,7 @@ class Database:
         self.engine = self._sqlite(scratch=scratch) if self.is_sqlite else self._postgres()
         self._inline: Connection | None = None
         self._checkpoint_at = CHECKPOINT_EVERY  # after so many groups
+        self._log = Path(f"{self.url.database or ''}-wal")
         self._mode = mode
         self._writer: Writer | None = None
 
@@ -66,7 +68,8 @@ class Database:
             for pragma in (
                 "journal_mode=OFF" if scratch else "journal_mode=WAL",
                 "synchronous=OFF" if scratch else "synchronous=FULL",
-                "foreign_keys=ON", "busy_timeout=15000", "wal_autocheckpoint=0", "secure_delete=ON", "temp_store=MEMORY",
+                "foreign_keys=ON", "busy_timeout=15000", "wal_autocheckpoint=0", f"journal_size_limit={LEFT_OF_LOG}", "secure_delete=ON",
+                "temp_store=MEMORY",
             ):  # fmt: skip
                 if scratch and pragma == "secure_delete=ON":
                     continue
@@ -153,8 +156,11 @@ class Database:
                 batch.connection.commit()
 
     def _checkpoint(self, connection: Connection, groups: int) -> None:
-        """Bring the log back into the file, so that it begins anew. Who still reads in it keeps it from that: then after the next group."""
-        if groups >= self._checkpoint_at:
+        """Bring the log back into the file, so that it begins anew with the next group, which also cuts its file to LEFT_OF_LOG.
+
+        Who still reads in it keeps it from that: then after the next group. A file larger than LARGE_LOG has grown since it began.
+        """
+        if groups >= self._checkpoint_at or _size_of(self._log) > LARGE_LOG:
             _, logged, brought_back = _run_pragma(connection, "PRAGMA wal_checkpoint(PASSIVE)")
             if logged == brought_back:
                 self._checkpoint_at = groups + CHECKPOINT_EVERY
@@ -315,6 +321,13 @@ def _run_pragma(connection: Connection, pragma: str) -> Any:
     raw = connection.connection.dbapi_connection
     assert raw is not None  # noqa: S101 - it is connected
     return raw.cursor().execute(pragma).fetchone()
+
+
+def _size_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def lock_file(path: Path) -> IO[str]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import orjson
 from sqlalchemy import Connection, bindparam, delete, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
@@ -189,7 +190,20 @@ class Identity:
         key = f"{by}|{min(user_id, other)}|{max(user_id, other)}"[:500]
         if tx.execute(self._first_time, {"lane": "$identity", "id": key, "received_at": now}).scalar_one_or_none() is not None:
             reason = f"{by} is said to be of {user_id}, and belongs to {other}: {why}"
-            self._inbox.quarantine(tx, [Quarantined(source, reason, by, user_id, "identity")], now)
+            body = orjson.dumps({"by": by, "said_of": user_id, "belongs_to": other}).decode()
+            self._inbox.quarantine(tx, [Quarantined(source, reason, body, user_id, "identity")], now)
+
+    def is_settled(self, tx: Connection, conflict: str) -> bool:
+        """Whether nobody else has any more what two users were said to share, or both are one by now; `conflict` is as it was set aside."""
+        try:
+            said = orjson.loads(conflict)
+        except orjson.JSONDecodeError:
+            return False
+        user_id, other = said["said_of"], said["belongs_to"]
+        leads = self.survivors(tx, (user_id, other))
+        user_id, other = leads.get(user_id, user_id), leads.get(other, other)
+        kind, _, value = said["by"].partition(" ")
+        return user_id == other or (kind in UNIQUE and other not in (owner for owner, _ in self.holders(tx, kind, value)))
 
     def note_merge(
         self, tx: Connection, survivor: str, loser: str, source: str, by: str, now: int, *, may_merge: bool = False,

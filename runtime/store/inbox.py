@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Integer, bindparam, delete, func, insert, or_
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from runtime.state import ENDED, Event
+from runtime.state import ENDED, Event, stable_key
 from runtime.store.among import among
 from runtime.store.codec import Codec
 from runtime.store.rows import event_of
@@ -71,8 +71,7 @@ _WATCHERS = (
     .where(among(watches.c.watched_id, "ids"), or_(enrolments.c.status < ENDED, enrolments.c.goal_until >= bindparam("since")))
     .distinct()
 )
-
-
+_ROW = select(events.c.data).where(events.c.source == bindparam("source"), events.c.event_id == bindparam("name"))
 _OLDEST = select(inbox.c.user_id, inbox.c.kind).order_by(inbox.c.id).limit(bindparam("most"))
 
 
@@ -102,6 +101,15 @@ class Quarantined:
 
 
 @dataclass(frozen=True, slots=True)
+class FileRow:
+    """A row of a file of users: the digest of what it says, which file that is, and which of its rows."""
+
+    said: str
+    file: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Looked:
     """What came of looking at `n` events up to number `after`. `held` is the first whose time has not come."""
 
@@ -121,6 +129,9 @@ class Inbox:
         upsert: Any = sqlite_insert if is_sqlite else postgres_insert
         # built once: making a statement costs more than running it
         self._add_event = upsert(events).on_conflict_do_nothing(index_elements=["source", "event_id"]).returning(events.c.id)
+        replaced = upsert(events)
+        hers = {name: replaced.excluded[name] for name in ("user_id", "time", "received_at", "data")}
+        self._keep_row = replaced.on_conflict_do_update(index_elements=["source", "event_id"], set_=hers)
         self._add_user = upsert(users).on_conflict_do_nothing(index_elements=["user_id"])
         self._add_note = insert(inbox)
         self._add_quarantined = insert(quarantine)
@@ -191,6 +202,25 @@ class Inbox:
         if row is not None:
             self.add_note(tx, user_id, "history" if history else "user", payload, at, lock=True)
         return row is not None
+
+    def add_file_row(
+        self, tx: Connection, source: str, row: FileRow, user_id: str, payload: Any, at: int, *, history: bool = False
+    ) -> bool:
+        """Keep a row of a file of users, unless her last one from this source says the same, or is this one or a later one of this file.
+
+        Only her last one is kept: a file in which something else has changed brings nothing twice, and what says again what was
+        said before the last is news.
+        """
+        name = f"user_row:{'history' if history else 'live'}:{stable_key(user_id)}"
+        last = tx.execute(_ROW, {"source": source, "name": name}).scalar_one_or_none()
+        if last is not None:
+            said, file, number = orjson.loads(last)
+            if said == row.said or (file == row.file and number >= row.number):
+                return False
+        values = {"user_id": user_id, "time": at, "received_at": at, "data": orjson.dumps([row.said, row.file, row.number]).decode()}
+        tx.execute(self._keep_row, {"source": source, "event_id": name, "type": "$user", "history": history, **values})
+        self.add_note(tx, user_id, "history" if history else "user", payload, at, lock=True)
+        return True
 
     def add_call(self, tx: Connection, source: str, call_id: str, user_id: str, payload: Any, at: int) -> bool:
         """Keep an entry that was asked for once per (source, id); False when it is known already.

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from sqlalchemy import Connection, delete, func, literal, select, update
 
@@ -73,6 +74,10 @@ class Quarantine:
         if filters.reason:
             query = query.where(quarantine.c.reason.contains(filters.reason, autoescape=True))
         return [SetAside(*row) for row in tx.execute(query)]
+
+    def names(self, tx: Connection, of: Literal["kind", "source"]) -> list[str]:
+        """The kinds of what is set aside, or the sources that it came from."""
+        return list(tx.execute(select(quarantine.c[of]).distinct().order_by(quarantine.c[of])).scalars())
 
     def ids(self, tx: Connection, source: str = "") -> list[int]:
         """The numbers of all rows, or of a source's, oldest first."""

@@ -86,6 +86,8 @@ users = Table(
     Column("anonymous", Boolean, nullable=False, server_default=text("false")),  # known by identities only, by no id of the operator's
     Column("merged_into", Text),  # she is somebody else's former id: everything of hers stands there
     Index("users_recheck", "recheck_at", postgresql_where=text("recheck_at IS NOT NULL"), sqlite_where=text("recheck_at IS NOT NULL")),
+    Index("users_merged", "merged_into",
+          postgresql_where=text("merged_into IS NOT NULL"), sqlite_where=text("merged_into IS NOT NULL")),
 )  # fmt: skip
 events = Table(
     "events", metadata,
@@ -266,10 +268,11 @@ paces = Table(
 unmapped = Table(
     "unmapped", metadata,
     Column("source", String(64), nullable=False),
-    Column("kind", String(16), nullable=False),  # event, property or trait
+    Column("kind", String(16), nullable=False),  # event, property, trait; of a misfit what was expected
     Column("name", Text, nullable=False),
     Column("n", BigInteger, nullable=False),
     Column("last_at", BigInteger, nullable=False),
+    Column("found", String(16), nullable=False, server_default=""),  # of a misfit, the type of the latest value
     PrimaryKeyConstraint("source", "kind", "name"),
 )  # fmt: skip
 catalogue_items = Table(

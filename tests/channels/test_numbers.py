@@ -2,7 +2,7 @@
 
 import pytest
 
-from channels.sms.numbers import for_aliyun, from_parts, mobile_number, parts
+from channels.sms.numbers import for_aliyun, from_parts, is_number, mobile_number, parts
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,18 @@ def test_a_foreign_mobile_keeps_its_country(text, number):
 )  # fmt: skip
 def test_a_landline_or_a_text_that_is_no_number_is_none(text):
     assert mobile_number(text) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["13800138000", "013800138000", "（+86）１３８００１３８０００", "+85251234567", "+15005550006", "010-88886666", "4008001234"]
+)
+def test_what_may_be_called_is_a_number(text):
+    assert is_number(text)
+
+
+@pytest.mark.parametrize("text", ["abc", "12345", "10086", "110", "88886666x", "+1555", "", " ", "oABC_openid", "1-800-FLOWERS", "1" * 300])
+def test_what_nobody_can_be_called_by_is_no_number(text):
+    assert not is_number(text)
 
 
 def test_a_number_without_a_country_belongs_to_the_region_that_is_said():

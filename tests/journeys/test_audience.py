@@ -195,6 +195,17 @@ def test_an_event_of_the_system_is_not_declared(workshop):
     assert "from" in audience.events["stage_changed"]
 
 
+@pytest.mark.parametrize("event", ["stage_changed", "segment_entered", "segment_left", "journey_ended", "consent_withdrawn"])
+@pytest.mark.parametrize("asked", [
+    "traits: {{t: {{type: number, count: {event}}}}}", "traits: {{t: {{type: time, last: {event}, of: time, within: 30d}}}}",
+    "segments: {{s: {{name: S, when: \"count('{event}', within='30d') > 1\"}}}}",
+])  # fmt: skip
+def test_what_is_made_and_used_up_in_a_turn_cannot_be_counted(workshop, asked, event):
+    _, findings = workshop.audience_findings(asked.format(event=event))
+
+    assert [f.code for f in findings] == ["J105"]
+
+
 def test_the_fields_of_several_events_are_those_that_all_have(workshop):
     fields = workshop.audience.event_fields(("order_paid", "order_arrived"))
 

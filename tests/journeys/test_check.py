@@ -178,6 +178,8 @@ def test_an_entry_has_exactly_one_form_and_only_its_companions(workshop, entry, 
         ("goal: {event: order_paid, within: 14d, of: entry.paid_by}", []),
         ("goal: {event: order_paid, within: 14d, of: entry.amount}", ["J043"]),
         ("ends_at: someday", ["J013"]),
+        (f"topic: {'提' * 64}", []),
+        (f"topic: {'提' * 65}", ["J013"]),  # no column takes it
         ("max_lateness: 6h\non_late: skip", []),
     ],
 )

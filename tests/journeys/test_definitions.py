@@ -5,7 +5,7 @@ import pytest
 from runtime.facts import UserFacts
 from runtime.profile import change_tags, project
 from runtime.rehearse import rehearse
-from tests.town import DAY, NOON, event, somebody
+from tests.town import DAY, HOUR, NOON, event, somebody
 
 NAMES = sorted(p.stem for p in (Path(__file__).parents[2] / "journeys" / "definitions").glob("*.yaml") if p.stem != "audience")
 
@@ -35,8 +35,8 @@ def test_every_shipped_journey_tells_its_editor_and_its_reader_what_it_is(shippe
     assert journey.goal or journey.purpose == "service"
 
 
-def bought(*, ago, category="水果", amount=30, discount=0):
-    return event("order_paid", NOON - ago * DAY, amount=amount, category=category, discount=discount, item="桃", item_id="p")
+def bought(*, ago, category="水果", amount=30, discount=0, after=0):
+    return event("order_paid", NOON - ago * DAY + after, amount=amount, category=category, discount=discount, item="桃", item_id="p")
 
 
 def felt(name, ago):
@@ -48,6 +48,9 @@ CASES = [
     ("高频", {"active_buyers", "high_frequency"}, "retention", [bought(ago=n, category=f"c{n % 3}") for n in range(1, 14)], ()),
     ("节奏变慢", {"active_buyers", "slowing_down"}, "retention",
      [bought(ago=n, category=f"c{n % 3}") for n in (20, 24, 28, 32, 36)], ()),
+    ("一个晚上下了几单", {"active_buyers"}, "retention",
+     [bought(ago=2, category=f"c{n % 3}", after=n * HOUR) for n in range(5)], ()),
+    ("同一刻下了几单", {"active_buyers"}, "retention", [bought(ago=2, category=f"c{n % 3}") for n in range(5)], ()),
     ("沉睡且认品类", {"dormant_30d", "category_loyal", "dormant_category_loyal", "low_frequency"}, "dormancy",
      [bought(ago=n) for n in (40, 50, 60)], ()),
     ("沉睡且价格敏感", {"dormant_30d", "price_sensitive", "dormant_price_sensitive", "low_frequency"}, "dormancy",

@@ -145,6 +145,7 @@ AUDIENCES = {
     "J102": "events: {e: {}}\ntraits: {t: {type: text, count: e}}",
     "J103": "lifecycle: [{stage: a, name: A, when: user.id == 'x'}]",
     "J104": "events: {journey_ended: {}}",
+    "J105": "traits: {t: {type: number, count: journey_ended}}",
 }
 FILES = {"J004": b"", "J009": b"- a", "J002": b"\xff", "J003": b" " * 2_000_000}
 ELSEWHERE = {

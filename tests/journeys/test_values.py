@@ -64,6 +64,9 @@ NOON = 1_796_097_600_000  # 2026-12-01 12:00 in Shanghai
         ("anniversary", "02-29", "02-29"),
         ("anniversary", "13-01", None),
         ("anniversary", "05-32", None),
+        ("anniversary", "1990-02-30", None),  # no year has such a day
+        ("anniversary", "04-31", None),
+        ("anniversary", "11-31", None),
         ("anniversary", 520, None),
         ("choice", "gold", "gold"),
         ("choice", "bronze", None),
@@ -146,7 +149,7 @@ def test_a_time_without_offset_follows_summer_time():
         ("boolean", [True, False], [1, "true"]),
         ("time", [NOON, -2_208_988_800_000, 0], [str(NOON), 1.5, True, 4_102_444_800_000, 10**18]),
         ("time_of_day", [0, 1439], ["18:30", 1440, -1, False]),
-        ("anniversary", ["02-29", "12-31"], ["1990-02-28", "2-28", "13-01", "12-32", "12-1\u0663", "31", 1203]),
+        ("anniversary", ["02-29", "12-31"], ["1990-02-28", "2-28", "02-30", "06-31", "13-01", "12-32", "12-1\u0663", "31", 1203]),
         ("choice", ["gold"], ["Gold", "", 3]),
         ("list", [["a"], []], ["a", {}]),
     ],

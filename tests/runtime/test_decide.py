@@ -154,6 +154,26 @@ def test_a_send_to_a_missing_recipient_is_unreachable():
     assert next(e for e in walk.log if e.action == "suppressed").why["reason"] == "unreachable"
 
 
+@pytest.mark.parametrize("named", ["entry.friend_id", "user.city"])
+def test_a_blank_recipient_is_nobody_for_a_send_and_for_a_grant(named):
+    steps = f"""
+    - {{id: hi, to: {named}, send: {PUSH}}}
+    - {{id: gift, grant: {{benefit: gift, to: {named}}}, on_failed: [{{exit: nobody}}]}}
+    """
+    walk = Walk(steps, entry="{event: friend_woken}", entry_data={"friend_id": " "}, user=somebody(city=""))
+
+    assert (walk.sent, walk.effects, walk.ended[0]) == ([], [], "nobody")
+
+
+def test_a_robot_that_config_does_not_have_is_sent_nothing():
+    walk = Walk(
+        "- {id: tell, send: [{wecom: {text: hi}}], to: {robot: entry.friend_id}, purpose: service}",
+        entry="{event: friend_woken}", entry_data={"friend_id": "dusk"},
+    )  # fmt: skip
+
+    assert (walk.sent, walk.log[0].action, walk.log[0].why["reason"]) == ([], "suppressed", "unreachable")
+
+
 def test_a_robot_is_sent_to_by_its_name():
     walk = Walk("- {id: tell, send: [{wecom: {text: hi}}], to: {robot: desk}, purpose: service}")
 

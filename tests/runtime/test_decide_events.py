@@ -227,6 +227,26 @@ def test_an_enrolment_with_a_subject_sees_only_events_of_that_subject():
     assert walk.ended == ("over", NOON + 2)
 
 
+def test_a_subject_that_is_too_long_for_an_index_is_told_from_others_all_the_same():
+    steps = "- {id: look, wait_for: {event: group_ended, timeout: 5d}, on_event: [{exit: over}]}"
+    walk = Walk(steps, entry="{event: group_opened, subject: group_id}", entry_data={"group_id": "g" * 9000})
+
+    assert walk.arrives("group_ended", NOON + 1, group_id="g" * 8999) is None
+    walk.arrives("group_ended", NOON + 2, group_id="g" * 9000)
+
+    assert (walk.ended, len(walk.enrolment.subject)) == (("over", NOON + 2), 32)
+
+
+@pytest.mark.parametrize("told", [{}, {"group_id": "g1"}])
+def test_an_enrolment_whose_event_told_no_subject_sees_the_events_of_all(told):
+    steps = "- {id: look, wait_for: {event: group_ended, timeout: 5d}, on_event: [{exit: over}]}"
+    walk = Walk(steps, entry="{event: group_opened, subject: group_id}")
+
+    walk.arrives("group_ended", NOON + 1, **told)
+
+    assert walk.ended == ("over", NOON + 1)
+
+
 def test_any_subject_and_events_without_the_field_are_seen_all_the_same():
     any_subject = "- {id: look, wait_for: {event: group_ended, any_subject: true, timeout: 5d}, on_event: [{exit: over}]}"
     without = "- {id: look, wait_for: {event: app_opened, timeout: 5d}, on_event: [{exit: over}]}"
@@ -381,3 +401,14 @@ def test_after_ends_at_nothing_more_happens_and_everybody_ends():
     assert walk.ended == ("ended", at("2026-12-02 12:00"))
     assert decision.cancel_pending is True
     assert walk.sent == []
+
+
+@pytest.mark.parametrize("effect", ["grant: {benefit: gift}", "call: {endpoint: stock}"])
+@pytest.mark.parametrize(("fires", "asked"), [("2026-12-02 11:59:30", 1), ("2026-12-02 12:00", 0), ("2026-12-03 08:00", 0)])
+def test_nothing_is_granted_or_called_for_after_ends_at_however_early_the_step_was_due(effect, fires, asked):
+    walk = Walk(f"- {{id: day, delay: 22h}}\n- {{id: gift, {effect}}}", ends_at='"2026-12-02 12:00"')
+
+    walk.due(at(fires))
+
+    assert [message.expires_at for message in walk.effects] == [at("2026-12-02 12:00")] * asked
+    assert walk.ended == ((None, None) if asked else ("ended", at("2026-12-02 12:00")))

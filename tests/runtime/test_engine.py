@@ -1,40 +1,41 @@
-"""The engine on a real database, with time as an argument: order, look-back, poison, populations, other users."""
+"""The engine on a real database, with time as an argument: order, look-back, releases, records."""
 
 import gc
 
 import pytest
-from sqlalchemy import text, update
 
 from runtime.batches import Work
 from runtime.policy import Rules
-from runtime.profile import definitions_of
 from runtime.session import Session
-from runtime.state import Fact
-from runtime.store.tables import enrolments, events, inbox, users
-from tests.town import AUDIENCE, DAY, HOUR, MINUTE, NOON, PUSH, Town, at, event, journey_text, somebody
+from tests.town import DAY, HOUR, MINUTE, NOON, PUSH, WELCOME, Town, event, journey_text, somebody, town
 
 GOAL = "{event: order_paid, within: 14d}"
-WELCOME = journey_text(
-    f"""
-    - {{id: day, delay: 1d}}
-    - {{id: miss_you, send: {PUSH}}}
-    """,
-    entry="{event: app_opened}", goal=GOAL,
-)  # fmt: skip
 OPENED = event("app_opened", NOON, id="opened")
 
 
-def town(store, *texts, people=(), **keys):
-    made = Town(store, *texts, **keys)
-    made.settle_people(*(people or [somebody()]))
-    return made
-
-
-def run_sql(made, statement):
-    made.store.database.write(lambda tx: tx.execute(statement))
-
-
 # --- what came before a release and was not worked on then
+
+
+@pytest.mark.parametrize(
+    ("entry", "enters"),
+    [
+        ("{event: friend_woken, user: entry.friend_id, reentry: always}", True),
+        ("{event: group_opened, user: entry.group_id}", False),
+        ("{event: friend_woken}", False),
+        ("{segment: buyers, existing: skip}", False),
+    ],
+    ids=["so", "by another event", "who did it herself", "by a segment"],
+)
+def test_an_entry_for_somebody_else_that_waits_lets_in_while_the_journey_lets_in_so(store, entry, enters):
+    made = town(store, journey_text("- {id: d, delay: 9d}", entry="{event: friend_woken, user: entry.friend_id}"))
+    made.post(event("friend_woken", NOON, user="u2", friend_id="u1"))
+    made.engine.tick(NOON)
+
+    made.apply(journey_text("- {id: d, delay: 9d}", entry=entry), now=NOON + 1)
+    made.think(NOON + 2)
+
+    assert made.ends() == ([("j", None)] if enters else [])
+
 
 HELLO = journey_text(f"- {{id: hello, send: {PUSH}}}", entry="{event: app_opened}")
 MORE = HELLO.replace("{event: app_opened}", "{event: [app_opened, order_paid]}")
@@ -252,340 +253,6 @@ def test_a_goal_counts_after_the_end_also_in_the_database(store):
     assert (row["ended_by"], row["converted_at"]) == ("done", NOON + 3 * DAY)
     with store.database.reading() as tx:
         assert store.reports.tallies(tx)["j", "converted", "treated"] == 1
-
-
-# --- poison
-
-
-def poisoned(made, what):
-    """Two people inside a journey, the first of them with a record that cannot be read."""
-    made.post(event("app_opened", NOON, user="u1"), event("app_opened", NOON, user="u2"))
-    made.settle(NOON)
-    what(made)
-
-
-def corrupt_context(made):
-    run_sql(made, update(enrolments).where(enrolments.c.user_id == "u1").values(context="{broken"))
-
-
-def corrupt_profile(made):
-    run_sql(made, update(users).where(users.c.user_id == "u1").values(profile="{broken"))
-
-
-def corrupt_reach(made):
-    run_sql(made, update(users).where(users.c.user_id == "u1").values(reach="[1]"))
-
-
-def unknown_state(made):
-    run_sql(made, update(enrolments).where(enrolments.c.user_id == "u1").values(state="nowhere"))
-
-
-@pytest.mark.parametrize("what", [corrupt_context, corrupt_profile, corrupt_reach, unknown_state])
-def test_one_poisonous_record_is_set_aside_and_the_timers_of_the_others_fire(store, what):
-    made = town(store, WELCOME, people=[somebody("u1"), somebody("u2")])
-    poisoned(made, what)
-
-    made.settle(NOON + DAY)
-    made.settle(NOON + 2 * DAY)
-
-    assert made.states("u2") == [("miss_you", "ACCEPTED")]
-    assert made.states("u1") == []
-    assert [q["user_id"] for q in made.quarantined()] == ["u1"], "once, not with every tick"
-    assert made.quarantined()[0]["reason"]
-
-
-@pytest.mark.parametrize("what", [corrupt_context, corrupt_profile, unknown_state])
-def test_one_poisonous_record_does_not_stop_the_events_of_the_others(store, what):
-    made = town(store, WELCOME, people=[somebody("u1"), somebody("u2")])
-    poisoned(made, what)
-
-    made.post(event("order_paid", NOON + HOUR, user="u1", amount=1), event("order_paid", NOON + HOUR, user="u2", amount=1))
-    made.settle(NOON + HOUR)
-
-    assert made.ends("u2") == [("j", "converted")]
-    with store.database.reading() as tx:
-        assert store.inbox.size(tx) == 0
-
-
-def test_a_trait_state_of_a_wrong_type_costs_only_its_user(store):
-    made = town(store, WELCOME, people=[somebody("u1"), somebody("u2")])
-    broken = somebody("u1")
-    broken.profile["a"] = {"orders_count": "many", "last_order_at": 7}
-    known = made.engine.catalogue.audience
-    broken.profile["d"] = definitions_of(known, broken)
-    broken.audience, broken.evaluated_at = made.engine.catalogue.audience_digest, NOON
-    store.database.write(lambda tx: store.people.save_users(tx, [broken]))
-
-    made.post(event("order_paid", NOON, user="u1"), event("app_opened", NOON, user="u2"))
-    made.settle(NOON)
-
-    assert made.ends("u2") == [("j", None)]
-    assert [(q["user_id"], q["kind"]) for q in made.quarantined()] == [("u1", "event")]
-
-
-@pytest.mark.parametrize("column", ["data", "payload"])
-def test_an_event_or_record_that_cannot_be_read_costs_only_itself(store, column):
-    made = town(store, WELCOME, people=[somebody("u1"), somebody("u2")])
-    made.post(event("order_paid", NOON, user="u1"))
-    made.tell("u1", NOON, tags=["a"])
-    made.post(event("app_opened", NOON, user="u2"))
-    statement = (
-        update(events).where(events.c.type == "order_paid").values(data="{broken")
-        if column == "data"
-        else update(inbox).where(inbox.c.kind == "user").values(payload="{broken")
-    )
-    run_sql(made, statement)
-
-    made.settle(NOON)
-
-    assert made.ends("u2") == [("j", None)]
-    assert [q["user_id"] for q in made.quarantined()] == ["u1"]
-
-
-def test_what_cannot_be_read_is_kept_as_it_was(store):
-    made = town(store, WELCOME, people=[somebody("u1"), somebody("u2")])
-    poisoned(made, corrupt_profile)
-
-    made.tell("u1", NOON + 1, tags=["x"], zone="Europe/Berlin")
-    made.settle(NOON + DAY)
-
-    with store.database.reading() as tx:
-        assert tx.execute(text("SELECT profile FROM users WHERE user_id = 'u1'")).scalar_one() == "{broken"
-
-
-def test_a_population_goes_on_behind_somebody_who_cannot_be_read(store):
-    made = town(store, journey_text("- {id: d, delay: 1d}", entry="{schedule: 0 12 * * *, where: user.city == '上海'}"),
-                people=[somebody(f"u{n}", city="上海") for n in range(3)])  # fmt: skip
-    run_sql(made, update(users).where(users.c.user_id == "u1").values(profile="{broken"))
-
-    made.settle(NOON)
-
-    assert [made.ends(f"u{n}") for n in range(3)] == [[("j", None)], [], [("j", None)]]
-    assert [q["kind"] for q in made.quarantined()] == ["population"]
-
-
-# --- segments, populations, schedules, dates
-
-
-def dormant(user_id="u1", days=29):
-    user = somebody(user_id)
-    user.profile["a"] = {"orders_count": 1, "last_order_at": [NOON - days * DAY, "x", NOON - days * DAY]}
-    return user
-
-
-SLEEPERS = journey_text(f"- {{id: hello, send: {PUSH}}}", entry="{segment: dormant, existing: skip}", goal=GOAL)
-
-
-def test_a_segment_lets_in_at_the_moment_it_begins_by_time_alone(store):
-    made = town(store, SLEEPERS, people=[dormant()])
-    run_sql(made, update(users).values(recheck_at=NOON))
-    made.settle(NOON)
-    assert made.ends() == []
-
-    assert made.engine.next_work() == NOON + DAY
-    made.settle(NOON + DAY - 1)
-    assert made.ends() == []
-    made.settle(NOON + DAY)
-
-    assert made.ends() == [("j", "completed")]
-    assert made.story().enrolments[0]["entered_at"] == NOON + DAY
-
-
-def test_a_segment_that_began_during_a_downtime_lets_in_at_its_own_time(store):
-    made = town(store, SLEEPERS, people=[dormant()])
-    run_sql(made, update(users).values(recheck_at=NOON))
-    made.settle(NOON)
-
-    made.settle(NOON + 3 * DAY)
-
-    assert made.story().enrolments[0]["entered_at"] == NOON + DAY
-
-
-def test_those_inside_before_are_skipped_or_enrolled_as_the_file_says(store):
-    people = [dormant(f"u{n}", 40) for n in range(3)] + [dormant("young", 5)]
-    skip = SLEEPERS.replace("id: j", "id: skipping")
-    enrol = SLEEPERS.replace("id: j", "id: enrolling").replace("existing: skip", "existing: enrol, pace: 2 per 1d")
-    made = town(store, skip, enrol, people=people)
-    store.database.write(lambda tx: store.releases.add_population(tx, "enrolling", "existing@1", "existing", NOON))
-
-    made.settle(NOON)
-    first = [made.ends(f"u{n}") for n in range(3)]
-    made.settle(NOON + DAY - 1)
-    still = [made.ends(f"u{n}") for n in range(3)]
-    made.settle(NOON + DAY)
-
-    assert first == still == [[("enrolling", "completed")], [("enrolling", "completed")], []], "two a day"
-    assert made.ends("u2") == [("enrolling", "completed")]
-    assert made.ends("young") == []
-
-
-def test_a_schedule_fires_once_per_fire_and_catches_up_after_a_downtime(store):
-    made = town(store, journey_text("- {id: last, exit: done}", entry="{schedule: 0 9 * * *}"), applied_at=at("2026-12-01 08:00"))
-
-    made.settle(at("2026-12-01 08:59"))
-    assert made.ends() == []
-    assert made.engine.next_work() == at("2026-12-01 09:00")
-    made.settle(at("2026-12-01 09:00"))
-    made.settle(at("2026-12-01 09:30"))
-    assert len(made.ends()) == 1
-    made.settle(at("2026-12-03 10:00"))
-
-    assert [e["entered_at"] for e in made.story().enrolments] == [at(f"2026-12-0{n} 09:00") for n in (1, 2, 3)]
-
-
-def test_a_schedule_takes_only_those_whom_where_lets_in(store):
-    made = town(
-        store, journey_text("- {id: last, exit: done}", entry="{schedule: 0 12 * * *, where: user.city == '上海'}"),
-        people=[somebody("u1", city="上海"), somebody("u2", city="北京")],
-    )  # fmt: skip
-
-    made.settle(NOON)
-
-    assert (made.ends("u1"), made.ends("u2")) == ([("j", "done")], [])
-    with store.database.reading() as tx:
-        assert store.reports.tallies(tx)["j", "refused", "where"] == 1, "refusals of a population are counted, not kept one by one"
-    assert made.story("u2").refusals == []
-
-
-def test_a_moment_lets_everybody_in_once(store):
-    made = town(store, journey_text("- {id: last, exit: done}", entry='{at: "2026-12-01 12:00"}'), people=[somebody("u1"), somebody("u2")])
-    store.database.write(lambda tx: store.releases.add_population(tx, "j", "at@1", "at", NOON))
-
-    made.settle(NOON - 1)
-    assert made.ends("u1") == []
-    made.settle(NOON)
-    made.settle(NOON + DAY)
-
-    assert (made.ends("u1"), made.ends("u2")) == ([("j", "done")], [("j", "done")])
-
-
-def test_a_date_fires_at_its_own_time_and_not_again(store):
-    made = town(
-        store, journey_text("- {id: last, exit: done}", entry='{date: user.birthday, at: "09:30"}'), people=[somebody(birthday="12-03")]
-    )
-    run_sql(made, update(users).values(recheck_at=NOON))
-    made.settle(NOON)
-
-    assert made.engine.next_work() == at("2026-12-03 09:30")
-    made.settle(at("2026-12-03 09:30"))
-    made.settle(at("2026-12-04 09:30"))
-
-    assert [e["entered_at"] for e in made.story().enrolments] == [at("2026-12-03 09:30")]
-    assert made.engine.next_work() == at("2027-12-03 09:30")
-
-
-def test_an_event_moves_the_date_that_reads_it(store):
-    text = AUDIENCE.replace("segments:", "  cutoff_at: {type: time, last: group_opened, of: cutoff_at}\nsegments:", 1)
-    made = Town(store, journey_text("- {id: last, exit: done}", entry="{date: user.cutoff_at}"), audience_text=text)
-    made.post(event("app_opened", NOON))
-    made.settle(NOON)
-
-    made.post(event("group_opened", NOON + HOUR, group_id="g1", cutoff_at=NOON + 9 * HOUR))
-    made.settle(NOON + HOUR)
-
-    assert made.engine.next_work() == NOON + 9 * HOUR
-    made.settle(NOON + 9 * HOUR)
-    assert made.ends("u1") == [("j", "done")]
-
-
-def test_a_call_enrols_one_and_says_when_it_is_refused(store):
-    made = town(store, journey_text("- {id: d, delay: 1d}"))
-
-    first = made.engine.enter_one("u1", "j", Fact("api", "c1", NOON), NOON)
-    again = made.engine.enter_one("u1", "j", Fact("api", "c2", NOON + 1), NOON + 1)
-
-    assert (first, again) == (True, False)
-    assert [r["reason"] for r in made.story().refusals] == ["mode"]
-
-
-def test_the_end_of_a_journey_is_an_event_that_others_may_use(store):
-    first = journey_text("- {id: last, exit: done}", id="first")
-    second = journey_text(
-        "- {id: d, delay: 1d}", id="second", entry="{event: journey_ended, where: event.journey == 'first' and event.reason == 'done'}"
-    )
-    made = town(store, first, second)
-
-    made.engine.enter_one("u1", "first", Fact("api", "c1", NOON), NOON)
-
-    assert made.ends() == [("first", "done"), ("second", None)]
-
-
-def test_an_end_by_a_settled_grant_is_such_an_event_too(store):
-    first = journey_text("- {id: gift, grant: {benefit: gift}}", id="first", entry="{event: app_opened}")
-    second = journey_text("- {id: d, delay: 1d}", id="second", entry="{event: journey_ended, where: event.journey == 'first'}")
-    made = town(store, first, second)
-
-    made.post(OPENED)
-    made.settle(NOON)
-
-    assert made.ends() == [("first", "completed"), ("second", None)]
-
-
-def test_a_stage_that_changes_is_an_event(store):
-    made = town(store, journey_text("- {id: d, delay: 1d}", entry="{event: stage_changed, where: event.to == 'gone'}"), people=[dormant()])
-    run_sql(made, update(users).values(recheck_at=NOON))
-    made.settle(NOON)
-
-    made.settle(NOON + DAY)
-
-    assert made.ends() == [("j", None)]
-    assert ("stage_changed", "") in made.actions()
-
-
-# --- other people
-
-
-def test_an_entry_may_enrol_somebody_else_than_the_events_user(store):
-    text_ = journey_text(
-        "- {id: hello, send: [{push: {title: T, body: '{{ entry.friend_id }}'}}]}",
-        entry="{event: friend_woken, user: event.friend_ids}".replace("event.friend_ids", "entry.friend_ids"),
-    )
-    made = town(store, text_, people=[somebody("u1"), somebody("a"), somebody("b")])
-
-    made.post(event("friend_woken", NOON, user="u1", friend_id="f", friend_ids=["a", "b", "a", "u1"]))
-    made.settle(NOON)
-
-    assert [made.ends(u) for u in ("u1", "a", "b")] == [[("j", "completed")]] * 3
-    assert sorted(m.address for m in made.vendors["push"].got) == ["a-push_id", "b-push_id", "u1-push_id"]
-
-
-def test_a_wait_sees_the_events_of_the_user_it_names(store):
-    steps = "- {id: look, wait_for: {event: app_opened, of: user.leader_id, timeout: 1d}, on_event: [{exit: she_came}], on_timeout: [{exit: silent}]}"
-    made = town(store, journey_text(steps, entry="{event: order_paid}"), people=[somebody("u1", leader_id="boss"), somebody("boss")])
-    made.post(event("order_paid", NOON))
-    made.settle(NOON)
-
-    made.post(event("app_opened", NOON + 1), event("app_opened", NOON + HOUR, user="boss"))
-    made.settle(NOON + HOUR)
-
-    assert made.ends() == [("j", "she_came")]
-    assert made.story().enrolments[0]["ended_at"] == NOON + HOUR
-    with store.database.reading() as tx:
-        assert store.inbox.watchers_of(tx, ["boss"], NOON) == {}
-
-
-def test_a_wait_sees_the_other_users_events_that_came_in_the_same_batch(store):
-    steps = "- {id: look, wait_for: {event: app_opened, of: user.leader_id, timeout: 1d}, on_event: [{exit: she_came}], on_timeout: [{exit: silent}]}"
-    made = town(store, journey_text(steps, entry="{event: order_paid}"), people=[somebody("u1", leader_id="boss"), somebody("boss")])
-
-    made.post(event("order_paid", NOON), event("app_opened", NOON + MINUTE, user="boss", received=NOON + HOUR))
-    made.settle(NOON + HOUR)
-
-    assert made.ends() == [("j", "she_came")]
-
-
-def test_a_goal_may_be_somebody_elses_event(store):
-    made = town(
-        store, journey_text("- {id: d, delay: 9d}", entry="{event: app_opened}", goal="{event: order_paid, of: user.leader_id, within: 5d}"),
-        people=[somebody("u1", leader_id="boss"), somebody("boss")],
-    )  # fmt: skip
-    made.post(OPENED)
-    made.settle(NOON)
-
-    made.post(event("order_paid", NOON + HOUR, user="boss"))
-    made.settle(NOON + HOUR)
-
-    assert made.ends() == [("j", "converted")]
 
 
 # --- records, restarts, versions, once_per

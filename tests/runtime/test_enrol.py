@@ -166,6 +166,7 @@ def test_mode_and_reentry_count_per_subject():
 
     assert entered(other).subject == "g2"
     assert refused(same) == "mode"
+    assert same.why["subject"] == "g1"
     assert refused(enter(made, by_event(id_="e3", group_id="g1"), ended(first))) == "reentry"
 
 

@@ -55,6 +55,13 @@ def test_an_event_without_an_id_is_known_by_its_line(read):
     assert [e.id for e in found] == ["a.csv:2", "a.csv:4"]
 
 
+def test_an_empty_id_in_a_column_of_ids_is_told_and_its_row_passed_over(read):
+    found, shown, _ = read("a.csv", "id,type,user_id,time\n,app_opened,u1,2026-12-01\ne2,app_opened,u1,2026-12-02\n")
+
+    assert [e.id for e in found] == ["e2"]
+    assert shown == ["a.csv:2: id: expected a text of 1 to 256 characters, found none"]
+
+
 def test_an_empty_cell_is_no_field(read):
     found, _, _ = read("a.csv", HEAD + "e1,order_paid,u1,2026-12-01 12:00,,\n")
 
@@ -130,7 +137,7 @@ def test_users_are_records_or_rows_of_traits(read):
     assert from_csv == [("u1", {"traits": {"city": "上海"}, "source": "file"}), ("u2", {"source": "file"})]
     assert (bad.count, shown) == (
         1,
-        ["u.csv:3: user_id: expected a text of 1 to 256 characters, or identities with one of unionid, openid, push_id, distinct_id"],
+        ["u.csv:3: user_id: expected a text of 1 to 256 characters, found none"],
     )
 
 

@@ -53,6 +53,35 @@ def shop(tmp_path):
     made.close()
 
 
+@pytest.mark.parametrize(
+    ("said_at", "english", "chinese"),
+    [
+        ("2026-01-05 10:00", "said yes to SMS marketing (crm), said on 2026-01-05 10:00", "同意接收短信营销 (crm)，说于 2026-01-05 10:00"),
+        (NOON, "said yes to SMS marketing (crm)", "同意接收短信营销 (crm)"),
+    ],
+)
+def test_a_consent_is_shown_with_the_time_at_which_it_was_said_where_that_is_not_its_receipt(tmp_path, said_at, english, chinese):
+    shop = Shop(tmp_path / "shop", HELLO)
+    answer = {"granted": True, "source": "crm", "at": said_at}
+    shop.post({"user_id": "u1", "consents": {"sms": {"marketing": answer}}}, "/v1/users")
+    shop.settle()
+
+    for language, text in (("en", english), ("zh", chinese)):
+        [line] = [line.strip() for line in told_story(shop, "u1", language) if "crm" in line]
+        assert line.endswith(text), line
+        assert line.startswith("2026-12-01 12:00")
+    shop.close()
+
+
+def test_a_yes_that_an_import_brought_without_its_time_says_so(tmp_path):
+    shop = Shop(tmp_path / "shop", HELLO)
+    shop.post({"user_id": "u1", "consents": {"sms": {"marketing": {"granted": True, "source": "crm", "at": 0}}}}, "/v1/users")
+    shop.settle()
+
+    assert "said yes to SMS marketing (crm), at a time that is not known" in told_story(shop, "u1")[-1]
+    shop.close()
+
+
 def test_a_value_that_does_not_fit_the_type_declared_since_is_shown(tmp_path):
     shop = Shop(tmp_path / "shop", HELLO, audience=AUDIENCE.replace("  points: {type: number, from: profile}\n", ""))
     shop.post([{"user_id": "u1", "traits": {"points": "many", "city": "上海"}}], "/v1/users")

@@ -364,6 +364,17 @@ def test_what_is_said_of_an_entry_per_order_that_she_may_repeat_names_the_order(
     assert "  ✓ for order_id o-1: she may enter again (last 2026-12-01 12:00, reentry always)" in now_lines(shop)
 
 
+def test_a_refusal_that_is_kept_names_the_order_that_it_was_about(make):
+    shop = make(wake("{event: order_paid, subject: order_id, where: event.amount > 10}", steps="- id: rest\n  delay: 1d"))
+    post(shop, "order_paid", order_id="o-1", amount=50)
+    post(shop, "order_paid", order_id="o-1", amount=50)
+    post(shop, "order_paid", order_id="o-2", amount=5)
+
+    lines = told_why_not(shop, "u1", "wake")
+
+    assert [line.split(";")[0].strip() for line in lines if line.startswith("      for ")] == ["for o-2", "for o-1"]
+
+
 def test_the_headline_names_what_is_still_to_come_before_what_stands_in_the_way(make):
     shop = make(wake('{at: "2026-12-18 10:00"}', holdout="10%", goal="{event: order_paid, within: 7d}"), HELD_OUT)
 

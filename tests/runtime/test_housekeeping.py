@@ -16,6 +16,7 @@ from runtime.profile import SLACK
 from runtime.rounds import Worked
 from runtime.state import Fact
 from runtime.store.inbox import Quarantined
+from runtime.store.movements import Pause
 from runtime.store.tables import events, users
 from tests.town import AUDIENCE, DAY, HOUR, NOON, ZONE, Town, audience, event, journey_text
 
@@ -94,12 +95,26 @@ def test_what_is_not_projected_yet_stays_and_goes_when_it_is(store):
     assert kept(town) == []
 
 
+LOOKS_BACK = journey_text(
+    "- id: d\n  delay: 1d\n- id: w\n  wait_for: {event: friend_woken, timeout: 60d}\n- id: h\n  if: not steps.w.timed_out\n"
+    "  send: [{push: {title: T, body: B}}]", entry="{event: app_opened}",
+)  # fmt: skip
+
+
+def test_what_a_step_may_look_back_on_after_a_pause_stays(store):
+    town = town_of(store, LOOKS_BACK, now=NOON - 40 * DAY, events_of=[aged("opened", 40, "app_opened")])
+    store.database.write(lambda tx: store.movements.pause(tx, Pause("j", NOON - 40 * DAY, "me", "wrong coupon")))
+    town.post(aged("woken", 38))
+    town.think(NOON - 38 * DAY)
+
+    assert "woken" in swept(town)
+    store.database.write(lambda tx: store.movements.resume(tx, "j", NOON, "me"))
+    town.think(NOON)
+    assert [action for action, step in town.actions() if step == "w"] == ["waits", "matched"]
+
+
 def test_what_an_overdue_step_may_still_look_back_on_stays(store):
-    waiting = journey_text(
-        "- id: d\n  delay: 1d\n- id: w\n  wait_for: {event: friend_woken, timeout: 60d}\n- id: h\n  if: not steps.w.timed_out\n"
-        "  send: [{push: {title: T, body: B}}]", entry="{event: app_opened}",
-    )  # fmt: skip
-    town = town_of(store, waiting, now=NOON - 40 * DAY, events_of=[aged("opened", 40, "app_opened")])
+    town = town_of(store, LOOKS_BACK, now=NOON - 40 * DAY, events_of=[aged("opened", 40, "app_opened")])
     town.post(aged("woken", 38))
     town.engine._project(NOON, 100, Worked())  # it is, while the timer was not fired
 

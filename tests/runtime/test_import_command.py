@@ -59,7 +59,10 @@ def test_the_summary_is_data(call, folder):
     )
 
     [file] = json.loads(out)["files"]
-    assert (code, err) == (0, "")
+    assert (code, err.splitlines()) == (
+        0,
+        ["1 row waits in the inbox: profiles know them once a daemon (`journeyd run`) has worked them off"],
+    )
     assert {key: file[key] for key in ("kind", "source", "history", "rows", "accepted", "duplicates", "rejected", "resumed_at")} == {
         "kind": "users", "source": "crm", "history": True, "rows": 1, "accepted": 1, "duplicates": 0, "rejected": 0, "resumed_at": 0,
     }  # fmt: skip
@@ -128,7 +131,22 @@ def test_an_import_that_was_interrupted_says_that_it_goes_on(call, folder):
     code, out, err = call("import", "events", path, "--type", "order_paid", "-c", folder)
 
     assert (code, out) == (0, "orders.csv: 1,500 rows: 1,500 new, 0 known before, 0 rejected\n")
-    assert err == "orders.csv: goes on after row 1,000, where it was interrupted\n"
+    assert err.splitlines() == [
+        "orders.csv: goes on after row 1,000, where it was interrupted",
+        "1500 rows wait in the inbox: profiles know them once a daemon (`journeyd run`) has worked them off",
+    ]
+
+
+def test_a_corrected_file_of_users_says_what_was_known(call, folder):
+    path = folder / "users.csv"
+    path.write_text("user_id,city\nu1,上海\nu2,上海\nu3,上海\n", encoding="utf-8")
+    call("import", "users", path, "-c", folder)
+    path.write_text("user_id,city\nu1,上海\nu2,北京\nu3,上海\n", encoding="utf-8")
+
+    code, out, err = call("import", "users", path, "-c", folder)
+
+    assert (code, out) == (0, "users.csv: 3 rows: 1 new, 2 known before, 0 rejected\n")
+    assert err.startswith("users.csv: 2 known before: they say what an import from this source said last of the same people")
 
 
 @pytest.fixture
@@ -215,6 +233,27 @@ def test_a_wrong_call_of_quarantine_exits_2(call, set_aside, arguments):
 def test_numbers_that_are_not_there_exit_1(call, set_aside):
     assert call("quarantine", "retry", 99, "-c", set_aside)[0] == 1
     assert call("quarantine", "drop", 99, "-c", set_aside)[0] == 1
+
+
+def test_numbers_that_are_not_there_are_said(call, set_aside):
+    for command in ("retry", "drop"):
+        code, _, err = call("quarantine", command, 98, 99, "-c", set_aside)
+        assert (code, "98, 99: nothing is set aside under this number" in err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--kind", "evnt"], "nothing that is set aside matches --kind evnt; --kind: did you mean event?"),
+        (["--kind", "foo"], "nothing that is set aside matches --kind foo; --kind: there are event"),
+        (["--source", "devise"], "nothing that is set aside matches --source devise; --source: did you mean device?"),
+        (["--user", "u9"], "nothing that is set aside matches --user u9\n"),
+    ],
+)
+def test_a_filter_that_nothing_fits_says_what_was_likely_meant(call, set_aside, arguments, said):
+    code, out, err = call("quarantine", *arguments, "-c", set_aside)
+
+    assert (code, out, said in err) == (0, "", True), err
 
 
 def test_without_a_database_none_is_made(call, folder):

@@ -281,6 +281,7 @@ def test_a_gb18030_file_of_excel_is_taken(sqlite_store, write):
         ("A1,u1,soon,1", "time: expected ISO 8601 or epoch seconds between 1970 and 2100, found soon"),
         ("A1,u1,2027-11-01,1", "time: 2027-11-01T00:00:00 is more than a day ahead of its receipt"),
         ("A1,u1,2026-11-01,1,2", "more values than the 4 columns of the first line"),
+        ("A1,u1,2026-11-01", "3 values, fewer than the 4 columns of the first line"),
     ],
 )
 def test_a_bad_row_costs_itself_and_is_written_down(sqlite_store, write, row, reason):
@@ -291,6 +292,54 @@ def test_a_bad_row_costs_itself_and_is_written_down(sqlite_store, write, row, re
     assert (counts, shown) == ((2, 1, 0, 1), [f"orders.csv:2: {reason}"])
     [line] = [json.loads(text) for text in file.rejected_path.read_text(encoding="utf-8").splitlines()]
     assert (line["line"], line["reason"], line["row"]["订单号"]) == (2, reason, "A1")
+
+
+@pytest.mark.parametrize(
+    ("kind", "names", "name", "text", "reason"),
+    [
+        ("events", {"订单号": "id"}, "a.csv", "订单号,user_id,time\n,u1,2026-11-01\nA1,u1,2026-11-01\n", "id: expected a text of 1 to 256 characters, found none in 订单号"),
+        ("events", {}, "a.csv", "id,user_id,time\n ,u1,2026-11-01\nA1,u1,2026-11-01\n", "id: expected a text of 1 to 256 characters, found none"),
+        ("events", {"no": "id"}, "a.jsonl", '{"user_id": "u1", "time": "2026-11-01"}\n{"no": "A1", "user_id": "u1", "time": "2026-11-01"}\n',
+         "id: expected a text of 1 to 256 characters, found none in no"),
+        ("users", {"手机": "identities.phone"}, "a.csv", "user_id,手机\n,13800138000\nu1,13800138001\n", "user_id: expected a text of 1 to 256 characters, found none"),
+        ("users", {"会员": "user_id"}, "a.csv", "会员,identities.openid\n,o1\nu1,o2\n", "user_id: expected a text of 1 to 256 characters, found none in 会员"),
+        ("users", {"会员": "user_id"}, "a.jsonl", '{"会员": null, "identities": {"openid": "o1"}}\n{"会员": "u1"}\n',
+         "user_id: expected a text of 1 to 256 characters, found none in 会员"),
+        ("users", {}, "a.csv", "user_id,city,size\nu1,上海\nu2,上海,3\n", "2 values, fewer than the 3 columns of the first line"),
+    ],
+)  # fmt: skip
+def test_a_row_that_leaves_out_by_what_its_file_knows_it_is_not_taken(sqlite_store, write, kind, names, name, text, reason):
+    counts, shown, file, _ = taken(sqlite_store, write(text, name), Asked(kind, shape=Shape(names, "order_paid")))
+
+    assert counts == (2, 1, 0, 1)
+    assert [json.loads(row)["reason"] for row in file.rejected_path.read_text(encoding="utf-8").splitlines()] == [reason]
+    assert shown[0].endswith(reason)
+
+
+def test_rows_of_json_may_be_known_without_an_id_or_by_an_identity_alone(sqlite_store, write):
+    events = taken(
+        sqlite_store, write('{"user_id": "u1", "time": "2026-11-01"}\n', "e.jsonl"), Asked("events", shape=Shape({}, "order_paid"))
+    )
+    users = taken(sqlite_store, write('{"identities": {"openid": "o1"}, "city": "上海"}\n', "u.jsonl"), Asked("users"))
+
+    assert (events[0], users[0]) == ((1, 1, 0, 0), (1, 1, 0, 0))
+
+
+def test_a_quote_that_is_not_closed_is_told_with_all_the_lines_that_it_makes_one_row(sqlite_store, write):
+    head = "id,type,user_id,time,note\n"
+    whole = 'e1,order_paid,u1,2026-11-01,"two\nlines"\n'
+
+    counts, shown, *_ = taken(
+        sqlite_store,
+        write(head + "\n\ne0,order_paid,u1,,\n" + whole + 'e2,order_paid,"u1,2026-11-01,\ne3,order_paid,u1,2026-11-01,\n'),
+        Asked("events"),
+    )
+
+    assert counts == (3, 1, 0, 2)
+    assert shown == [
+        "orders.csv:4: time: expected a time, found none",
+        "orders.csv:8: 3 values, fewer than the 5 columns of the first line (lines 7 to 8 are one row: is a quote not closed?)",
+    ]
 
 
 def test_types_of_the_system_itself_cannot_be_imported(sqlite_store, write):
@@ -329,6 +378,45 @@ def test_what_no_rule_will_see_is_told_row_by_row_and_an_undeclared_type_once(sq
         "b.csv:2: event order_payed is not declared in audience.yaml: it is kept, and no rule sees it; did you mean order_paid?",
         "b.csv: order_payed: so in 2 rows",
     ]
+
+
+def test_what_is_left_out_of_a_user_is_told_row_by_row_and_the_rest_is_taken(sqlite_store, write):
+    rows = "u1,abc,32-13,金,上海\nu2,12345,,,\nu3,13800138000,1990-12-18,,\n"
+
+    counts, shown, *_ = taken(
+        sqlite_store, write("user_id,identities.phone,birthday,levl,identities.mail\n" + rows, "u.csv"), Asked("users", "crm")
+    )
+
+    assert counts == (3, 2, 0, 1)
+    no_phone = "identities.phone: expected a phone number, such as 13800138000 or +85251234567"
+    assert shown == [
+        f"u.csv:2: {no_phone}; the rest of the row is taken",
+        "u.csv:2: nothing reads identities.mail; did you mean email?",
+        "u.csv:2: user.birthday is no anniversary: '32-13' counts as missing: write 12-18 or 1990-12-18",
+        "u.csv:2: user has no trait levl: it is kept, and no rule sees it; did you mean level?",
+        "u.csv:3: identities.phone: expected a phone number, such as 13800138000 or +85251234567",
+    ]
+    with sqlite_store.database.reading() as tx:
+        assert sqlite_store.contacts.whose(tx, "phone", "12345") == []
+
+
+@pytest.mark.parametrize("dry", [False, True])
+def test_traits_that_no_rule_will_see_are_told_once_and_values_row_by_row(sqlite_store, write, dry):
+    text = "user_id,生日,points,orders_count,备注\nu1,12-24,3,7,x\nu2,12-25,many,8,\n"
+    file, shown = begun(write(text, "users.csv"), Asked("users", shape=Shape({"生日": "birthdy"})))
+    into = DryRun() if dry else Into(sqlite_store)
+    file.begin(into)
+    file.run(into, lambda *_: None, dry=dry)
+
+    assert shown == [
+        "users.csv:2: user has no trait birthdy: it is kept, and no rule sees it; did you mean birthday?",
+        "users.csv:2: user.orders_count is computed by audience.yaml: no rule sees what a file says of it",
+        "users.csv:2: user has no trait 备注: it is kept, and no rule sees it",
+        "users.csv:3: user.points is no number: 'many' counts as missing: write 44 or 44.5, without a currency, a unit or commas",
+        "users.csv: user.birthdy: so in 2 rows",
+        "users.csv: user.orders_count: so in 2 rows",
+    ]
+    assert file.position.accepted == 2
 
 
 def test_of_many_rows_with_such_a_value_the_first_twenty_are_told_and_all_are_counted(sqlite_store, write):
@@ -386,6 +474,41 @@ def test_what_adds_to_a_number_needs_an_id_by_which_a_copy_of_its_file_knows_it(
 
     assert (first, copied) == ((2, 1, 0, 1), (2, 0, 1, 1))
     assert shown[0].startswith("u.jsonl:1: increment: expected an id beside it")
+
+
+def exported(store, write, *texts, asked=None):
+    """Import one state of a file after the other; how many rows each brought, and how many were known."""
+    found = []
+    for text in texts:
+        counts, *_ = taken(store, write("user_id,city,size\n" + text, "users.csv"), asked or Asked("users", "crm"))
+        found.append(counts[1:3])
+    return found
+
+
+def test_a_file_of_users_that_was_corrected_reordered_and_has_grown_brings_only_what_says_something_else(store, write):
+    first = "".join(f"u{n},上海,{n}\n" for n in range(100))
+    corrected = first.replace("u7,上海", "u7,北京")
+    turned = "u100,上海,1\n" + "".join(reversed(corrected.splitlines(keepends=True)))
+
+    assert exported(store, write, first, corrected, turned, first) == [(100, 0), (1, 99), (1, 100), (1, 99)]
+    assert kinds(store) == {"history": 103}
+    assert sum(kept(store).values()) == 101  # of each the last
+
+
+def test_what_was_imported_as_history_is_news_when_it_is_told_as_of_now(sqlite_store, write):
+    live = Asked("users", "crm", live=True)
+
+    assert exported(sqlite_store, write, "u1,上海,1\n") == [(1, 0)]
+    assert exported(sqlite_store, write, "u1,上海,1\n", "u1,上海,1\n\n", asked=live) == [(1, 0), (0, 1)]
+
+
+def test_a_corrected_file_with_several_rows_of_one_person_ends_with_its_last_one(sqlite_store, write):
+    two = "u1,上海,1\nu1,北京,1\n"
+
+    assert exported(sqlite_store, write, two, two, "u1,上海,1\n", "u1,上海,1\nu2,上海,1\n") == [(2, 0), (2, 0), (1, 0), (1, 1)]
+    with sqlite_store.database.batch() as batch:
+        notes = [n.payload["traits"]["city"] for n in sqlite_store.inbox.waiting(batch.connection, 10) if n.user_id == "u1"]
+    assert notes == ["上海", "北京", "上海", "北京", "上海"]
 
 
 def test_a_later_export_with_an_old_row_is_news_of_the_user(sqlite_store, write):

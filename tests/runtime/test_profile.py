@@ -15,6 +15,7 @@ from journeys.flips import changes_of
 from journeys.rule import Rule
 from runtime.facts import UserFacts
 from runtime.profile import (
+    LONGEST_TEXT,
     MOST_DIFFERENT,
     MOST_REMEMBERED,
     SLACK,
@@ -256,14 +257,15 @@ def test_a_windowed_where_sees_the_same_envelope_as_one_without_a_window():
     assert (facts.trait("mine"), facts.trait("mine_7d")) == (1, 1)
 
 
-def test_profile_values_are_typed_and_what_does_not_fit_is_missing():
+def test_profile_values_are_typed_and_what_does_not_fit_is_kept_and_missing():
     user = somebody()
 
     set_values(TOWN, user, {"level": "gold", "born": "1990-02-29", "points": "12.5", "unheard_of": [1]})
     assert user.profile["p"] == {"level": "gold", "born": "02-29", "points": 12.5, "unheard_of": [1]}
 
     set_values(TOWN, user, {"level": "bronze", "points": None})
-    assert user.profile["p"] == {"born": "02-29", "unheard_of": [1]}
+    assert user.profile["p"] == {"level": "bronze", "born": "02-29", "unheard_of": [1]}
+    assert (unfit(TOWN, user), value(user, "level")) == ({"level": "bronze"}, None)
 
 
 def test_values_that_came_before_they_were_declared_get_their_types_and_what_does_not_fit_stays_as_it_came():
@@ -284,6 +286,18 @@ def test_what_is_set_once_takes_the_place_of_what_does_not_fit():
     take_record(TOWN, user, {"set_once": {"level": "gold", "points": 4, "born": "05-20"}})
 
     assert user.profile["p"] == {"level": "gold", "points": 3, "born": "05-20"}
+
+
+def test_a_list_that_is_added_to_for_ever_stays_one_that_is_read_with_every_event():
+    user = somebody()
+    user.profile["p"] = {"labels": ["a"]}
+
+    for n in range(100):
+        take_record(TOWN, user, {"append": {"labels": ["a", str(n) * 500, "b"]}})
+
+    labels = user.profile["p"]["labels"]
+    assert labels[:3] == ["a", "0" * 500, "b"]
+    assert 7000 < len(orjson.dumps(labels)) <= LONGEST_TEXT
 
 
 def test_tags_are_kept_sorted_and_once():

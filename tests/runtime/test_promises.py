@@ -1,5 +1,6 @@
 """The promises, each told as the story that once broke it: twice, too late, against their will, lost."""
 
+import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
@@ -238,6 +239,28 @@ def test_what_a_vendor_writes_into_its_answer_stops_no_lane(store):
     made.settle(NOON)
 
     assert sorted(made.states(u.id)[0][1] for u in people) == ["ACCEPTED", "ACCEPTED", "REJECTED"]
+
+
+ENDLESS = "".join(f"{n:x}" for n in range(2000))  # what intake takes of one field, and no index of PostgreSQL does
+
+
+@pytest.mark.parametrize("text_", [
+    journey_text(f"- {{id: hi, send: {PUSH}}}", entry="{event: friend_woken, user: entry.friend_id}"),
+    journey_text(f"- {{id: hi, send: {PUSH}}}", entry="{event: friend_woken, user: entry.friend_ids}"),
+    journey_text("- {id: rest, delay: 1d}", entry="{event: friend_woken, subject: friend_id}"),
+    journey_text("- {id: w, wait_for: {event: order_paid, of: entry.friend_id, timeout: 1d}}", entry="{event: friend_woken}"),
+    journey_text(f"- {{id: hi, to: entry.friend_id, send: {PUSH}}}", entry="{event: friend_woken}"),
+    journey_text("- {id: g, grant: {benefit: gift, to: entry.friend_id, once_per: entry.friend_id}}", entry="{event: friend_woken}"),
+    journey_text("- {id: tell, to: {robot: entry.friend_id}, send: [{wecom: {text: T}}]}", entry="{event: friend_woken}"),
+], ids=["entry", "entries", "subject", "of", "send", "grant", "robot"])  # fmt: skip
+def test_a_text_that_can_be_nobodys_id_stops_no_daemon(store, text_):
+    made = Town(store, text_)
+    made.post(event("friend_woken", NOON, user="u1", friend_id=ENDLESS, friend_ids=[ENDLESS, "", "  "]))
+    made.post(event("friend_woken", NOON, user="u2", friend_id="u3", friend_ids=["u3"]))
+
+    worked = made.think(NOON)
+
+    assert (worked.quarantined, store.database.write(lambda tx: tx.execute(text("SELECT count(*) FROM inbox")).scalar_one())) == (0, 0)
 
 
 def test_one_unreadable_enrolment_stops_no_other_outcome(store):

@@ -8,16 +8,34 @@ from urllib.parse import quote
 import pytest
 from sqlalchemy import update
 
+from runtime.intake.sent import user_of
 from runtime.intake.sources import DEFAULTS, Source
 from runtime.intake.vendors import READERS, Posted, as_it_came, whose
-from runtime.quarantine import Today, again, retry
+from runtime.quarantine import Today, again, retry, retry_asked
 from runtime.store.inbox import Quarantined
 from runtime.store.quarantine import Filters
 from runtime.store.tables import enrolments, users
+from tests.runtime.intake.sdk import SDK_CONFIG
+from tests.runtime.intake.sdk import sensors as sensors_of
+from tests.shop import DEVICE_SECRET, Shop
 from tests.town import DAY, HOUR, NOON, ZONE, Town, audience, event, journey_text, reachable, somebody
 
 MAY = {"shop": ("*",), "device": ("app_*",)}
 PAID = {"id": "e1", "type": "order_paid", "user_id": "u1", "time": "2026-12-01T12:00:00+08:00", "data": {"amount": 9}}
+
+
+@pytest.fixture
+def shop(tmp_path, new_sqlite):
+    opened = Shop(tmp_path / "shop", url=new_sqlite, config=SDK_CONFIG)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def either(tmp_path, database_url):
+    opened = Shop(tmp_path / "shop", url=database_url)
+    yield opened
+    opened.close()
 
 
 def today(now=NOON, **keys):
@@ -47,6 +65,104 @@ def notes(store):
 
 def item(body=PAID, source="shop", kind="event", reason="was bad then", user="u1"):
     return Quarantined(source, reason, body if isinstance(body, str) else json.dumps(body), user, kind)
+
+
+# --- what is only read by people keeps its reason
+
+
+@pytest.mark.parametrize(
+    ("aside", "why"),
+    [
+        (item("openid oCONF", kind="identity", reason="openid oCONF is said to be of cB, and belongs to cA"), "what settles it: "),
+        (item("…", "sms", "callback", "a callback could not be read"), "it is kept for people to read"),
+        (item(source="engine", reason="ValueError: no"), "it was taken and could not be worked on"),
+        (item("k", "engine", "enrolment", "ValueError: no"), "the enrolment has ended or is gone"),
+    ],
+)
+def test_the_reason_of_what_cannot_be_read_again_stays(store, aside, why):
+    [row] = set_aside(store, aside)
+
+    [found] = retry(store, [row], today())
+
+    assert (found.outcome, why in found.reason) == ("left", True)
+    assert [kept.reason for kept in rows(store)] == [aside.reason]
+
+
+def conflict(shop):
+    """Two users of the operator's own are said to have one openid; the number of what is set aside."""
+    for user in ("cA", "cB"):
+        shop.post({"user_id": user, "identities": {"openid": "oCONF"}}, "/v1/users")
+        shop.settle()
+    [row] = shop.quarantined()
+    assert row["reason"].startswith("openid oCONF is said to be of cB, and belongs to cA")
+    return row["id"]
+
+
+@pytest.mark.parametrize(
+    "cure", [{"user_id": "cA", "identities": {"openid": None}}, {"user_id": "cA", "merge": ["cB"]}, {"user_id": "cB", "merge": ["cA"]}]
+)
+def test_a_conflict_of_identities_that_is_settled_goes_when_it_is_read_again(either, cure):
+    row = conflict(either)
+    before = retry_asked(either.app, {"ids": [row]})["retried"][0]["outcome"]
+
+    either.post(cure, "/v1/users")
+    either.settle()
+    after = retry_asked(either.app, {"ids": [row]})["retried"][0]["outcome"]
+
+    assert (before, after, either.quarantined()) == ("left", "taken", [])
+
+
+# --- config and audience of now
+
+
+def test_a_daemon_reads_again_by_the_config_that_stands_in_the_file_now_and_says_that_it_runs_with_an_older_one(either):
+    either.post(PAID, secret=DEVICE_SECRET)
+    file = either.folder / "config.toml"
+    [row] = either.quarantined()
+    before = retry_asked(either.app, {"ids": [row["id"]]})
+
+    file.write_text(file.read_text().replace('may_assert = ["app_*",', 'may_assert = ["order_paid", "app_*",'))
+    after = retry_asked(either.app, {"ids": [row["id"]]})
+
+    assert [(a["retried"][0]["outcome"], a["older"]) for a in (before, after)] == [("left", False), ("taken", True)]
+
+
+# --- whose it is
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"user_id": "u3"},
+        {"user_id": "", "specversion": "1.0", "subject": "u3"},
+        {"type": "track", "userId": "u3", "anonymousId": "d1"},
+        {"eventType": "VISIT", "userId": "u3", "deviceId": "d1", "userKey": ""},
+        {"type": "track", "distinct_id": "d1", "login_id": "u3"},
+        {"type": "track", "distinct_id": "d1", "identities": {"$identity_login_id": "u3"}},
+        {"type": "track", "distinct_id": "u3", "properties": {"$is_login_id": True}},
+        {"type": "track_signup", "distinct_id": "u3", "original_id": "d1"},
+        {"journey": "j", "call": {"user_id": "u3"}},
+    ],
+)
+def test_the_user_whom_a_message_names_is_known(message):
+    assert user_of(message) == "u3"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        None, ["u3"], {"user_id": "x" * 300}, {"user_id": {}}, {"subject": "u3"}, {"eventType": "VISIT", "userId": "o1", "userKey": "openid"},
+        {"type": "track", "distinct_id": "d1", "properties": [], "identities": "x"}, {"call": None}, {"userId": True},
+    ],
+)  # fmt: skip
+def test_a_message_that_names_no_user_is_nobodys(message):
+    assert user_of(message) == ""
+
+
+def test_what_a_device_posts_of_a_user_and_is_set_aside_is_found_by_the_user(shop):
+    sensors_of(shop, {**SHOWN, "login_id": "u3", "event": "order_paid"})
+    with shop.app.store.database.reading() as tx:
+        assert [row.source for row in shop.app.store.quarantine.find(tx, Filters(user="u3"))] == ["app"]
 
 
 # --- reading again
@@ -196,8 +312,6 @@ def test_a_kept_user_record_is_read_as_one_whatever_it_was_called(kind):
         ("shop", "event", '{"type": "order_paid"}', "user_id: expected a text of 1 to 256 characters"),
         ("device", "event", json.dumps(PAID), "source device may not assert order_paid"),
         ("gone", "event", json.dumps(PAID), "source gone does not stand in config any more ([intake.sources.gone])"),
-        ("engine", "event", "e1", "it was taken and could not be worked on; correct it and post it again under a new id"),
-        ("sms", "callback", "x", "a callback is kept for people to read; drop it when it is done with"),
     ],
 )
 def test_what_still_cannot_be_taken_says_why(source, kind, body, reason):

@@ -239,6 +239,20 @@ def test_a_value_that_does_not_fit_its_later_type_is_missing_stops_nobody_and_fi
     assert trait(town, "birthday", NOON + 31 * DAY) == "31 December"
 
 
+def test_a_choice_that_is_added_is_that_of_those_who_were_told_it_before(store):
+    levels = AUDIENCE.replace("level: {type: text, from: profile, default: normal}", "level: {type: choice, of: [silver], from: profile}")
+    town = Town(store, ASLEEP, audience_text=levels)
+    town.tell("u1", NOON - HOUR, traits={"level": "silver"})
+    town.tell("u1", NOON, traits={"level": "gold"})
+    town.settle(NOON)
+    assert trait(town, "level") is None
+
+    town.apply(ASLEEP, audience_text=levels.replace("of: [silver]", "of: [silver, gold]"), now=NOON + HOUR)
+    town.settle(NOON + HOUR)
+
+    assert trait(town, "level", NOON + HOUR) == "gold"
+
+
 def test_another_type_of_a_value_reads_nobodys_events_again(store, monkeypatch):
     town = told_undeclared(store, "1990-12-03")
     read = []

@@ -89,6 +89,15 @@ def test_a_value_that_is_too_long_is_told_with_its_own_line(rows):
     ]
 
 
+def test_a_row_of_csv_has_a_value_or_an_empty_one_for_each_column(rows):
+    _, found = rows("a.csv", b"a,b,c\n1,2,3\n1,,\n1,2\n1\n\n1,2,3,4\n")
+
+    assert [(line, problem) for line, _, problem in found] == [
+        (2, ""), (3, ""), (4, "2 values, fewer than the 3 columns of the first line"), (5, "1 value, fewer than the 3 columns of the first line"),
+        (7, "more values than the 3 columns of the first line"),
+    ]  # fmt: skip
+
+
 def test_compressed_files_are_read_as_they_are(rows):
     _, from_csv = rows("a.csv.gz", gzip.compress((HEAD + "A1,车厘子\n").encode("gb18030")))
     _, from_json = rows("a.jsonl.gz", gzip.compress(b'{"a": 1}\n\n{"a": 2}\n'))

@@ -48,6 +48,18 @@ WRONG = [
     ('[policy]\nquiet_hours = "21-09"', ["policy.quiet_hours", '"08:00-21:30"', "21-09"]),
     ('[policy]\ncaps = [{max = 1, per = "month"}]', ["policy.caps.0.per", "month"]),
     ('[policy]\nholdout = "101%"', ["policy.holdout"]),
+    (
+        '[intake.sources.backend]\nkind = "sensors"\nserver_side = true',
+        ["intake.sources.backend.server_side: only a source of kind segment has it, found kind sensors", "kind webhook"],
+    ),
+    (
+        '[intake.sources.backend]\nkind = "sensors"\nmay_assert = ["order_paid"]',
+        ["intake.sources.backend: expected event types that a device may assert, found 'order_paid': order_* is for signed sources only"],
+    ),
+    (
+        '[intake.sources.backend]\nkind = "sensorz"',
+        ["intake.sources.backend: expected a kind of source: webhook, sensors, growingio or segment, found 'sensorz'"],
+    ),
     ('[intake.sources.shop]\nsecrets = ["abc123"]', ["intake.sources.shop.secrets.0", "env:NAME or file:PATH"]),
     *(
         (f'[intake.sources."{name}"]\nsecrets = ["env:X"]', ["intake.sources", "a name of 1 to 64 characters", name])
@@ -66,6 +78,7 @@ def test_a_wrong_key_stops_the_start_and_is_said_with_what_was_found(project, te
         project(text)
 
     assert all(part in str(raised.value) for part in said), str(raised.value)
+    assert str(raised.value).count("found") <= 1
 
 
 def test_all_wrong_keys_are_said_at_once(project):
@@ -192,6 +205,25 @@ def test_a_table_that_is_none_is_said_with_its_place(project, section):
 
     assert section in str(raised.value)
     assert len(str(raised.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("section", ["benefits", "endpoints", "robots", "channels.push.templates", "intake.sources"])
+def test_a_name_that_no_column_takes_is_said_with_its_place(project, section):
+    keys = (
+        'id = "t"\npurpose = "service"\n'
+        if section.endswith("templates")
+        else 'secrets = ["file:secret"]\n'
+        if section.endswith("sources")
+        else ""
+    )
+    before = "[channels.push]\n" if section.startswith("channels") else ""
+    assert project(f"{before}[{section}.{'x' * 64}]\n{keys}")
+
+    with pytest.raises(ConfigError) as raised:
+        project(f"{before}[{section}.{'x' * 65}]\n{keys}")
+
+    assert section in str(raised.value)
+    assert "expected a name of 1 to 64 characters" in str(raised.value)
 
 
 def test_a_channel_without_an_adapter_is_recorded(project):

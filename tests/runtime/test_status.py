@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import select
 
 from journeys.localtime import day_number
+from runtime.breakdown import break_down
 from runtime.status import whole_summary
 from runtime.store.tables import tallies
 from tests.town import DAY, HOUR, NOON, ZONE, Town, at, event, journey_text
@@ -12,6 +13,10 @@ MIDNIGHT = at("2026-12-01 00:00")  # 16:00 of the day before by UTC
 TODAY = day_number(MIDNIGHT, ZONE)
 ENTER = journey_text("- {id: rest, delay: 9d}", entry="{event: app_opened}")
 INSIDE = journey_text("- {id: rest, delay: 9d}", entry="{segment: buyers, existing: enrol}")
+
+
+def summary(store, now):
+    return whole_summary(store, ZONE, now, lambda *_: False)
 
 
 def counted(store, what):
@@ -56,13 +61,25 @@ def test_who_becomes_one_with_another_does_so_today(store):
     assert counted(store, "stage") == [(-1, "new", 2), (0, "new", -1)]
 
 
+def test_who_was_merged_into_another_is_counted_once_as_in_a_breakdown(store):
+    town = Town(store)
+    town.post(event("app_opened", NOON, user="u1"), event("app_opened", NOON, user="u2"), event("app_opened", NOON, user="openid:o1"))
+    town.think(NOON)
+    store.database.write(lambda tx: store.identity.note_merge(tx, "u1", "openid:o1", "app", "openid o1", NOON))
+    town.think(NOON)
+
+    groups = break_down(store, town.engine.catalogue.audience, ZONE, NOON, "city", ()).groups
+
+    assert summary(store, NOON)["totals"]["users"] == sum(group.people for group in groups) == 2
+
+
 def test_the_stages_of_a_week_ago_are_those_at_the_end_of_that_day(store):
     town = Town(store)
     town.post(event("app_opened", MIDNIGHT - 7 * DAY - 1, user="u1"), event("app_opened", MIDNIGHT - 7 * DAY, user="u2"))
     town.post(event("app_opened", MIDNIGHT - 6 * DAY, user="u3"))
     town.think(MIDNIGHT)
 
-    early, late = (whole_summary(store, ZONE, now)["stages_before"]["7"] for now in (MIDNIGHT - 1, MIDNIGHT))
+    early, late = (summary(store, now)["stages_before"]["7"] for now in (MIDNIGHT - 1, MIDNIGHT))
 
     assert (early, late) == ({"new": 1}, {"new": 2})
-    assert whole_summary(store, ZONE, NOON + 11 * HOUR)["stages_before"]["7"] == {"new": 2}
+    assert summary(store, NOON + 11 * HOUR)["stages_before"]["7"] == {"new": 2}

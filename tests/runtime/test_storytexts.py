@@ -52,7 +52,7 @@ def test_every_reason_of_the_system_has_a_sentence():
 
 def test_the_ends_that_the_system_gives_are_those_that_the_engine_writes():
     folder = Path(runtime.__file__).parent
-    spelled = re.compile(r"(?:_end\(|ended_by = at, |ended_by\": )\"([a-z_]+)\"")
+    spelled = re.compile(r"(?:_end\(|ended_by = at, |ended_by(?:\": |=))\"([a-z_]+)\"")
     given = {name for file in folder.rglob("*.py") for name in spelled.findall(file.read_text())}
 
     assert {"completed", "converted", "restarted", "merged"} <= given

@@ -281,6 +281,10 @@ def test_every_name_of_the_audience_reads_the_same_in_sql(town, most_different):
     assert town.agree(EVERY, 1, MOMENTS[0], 80, most_different) == 80 * len(EVERY)
 
 
+def test_a_day_that_no_year_has_is_missing_in_sql_too(town):
+    assert town.agree(["user.birthday is known"], 1, MOMENTS[0], 2000) == 2000
+
+
 @settings(QUICK, max_examples=40)
 @given(texts_=st.lists(conditions(), min_size=3, max_size=3), seed_=st.integers(0, 2**32), now=st.sampled_from(MOMENTS), most=MOST)
 def test_a_condition_in_sql_says_of_everybody_what_the_closure_says(town, texts_, seed_, now, most):

@@ -15,7 +15,7 @@ from sqlalchemy import make_url, text
 
 from runtime.state import LIVE, Enrolment
 from runtime.store import DatabaseError, StoreError, open_store
-from runtime.store.database import copy
+from runtime.store.database import LARGE_LOG, LEFT_OF_LOG, copy
 from runtime.store.populations import Newcomer
 from runtime.store.tables import log, metadata
 from tests.postgres import wait_for_a_lock
@@ -165,6 +165,30 @@ def test_sqlite_commits_are_durable_before_they_are_answered(new_sqlite):
 
     assert settings == ["wal", 2, 1, 1]
     store.close()
+
+
+def test_a_log_that_has_grown_large_is_brought_back_and_cut_once_nobody_reads_in_it(new_sqlite):
+    store = open_store(new_sqlite, ZONE, "daemon")
+    log_file = Path(f"{path_of(new_sqlite)}-wal")
+    store.database.write(lambda tx: tx.exec_driver_sql("CREATE TABLE large (data BLOB)"))
+
+    def sizes(n):
+        found = []
+        for _ in range(n):
+            store.database.write(lambda tx: tx.exec_driver_sql(f"INSERT INTO large VALUES (zeroblob({8 << 20}))"))
+            store.database.write(lambda tx: None)  # the group before has told its writer before the log is looked at
+            found.append(log_file.stat().st_size)
+        return found
+
+    with store.database.reading() as reader:
+        reader.execute(text("SELECT count(*) FROM large")).all()
+        beside_a_reader = sizes(12)
+    alone = sizes(24)
+    store.close()
+
+    assert beside_a_reader[-1] > 96 << 20
+    assert max(alone[2:]) <= LARGE_LOG + (24 << 20)
+    assert min(alone) <= LEFT_OF_LOG + (1 << 20)
 
 
 def test_the_database_says_whether_it_answers(store):

@@ -62,6 +62,16 @@ def test_a_device_gives_traits_that_config_takes_and_no_contacts(shop):
         assert [(row["source"], row["kind"], row["name"]) for row in shop.app.store.arrivals.unmapped(tx)] == [("site", "trait", "level")]
 
 
+def test_what_a_device_calls_a_phone_and_is_none_is_shown_and_fills_no_quarantine(shop):
+    segment(shop, {"batch": [{"type": "identify", "userId": "u1", "traits": {"city": "上海", "phone": "abc"}}]})
+
+    with shop.app.store.database.reading() as tx:
+        assert [(row["source"], row["name"], row["expected"]) for row in shop.app.store.arrivals.misfits(tx)] == [
+            ("site", "identities.phone", "phone")
+        ]
+    assert (shop.quarantined(), shop.total("users")) == ([], 1)
+
+
 def test_a_device_cannot_take_over_an_openid_that_nobody_logged_in_with(shop):
     shop.post({"id": "e1", "type": "app_opened", "identities": {"openid": "o1"}})
 

@@ -8,7 +8,8 @@ from cloudevents.core.bindings.http import to_binary_event, to_structured_event
 from cloudevents.core.v1.event import CloudEvent
 
 from runtime.intake.sources import Source
-from runtime.quarantine import again, today_of
+from runtime.quarantine import again, retry, today_of
+from runtime.store.inbox import Quarantined
 from tests.shop import DEVICE_SECRET
 from tests.town import DAY, HOUR, NOON, SECOND, ZONE, audience
 
@@ -109,7 +110,7 @@ def test_a_batch_of_cloudevents_may_hold_plain_events_too(shop):
         ({"source": None}, "a CloudEvent needs source and id"),
         ({"id": ""}, "a CloudEvent needs source and id"),
         ({"id": 7}, "a CloudEvent needs source and id"),
-        ({"subject": None}, "user_id: expected a text of 1 to 256 characters"),
+        ({"subject": None}, "subject: expected a text of 1 to 256 characters"),
         ({"data_base64": "AAAA"}, "data_base64: expected data as JSON"),
         ({"data": "text"}, "data: expected an object"),
         ({"id": "x" * 252}, "source and id: expected at most 255 characters together"),
@@ -159,6 +160,7 @@ def test_two_cloudevents_are_never_one_wherever_a_number_sign_stands(either):
         ({"type": "segment_entered", "user_id": "u1"}, "type segment_entered is the system's own"),
         ({"type": "segment_left", "user_id": "u1"}, "type segment_left is the system's own"),
         ({"type": "journey_ended", "user_id": "u1"}, "type journey_ended is the system's own"),
+        ({"type": "consent_withdrawn", "user_id": "u1"}, "type consent_withdrawn is the system's own"),  # a record withdraws it
         ({"type": "$user", "user_id": "u1"}, "type $user is the system's own"),
     ],
 )
@@ -272,7 +274,7 @@ def test_what_was_set_aside_without_an_id_and_sent_again_is_taken_once(shop, pat
 
 @pytest.mark.parametrize(
     ("type_", "is_taken"),
-    [("app_opened", True), ("app_closed", True), ("deal_viewed", True), ("order_paid", False), ("consent_withdrawn", False)],
+    [("app_opened", True), ("app_closed", True), ("deal_viewed", True), ("order_paid", False), ("consent_given", False)],
 )
 def test_a_source_asserts_only_what_it_may(shop, type_, is_taken):
     answer = shop.post({"type": type_, "user_id": "u1"}, secret=DEVICE_SECRET)
@@ -326,7 +328,12 @@ def test_an_answer_without_a_readable_time_has_none_so_that_the_order_of_the_inb
         ({"identities": {"phone": 139}}, "identities: expected texts"),
         ({"identities": {"k" * 33: "v"}}, "identities: expected kinds of 1 to 32 characters"),
         ({"identities": {"": "v"}}, "identities: expected kinds of 1 to 32 characters"),
-        ({"consents": {"s" * 65: {"service": True}}}, f"consents.{'s' * 64}: expected a channel of 1 to 64 characters"),
+        ({"consents": {"wechet": {"service": True}}}, "consents.wechet: there is no such channel, did you mean wechat?"),
+        (
+            {"consents": {"fax": {"service": True}}},
+            "consents.fax: there is no such channel; there are wechat, sms, push, wecom, email",
+        ),
+        ({"identities": {"phone": "abc"}}, "identities.phone: expected a phone number, such as 13800138000 or +85251234567"),
         (
             {"consents": {"sms": True}},
             "consents.sms: expected {service: true|false, marketing: true|false or {granted, source, wording, at}}",
@@ -336,9 +343,11 @@ def test_an_answer_without_a_readable_time_has_none_so_that_the_order_of_the_inb
             "consents.sms: expected {service: true|false, marketing: true|false or {granted, source, wording, at}}",
         ),
         (
-            {"consents": {"sms": {"ads": True}}},
-            "consents.sms: expected {service: true|false, marketing: true|false or {granted, source, wording, at}}",
+            {"consents": {"sms": {"marketting": True}}},
+            "consents.sms.marketting: there is no such purpose, did you mean marketing?",
         ),
+        ({"tags": ["vip", "t" * 8192]}, "user.tags: expected at most 8192 bytes altogether"),
+        ({"remove_tags": ["t" * 8193]}, "user.remove_tags: expected at most 8192 bytes altogether"),
         ({"zone": "Mars/Base"}, "zone: expected an IANA zone such as Asia/Shanghai"),
         ({"zone": "../../etc/passwd"}, "zone: expected an IANA zone such as Asia/Shanghai"),
         ({"zone": "x" * 5000}, "zone: expected an IANA zone such as Asia/Shanghai"),
@@ -349,6 +358,102 @@ def test_a_user_record_that_is_none_is_set_aside_beside_good_ones(shop, changes,
     answer = shop.post([{"user_id": "u1", **changes}, {"user_id": "u2"}], "/v1/users")
 
     assert answer == {"accepted": 1, "duplicates": 0, "quarantined": 1, "reasons": [{"index": 0, "reason": reason}]}
+
+
+# ---------------------------------------------------------------------------------------------------- what does not fit
+
+
+def misfits(shop):
+    with shop.app.store.database.reading() as tx:
+        return sorted((row["name"], row["expected"], row["found"], row["n"]) for row in shop.app.store.arrivals.misfits(tx))
+
+
+def test_a_field_that_is_not_of_its_type_is_shown_with_the_type_that_came_and_the_event_is_kept(shop):
+    for n, amount in enumerate(["abc", ["9"], 9, None]):
+        shop.post({"id": f"e{n}", "type": "order_paid", "user_id": "u1", "data": {"amount": amount, "item": "车厘子"}})
+
+    assert misfits(shop) == [("order_paid.amount", "number", "list", 2)]
+    assert shop.total("events") == 4
+
+
+def test_traits_that_do_not_fit_are_shown_by_the_name_that_rules_have_for_them(shop):
+    shop.post({"user_id": "u1", "traits": {"birthday": "32-13", "city": "上海", "booked_at": "soon"}, "set_once": {"birthday": "1990-02-30"},
+               "increment": {"points": "many"}, "append": {"city": "杭州"}}, "/v1/users")  # fmt: skip
+
+    assert misfits(shop) == [
+        ("user.birthday", "anniversary", "text", 2), ("user.booked_at", "time", "text", 1), ("user.city", "text", "text", 1),
+        ("user.points", "number", "text", 1),
+    ]  # fmt: skip
+
+
+def test_keys_and_kinds_of_identities_that_nothing_reads_are_shown(shop):
+    shop.post({"id": "e1", "type": "app_opened", "user_id": "u1", "foo": 1, "properties": {}})
+    shop.post({"user_id": "u1", "trait": {"city": "上海"}, "identities": {"mail": "a@b.c", "email": "a@b.c"}}, "/v1/users")
+    message = to_structured_event(cloudevent(DATA))
+    shop.send(json.dumps({**json.loads(message.body), "traceparent": "00-1"}).encode(), headers=message.headers)
+
+    assert [name for name, expected, _, _ in misfits(shop) if expected == "key"] == [
+        "event.foo", "event.properties", "identities.mail", "record.trait",
+    ]  # fmt: skip
+
+
+def test_what_fits_is_no_news(shop):
+    shop.post({"id": "e1", "type": "order_paid", "user_id": "u1", "time": NOON, "identities": {"openid": "o1"}, "data": {"amount": "39.9"}})
+    shop.post({"id": "r1", "user_id": "u1", "traits": {"birthday": "02-29", "points": "3", "city": None}, "tags": ["vip"], "zone": "Asia/Tokyo",
+               "consents": {"sms": {"service": True}}, "identities": {"wecom_id": "w1", "phone": None}}, "/v1/users")  # fmt: skip
+
+    assert misfits(shop) == []
+
+
+PHONE = "identities.phone: expected a phone number, such as 13800138000 or +85251234567"
+
+
+def test_a_phone_that_is_no_number_is_set_aside_by_itself_and_replaces_none(either):
+    either.post({"user_id": "u1", "identities": {"phone": "13800138000"}}, "/v1/users")
+    answer = either.post({"user_id": "u1", "identities": {"phone": "12345", "email": "a@b.c"}, "traits": {"city": "上海"}}, "/v1/users")
+
+    assert answer == {"accepted": 1, "duplicates": 0, "quarantined": 1, "reasons": [{"index": 0, "reason": PHONE}]}
+    either.settle()
+    with either.app.store.database.reading() as tx:
+        user = either.app.store.people.load_users(tx, ["u1"])["u1"]
+        assert either.app.store.contacts.whose(tx, "phone", "12345") == []
+    assert user.reach["identities"] == {"phone": "+8613800138000", "email": "a@b.c"}
+    assert user.profile["p"] == {"city": "上海"}
+    [row] = either.quarantined()
+    assert (row["kind"], row["user_id"], json.loads(row["body"])) == ("user", "u1", {"user_id": "u1", "identities": {"phone": "12345"}})
+    assert [r.outcome for r in retry(either.app.store, [row["id"]], today_of(either.app, NOON))] == ["left"]
+    assert len(either.quarantined()) == 1
+
+
+def test_a_record_that_was_set_aside_is_taken_without_a_phone_that_is_none(shop):
+    with_phone = {"user_id": "u1", "identities": {"phone": "abc"}, "traits": {"city": "上海"}}
+    shop.app.store.database.write(
+        lambda tx: shop.app.store.inbox.quarantine(tx, [Quarantined("shop", "was bad then", json.dumps(with_phone), "u1", "user")], NOON)
+    )
+
+    assert [r.outcome for r in retry(shop.app.store, [shop.quarantined()[0]["id"]], today_of(shop.app, NOON))] == ["taken"]
+    assert [row["reason"] for row in shop.quarantined()] == [PHONE]
+
+
+def test_an_event_keeps_its_user_where_her_phone_is_no_number(shop):
+    answer = shop.post({"id": "e1", "type": "app_opened", "identities": {"openid": "o1", "phone": "abc"}})
+
+    assert (answer["accepted"], answer["quarantined"]) == (1, 1)
+    assert [e["event_id"] for e in shop.story("openid:o1").events] == ["e1"]
+    assert json.loads(shop.quarantined()[0]["body"]) == {"identities": {"openid": "o1", "phone": "abc"}}
+
+
+@pytest.mark.parametrize("phone", ["13800138000", "+85251234567", "+15005550006", "010-88886666", "+447911123456", "8613800138000"])
+def test_numbers_from_abroad_of_landlines_and_for_tests_are_phones(shop, phone):
+    assert shop.post({"user_id": "u1", "identities": {"phone": phone}}, "/v1/users")["quarantined"] == 0
+
+
+def test_the_longest_names_that_a_user_record_may_have_are_kept(either):
+    longest = {"identities": {"k" * 32: "v"}, "tags": ["t" * 8000]}
+
+    answer = either.post({"user_id": "u1", **longest}, "/v1/users")
+
+    assert answer == {"accepted": 1, "duplicates": 0, "quarantined": 0}
 
 
 LONG = "好" * 2730 + "xx"  # 8192 bytes

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook
+from structlog.testing import capture_logs
 
-from runtime.intake.signature import decode_secret, sign, verified_id
+from runtime.intake.signature import Fault, decode_secret, fault_of, sign, verified_id
+from runtime.intake.tally import Tally
 from tests.shop import DEVICE_SECRET, OLD_SECRET, SECRET, signed
 
 BODY = b'{"type": "app_opened", "user_id": "u1"}'
@@ -175,3 +177,32 @@ def test_a_replay_in_time_is_a_duplicate_and_a_later_one_is_401(shop):
 @given(st.dictionaries(st.sampled_from(["webhook-id", "webhook-timestamp", "webhook-signature"]), st.text(max_size=40)))
 def test_no_header_raises(given_headers):
     assert verified_id(given_headers, BODY, [key(SECRET)], VECTOR_TIME * 1000) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "now", "fault"),
+    [
+        ({"webhook-signature": ""}, VECTOR_TIME, Fault("missing", cure="the sender has to send webhook-signature")),
+        ({}, VECTOR_TIME + 420, Fault("time", "shop", "its clock is 420 seconds behind, or it sent again what it had signed then")),
+        ({}, VECTOR_TIME - 301, Fault("time", "shop", "its clock is 301 seconds ahead, or it sent again what it had signed then")),
+        ({"webhook-id": "x"}, VECTOR_TIME, Fault("wrong", cure="the sender signs with another secret, or something on the way changes the body")),
+        ({"webhook-timestamp": "\u0663"}, 0, Fault("wrong", cure="the sender signs with another secret, or something on the way changes the body")),
+    ],
+)  # fmt: skip
+def test_a_refused_signature_says_why(changes, now, fault):
+    given_headers = {**headers(VECTOR_ID, VECTOR_TIME, VECTOR), **changes}
+
+    assert fault_of(given_headers, VECTOR_BODY, {"device": [key(DEVICE_SECRET)], "shop": [key(SECRET)]}, now * 1000) == fault
+
+
+def test_the_log_tells_the_first_and_the_tenth_of_many_refusals():
+    tally = Tally()
+    with capture_logs() as logs:
+        for _ in range(12):
+            tally.refuse(Fault("time", "shop", "its clock is 420 seconds behind"))
+        tally.refuse(Fault("wrong"))
+
+    assert [(line["source"], line["reason"], line["count"]) for line in logs] == [
+        ("shop", "time", 1), ("shop", "time", 10), ("", "wrong", 1),
+    ]  # fmt: skip
+    assert logs[0]["cure"] == "its clock is 420 seconds behind"
