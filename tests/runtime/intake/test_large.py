@@ -88,7 +88,7 @@ def test_a_large_body_that_cannot_be_read_is_kept_whole_and_can_be_read_again(ei
     ("body", "reason"),
     [
         (b"x" * (50 << 20), "expected at most 16777216 bytes"),
-        (gzip.compress(b" " * (50 << 20)), "the body inflates to more than 16777216 bytes"),
+        (gzip.compress(b" " * (50 << 20), mtime=0), "the body inflates to more than 16777216 bytes"),
     ],
     ids=["50 MB", "a bomb of 50 MB"],
 )
