@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from journeys.errors import Language
 from journeys.localtime import print_instant
 from runtime.foreseen import Foreseen
-from runtime.texts import caveat
+from runtime.simulatetexts import caveat
 
 
 def caveats_of(
