@@ -181,6 +181,11 @@ class Audience:
         return any("hour" in (t.of, t.take) for p in self.projections.values() for t in p.folded)
 
     @cached_property
+    def asks_hour(self) -> bool:
+        """Whether an aggregate over a window is of the hour: it is read from the history, by the user's zone, whenever it is asked."""
+        return any(t.within and "hour" in (t.of, t.take) for t in self.traits.values())
+
+    @cached_property
     def segment_digests(self) -> Mapping[str, str]:
         """8 hex digits of each segment's whole meaning: its condition, and every trait and segment that the condition reads."""
         return {name: self.meaning_of(rule) for name, rule in self.segments.items()}

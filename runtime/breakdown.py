@@ -77,7 +77,7 @@ def break_down(
         if name not in audience.segments:
             raise NoSuchName("segment", name, list(audience.segments))
     with store.database.reading() as tx, store.populations.asking(tx):
-        zones = store.populations.zones(tx) if audience.reads_hour else ()
+        zones = store.populations.zones(tx) if audience.asks_hour else ()
         moment = Moment(audience, now, store.database.is_sqlite, zone, zones)
         value = said(compile_value(Name("user", by, trait.kind), moment))
         rules = [said(compile_sql(Call("segment", (name,), "boolean"), moment)) for name in segments]

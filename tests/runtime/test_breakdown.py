@@ -2,7 +2,9 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 from random import Random
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import update
@@ -90,6 +92,20 @@ def test_it_says_of_everybody_what_the_rules_say_of_each(store, trait):
     assert {g.value: g.people for g in found.groups} == dict(expected)
     assert {g.value: g.segments["tagged"] for g in found.groups} == dict(inside)
     assert all(isinstance(g.value, bool) for g in found.groups if trait == "trial" and g.kind == "value")
+
+
+def test_an_hour_over_a_window_is_that_of_each_users_own_zone(store):
+    audience_text = JOINED.replace(
+        "traits:\n", "traits:\n  last_hour: {type: time_of_day, last: app_opened, of: hour, within: 60d}\n"
+    ).replace("segments:\n", "segments:\n  early: {name: 早, when: \"user.last_hour <= '08:00'\"}\n")
+    town = Town(store, audience_text=audience_text, applied_at=NOON - 9 * DAY)
+    town.settle_people(somebody("u1", city="上海"), replace(somebody("u2", city="上海"), zone=ZoneInfo("Europe/London")))
+    town.post(*(event("app_opened", NOON - DAY, user=user) for user in ("u1", "u2")))  # at noon, and at four in the morning
+    town.think(NOON)
+
+    (group,) = asked(town, "city", "early").groups
+
+    assert (group.people, dict(group.segments)) == (2, {"early": 1})
 
 
 def test_a_former_id_is_nobody_and_whose_profile_is_still_to_be_made_anew_is_in_no_group(store):
