@@ -15,7 +15,7 @@ from sqlalchemy import make_url, text
 
 from runtime.state import LIVE, Enrolment
 from runtime.store import DatabaseError, StoreError, open_store
-from runtime.store.database import LARGE_LOG, LEFT_OF_LOG, copy
+from runtime.store.database import LEFT_OF_LOG, Database, copy
 from runtime.store.populations import Newcomer
 from runtime.store.tables import log, metadata
 from tests.postgres import wait_for_a_lock
@@ -168,26 +168,27 @@ def test_sqlite_commits_are_durable_before_they_are_answered(new_sqlite):
 
 
 def test_a_log_that_has_grown_large_is_brought_back_and_cut_once_nobody_reads_in_it(new_sqlite):
-    store = open_store(new_sqlite, ZONE, "daemon")
+    large = 64 << 20
+    database = Database(new_sqlite, "daemon", large_log=large)
     log_file = Path(f"{path_of(new_sqlite)}-wal")
-    store.database.write(lambda tx: tx.exec_driver_sql("CREATE TABLE large (data BLOB)"))
+    database.write(lambda tx: tx.exec_driver_sql("CREATE TABLE large (data BLOB)"))
 
     def sizes(n):
         found = []
         for _ in range(n):
-            store.database.write(lambda tx: tx.exec_driver_sql(f"INSERT INTO large VALUES (zeroblob({8 << 20}))"))
-            store.database.write(lambda tx: None)  # the group before has told its writer before the log is looked at
+            database.write(lambda tx: tx.exec_driver_sql(f"INSERT INTO large VALUES (zeroblob({8 << 20}))"))
+            database.write(lambda tx: None)  # the group before has told its writer before the log is looked at
             found.append(log_file.stat().st_size)
         return found
 
-    with store.database.reading() as reader:
+    with database.reading() as reader:
         reader.execute(text("SELECT count(*) FROM large")).all()
         beside_a_reader = sizes(12)
     alone = sizes(24)
-    store.close()
+    database.close()
 
     assert beside_a_reader[-1] > 96 << 20
-    assert max(alone[2:]) <= LARGE_LOG + (24 << 20)
+    assert max(alone[2:]) <= large + (24 << 20)
     assert min(alone) <= LEFT_OF_LOG + (1 << 20)
 
 
