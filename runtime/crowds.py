@@ -86,8 +86,7 @@ class Crowds:
         It ends before the first for whom an accepted event is not projected yet: her conditions cannot be asked.
         """
         crowd, before = Crowd(versioned, Fact(population.kind, population.fact_id, progress.at)), (progress.cursor, progress.took)
-        read = [audience, *([progress.inside.audience] if progress.inside is not None else ())]
-        zones = any(t.within and "hour" in (t.of, t.take) for one in read for t in one.traits.values())
+        zones = any(one.asks_hour for one in (audience, *([progress.inside.audience] if progress.inside is not None else ())))
         busy = self.store.populations.first_busy(tx, progress.cursor, progress.now)
         span = self.store.populations.span(tx, progress.cursor, self.size, zones=zones, before=busy)
         if not span.count:
@@ -154,28 +153,6 @@ class Crowds:
         progress.cursor = span.upto
         if where is not None:
             crowd.refused["where"] = store.counted(tx, span, concerned) - passed
-
-
-def existing_of(
-    store: SqlStore, audience: Audience, before: Audience, journey: CompiledJourney, zone: ZoneInfo, now: int
-) -> int | None:  # fmt: skip
-    """How many are in a journey's segment now, pass its `where` and may enter it as often as they have done; hold-out and pace are left
-    out. None where only the rules themselves can say, or where profiles made under the definitions of `before` cannot.
-    """
-    here = Moment(audience, now, store.database.is_sqlite, zone, frozenset())
-    with store.database.reading() as tx:
-        everybody = store.populations.span(tx, "", 1 << 40, zones=True)
-        if not everybody.count:
-            return 0
-        here = replace(here, zones=everybody.zones)
-        try:
-            rules = [rule for rule in deciding(journey, audience) if rule is not None]
-            if not all(audience.reads_alike(rule, before) for rule in rules):
-                return None
-            free = store.populations.free_to_enter(journey.id, journey.entry.mode, journey.entry.reentry, now)
-            return store.populations.counted(tx, everybody, [said(compile_sql(rule.node, here)) for rule in rules], free)
-        except CannotSay:
-            return None
 
 
 _GAP = "\0"  # stands in no JSON text

@@ -13,14 +13,14 @@ from journeys.loader import load_audience_text
 from runtime.app import App
 from runtime.applying import applicable, digest_of_all, token_of
 from runtime.catalogue import Versioned, longest
-from runtime.crowds import existing_of
 from runtime.fates import AtStep, Fates
 from runtime.golive import GoLive
+from runtime.headcount import Headcount
 from runtime.meanings import Meaning, meanings_of
 from runtime.moving import InFlight
 from runtime.pausing import became_due
 from runtime.profile import SLACK
-from runtime.queues import Waits, is_open
+from runtime.queues import is_open
 from runtime.store.movements import Pause, Standing
 from runtime.store.releases import NewVersion, Release
 
@@ -130,7 +130,7 @@ class _Planning:
         catalogue = app.engine.catalogue
         self.applied = {v.journey.id: v for v in catalogue.current.values()}
         self.known = {v.version_id: v for v in catalogue.versions.values()}
-        self.golive, self.waits = GoLive(app.store), Waits(app.store, app.project.zone, catalogue.audience, now)
+        self.golive, self.people = GoLive(app.store), Headcount(app.store, app.project.zone, catalogue.audience, now)
         with app.store.database.reading() as tx:
             self.queues = {population.journey: population for population in app.store.releases.queues(tx)}
             self.leads_to = {journey.id: self._versioned(tx, journey) for journey in self.wanted.values()}
@@ -155,8 +155,8 @@ class _Planning:
         plan.inside = [self.fates.at_step(s) for s in elsewhere]
         opens = what == "new" or (what == "changed" and applied is not None and applied.journey.journey.status != "live")
         if opens and wanted is not None and wanted.entry.form == "segment" and wanted.entry.existing == "enrol":
-            before, zone = self.app.engine.catalogue.audience, self.app.project.zone
-            plan.enter_now = existing_of(self.app.store, self.audience, before, wanted, zone, self.now)
+            with self.app.store.database.reading() as tx:
+                plan.enter_now = self.people.inside(tx, wanted, self.audience)
             plan.enter_unknown = plan.enter_now is None
         plan.queue = self._queue(journey, edited=what != "same")
         if paused is not None:
@@ -173,7 +173,7 @@ class _Planning:
             return None
         with self.app.store.database.reading() as tx:
             asked = self.golive.asked(tx, before, segment, journey, population.at, self.now)
-            waiting = self.waits.count(tx, population, asked, applied.journey, before) if asked is not None else None
+            waiting = self.people.waiting(tx, population, asked, applied.journey, before) if asked is not None else None
             if waiting == 0:
                 return None
             if wanted is None or not is_open(wanted, self.now):
@@ -181,7 +181,7 @@ class _Planning:
             then = self.golive.asked(tx, self.audience, wanted.entry.segment, journey, population.at, self.now)
             if then is None:
                 return QueuePlan(waiting, 0, stands=True, open=True)
-            return QueuePlan(waiting, self.waits.count(tx, population, then, wanted, self.audience), stands=False, open=True)
+            return QueuePlan(waiting, self.people.waiting(tx, population, then, wanted, self.audience), stands=False, open=True)
 
     def meanings(self, changed: Sequence[str]) -> list[Meaning]:
         """What an edit of the audience means, by the keys that it changes."""
