@@ -240,10 +240,11 @@ def template_rows(app: App, now: int) -> tuple[list[dict[str, Any]], list[dict[s
     return users, [by_user[u["user_id"]] for u in users]
 
 
-def seed(url: str, app: App, people: int, now: int, due: dict[int, int]) -> None:
+def seed(url: str, app: App, people: int, now: int, due: dict[int, int], *, rechecks_from: int | None = None) -> None:
     """One user and one live enrolment each, by the driver's own bulk way, with the indexes there.
 
     Those whose number is in `due` are due in the half hour before that instant, everybody else from an hour after `now` on.
+    Everybody's segments are looked at again in the ten days after `rechecks_from`; never without.
     """
     users, inside = template_rows(app, now)
     draw = random.Random(11)
@@ -254,7 +255,8 @@ def seed(url: str, app: App, people: int, now: int, due: dict[int, int]) -> None
         for number in range(1, people + 1):
             old, user, _ = swaps[number % len(swaps)]
             who = id_of(number)
-            row = {**user, "user_id": who, "reach": user["reach"].replace(old, who), "recheck_at": None}
+            row = {**user, "user_id": who, "reach": user["reach"].replace(old, who),
+                   "recheck_at": None if rechecks_from is None else rechecks_from + draw.randrange(10 * DAY)}  # fmt: skip
             yield tuple(row[c] for c in user_columns)
 
     def enrolment_rows() -> Iterator[tuple[Any, ...]]:

@@ -25,7 +25,8 @@ from runtime.state import Fact, stable_key
 from runtime.store import SqlStore
 from runtime.store.codec import parse
 from runtime.store.conditions import Moment, compile_sql, compile_values, former_sql, stale_sql
-from runtime.store.populations import CannotSay, Newcomer, Span, said
+from runtime.store.entering import Newcomer, Prepared
+from runtime.store.populations import CannotSay, Span, said
 from runtime.store.releases import Population
 
 CROWD = 5_000  # user ids in one transaction
@@ -48,7 +49,7 @@ class Crowd:
     fact: Fact
     looked_at: int = 0
     is_last: bool = False
-    newcomers: list[Newcomer] = field(default_factory=list)
+    entering: Prepared | None = None
     refused: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -56,15 +57,12 @@ class Crowd:
         """How much there was to do."""
         return self.looked_at or int(self.is_last)
 
-    def write(self, store: SqlStore, tx: Any, zone: ZoneInfo, now: int) -> int:
+    def write(self, store: SqlStore, tx: Any, zone: ZoneInfo) -> int:
         """Write those who enter and count everybody by the day of `zone`, the project's; how many entered."""
-        journey, fact = self.versioned.journey, self.fact
-        kinds = (False, True) if journey.holdout else (False,)
-        patterns = {held: enrolment_of(journey, self.versioned.version_id, "", "", "", fact, held=held) for held in kinds}
-        written = store.populations.enter(tx, self.newcomers, patterns, now, parallel=journey.entry.mode == "parallel")
-        day = day_number(fact.at, zone)
-        counts = {(journey.id, day, "refused", reason): n for reason, n in self.refused.items() if reason != "duplicate"}
-        counts |= {(journey.id, day, "entered", "holdout" if held else "treated"): n for held, n in written.items()}
+        journey, day = self.versioned.journey.id, day_number(self.fact.at, zone)
+        written = store.entering.write(tx, self.entering) if self.entering is not None else {}
+        counts = {(journey, day, "refused", reason): n for reason, n in self.refused.items() if reason != "duplicate"}
+        counts |= {(journey, day, "entered", "holdout" if held else "treated"): n for held, n in written.items()}
         store.people.add_tallies(tx, {key: n for key, n in counts.items() if n})
         return sum(written.values())
 
@@ -125,6 +123,7 @@ class Crowds:
         past = store.past_entries(tx, span, journey.id) if rows else {}
         had = store.came_later(tx, population, span.after, span.upto) if rows else ()
         around = {held: _log_around(journey, crowd.fact, audience, held=held) for held in (False, True)}
+        newcomers: list[Newcomer] = []
         passed = 0
         for user_id, (former, *texts) in rows:
             if progress.is_full():
@@ -146,13 +145,21 @@ class Crowds:
                 crowd.refused[refused[0]] += 1
                 continue
             held = held_out(journey, user_id)
-            crowd.newcomers.append(Newcomer(user_id, key, held, around[held] % tuple(texts)))
+            newcomers.append(Newcomer(user_id, key, held, around[held] % tuple(texts)))
             progress.took += 1
         if progress.is_full():  # whoever comes after the last to enter is looked at in the next window
             span = replace(span, upto=progress.cursor)
         progress.cursor = span.upto
+        if newcomers:
+            crowd.entering = self._prepare(tx, crowd, newcomers, progress.counted_at)
         if where is not None:
             crowd.refused["where"] = store.counted(tx, span, concerned) - passed
+
+    def _prepare(self, tx: Any, crowd: Crowd, newcomers: list[Newcomer], now: int) -> Prepared:
+        journey, version = crowd.versioned.journey, crowd.versioned.version_id
+        kinds = (False, True) if journey.holdout else (False,)
+        patterns = {held: enrolment_of(journey, version, "", "", "", crowd.fact, held=held) for held in kinds}
+        return self.store.entering.prepare(tx, newcomers, patterns, now, parallel=journey.entry.mode == "parallel")
 
 
 _GAP = "\0"  # stands in no JSON text

@@ -79,6 +79,7 @@ def examine_store(store: SqlStore, engine: Engine, project: Project, now: int) -
             value = str(facts.get(setting, ""))
             cure = f"set {setting} = on in postgresql.conf: without it a power loss can send a message twice"
             yield Examined("database", setting, value == "on", value, "" if value == "on" else cure)
+        yield memory(int(facts["shared_buffers"]), int(facts["users"]))
         skew = abs(int(facts["clock"]) - now)
         cure = "let both machines follow the same time server (chrony, systemd-timesyncd)"
         yield Examined("clock", "database's clock", skew < SKEW, f"{skew} ms apart", "" if skew < SKEW else cure)
@@ -94,6 +95,13 @@ def _sqlite_version() -> Examined:
         f"{sqlite3.sqlite_version} has the WAL-reset bug; one journeyd with its single writer is safe, other programs that write are not"
     )
     return Examined("database", "SQLite", ok=True, found=found, cure="never write to the file beside the daemon; 3.51.3 mends it")
+
+
+def memory(buffers: int, users: int) -> Examined:
+    """Whoever enters a segment's journey among many is read in the order of ids, each from a page of her own: from memory, or from disk."""
+    cure = "set shared_buffers in postgresql.conf to a quarter of the machine's memory (manual, 19.4): entries of many read all users"
+    found = f"shared_buffers {buffers >> 20:,} MB, the users {users >> 20:,} MB"
+    return Examined("database", "memory", ok=True, found=found, cure=cure if users > buffers else "")
 
 
 def _state(store: SqlStore, engine: Engine, project: Project, now: int) -> Iterator[Examined]:

@@ -188,17 +188,14 @@ class Populating:
         done_at = now if crowd.is_last else None
         if not self.store.releases.save_population(tx, population, cursor=cursor, next_at=next_at, done_at=done_at):
             return None
-        return self._write(tx, crowd, now)
-
-    def _write(self, tx: Any, crowd: Crowd, now: int) -> int:
-        return crowd.write(self.store, tx, self.zone, crowd.fact.at if self.virtual else now)
+        return crowd.write(self.store, tx, self.zone)
 
     def enter_crowd(self, turn: Turn, crowd: Crowd) -> None:
         """One range, written before the next is looked at."""
         progress = turn.progress
 
         def unit(tx: Any) -> int:
-            entered = self._write(tx, crowd, turn.now)
+            entered = crowd.write(self.store, tx, self.zone)
             if progress.window is not None:
                 progress.window.taken += entered
             progress.took = 0

@@ -188,13 +188,19 @@ class Database:
             self._lock = None
 
     def facts(self) -> dict[str, Any]:
-        """What `doctor` wants to know: the settings that durability rests on, and PostgreSQL's own clock (milliseconds)."""
+        """What `doctor` wants to know: the settings that durability rests on; of PostgreSQL its own clock (milliseconds), its memory for
+        pages and what the users weigh (bytes).
+        """
         with self.reading() as connection:
             if self.is_sqlite:
                 return {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "user_version")}
             found = {name: connection.exec_driver_sql(f"SHOW {name}").scalar() for name in ("synchronous_commit", "fsync")}
-            clock = connection.exec_driver_sql("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint").scalar()
-            return {**found, "clock": clock}
+            asked = {
+                "clock": "(extract(epoch FROM clock_timestamp()) * 1000)::bigint",
+                "shared_buffers": "pg_size_bytes(current_setting('shared_buffers'))",
+                "users": "pg_table_size('users')",
+            }
+            return found | {name: connection.exec_driver_sql(f"SELECT {what}").scalar() for name, what in asked.items()}
 
     def alive(self) -> bool:
         """Whether the database answers."""

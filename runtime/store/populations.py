@@ -1,50 +1,38 @@
 """Entries of many at once: who is next, whom the conditions let through, and the writing of those who enter, by ranges of user ids."""
 
 import contextlib
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
-from orjson import Fragment
 from sqlalchemy import (
-    BigInteger,
-    Boolean,
     ColumnElement,
     Connection,
-    Integer,
     Text,
     and_,
     bindparam,
     case,
     cast,
     func,
-    insert,
     literal,
     or_,
     select,
     true,
     union_all,
 )
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.exc import DataError, IntegrityError, OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 
-from runtime.state import ENDED, HELD_OUT, Enrolment
-from runtime.store.codec import Codec, compact
+from runtime.state import ENDED, Enrolment
 from runtime.store.conditions import Uncompilable
-from runtime.store.database import copy
 from runtime.store.documents import Postgres, Sqlite
 from runtime.store.releases import Population
-from runtime.store.rows import new_row_of
-from runtime.store.tables import enrolments, inbox, log, refusals, users
+from runtime.store.tables import enrolments, inbox, refusals, users
 
 Compiled = TypeVar("Compiled", bound=ColumnElement[Any])
 _PEOPLE = users.c.merged_into.is_(None)  # a former id is nobody any more
-_LOG = ("user_id", "enrolment_id", "recorded_at", "entries")
 _APART = "\n"  # stands in no JSON text that a database writes
 _UNSURE = "?"  # is no JSON text
-_GIVEN = {"user_id": Text, "key": Text, "held": Boolean, "entries": Text}  # of somebody who enters
 
 _LEADS_TO = select(users.c.merged_into).where(users.c.user_id == inbox.c.user_id).scalar_subquery()
 _WAITING = union_all(
@@ -79,25 +67,11 @@ class Span:
     is_last: bool = False
 
 
-class Newcomer(NamedTuple):
-    """Somebody who enters: the row's key, whether she is held out, and the first entries of her log (JSON text)."""
-
-    user_id: str
-    key: str
-    held: bool
-    entered: str
-
-
-_Told = tuple[Newcomer, str]  # with the first entries of her log, as they are kept
-_SEQUENCE = func.pg_get_serial_sequence(enrolments.name, enrolments.c.id.name)
-_NUMBERS = select(func.nextval(_SEQUENCE)).select_from(func.generate_series(1, bindparam("count", type_=Integer)).alias("each"))
-
-
 class Populations:
     """Statements of entries of many."""
 
-    def __init__(self, codec: Codec, *, is_sqlite: bool) -> None:
-        self._codec, self._is_sqlite = codec, is_sqlite
+    def __init__(self, *, is_sqlite: bool) -> None:
+        self._is_sqlite = is_sqlite
         self._json: Sqlite | Postgres = Sqlite() if is_sqlite else Postgres()
 
     @contextlib.contextmanager
@@ -217,106 +191,6 @@ class Populations:
             _between(enrolments.c.user_id, after, upto), enrolments.c.journey == journey, enrolments.c.entered_at >= since
         )
         return set(tx.execute(asked.union(entered)).scalars())
-
-    def enter(
-        self, tx: Connection, newcomers: Sequence[Newcomer], patterns: Mapping[bool, Enrolment], now: int, *, parallel: bool
-    ) -> Mapping[bool, int]:
-        """Write enrolments and their log; how many live and held-out ones were written.
-
-        `patterns` are the live and the held-out enrolment of somebody. One whose key, or a live one in whose place,
-        is there already is left out.
-        """
-        if not newcomers:
-            return {False: 0, True: 0}
-        rows = {held: new_row_of(pattern, "", self._codec) for held, pattern in patterns.items()}
-        people = [(n, self._codec.encode("log.entries", n.user_id, Fragment(n.entered))) for n in newcomers]
-        write = self._enter_sqlite if self._is_sqlite else self._enter_postgres
-        return write(tx, people, rows, now, parallel=parallel)
-
-    def _enter_sqlite(
-        self, tx: Connection, newcomers: Sequence[_Told], rows: Mapping[bool, dict[str, Any]], now: int, *, parallel: bool
-    ) -> Mapping[bool, int]:
-        """Two statements from one parameter, during which another thread may go on. The only writer gives the numbers itself, so that
-        the log can be written without asking for them.
-        """
-        people = compact([{"user_id": n.user_id, "key": n.key, "held": n.held, "entries": told} for n, told in newcomers])
-        expected = Counter(n.held for n, _ in newcomers)
-        first: int = tx.execute(select(func.coalesce(func.max(enrolments.c.id), 0) + 1)).scalar_one()
-        values = {"people": people, "first": first, "at": now}  # beside the statement: a literal would stay with it where it is cached
-        each = func.json_each(bindparam("people", type_=Text)).table_valued("key", "value", name="given")
-        user_id, key, is_held, told = (func.json_extract(each.c.value, f"$.{name}") for name in _GIVEN)
-        number = each.c.key + bindparam("first", type_=BigInteger)
-        made = _made(rows, is_held == 1) | {"user_id": user_id, "key": key, "slot": key if parallel else literal("", Text)}
-        chosen = select(number, *made.values()).where(true())  # without a where SQLite takes ON CONFLICT for a join
-        written = sqlite_insert(enrolments).from_select(["id", *made], chosen, include_defaults=False).on_conflict_do_nothing()
-        logged = select(user_id, number, bindparam("at", type_=BigInteger), told)
-        counts = {False: expected[False], True: expected[True]}
-        if tx.execute(written, values).rowcount < expected.total():
-            mine = enrolments.c.id >= bindparam("first", type_=BigInteger)
-            logged = logged.where(number.in_(select(enrolments.c.id).where(mine)))
-            found = tx.execute(select(enrolments.c.status, func.count()).where(mine).group_by(enrolments.c.status), values)
-            counts = {False: 0, True: 0} | {status == HELD_OUT: n for status, n in found}
-        tx.execute(insert(log).from_select(list(_LOG), logged, include_defaults=False), values)
-        return counts
-
-    def _enter_postgres(
-        self, tx: Connection, newcomers: Sequence[_Told], rows: Mapping[bool, dict[str, Any]], now: int, *, parallel: bool
-    ) -> Mapping[bool, int]:
-        """By COPY: what the rows weigh for the database is then hardly more than to write them."""
-        try:
-            with tx.begin_nested():
-                return self._copy(tx, newcomers, rows, now, parallel=parallel)
-        except IntegrityError:  # hardly ever: who is inside was known when the range was looked at
-            standing = self._standing(tx, [n for n, _ in newcomers], rows[False]["journey"], parallel=parallel)
-            return self._copy(tx, [told for told in newcomers if told[0].user_id not in standing], rows, now, parallel=parallel)
-
-    @staticmethod
-    def _copy(
-        tx: Connection, newcomers: Sequence[_Told], rows: Mapping[bool, dict[str, Any]], now: int, *, parallel: bool
-    ) -> Mapping[bool, int]:
-        own = ("user_id", "key", "slot")
-        names = [name for name in rows[False] if name not in own]
-        rest = {held: "\t".join(_copied(row[name]) for name in names) for held, row in rows.items()}
-        numbers = tx.execute(_NUMBERS, {"count": len(newcomers)}).scalars()
-        made, logged = [], []
-        for number, (newcomer, entries) in zip(numbers, newcomers, strict=True):
-            user_id = _copied(newcomer.user_id)
-            slot = newcomer.key if parallel else ""
-            made.append(f"{number}\t{user_id}\t{newcomer.key}\t{slot}\t{rest[newcomer.held]}\n")
-            logged.append(f"{user_id}\t{number}\t{now}\t{_copied(entries)}\n")
-        copy(tx, enrolments, ["id", *own, *names], "".join(made))
-        copy(tx, log, _LOG, "".join(logged))
-        counts = Counter(n.held for n, _ in newcomers)
-        return {False: counts[False], True: counts[True]}
-
-    @staticmethod
-    def _standing(tx: Connection, newcomers: Sequence[Newcomer], journey: str, *, parallel: bool) -> set[str]:
-        """Those whose key, or a live one in whose place, is there already."""
-        keys, ids = [n.key for n in newcomers], [n.user_id for n in newcomers]
-        live = and_(enrolments.c.journey == journey, enrolments.c.user_id.in_(ids), enrolments.c.subject == "", enrolments.c.slot == "")
-        there = enrolments.c.key.in_(keys) if parallel else or_(enrolments.c.key.in_(keys), and_(live, enrolments.c.status < ENDED))
-        found = {row.key: row.user_id for row in tx.execute(select(enrolments.c.key, enrolments.c.user_id).where(there))}
-        return {n.user_id for n in newcomers if n.key in found} | set(found.values())
-
-
-def _made(rows: Mapping[bool, dict[str, Any]], is_held: Any) -> dict[str, Any]:
-    """The columns of a new enrolment: where the live and the held-out one differ, by who is held out."""
-    live, held = rows[False], rows.get(True, rows[False])
-    return {
-        name: literal(value, enrolments.c[name].type)
-        if value == held[name]
-        else case((is_held, literal(held[name], enrolments.c[name].type)), else_=literal(value, enrolments.c[name].type))
-        for name, value in live.items()
-    }
-
-
-def _copied(value: str | int | None) -> str:
-    """A value in a line of COPY."""
-    if value is None:
-        return "\\N"
-    if isinstance(value, int):
-        return str(value)
-    return value.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
 
 
 def _joined(values: Sequence[ColumnElement[str]]) -> ColumnElement[str]:

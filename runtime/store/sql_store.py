@@ -18,6 +18,7 @@ from runtime.store.codec import Codec
 from runtime.store.contacts import Contacts
 from runtime.store.database import Database, StoreError
 from runtime.store.enquiries import Enquiries
+from runtime.store.entering import Entering
 from runtime.store.flow import Flow
 from runtime.store.identity import Identity
 from runtime.store.imports import Imports
@@ -51,7 +52,8 @@ class SqlStore:
         self.arrivals = Arrivals(self.inbox, self.identity, is_sqlite=is_sqlite)
         self.people = People(codec, zone, dialect, is_sqlite=is_sqlite)
         self.paces = Paces(is_sqlite=is_sqlite)
-        self.populations = Populations(codec, is_sqlite=is_sqlite)
+        self.populations = Populations(is_sqlite=is_sqlite)
+        self.entering = Entering(codec, is_sqlite=is_sqlite)
         self.breakdowns = Breakdowns(is_sqlite=is_sqlite)
         self.budgets = Budgets(is_sqlite=is_sqlite)
         self.ledger = Ledger(codec, dialect, self.budgets, is_sqlite=is_sqlite)

@@ -162,15 +162,15 @@ def test_a_later_range_that_cannot_be_asked_leaves_those_before_it_entered_once(
 
 def test_a_range_that_cannot_be_written_leaves_those_before_it_entered_and_is_looked_at_anew(store, monkeypatch):
     made = in_ranges_of_two(store, 9)
-    enter, calls = store.populations.enter, []
+    write, calls = store.entering.write, []
 
     def fails_once(*arguments, **options):
         calls.append(arguments)
         if len(calls) == 3:
             raise OSError("the disk")
-        return enter(*arguments, **options)
+        return write(*arguments, **options)
 
-    monkeypatch.setattr(store.populations, "enter", fails_once)
+    monkeypatch.setattr(store.entering, "write", fails_once)
 
     with pytest.raises(OSError, match="the disk"):
         made.engine.tick(NOON)
@@ -339,7 +339,7 @@ def test_a_place_that_is_taken_is_left_alone_and_its_log_is_not_written(store, m
             tx, made.engine.catalogue.audience, population, versioned, progress, made.engine.opening.windows(made.engine.catalogue)
         )
         tx.execute(insert(enrolments), [row])  # between the look and the writing
-        return crowd.write(store, tx, ZONE, NOON)
+        return crowd.write(store, tx, ZONE)
 
     population = Population(1, "j", f"schedule@{NOON}", "schedule", NOON, NOON, "")
     progress, versioned = Progress(population, None, NOON), made.engine.catalogue.current["j"]

@@ -1,6 +1,7 @@
 """`doctor` and `send-test`: what is wrong is found before anybody is messaged, and said with what to do."""
 
 import json
+import re
 
 import pytest
 from sqlalchemy import update
@@ -12,7 +13,7 @@ from channels.message import Accepted, Fault, Rejected, RetryLater, Unknown
 from journeys.duration import DAY
 from runtime.cli import run
 from runtime.clock import SystemClock
-from runtime.doctor import examine_channels, examine_store
+from runtime.doctor import examine_channels, examine_store, memory
 from runtime.sendtest import send_one, told
 from runtime.settings import ConfigError, load_project
 from runtime.store.inbox import Quarantined
@@ -175,6 +176,26 @@ def test_what_was_set_aside_and_goes_within_a_week_is_told_before(store, project
     cure = "1 of them will be deleted within a week ([intake] keep_quarantine); see `journeyd quarantine`, and retry in time"
     assert told(NOON) == [("3 set aside, the oldest on 2026-09-08 12:00", cure)]
     assert told(NOON - 2 * DAY) == [("3 set aside, the oldest on 2026-09-08 12:00", "")]
+
+
+def test_on_postgresql_the_memory_for_pages_is_told_beside_what_the_users_weigh(store, project):
+    made = Town(store)
+
+    found = [thing for thing in examine_store(store, made.engine, project(), NOON) if thing.what == "memory"]
+
+    if store.database.is_sqlite:
+        assert found == []
+    else:
+        assert re.fullmatch(r"shared_buffers [\d,]+ MB, the users [\d,]+ MB", found[0].found)
+        assert (found[0].ok, found[0].cure) == (True, "")
+
+
+@pytest.mark.parametrize(("users", "advised"), [(128, False), (129, True)])
+def test_more_users_than_postgresql_has_memory_for_are_advice_and_no_fault(users, advised):
+    found = memory(128 << 20, users << 20)
+
+    assert (found.ok, found.found) == (True, f"shared_buffers 128 MB, the users {users} MB")
+    assert ("a quarter of the machine's memory" in found.cure) is advised
 
 
 def test_one_message_goes_to_one_address(project, vendors):

@@ -280,7 +280,7 @@ def test_a_window_filled_since_we_looked_makes_the_population_wait_where_it_is(s
             other.store.database.write(lambda tx: other.store.paces.save(tx, {"j": (NOON, 1)}))
             if rehearsal is None:
                 crowd = made.engine.populating.look(turn)
-                assert (crowd.newcomers, crowd.is_last) == ([], False)
+                assert (crowd.entering, crowd.is_last) == (None, False)
             else:
                 opening = made.engine.opening
                 work = opening.open(made.engine.catalogue, batch, ["in_1"], NOON, journeys=["j"], windows=turn.windows)

@@ -16,7 +16,7 @@ from sqlalchemy import make_url, text
 from runtime.state import LIVE, Enrolment
 from runtime.store import DatabaseError, StoreError, open_store
 from runtime.store.database import LEFT_OF_LOG, Database, copy
-from runtime.store.populations import Newcomer
+from runtime.store.entering import Newcomer
 from runtime.store.tables import log, metadata
 from tests.postgres import wait_for_a_lock
 from tests.town import NOON, ZONE, event, somebody
@@ -282,7 +282,7 @@ def test_what_copy_writes_is_read_as_it_was_given_and_its_errors_are_the_databas
     newcomer = Newcomer(odd, "k1", False, '[["\\\\ \\t"]]')
 
     def enter(tx):
-        return store.populations.enter(tx, [newcomer], {False: pattern}, NOON, parallel=False)
+        return store.entering.write(tx, store.entering.prepare(tx, [newcomer], {False: pattern}, NOON, parallel=False))
 
     assert store.database.write(enter) == {False: 1, True: 0}
     with store.database.reading() as tx:
