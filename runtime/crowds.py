@@ -112,11 +112,8 @@ class Crowds:
             concerned = [said(compile_sql(progress.inside.rule.node, then))]
             turn = replace(here, now=progress.counted_at)
             concerned += [said(compile_sql(rule.node, turn)) for rule in (segment, *progress.inside.remembers)]
-        if closed_at(journey, at) is not None:
-            crowd.refused["closed"] = store.counted(tx, span, concerned)
-            progress.cursor = span.upto
-            return
-        asked = [at, *([progress.counted_at] if progress.asks_again else ())] if where is not None else []
+        is_closed = closed_at(journey, at) is not None
+        asked = [at, *([progress.counted_at] if progress.asks_again else ())] if where is not None and not is_closed else []
         conditions = [*concerned, *(said(compile_sql(where.node, replace(here, now=moment))) for moment in asked if where is not None)]
         values = [said(compile_values(leaves_of(rule.node), here)) for rule in (segment, where) if rule is not None]
         rows = store.passing(tx, span, conditions, stale_sql(here), [former_sql(here), *values])
@@ -128,8 +125,9 @@ class Crowds:
         for user_id, (former, *texts) in rows:
             if progress.is_full():
                 break
-            if user_id in had:
-                passed, progress.cursor = passed + 1, user_id
+            if user_id in had or is_closed:
+                crowd.refused["closed"] += int(user_id not in had)
+                progress.cursor = user_id
                 continue
             key = stable_key(journey.id, user_id, "", crowd.fact.id)
             keys = {key, *(stable_key(journey.id, id_, "", crowd.fact.id) for id_ in parse(former))} if former else {key}
@@ -152,8 +150,9 @@ class Crowds:
         progress.cursor = span.upto
         if newcomers:
             crowd.entering = self._prepare(tx, crowd, newcomers, progress.counted_at)
-        if where is not None:
-            crowd.refused["where"] = store.counted(tx, span, concerned) - passed
+        if asked:
+            waiting = [store.not_come_since(journey.id, population.at)] if population.kind == "existing" else []
+            crowd.refused["where"] = store.counted(tx, span, concerned, waiting) - passed
 
     def _prepare(self, tx: Any, crowd: Crowd, newcomers: list[Newcomer], now: int) -> Prepared:
         journey, version = crowd.versioned.journey, crowd.versioned.version_id

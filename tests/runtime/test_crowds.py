@@ -17,6 +17,7 @@ from runtime.policy import Rules
 from runtime.session import Rehearsal
 from runtime.state import ENDED, HELD_OUT, LIVE, User, stable_key
 from runtime.store import open_store
+from runtime.store.codec import compact
 from runtime.store.database import take_turns
 from runtime.store.releases import Population
 from runtime.store.tables import enrolments, log, paces, populations, quarantine, refusals, tallies, users
@@ -81,13 +82,22 @@ def past_of(draw: Random, people: list[User], kind: str) -> list[dict]:
         for k in range(draw.choice([0, 0, 1, 2])):
             status = draw.choice([LIVE, HELD_OUT]) if k == 0 and draw.random() < 0.4 else ENDED
             key = stable_key("j", user.id, "", f"{kind}@1") if k == 0 and draw.random() < 0.1 else stable_key("past", user.id, str(k))
-            at = NOON - draw.choice([1, 9, 10, 11]) * DAY
+            at = NOON - draw.choice([1, 9, 10, 11, 0, 0]) * DAY
             rows.append({"key": key, "version_id": 1, "journey": draw.choice(["j", "j", "other"]), "user_id": user.id, "subject": "", "slot": "",
                          "state": "rest", "status": status, "begun_at": at, "entered_at": at, "context": "{}"})  # fmt: skip
     return rows
 
 
-def lived(made: Town, people, past, kind: str, rehearsal: Rehearsal | None, rules: Rules, size: int = CROWD) -> dict:
+def refused_of(draw: Random, people: list[User]) -> list[dict]:
+    """Who has come to the door by herself and was refused, before the journey went live or since."""
+    return [
+        {"user_id": user.id, "journey": draw.choice(["j", "j", "other"]), "reason": "pace", "times": 1, "why": "{}",
+         "last_at": NOON + draw.choice([-1, 0, 1])}
+        for user in people if draw.random() < 0.2
+    ]  # fmt: skip
+
+
+def lived(made: Town, people, past, kind: str, rehearsal: Rehearsal | None, rules: Rules, size: int = CROWD, came=()) -> dict:
     """What stands in the database after the population and its pace; `size` users are a range."""
     store = made.store
     with store.database.engine.begin() as tx:
@@ -95,6 +105,8 @@ def lived(made: Town, people, past, kind: str, rehearsal: Rehearsal | None, rule
             tx.execute(delete(table))
         if past:
             tx.execute(insert(enrolments), past)
+        if came:
+            tx.execute(insert(refusals), came)
     made.settle_people(*(User(u.id, u.zone, dict(u.profile)) for u in people))
     store.database.write(lambda tx: store.releases.add_population(tx, "j", f"{kind}@1", kind, NOON))
     engine = Engine(store, WORLD, ZONE, rules, rehearsal)
@@ -130,10 +142,10 @@ def test_a_population_by_ranges_ends_as_one_by_the_sessions(store, case):
     kind, journey, seed, holdout = case
     made, draw = Town(store, journey, applied_at=NOON - DAY), Random(seed)
     people, rules = crowd_of(draw), Rules(holdout=holdout)
-    past = past_of(draw, people, kind)
+    past, came = past_of(draw, people, kind), refused_of(draw, people)
 
-    at_once = lived(made, people, past, kind, None, rules)
-    one_by_one = lived(made, people, past, kind, USER_BY_USER, rules)
+    at_once = lived(made, people, past, kind, None, rules, came=came)
+    one_by_one = lived(made, people, past, kind, USER_BY_USER, rules, came=came)
 
     assert at_once["quarantined"] == 0
     assert at_once == one_by_one, journey
@@ -145,9 +157,11 @@ def test_ranges_that_are_looked_at_while_others_are_written_end_as_the_sessions(
     kind, journey, seed, holdout = case
     made, draw = Town(store, journey, applied_at=NOON - DAY), Random(seed)
     people, rules = crowd_of(draw), Rules(holdout=holdout)
-    past = past_of(draw, people, kind)
+    past, came = past_of(draw, people, kind), refused_of(draw, people)
 
-    assert lived(made, people, past, kind, None, rules, size) == lived(made, people, past, kind, USER_BY_USER, rules), journey
+    at_once = lived(made, people, past, kind, None, rules, size, came=came)
+
+    assert at_once == lived(made, people, past, kind, USER_BY_USER, rules, came=came), journey
 
 
 def test_a_later_range_that_cannot_be_asked_leaves_those_before_it_entered_once(store):
@@ -387,3 +401,19 @@ def test_a_profile_made_under_other_definitions_is_made_anew_before_it_is_asked(
     made.think(NOON)
 
     assert (made.ends("u1"), made.ends("u2")) == ([("j", None)], [("j", None)])
+
+
+def test_whom_a_closed_journey_refuses_is_counted_by_profiles_made_anew(store):
+    made = Town(store, journey_text(STEPS, entry="{segment: dormant, existing: enrol}", status="closed"))
+    people = [somebody("u1"), somebody("u2")]
+    for user in people:
+        user.profile["a"] = {"last_order_at": [NOON - 40 * DAY, "x", NOON - 40 * DAY]}  # of which no event tells
+    made.settle_people(*people)
+    stale = {**people[0].profile, "d": "old"}
+    store.database.write(lambda tx: tx.execute(update(users).where(users.c.user_id == "u1").values(profile=compact(stale))))
+    store.database.write(lambda tx: store.releases.add_population(tx, "j", "existing@1", "existing", NOON))
+
+    made.think(NOON)
+
+    with store.database.reading() as tx:
+        assert store.reports.tallies(tx) == {("j", "refused", "closed"): 1}
