@@ -98,6 +98,12 @@ class Populating:
             next_at = self.store.releases.next_population(tx, self._stand(catalogue))
         if next_at is None or next_at > now:
             return
+        with self.store.database.alone() as is_alone:
+            if is_alone:
+                self._take_turn(catalogue, now, limit, worked)
+
+    def _take_turn(self, catalogue: Catalogue, now: int, limit: int, worked: Worked) -> None:
+        """Only one daemon at a time, whichever populations are due: what lets a user into one journey may keep her out of another."""
         with self.store.database.batch(of_many=True) as batch:
             population = self.store.releases.due_population(batch.connection, now, self._stand(catalogue))
             if population is None or self.store.imports.holds_until(batch.connection, now) is not None:  # nobody is enrolled half known

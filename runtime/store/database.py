@@ -20,6 +20,8 @@ from runtime.store.writer import ENGINE, Closed, InlineWriter, T, ThreadWriter, 
 CHECKPOINT_EVERY = 200  # groups of commits
 LARGE_LOG = 256 << 20  # bytes: from when it is brought back after any group; at 64 MB the p99 of batches is a third longer
 LEFT_OF_LOG = 16 << 20  # bytes that its file keeps when it begins anew
+_ALONE = 0x6A6F75726E657964  # the number of a lock in PostgreSQL, which has none of its own: "journeyd"
+_ALONE_LEASE = 120_000  # milliseconds after which a dead machine does not hold it any more; some ranges take a second or two
 
 
 class StoreError(Exception):
@@ -158,6 +160,20 @@ class Database:
                 take_turns(batch.connection, of_many=of_many)
                 yield batch
                 batch.connection.commit()
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[bool]:
+        """Whether nobody else is within this, in whatever process; on PostgreSQL nobody comes in until its end. Nobody is waited for.
+
+        Those who work on many users lock none of them, so that they would not see what another of them is about to write; and one
+        transaction hands over to the next while it writes: a connection of its own holds the lock for all of them.
+        """
+        if self.is_sqlite:
+            yield True
+            return
+        with self.engine.connect() as holding:
+            holding.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = {_ALONE_LEASE}")
+            yield holding.exec_driver_sql(f"SELECT pg_try_advisory_xact_lock({_ALONE})").scalar_one()
 
     def _checkpoint(self, connection: Connection, groups: int) -> None:
         """Bring the log back into the file, so that it begins anew with the next group, which also cuts its file to LEFT_OF_LOG.

@@ -14,6 +14,7 @@ from runtime.batches import Progress
 from runtime.crowds import CROWD
 from runtime.engine import Engine
 from runtime.policy import Rules
+from runtime.rounds import Worked
 from runtime.session import Rehearsal
 from runtime.state import ENDED, HELD_OUT, LIVE, User, stable_key
 from runtime.store import open_store
@@ -260,6 +261,40 @@ def test_a_range_beyond_which_another_daemon_has_brought_the_population_is_not_w
     assert [made.ends(f"u{n}") for n in range(6, 9)] == [[("j", None)] if "cursor" in change else []] * 3
     assert [made.ends(f"u{n}") for n in range(2, 6)] == [[]] * 4
     store.close()
+
+
+class Meanwhile:
+    """Looks at a range, and does something before it is written."""
+
+    def __init__(self, made: Town, does) -> None:
+        self.crowds, self.does = made.engine.populating.crowds, does
+
+    def look(self, *arguments):
+        crowd = self.crowds.look(*arguments)
+        self.does()
+        return crowd
+
+
+@pytest.mark.parametrize("mode", ["parallel", "restart"])  # of the other daemon's: by ranges and user by user
+def test_two_daemons_do_not_let_the_same_people_into_two_populations_at_once(new_postgres, mode):
+    ours, theirs = (open_store(new_postgres, ZONE, "daemon") for _ in range(2))
+    apart = [
+        journey_text(STEPS, id=mine, entry=f"{{schedule: 0 12 * * *, mode: {how}, where: not in_journey('{other}')}}")
+        for mine, other, how in (("a", "b", "parallel"), ("b", "a", mode))
+    ]
+    made, other = Town(ours, *apart), Town(theirs, *apart)
+    made.settle_people(*(somebody(f"u{n}") for n in range(3)))
+    ours.database.write(lambda tx: ours.releases.add_population(tx, "a", f"schedule@{NOON}", "schedule", NOON))
+    theirs.database.write(lambda tx: ours.releases.add_population(tx, "b", f"schedule@{NOON}", "schedule", NOON + 1))
+    beside = Worked()
+    made.engine.populating.crowds = Meanwhile(made, lambda: other.engine.populating.go_on(other.engine.catalogue, NOON + 1, 500, beside))
+
+    made.engine.populating.go_on(made.engine.catalogue, NOON + 1, 500, Worked())
+    other.think(NOON + 1)
+
+    assert (beside.total, [made.ends(f"u{n}") for n in range(3)]) == (0, [[("a", None)]] * 3)
+    for store in (ours, theirs):
+        store.close()
 
 
 def test_two_daemons_enter_a_population_once(new_postgres):
