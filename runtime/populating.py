@@ -105,6 +105,8 @@ class Populating:
     def _take_turn(self, catalogue: Catalogue, now: int, limit: int, worked: Worked) -> None:
         """Only one daemon at a time, whichever populations are due: what lets a user into one journey may keep her out of another."""
         with self.store.database.batch(of_many=True) as batch:
+            if not self._is_in_force(batch.connection, catalogue):
+                return
             population = self.store.releases.due_population(batch.connection, now, self._stand(catalogue))
             if population is None or self.store.imports.holds_until(batch.connection, now) is not None:  # nobody is enrolled half known
                 return
@@ -124,6 +126,12 @@ class Populating:
                 self._enter_crowds(turn, crowd)
             else:
                 self.enter_crowd(turn, crowd)
+
+    def _is_in_force(self, tx: Any, catalogue: Catalogue) -> bool:
+        """Whether no release came since this tick began: its populations are not for the journeys of the one before, nor hers for those
+        of the next.
+        """
+        return self.store.releases.current_id(tx) == catalogue.release_id
 
     def turn(self, catalogue: Catalogue, batch: Batch, population: Population, now: int, worked: Worked) -> Turn:
         """A population in hand, as far as it came."""
@@ -182,7 +190,7 @@ class Populating:
             turn.population = replace(population, cursor=progress.cursor)
             goes_on = number < MOST_RANGES and not crowd.is_last
             try:
-                crowd = self.look(turn) if goes_on else None
+                crowd = self.look(turn) if goes_on and self._is_in_force(turn.batch.connection, turn.catalogue) else None
             finally:
                 entered = writing.result()
             if entered is None:

@@ -203,6 +203,43 @@ def in_ranges_of_two(store, people: int, where: str = "") -> Town:
     return made
 
 
+class Meanwhile:
+    """Looks at a range, and does something before it is written."""
+
+    def __init__(self, made: Town, does) -> None:
+        self.crowds, self.does = made.engine.populating.crowds, does
+
+    def look(self, *arguments):
+        crowd = self.crowds.look(*arguments)
+        self.does()
+        return crowd
+
+
+def test_a_release_that_closes_the_journey_stops_the_ranges_at_once(store):
+    made = in_ranges_of_two(store, 9)
+    applying = []
+
+    def apply():
+        if applying:
+            return
+        applying.append(pool.submit(made.apply, journey_text(STEPS, entry="{schedule: 0 12 * * *}", status="closed"), now=NOON))
+        if store.database.is_sqlite:
+            applying[0].result()
+        else:
+            wait_for_a_lock(store.database.engine)  # until the range at hand is written
+
+    made.engine.populating.fire_schedules(made.engine.catalogue, NOON)
+    with ThreadPoolExecutor(1) as pool:
+        made.engine.populating.crowds = Meanwhile(made, apply)
+        made.engine.populating.go_on(made.engine.catalogue, NOON, 500, Worked())
+        applying[0].result()
+    made.think(NOON)
+
+    with store.database.reading() as tx:
+        found = store.reports.tallies(tx)
+    assert (found["j", "entered", "treated"], found["j", "refused", "closed"]) == (2, 7)
+
+
 class Between:
     """Looks at ranges, and does something once the first is written and the second was looked at."""
 
@@ -261,18 +298,6 @@ def test_a_range_beyond_which_another_daemon_has_brought_the_population_is_not_w
     assert [made.ends(f"u{n}") for n in range(6, 9)] == [[("j", None)] if "cursor" in change else []] * 3
     assert [made.ends(f"u{n}") for n in range(2, 6)] == [[]] * 4
     store.close()
-
-
-class Meanwhile:
-    """Looks at a range, and does something before it is written."""
-
-    def __init__(self, made: Town, does) -> None:
-        self.crowds, self.does = made.engine.populating.crowds, does
-
-    def look(self, *arguments):
-        crowd = self.crowds.look(*arguments)
-        self.does()
-        return crowd
 
 
 @pytest.mark.parametrize("mode", ["parallel", "restart"])  # of the other daemon's: by ranges and user by user

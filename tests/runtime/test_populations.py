@@ -2,6 +2,7 @@
 
 import pytest
 
+from runtime.rounds import Worked
 from tests.town import AUDIENCE, DAY, HOUR, MINUTE, NOON, PUSH, SECOND, Town, event, journey_text, somebody
 
 MISS = f"- {{id: miss, send: {PUSH}}}"
@@ -311,3 +312,22 @@ def test_of_a_journey_that_takes_another_segment_those_inside_are_still_those_of
     settle_hourly(town, NOON + HOUR)
 
     assert told(town) == ["u1", "u3"]
+
+
+# ---------------------------------------------------------------------------------------------------- a release in the middle of a tick
+
+
+@pytest.mark.parametrize("before", [[OTHER], [OTHER, journey_text(MISS, id="miss", entry="{segment: buyers, existing: enrol}", status="closed")]])
+@pytest.mark.parametrize("mode", BY_RANGES_AND_USER_BY_USER)
+def test_a_tick_that_began_under_the_release_before_leaves_the_new_ones_population_to_the_next(store, mode, before):
+    town = Town(store, *before, applied_at=NOON - DAY)
+    town.settle_people(somebody("u1", city="上海"), somebody("u2"))
+    catalogue = town.engine.catalogue
+    live = journey_text(MISS, id="miss", entry=f"{{segment: here, existing: enrol, mode: {mode}}}")
+    town.apply(OTHER, live, audience_text=AUDIENCE.replace("segments:\n", "segments:\n  here: {name: H, when: user.city == '上海'}\n"), now=NOON)
+    store.database.write(lambda tx: store.releases.add_population(tx, "miss", "existing@2", "existing", NOON))
+
+    town.engine.populating.go_on(catalogue, NOON, 500, Worked())
+    town.settle(NOON)
+
+    assert (told(town), refused(store)) == (["u1"], {})
