@@ -37,6 +37,7 @@ class Catalogue:
     world: World
     zone: ZoneInfo
     broken: dict[int, str] = field(default_factory=dict)
+    unread: set[str] = field(default_factory=set)  # journeys of the release that do not compile here, where the config lacks what they use
     measuring: dict[int, Versioned] = field(default_factory=dict)  # of broken versions what counts the goals of those who are through
     by_event: dict[str, list[Versioned]] = field(default_factory=dict)
     by_segment: dict[str, list[Versioned]] = field(default_factory=dict)
@@ -105,6 +106,7 @@ def catalogue_of(release: Release | None, world: World, zone: ZoneInfo) -> Catal
         compiled = _compiled(version, audience, world, zone, ids)
         if isinstance(compiled, str):
             catalogue.broken[version.id] = compiled
+            catalogue.unread.add(version.journey)
             continue
         catalogue.versions[version.id] = catalogue.current[version.journey] = compiled
         _index(catalogue, compiled)

@@ -54,7 +54,7 @@ class Populating:
     rounds: Rounds
     rehearsal: Rehearsal | None = None
     _under: int = 0  # the release of which `_standing` is known
-    _standing: set[int] = field(default_factory=set)  # populations of which nobody can tell by this release who belongs to them
+    _standing: set[int] = field(default_factory=set)  # populations of which nobody can tell by this release, or here, who belongs to them
 
     def __post_init__(self) -> None:
         self._golive = GoLive(self.store)
@@ -71,7 +71,9 @@ class Populating:
         return min((at for at in (following, *fires) if at is not None), default=None)
 
     def _stand(self, catalogue: Catalogue) -> set[int]:
-        """The populations that are left where they stand until a release defines their segment as it was when they began."""
+        """The populations that are left where they stand until a release defines their segment as it was when they began, or a config has
+        what their journey uses.
+        """
         if self._under != catalogue.release_id:
             self._under, self._standing = catalogue.release_id, set()
         return self._standing
@@ -111,7 +113,7 @@ class Populating:
             if population is None or self.store.imports.holds_until(batch.connection, now) is not None:  # nobody is enrolled half known
                 return
             turn = self.turn(catalogue, batch, population, now, worked)
-            if population.kind == "existing" and turn.versioned is not None and turn.progress.inside is None:
+            if self._nobody_can_tell(turn):
                 worked.populated += 1
                 self._standing.add(population.id)
                 return
@@ -126,6 +128,13 @@ class Populating:
                 self._enter_crowds(turn, crowd)
             else:
                 self.enter_crowd(turn, crowd)
+
+    @staticmethod
+    def _nobody_can_tell(turn: Turn) -> bool:
+        """Whether it is not known here who belongs to the population: another release, or another daemon's config, may say it."""
+        if turn.population.journey in turn.catalogue.unread:
+            return True
+        return turn.population.kind == "existing" and turn.versioned is not None and turn.progress.inside is None
 
     def _is_in_force(self, tx: Any, catalogue: Catalogue) -> bool:
         """Whether no release came since this tick began: its populations are not for the journeys of the one before, nor hers for those

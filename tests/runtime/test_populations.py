@@ -1,9 +1,13 @@
 """Whom a population lets in: nobody is asked before what she did is known, and who has gone meanwhile is left alone."""
 
+from dataclasses import replace
+
 import pytest
 
+from runtime.engine import Engine
+from runtime.policy import Rules
 from runtime.rounds import Worked
-from tests.town import AUDIENCE, DAY, HOUR, MINUTE, NOON, PUSH, SECOND, Town, event, journey_text, somebody
+from tests.town import AUDIENCE, DAY, HOUR, MINUTE, NOON, PUSH, SECOND, WORLD, ZONE, Town, event, journey_text, somebody
 
 MISS = f"- {{id: miss, send: {PUSH}}}"
 BY_RANGES_AND_USER_BY_USER = ["single", "restart"]
@@ -317,17 +321,38 @@ def test_of_a_journey_that_takes_another_segment_those_inside_are_still_those_of
 # ---------------------------------------------------------------------------------------------------- a release in the middle of a tick
 
 
-@pytest.mark.parametrize("before", [[OTHER], [OTHER, journey_text(MISS, id="miss", entry="{segment: buyers, existing: enrol}", status="closed")]])
+@pytest.mark.parametrize(
+    "before", [[OTHER], [OTHER, journey_text(MISS, id="miss", entry="{segment: buyers, existing: enrol}", status="closed")]]
+)
 @pytest.mark.parametrize("mode", BY_RANGES_AND_USER_BY_USER)
 def test_a_tick_that_began_under_the_release_before_leaves_the_new_ones_population_to_the_next(store, mode, before):
     town = Town(store, *before, applied_at=NOON - DAY)
     town.settle_people(somebody("u1", city="上海"), somebody("u2"))
     catalogue = town.engine.catalogue
     live = journey_text(MISS, id="miss", entry=f"{{segment: here, existing: enrol, mode: {mode}}}")
-    town.apply(OTHER, live, audience_text=AUDIENCE.replace("segments:\n", "segments:\n  here: {name: H, when: user.city == '上海'}\n"), now=NOON)
+    town.apply(
+        OTHER, live, audience_text=AUDIENCE.replace("segments:\n", "segments:\n  here: {name: H, when: user.city == '上海'}\n"), now=NOON
+    )
     store.database.write(lambda tx: store.releases.add_population(tx, "miss", "existing@2", "existing", NOON))
 
     town.engine.populating.go_on(catalogue, NOON, 500, Worked())
     town.settle(NOON)
 
     assert (told(town), refused(store)) == (["u1"], {})
+
+
+@pytest.mark.parametrize("mode", BY_RANGES_AND_USER_BY_USER)
+def test_a_daemon_whose_config_cannot_read_the_journey_leaves_its_population_to_one_that_can(store, mode):
+    town = Town(store, never_ordered(mode), applied_at=NOON - HOUR)
+    town.settle_people(somebody("u1"))
+    store.database.write(lambda tx: store.releases.add_population(tx, "miss", f"schedule@{NOON}", "schedule", NOON))
+    without_push = {name: templates for name, templates in WORLD.channels.items() if name != "push"}
+    other = Engine(store, replace(WORLD, channels=without_push), ZONE, Rules())
+    other.refresh()
+
+    while other.tick(NOON).total:
+        pass
+    assert other.next_work() is None or other.next_work() > NOON  # nobody is woken for it
+    town.settle(NOON)
+
+    assert told(town) == ["u1"]
