@@ -66,15 +66,16 @@ class Engine:
         with self.store.database.reading() as tx:
             if self._version_ids and releases.current_id(tx) == self.catalogue.release_id:
                 return self.catalogue
-            self.catalogue = catalogue_of(releases.current(tx), self.world, self.zone)
-            older = {*releases.live_versions(tx), *releases.versions_before(tx, self.catalogue.release_id)}
+            catalogue = catalogue_of(releases.current(tx), self.world, self.zone)
+            older = {*releases.live_versions(tx), *releases.versions_before(tx, catalogue.release_id)}
             for version_id in sorted(older):
                 version = releases.version(tx, version_id)
                 if version is not None:
-                    self.catalogue.version(version)
-            self.underway.load(tx, self.catalogue)
-            counted = self.catalogue.counted()
-            self.catalogue.since = {v.version_id: counts_since(releases.held(tx, v.journey.id), self._asked) for v in counted}
+                    catalogue.version(version)
+            self.underway.load(tx, catalogue)
+            counted = catalogue.counted()
+            catalogue.since = {v.version_id: counts_since(releases.held(tx, v.journey.id), self._asked) for v in counted}
+        self.catalogue = catalogue  # once all of it is known: what fails is read again at the next tick
         current = {v.version_id for v in self.catalogue.current.values()}
         self.take_versions(sorted(current | older & set(self.catalogue.versions)))
         return self.catalogue

@@ -3,10 +3,12 @@
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import select
 
 from runtime.engine import Engine
 from runtime.policy import Rules
 from runtime.rounds import Worked
+from runtime.store.tables import populations
 from tests.town import AUDIENCE, DAY, HOUR, MINUTE, NOON, PUSH, SECOND, WORLD, ZONE, Town, event, journey_text, somebody
 
 MISS = f"- {{id: miss, send: {PUSH}}}"
@@ -356,3 +358,19 @@ def test_a_daemon_whose_config_cannot_read_the_journey_leaves_its_population_to_
     town.settle(NOON)
 
     assert told(town) == ["u1"]
+
+
+def test_a_release_of_which_not_all_could_be_read_is_read_again_before_its_schedules_fire(store, monkeypatch):
+    """Since when it counts is known last: without it a schedule would make up for its fires since 1970."""
+    made = Town(store, OTHER)
+    made.settle_people(somebody())
+    with monkeypatch.context() as broken:
+        broken.setattr(store.releases, "held", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            made.apply(journey_text(MISS, entry="{schedule: 0 12 * * *}"), now=NOON - DAY // 2)
+
+    made.engine.refresh()
+    made.think(NOON)
+
+    with store.database.reading() as tx:
+        assert tx.execute(select(populations.c.fact_id)).scalars().all() == [f"schedule@{NOON}"]
