@@ -148,21 +148,23 @@ class Populations:
 
     @staticmethod
     def free_to_enter(journey: str, mode: str, reentry: int | str, at: int) -> list[ColumnElement[bool]]:
-        """Whether a user's own entries into a journey let her in once more, by the rule of runtime/enrol.py."""
+        """Whether a user's own entries into a journey, those without a subject, let her in once more, by the rule of runtime/enrol.py."""
         bars: list[ColumnElement[bool]] = [enrolments.c.status < ENDED] if mode == "single" else []
         if isinstance(reentry, int):
             bars.append(enrolments.c.entered_at > at - reentry)
         if reentry == "once":
             bars.append(true())
-        mine = and_(enrolments.c.user_id == users.c.user_id, enrolments.c.journey == journey)
+        mine = and_(enrolments.c.user_id == users.c.user_id, enrolments.c.journey == journey, enrolments.c.subject == "")
         return [~select(enrolments.c.id).where(mine, or_(*bars)).correlate(users).exists()] if bars else []
 
     def past_entries(self, tx: Connection, span: Span, journey: str) -> dict[str, list[Enrolment]]:
-        """Per user of the span: all entries into the journey, ended ones too, without their contexts."""
+        """Per user of the span: all entries into the journey without a subject (it had one before an edit), ended ones too, without their
+        contexts.
+        """
         columns = (enrolments.c.user_id, enrolments.c.key, enrolments.c.status, enrolments.c.entered_at, enrolments.c.id)
-        query = select(*columns).where(_between(enrolments.c.user_id, span.after, span.upto), enrolments.c.journey == journey)
+        mine = and_(_between(enrolments.c.user_id, span.after, span.upto), enrolments.c.journey == journey, enrolments.c.subject == "")
         found: dict[str, list[Enrolment]] = {}
-        for user_id, key, status, entered_at, id_ in tx.execute(query.order_by(enrolments.c.id)):
+        for user_id, key, status, entered_at, id_ in tx.execute(select(*columns).where(mine).order_by(enrolments.c.id)):
             slim = Enrolment(key, journey, 0, user_id, "", "", status, None, entered_at, entered_at, id=id_)
             found.setdefault(user_id, []).append(slim)
         return found

@@ -82,9 +82,10 @@ def past_of(draw: Random, people: list[User], kind: str) -> list[dict]:
     for user in people:
         for k in range(draw.choice([0, 0, 1, 2])):
             status = draw.choice([LIVE, HELD_OUT]) if k == 0 and draw.random() < 0.4 else ENDED
-            key = stable_key("j", user.id, "", f"{kind}@1") if k == 0 and draw.random() < 0.1 else stable_key("past", user.id, str(k))
-            at = NOON - draw.choice([1, 9, 10, 11, 0, 0]) * DAY
-            rows.append({"key": key, "version_id": 1, "journey": draw.choice(["j", "j", "other"]), "user_id": user.id, "subject": "", "slot": "",
+            is_this = k == 0 and draw.random() < 0.1
+            key = stable_key("j", user.id, "", f"{kind}@1") if is_this else stable_key("past", user.id, str(k))
+            at, about = NOON - draw.choice([1, 9, 10, 11, 0, 0]) * DAY, "" if is_this else draw.choice(["", "", "", "o1"])
+            rows.append({"key": key, "version_id": 1, "journey": draw.choice(["j", "j", "other"]), "user_id": user.id, "subject": about, "slot": "",
                          "state": "rest", "status": status, "begun_at": at, "entered_at": at, "context": "{}"})  # fmt: skip
     return rows
 

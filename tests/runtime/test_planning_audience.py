@@ -81,6 +81,23 @@ def test_who_is_still_inside_a_journey_that_goes_live_again_does_not_enter_it_a_
     assert of(plan(shop, OLD, HELLO, vips), "vips").enter_now == 0
 
 
+def test_who_was_in_a_journey_for_an_order_has_not_been_in_it_as_one_of_a_segment(shop):
+    by_order = journey_text(SEND, id="vips", entry="{event: order_paid, subject: order_id}")
+    plan(shop, OLD, HELLO, by_order)
+    do(shop, now=NOON)
+    shop.post({"user_id": "u1", "id": "e1", "type": "order_paid", "data": {"order_id": "o1", "amount": 1}})
+    shop.settle(NOON)
+    plan(shop, OLD, HELLO)
+    do(shop, now=NOON)
+
+    found = plan(shop, OLD, HELLO, journey_text(SEND, id="vips", entry="{segment: buyers, existing: enrol}"), now=NOON + DAY)
+    do(shop, now=NOON + DAY)
+    shop.settle(NOON + DAY)
+
+    assert of(found, "vips").enter_now == 1
+    assert [e["subject"] for e in shop.story("u1").enrolments] == ["o1", ""]
+
+
 @pytest.mark.parametrize(
     ("segment", "enters", "unknown"), [("rich", None, True), ("late", None, True), ("gold", None, True), ("buyers", 2, False)]
 )
