@@ -76,7 +76,7 @@ class Populations:
 
     @contextlib.contextmanager
     def asking(self, tx: Connection) -> Iterator[None]:
-        """Reading alone: what the database cannot answer is undone and raised as CannotSay."""
+        """Reading alone: what the database cannot answer, or nobody can spell for it, is undone and raised as CannotSay."""
         try:
             with tx.begin_nested():
                 yield
@@ -86,6 +86,8 @@ class Populations:
             if not self._is_sqlite:
                 raise
             raise CannotSay(str(error.orig)) from error
+        except RecursionError as error:  # SQLAlchemy goes down into an expression: dozens of terms of one sum are too deep for it
+            raise CannotSay("the condition is too deep") from error
 
     def first_busy(self, tx: Connection, after: str, now: int) -> str | None:
         """The first of the users after an id for whom something has been waiting in the inbox since before `now`, also under a former id.

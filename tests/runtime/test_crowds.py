@@ -391,6 +391,16 @@ def test_somebody_whose_row_cannot_be_read_costs_only_herself(store):
     assert [q["user_id"] for q in made.quarantined()] == ["u2"]
 
 
+def test_a_condition_that_is_too_deep_for_sql_is_asked_user_by_user(store):
+    """And stops no tick: timers come after populations."""
+    made = Town(store, journey_text(STEPS, entry=f"{{schedule: 0 12 * * *, where: user.points {'+ 1 ' * 200} > 203}}"))
+    made.settle_people(somebody("u1", points=3), somebody("u2", points=4))
+
+    made.think(NOON)
+
+    assert (made.ends("u1"), made.ends("u2"), made.quarantined()) == ([], [("j", None)], [])
+
+
 @pytest.mark.parametrize("mode", ["single", "parallel"])
 def test_a_place_that_is_taken_is_left_alone_and_its_log_is_not_written(store, mode):
     made = Town(store, journey_text(STEPS, entry=f"{{schedule: 0 12 * * *, mode: {mode}}}"))
