@@ -304,6 +304,12 @@ class Inbox:
         names = ("former", "may_merge", "devices_only")
         return [{name: payload.get(name) for name in names} for payload in found if isinstance(payload, dict)]
 
+    def to_be_merged(self, tx: Connection, now: int) -> list[str]:
+        """The ids that become somebody's former ones by merges which were noted up to `now` and are not done yet."""
+        found = tx.execute(select(inbox.c.user_id, inbox.c.payload).where(inbox.c.kind == "merge", inbox.c.received_at <= now))
+        notes = [self._codec.decode_object("inbox.payload", user_id, payload) for user_id, payload in found]
+        return [str(note["former"]) for note in notes if isinstance(note, dict) and "former" in note]
+
     def size(self, tx: Connection) -> int:
         """How many notes wait."""
         return int(tx.execute(select(func.count()).select_from(inbox)).scalar_one())

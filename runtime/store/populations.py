@@ -24,8 +24,10 @@ from sqlalchemy import (
 from sqlalchemy.exc import DataError, OperationalError
 
 from runtime.state import ENDED, Enrolment
+from runtime.store.among import among
 from runtime.store.conditions import Uncompilable
 from runtime.store.documents import Postgres, Sqlite
+from runtime.store.inbox import Inbox
 from runtime.store.releases import Population
 from runtime.store.tables import enrolments, inbox, refusals, users
 
@@ -38,6 +40,7 @@ _LEADS_TO = select(users.c.merged_into).where(users.c.user_id == inbox.c.user_id
 _WAITING = union_all(
     select(inbox.c.user_id.label("user_id")).where(inbox.c.received_at <= bindparam("now"), inbox.c.user_id > bindparam("after")),
     select(_LEADS_TO.label("user_id")).where(inbox.c.received_at <= bindparam("now")),
+    select(users.c.user_id).where(among(users.c.user_id, "merging")),
 ).subquery()
 _FIRST_BUSY = select(func.min(_WAITING.c.user_id)).where(_WAITING.c.user_id > bindparam("after"))
 
@@ -70,8 +73,8 @@ class Span:
 class Populations:
     """Statements of entries of many."""
 
-    def __init__(self, *, is_sqlite: bool) -> None:
-        self._is_sqlite = is_sqlite
+    def __init__(self, notes: Inbox, *, is_sqlite: bool) -> None:
+        self._notes, self._is_sqlite = notes, is_sqlite
         self._json: Sqlite | Postgres = Sqlite() if is_sqlite else Postgres()
 
     @contextlib.contextmanager
@@ -90,11 +93,13 @@ class Populations:
             raise CannotSay("the condition is too deep") from error
 
     def first_busy(self, tx: Connection, after: str, now: int) -> str | None:
-        """The first of the users after an id for whom something has been waiting in the inbox since before `now`, also under a former id.
+        """The first of the users after an id for whom something has been waiting in the inbox since before `now`, also under a former id;
+        also a merge into somebody else, who may have done what keeps both out.
 
         It is asked before anything else of a range: what is worked off meanwhile can be seen then.
         """
-        found: str | None = tx.execute(_FIRST_BUSY, {"after": after, "now": now}).scalar_one()
+        merging = self._notes.to_be_merged(tx, now)
+        found: str | None = tx.execute(_FIRST_BUSY, {"after": after, "now": now, "merging": merging}).scalar_one()
         return found
 
     def span(self, tx: Connection, after: str, limit: int, *, zones: bool, before: str | None = None) -> Span:

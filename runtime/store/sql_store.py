@@ -52,7 +52,7 @@ class SqlStore:
         self.arrivals = Arrivals(self.inbox, self.identity, is_sqlite=is_sqlite)
         self.people = People(codec, zone, dialect, is_sqlite=is_sqlite)
         self.paces = Paces(is_sqlite=is_sqlite)
-        self.populations = Populations(is_sqlite=is_sqlite)
+        self.populations = Populations(self.inbox, is_sqlite=is_sqlite)
         self.entering = Entering(codec, is_sqlite=is_sqlite)
         self.breakdowns = Breakdowns(is_sqlite=is_sqlite)
         self.budgets = Budgets(is_sqlite=is_sqlite)

@@ -66,6 +66,24 @@ def test_a_population_stands_before_the_first_with_something_in_the_inbox_and_go
     assert told(town) == ["u1", "u2", "u4", "u5"]
 
 
+@pytest.mark.parametrize("mode", BY_RANGES_AND_USER_BY_USER)
+def test_who_is_to_be_merged_into_somebody_who_has_ordered_is_not_told_under_her_other_id(store, mode, monkeypatch):
+    town = Town(store, never_ordered(mode), applied_at=NOON - HOUR)
+    town.settle_people(somebody("openid:o1"), somebody("u1"), somebody("u2"))
+    town.post(event("order_paid", NOON - MINUTE, amount=1))
+    town.settle(NOON - MINUTE)
+    store.database.write(lambda tx: store.identity.note_merge(tx, "u1", "openid:o1", "app", "openid o1", NOON - SECOND))
+    with monkeypatch.context() as held:
+        held.setattr(town.engine, "_project", lambda *_: None)  # another daemon has the merge in hand
+
+        town.settle(NOON)
+
+        assert told(town) == []
+    town.settle(NOON + SECOND)
+
+    assert told(town) == ["u2"]
+
+
 def test_what_came_after_the_tick_began_does_not_stop_a_population(store):
     """Under load something always has."""
     busy = store.populations.first_busy
