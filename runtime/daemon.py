@@ -168,7 +168,7 @@ def serve(app: App, *, as_json: bool = False) -> int:
     """Run until SIGTERM or SIGINT; 0 after a graceful stop, 1 when the port could not be had."""
     configure_logs(as_json=as_json)
     intake = Intake(app.project, app.store, app.engine, app.clock, lambda: ticks.wake("engine"))
-    ticks = Ticks(app, lambda: intake.in_hand)
+    ticks = Ticks(app, lambda: intake.in_hand, intake.tally)
     server_settings = app.project.settings.server
     config = uvicorn.Config(
         web_app(app, ticks, intake), host=server_settings.host, port=server_settings.port, log_level="warning", access_log=False,

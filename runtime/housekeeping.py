@@ -1,20 +1,24 @@
 """What the daemon puts away when nothing else is to be done, a few rows at a time: events older than `[intake] keep_events`, and what was
-set aside longer ago than `[intake] keep_quarantine`.
+set aside longer ago than `[intake] keep_quarantine`. And what it has counted, every few seconds.
 """
 
 from collections import Counter
+from zoneinfo import ZoneInfo
 
 import structlog
 
 from journeys.audience import Audience
-from journeys.duration import DAY, HOUR
+from journeys.duration import DAY, HOUR, SECOND
+from journeys.localtime import day_number
 from runtime.engine import Engine
 from runtime.intake.items import FUTURE
+from runtime.intake.tally import Tally
 from runtime.profile import SLACK
 from runtime.store import SqlStore
 
 log = structlog.get_logger("journeyd")
 EVERY = HOUR
+COUNTED_EVERY = 10 * SECOND  # a kill loses so much of what `status` tells of sources
 MOST_LOOKED_AT = 1000  # events in one short transaction
 MOST_ASIDE = 100  # rows of the quarantine, each of which may have megabytes
 TOLD_AT = 10_000  # deleted rows: so many are logged, also before a sweep has ended
@@ -66,6 +70,28 @@ class Sweeping:
         if swept.done:
             self._after, self._next = 0, now + EVERY
         return 0 if swept.done else swept.n
+
+
+class Counting:
+    """Adds what the intake has counted to what the database knows, by the days of `zone`, the project's. One thread calls it."""
+
+    def __init__(self, store: SqlStore, tally: Tally, zone: ZoneInfo) -> None:
+        self.store, self.tally, self.zone = store, tally, zone
+        self._next = 0
+
+    def turn(self, now: int) -> None:
+        """Save, when it is time."""
+        if now >= self._next:
+            self._next = now + COUNTED_EVERY
+            self.save()
+
+    def save(self) -> None:
+        """One short transaction, where something came. What an error of the database keeps from being saved is saved the next time."""
+        came = self.tally.unsaved()
+        if came:
+            days = [(day_number(c.last_at, self.zone), c) for c in came]
+            self.store.database.write(lambda tx: self.store.received.add(tx, days))
+            self.tally.saved(came)
 
 
 def forgettable_before(audience: Audience, now: int, keep: int, next_work: int | None) -> tuple[int, dict[str, int]]:

@@ -8,7 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from runtime.app import App
-from runtime.intake.tally import Tally
+from runtime.intake.tally import REFUSED, Tally
 
 
 class Metrics(Collector):
@@ -53,9 +53,9 @@ class Metrics(Collector):
             ticks.add_metric([name], n)
         arrived = CounterMetricFamily("journeyd_arrived", "What sources posted, by what became of it.", labels=["source", "outcome"])
         refused = CounterMetricFamily("journeyd_signatures_refused", "Requests answered 401, by why.", labels=["source", "reason"])
-        for family, counted in ((arrived, self._tally.taken), (refused, self._tally.refused)):
-            for labels, n in sorted(counted.copy().items()):
-                family.add_metric(labels, n)
+        for (source, outcome, reason), n in sorted(self._tally.counts.copy().items()):
+            family, label = (refused, reason) if outcome == REFUSED else (arrived, outcome)
+            family.add_metric([source, label], n)
         yield arrived
         yield refused
         yield inside

@@ -9,25 +9,22 @@ from typing import Any
 
 from journeys.compiled import WaitSpec
 from journeys.duration import MINUTE
-from journeys.localtime import day_number, zone_named
+from journeys.localtime import day_number
 from journeys.values import typed_again
 from runtime.catalogue import Catalogue, Versioned
 from runtime.decide import decide, watched_users
-from runtime.edges import Edges
 from runtime.enrol import enrol, replaced, subject_of, was_held_out
 from runtime.facts import UserFacts
 from runtime.moving import InFlight, Move, move, waits_for_the_same
-from runtime.policy import PersonReach, Reach, UnknownReach
-from runtime.profile import change_tags, definitions_of, project, take_record
+from runtime.policy import Reach, UnknownReach
+from runtime.profile import definitions_of, project
+from runtime.records import LoadReach, Records
 from runtime.state import (
     ENDED,
     HISTORY,
     LIVE,
-    MOVING,
-    SEVERAL,
     Arrived,
     Changed,
-    Consent,
     Decision,
     Due,
     Enrolment,
@@ -46,10 +43,8 @@ from runtime.state import (
 )
 from runtime.store.codec import Unreadable
 from runtime.store.identity import is_ours
-from runtime.told import news_of, note_record, note_update
+from runtime.told import note_update
 
-SHARED = ("phone", "email")  # identities that several may have
-CONTESTED = ("openid", "unionid")  # identities of one person: what another user has is not hers as well
 LATE_TYPES = MINUTE  # after a release another daemon may still read events as the one before declared them
 
 
@@ -87,42 +82,28 @@ class Forwarded:
     event: Event | None = None
 
 
-LoadReach = Callable[[frozenset[str], dict[str, User] | None], dict[str, PersonReach]]
 LeadsTo = Callable[[Collection[str]], Mapping[str, str]]  # former ids among these, with whom each leads to
-HolderOf = Callable[[str, str], str]  # of a kind and a value: another user who has it
 WindowOf = Callable[[str, int], Window]  # of a journey, at an instant
 LetsInSince = Callable[[str, str], int]  # of a journey and an event's type
 
 
-class Session(Edges):
+class Session(Records):
     """The turn of one user. `tracked` and the lists are what came out of it."""
 
     def __init__(
         self, catalogue: Catalogue, user: User, reach: Reach, enrolments: Iterable[Tracked], past: Iterable[Enrolment],
         load_reach: LoadReach, window_of: WindowOf, rehearsal: Rehearsal | None = None,
     ) -> None:  # fmt: skip
-        super().__init__(catalogue, user, reach)
+        super().__init__(catalogue, user, reach, load_reach)
         self.tracked = list(enrolments)
         self.past = list(past)
-        self.load_reach, self.window_of, self.rehearsal = load_reach, window_of, rehearsal
+        self.window_of, self.rehearsal = window_of, rehearsal
         self.refusals: list[Refusal] = []
         self.forwarded: list[Forwarded] = []
-        self.consents: list[Consent] = []
-        self.identified: dict[str, str | None] = {}  # kinds that changed, with their values now
-        self.dead: set[tuple[str, str]] = set()  # of these, the ones that a vendor calls dead
         self.leads_to: LeadsTo = lambda ids: {}  # noqa: ARG005 - the same
-        self.holder_of: HolderOf = lambda kind, value: ""  # noqa: ARG005 - nobody, until the engine says who
         self.lets_in_since: LetsInSince = lambda journey, event: 0  # noqa: ARG005 - likewise
-        self._reach_behind = False
         self._altered: list[tuple[str, int]] = []  # which enrolments have changed the profile, and when: the others are to be told
         self._note_journeys()
-
-    def gave_back(self, kind: str, value: str) -> bool:
-        """Whether an identity that was hers is not any more, by what was said in this turn."""
-        if kind not in self.identified:
-            return False
-        told = self.identified[kind]
-        return told is None if kind in SEVERAL else told != value
 
     def _note_journeys(self) -> None:
         self.user.journeys = {t.enrolment.journey for t in self.tracked if t.enrolment.status < ENDED}
@@ -207,8 +188,8 @@ class Session(Edges):
         """A user record: traits, tags, identities, consents, zone; also what vendors say about addresses and refusals."""
         self.baseline(at)
         self.catch_up(at, now)
-        moved = self._take_record(payload, at)
-        self._refresh_reach()
+        moved = self.take_record(payload, at)
+        self.refresh_reach()
         self.apply_to_all(Changed(at), now)
         self.evaluate(max(at, self.user.evaluated_at), now)
         if moved:  # the next look makes the profile anew
@@ -233,7 +214,7 @@ class Session(Edges):
             project(self.catalogue.audience, user, event)
             user.evaluated_at = max(user.evaluated_at, event.time)
         else:
-            self._take_record(payload or {}, at, quietly=True)
+            self.take_record(payload or {}, at, quietly=True)
             self._reach_behind = True
         self._behind = self.user_changed = True
 
@@ -241,113 +222,6 @@ class Session(Edges):
         """Her history is complete: what she is in is taken as it is, and time goes on."""
         self.user.audience, self._behind = self.catalogue.audience_digest, True
         self.evaluate(self.user.evaluated_at, now)
-
-    def _take_record(self, payload: Mapping[str, Any], at: int, *, quietly: bool = False) -> bool:
-        """Whether she has moved to a zone where stored hours of the day are other ones.
-
-        What came a while ago and is read again only now (`came`), or is history, does not replace what was told since.
-        """
-        user, audience = self.user, self.catalogue.audience
-        came = payload.get("came")
-        if quietly or came is not None:
-            payload = self._still_news(payload, None if quietly else came)
-        if not quietly:
-            note_record(user, payload, at if came is None else came)
-        zone = zone_named(str(payload["zone"])) if payload.get("zone") else None
-        if zone is not None and zone != user.zone:
-            self._moved_from, user.zone = user.zone, zone
-        moved = zone is not None and user.profile.get("d") != definitions_of(audience, user)
-        take_record(audience, user, payload)
-        change_tags(user, payload.get("tags") or [], payload.get("remove_tags") or [])
-        self._identify(
-            payload.get("identities") or {}, payload.get("dead") or {}, payload.get("moved") or {}, at, late=quietly or came is not None
-        )
-        self._consent(payload.get("consents") or {}, str(payload.get("source", "")), at, quietly=quietly)
-        self.user_changed = True
-        return moved
-
-    def _still_news(self, payload: Mapping[str, Any], came: int | None) -> Mapping[str, Any]:
-        """See `told`. A phone that is not taken is not hers for whoever looks it up either: intake has noted it by now."""
-        news, known = news_of(self.user, payload, came), self.user.reach.get("identities", {})
-        given, taken = payload.get("identities") or {}, news.get("identities") or {}
-        self.identified |= {kind: known.get(kind) for kind in SHARED if kind in given and kind not in taken}
-        return news
-
-    def _identify(
-        self, given: Mapping[str, Any], dead: Mapping[str, str], moved: Mapping[str, str], at: int, *, late: bool
-    ) -> None:  # fmt: skip
-        """Take identities (null forgets one), drop addresses that a vendor calls dead, unless they have changed since, and those that
-        have gone to another user. An openid that another user has is not taken: one person would get what is meant for two.
-        """
-        known = self.user.reach.get("identities", {})
-        contested = (*CONTESTED, MOVING) if late else CONTESTED  # what is said late does not know who has a phone now
-        refused = {k for k in contested if given.get(k) and given[k] != known.get(k) and self.holder_of(k, given[k])}
-        gone: dict[str, None] = {}
-        for kind, value in dead.items():
-            if known.get(kind) == value:
-                gone[kind] = None
-                self.dead.add((kind, value))
-                self.log.append(LogEntry(at, "address_dropped", "", {"kind": kind}))
-        for kind, value in moved.items():
-            to = self.holder_of(kind, value) if known.get(kind) == value and self.identified.get(kind) != value else ""
-            if to:
-                gone[kind] = None
-                self.log.append(LogEntry(at, "address_moved", "", {"kind": kind, "to": to}))
-        changes = {**{kind: value for kind, value in given.items() if kind not in refused}, **gone}
-        if changes:
-            self.user.reach["identities"] = _merged(known, changes)
-            self.identified |= changes
-
-    def _consent(self, given: Mapping[str, Mapping[str, Any]], source: str, at: int, *, quietly: bool) -> None:
-        """Take what the user said: the latest answer counts, and of one instant's the no. A no to a yes is a fact that journeys may use.
-
-        Of answers without a date the inbox has the order: each daemon dates them by its own clock, and one may be ahead.
-        """
-        if not given:
-            return
-        said_at: dict[str, int] = dict(self.user.reach.get("said", {}))
-        consents = {channel: dict(purposes) for channel, purposes in self.user.reach.get("consents", {}).items()}
-        for channel, purposes in given.items():
-            for purpose, answer in purposes.items():
-                said = answer if isinstance(answer, dict) else {"granted": answer}
-                granted, when = bool(said["granted"]), int(said.get("at", at))
-                who, wording = str(said.get("source") or source), str(said.get("wording") or "")
-                consent = Consent(self.user.id, channel, purpose, granted, who, wording, when)
-                self.consents.append(consent)
-                name, before = f"{channel}.{purpose}", consents.setdefault(channel, {}).get(purpose)
-                last, in_order = said_at.get(name, 0), "at" not in said
-                if before is not None and ((when < last and not in_order) or (when == last and granted)):
-                    continue
-                consents[channel][purpose], said_at[name] = granted, max(when, last)
-                if before is not granted:
-                    self._consent_changed(consent, at, quietly=quietly)
-        self.user.reach["consents"], self.user.reach["said"] = consents, said_at
-
-    def _consent_changed(self, consent: Consent, at: int, *, quietly: bool) -> None:
-        why: dict[str, Any] = {"channel": consent.channel, "purpose": consent.purpose, "source": consent.source}
-        if consent.said_at != at:  # it is evidence of when it was said, not of when it was received
-            why["said_at"] = consent.said_at
-        self.log.append(LogEntry(at, "consent_given" if consent.granted else "consent_withdrawn", "", why))
-        if not consent.granted and not quietly:
-            data = {"channel": consent.channel, "purpose": consent.purpose}
-            name = f"consent_withdrawn:{consent.channel}.{consent.purpose}@{consent.said_at}"
-            self.system.append(Event(name, "consent_withdrawn", self.user.id, at, at, data))
-
-    def _refresh_reach(self) -> None:
-        """What can be sent follows the row; another address has other credits and refusals."""
-        self._reach_behind = False
-        person = self.reach.people.get(self.user.id)
-        if person is None:
-            return
-        if self.identified:
-            loaded = self.load_reach(frozenset({self.user.id}), {self.user.id: self.user}).get(self.user.id)
-            if loaded is not None:
-                loaded.touches = person.touches
-                self.reach.people[self.user.id] = loaded
-            return
-        person.zone = self.user.zone
-        person.consents = self.user.reach.get("consents", {})
-        person.addresses = self.user.reach.get("identities", {})
 
     def settled(self, payload: Mapping[str, Any], now: int) -> None:
         """The outcome of a grant or call of one of this user's enrolments."""
@@ -459,7 +333,7 @@ class Session(Edges):
         """Decide and take the decision into hand."""
         journey, audience = tracked.versioned.journey, self.catalogue.audience
         if self._reach_behind:
-            self._refresh_reach()
+            self.refresh_reach()
         while True:
             decision = decide(journey, audience, tracked.enrolment, self.user, self.reach, stimulus, now)
             if not isinstance(decision, NeedsReach):
@@ -553,7 +427,7 @@ class Session(Edges):
     def enter(self, versioned: Versioned, fact: Fact, now: int, *, quietly: bool = False) -> Refusal | None:
         """Let the user in, or return why not; a refusal is kept (for populations, only counted; who is beyond the pace waits there)."""
         if self._reach_behind:
-            self._refresh_reach()
+            self.refresh_reach()
         if self.rehearsal is not None:
             fact = Fact(fact.kind, fact.id, fact.at, fact.data, fact.event, self.rehearsal.forced)
         journey = versioned.journey
@@ -607,14 +481,3 @@ class Session(Edges):
 def _waits_when(tracked: Tracked) -> bool:
     step = tracked.versioned.journey.steps.get(tracked.enrolment.state)
     return step is not None and isinstance(step.spec, WaitSpec) and step.spec.when is not None
-
-
-def _merged(before: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Given values over those before, one level deeper for mappings (consents name channel, then purpose); null forgets."""
-    merged = dict(before)
-    for key, value in given.items():
-        old = merged.get(key)
-        merged[key] = {**old, **value} if isinstance(old, dict) and isinstance(value, dict) else value
-        if value is None:
-            del merged[key]
-    return merged

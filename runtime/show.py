@@ -25,7 +25,7 @@ from journeys.duration import MINUTE, SECOND, format_duration
 from journeys.errors import Language
 from journeys.localtime import print_instant
 from runtime.doctor import Examined
-from runtime.show_intake import misfits
+from runtime.show_intake import misfits, reasons, sources
 from runtime.state import SYSTEM_ENDS
 from runtime.store.quarantine import SetAside
 from runtime.storytexts import STATES, said, stage_name
@@ -161,12 +161,12 @@ def status(console: Console, summary: dict[str, Any], language: Language, zone: 
     console.print(table)
     if any(row["converted"] != row["ended"].get("converted", 0) for row in summary["journeys"].values()):
         console.print(word("converted_means", language), style="dim", markup=False, soft_wrap=True)
+    sources(console, summary["sources"], language, zone)
     if summary["unmapped"]:
         shown = "  ".join(f"{row['source']}:{row['name']} {row['n']:,}" for row in summary["unmapped"])
         console.print(f"[yellow]{word('unmapped', language)}[/yellow] {escape(shown)}")
     misfits(console, summary["misfits"], language, zone)
-    for row in summary["quarantine"]:
-        console.print(f"[yellow]{word('set_aside', language)}[/yellow] {row['kind']} {escape(row['user_id'])}: {escape(row['reason'])}")
+    reasons(console, summary["quarantine"], language, zone)
 
 
 def _in_ledger(name: str, language: Language) -> str:

@@ -5,12 +5,43 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
 from journeys.errors import Language, did_you_mean
 from journeys.localtime import print_instant
 from runtime.intake.misfits import KEYS
 from runtime.storytexts import said
 from runtime.texts import TYPES, word
+
+NUMBERS = ("today", "lately", "known_already", "aside")
+
+
+def sources(console: Console, rows: Sequence[Mapping[str, Any]], language: Language, zone: ZoneInfo) -> None:
+    """What came of each source, a line each."""
+    if not rows:
+        return
+    table = Table(box=None, pad_edge=False)
+    for key in ("source", "kind", "last_arrival", *NUMBERS, "refused_signatures"):
+        table.add_column(word(key, language), justify="right" if key in NUMBERS else "left")
+    for row in rows:
+        name = row["source"] or word("nobodys", language)
+        kind = row["kind"] or (word("not_in_config", language) if row["source"] else "")
+        last = word("never_came", language) if row["last_at"] is None else print_instant(row["last_at"], zone)
+        numbers = (row["today"]["new"], *(row["lately"][outcome] for outcome in ("new", "duplicate", "aside")))
+        refused = ", ".join(f"{word(f'signature_{reason}', language)} {n:,}" for reason, n in sorted(row["refused"].items()))
+        table.add_row(escape(name), kind, last, *(f"{n:,}" for n in numbers), refused, style="" if row["kind"] else "yellow")
+    console.print(table)
+
+
+def reasons(console: Console, rows: Sequence[Mapping[str, Any]], language: Language, zone: ZoneInfo) -> None:
+    """Why things were set aside, the most frequent reason first, a line each."""
+    if rows:
+        console.print(word("set_aside", language), style="yellow", markup=False)
+    for row in rows:
+        told = {"n": f"{row['n']:,}", "at": print_instant(row["last_at"], zone), "reason": row["reason"]}
+        text = word("set_aside_why", language, what=" ".join(filter(None, (row["source"], row["kind"]))), **told)
+        console.print(f"  {text}", markup=False, soft_wrap=True)
 
 
 def misfits(console: Console, rows: Sequence[Mapping[str, Any]], language: Language, zone: ZoneInfo) -> None:

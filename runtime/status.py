@@ -1,15 +1,18 @@
 """Counts for people and machines: the same summary for `status`, `demo` and `simulate`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from journeys.localtime import day_number
+from runtime.intake.tally import REFUSED
 from runtime.store import SqlStore
+from runtime.store.received import Total
 
 SENT = ("ACCEPTED", "DELIVERED", "UNDELIVERED")
 WAITING = ("PENDING", "CLAIMED", "SENDING")
+LATELY = 7  # days, with today
 STAGES_BEFORE = (7, 30, 90)  # days
 NOT_EXITS = ("completed", "converted", "held_out")
 
@@ -64,8 +67,32 @@ def _count(row: dict[str, Any], what: str, detail: str, n: int) -> None:
         row[what][detail] = n
 
 
-def whole_summary(store: SqlStore, zone: ZoneInfo, now: int, sees: Callable[[str, str, str], bool]) -> dict[str, Any]:
-    """Everything `status` shows; days are those of `zone`, the project's. `sees`: whether rules see a source's name of some kind now."""
+def sources_summary(totals: Sequence[Total], kinds: Mapping[str, str]) -> list[dict[str, Any]]:
+    """What came of each source today and in the last LATELY days; those of config (`kinds`) first, also those that never sent anything.
+
+    Requests that were refused are told apart, by reason; `last_at` is None where nothing else came. The source of what nobody of config
+    has sent is empty.
+    """
+    rows: dict[str, dict[str, Any]] = {}
+    for name in [*kinds, *sorted({total.source for total in totals} - kinds.keys(), key=lambda name: (not name, name))]:
+        nothing = dict.fromkeys(("new", "duplicate", "aside"), 0)
+        rows[name] = {"source": name, "kind": kinds.get(name), "last_at": None, "today": nothing, "lately": dict(nothing), "refused": {}}
+    for total in totals:
+        row = rows[total.source]
+        if total.outcome == REFUSED:
+            row["refused"] |= {total.reason: total.lately} if total.lately else {}
+            continue
+        row["today"][total.outcome], row["lately"][total.outcome] = total.today, total.lately
+        row["last_at"] = max(total.last_at, row["last_at"] or 0)
+    return list(rows.values())
+
+
+def whole_summary(
+    store: SqlStore, zone: ZoneInfo, now: int, sees: Callable[[str, str, str], bool], kinds: Mapping[str, str]
+) -> dict[str, Any]:
+    """Everything `status` shows; days are those of `zone`, the project's. `sees`: whether rules see a source's name of some kind now;
+    `kinds` are those of config's sources, by name.
+    """
     today = day_number(now, zone)
     with store.database.reading() as tx:
         reports = store.reports
@@ -79,7 +106,8 @@ def whole_summary(store: SqlStore, zone: ZoneInfo, now: int, sees: Callable[[str
             "due_lag_ms": reports.due_lag(tx, now),
             "ledger": {f"{kind}.{state}": n for (kind, state), n in sorted(ledger.items())},
             "budgets": reports.budgets(tx),
-            "quarantine": reports.quarantined(tx, 5),
+            "sources": sources_summary(store.received.totals(tx, today, today - LATELY + 1), kinds),
+            "quarantine": [asdict(reason) for reason in store.quarantine.reasons(tx, 10)],
             "unknown": reports.doubts(tx),
             "held": [asdict(circuit) for circuit in store.flow.circuits(tx)],
             "paused": {lane: {"until": until, "reason": why} for lane, (until, why) in store.flow.pauses(tx, now).items()},

@@ -34,8 +34,9 @@ def status(
         if by:
             _by(app, by, list(dict.fromkeys(segment or ())), json=json)
             return OK
-        sight = Sight(app.project.settings.intake.sources, app.engine.catalogue.audience)
-        summary = whole_summary(app.store, app.project.zone, app.clock.now(), sight.sees)
+        sources = app.project.settings.intake.sources
+        sight, kinds = Sight(sources, app.engine.catalogue.audience), {name: section.kind for name, section in sources.items()}
+        summary = whole_summary(app.store, app.project.zone, app.clock.now(), sight.sees, kinds)
         queues = queues_of(app.store, app.engine.catalogue, app.project.zone, app.clock.now())
         summary["queues"] = [asdict(queue) for queue in queues]
         stages = Places(app.store, app.engine.catalogue).stage_names(app.clock.now())

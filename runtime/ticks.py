@@ -18,7 +18,8 @@ from runtime.alarms import Alarms
 from runtime.app import App
 from runtime.attempt import Delivered
 from runtime.engine import BATCH
-from runtime.housekeeping import Housekeeping, Sweeping
+from runtime.housekeeping import Counting, Housekeeping, Sweeping
+from runtime.intake.tally import Tally
 from runtime.lanes import Lanes
 from runtime.store import DatabaseError
 from runtime.store.writer import Closed
@@ -34,12 +35,13 @@ SHORT = 200  # of a batch meanwhile: its write makes them wait
 class Ticks:
     """The engine's ticks: every second, at the next known time, and when something arrives. Deliveries have their own threads (lanes)."""
 
-    def __init__(self, app: App, in_hand: Callable[[], int] = lambda: 0) -> None:
+    def __init__(self, app: App, in_hand: Callable[[], int] = lambda: 0, tally: Tally | None = None) -> None:
         self.app, self._in_hand = app, in_hand  # how many things wait to be kept
         self.counts: dict[str, int] = {"engine": 0, "failed": 0}
         self.lanes = Lanes(app.delivery, app.clock, secrets.token_hex(16), self._told)
         self.alarms = Alarms(app)
         self.housekeeping = Housekeeping(app.store, app.engine, app.project.keep_events)
+        self.counting = Counting(app.store, tally or Tally(), app.project.zone)
         self.sweeping = Sweeping(app.store, app.project.keep_quarantine)
         executors = {"default": ThreadPoolExecutor(4)}
         self.scheduler = BackgroundScheduler(executors=executors, timezone="UTC", job_defaults={"coalesce": True, "max_instances": 2})
@@ -63,6 +65,8 @@ class Ticks:
         self._stopping.set()
         self.scheduler.shutdown(wait=True)
         self.lanes.stop()
+        with suppress(Closed, DatabaseError):
+            self.counting.save()
         self._refuse_errands()
 
     def _refuse_errands(self) -> None:
@@ -169,6 +173,7 @@ class Ticks:
             self.lanes.wake(worked.lanes)
         if worked.quarantined:
             log.warning("records were quarantined", action="quarantined", count=worked.quarantined)
+        self.counting.turn(now)
         self.last_success = now
         total = worked.total + errands
         return total or self.housekeeping.turn(now) or self.sweeping.turn(now)

@@ -23,7 +23,7 @@ from runtime.intake.signature import decode_secret, sign
 from runtime.settings import Project, load_project
 from runtime.store import open_store
 from runtime.store.reports import Story
-from tests.town import AUDIENCE, DAY, NOON, ZONE, FakeVendor, journey_text, reachable
+from tests.town import AUDIENCE, DAY, NOON, ZONE, FakeVendor, journey_text, reachable, set_aside_in
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 OLD_SECRET = "whsec_" + "A" * 32
@@ -178,8 +178,7 @@ class Shop:
 
     def quarantined(self) -> list[dict[str, Any]]:
         """What was set aside, newest first."""
-        with self.app.store.database.reading() as tx:
-            return self.app.store.reports.quarantined(tx)
+        return set_aside_in(self.app.store)
 
     def total(self, what: str) -> int:
         """How many users, events, inbox notes or quarantined records there are."""

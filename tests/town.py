@@ -1,7 +1,7 @@
 """A small town to test in: an audience, a world, one user's walk through a journey, and a daemon without a clock."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cache
 from itertools import count
 from textwrap import dedent, indent
@@ -404,9 +404,14 @@ class Town:
         return [(e["journey"], e["ended_by"]) for e in self.story(user_id).enrolments]
 
     def quarantined(self) -> list[dict[str, Any]]:
-        """What was set aside."""
-        with self.store.database.reading() as tx:
-            return self.store.reports.quarantined(tx)
+        """What was set aside, newest first."""
+        return set_aside_in(self.store)
+
+
+def set_aside_in(store: SqlStore) -> list[dict[str, Any]]:
+    """The rows of the quarantine, newest first."""
+    with store.database.reading() as tx:
+        return [asdict(row) for row in reversed(store.quarantine.rows(tx, store.quarantine.ids(tx)))]
 
 
 WELCOME = journey_text(

@@ -178,7 +178,7 @@ class Intake:
     def _signed(self, headers: dict[str, str], body: bytes, now: int) -> tuple[Source, str, Any] | Unreadable:
         found = self._sender(headers, body, now)
         if found is None:
-            self.tally.refuse(fault_of(headers, body, {sender.name: sender.secrets for sender in self.senders}, now))
+            self.tally.refuse(fault_of(headers, body, {sender.name: sender.secrets for sender in self.senders}, now), now)
             reason = "expected valid webhook-id, webhook-timestamp and webhook-signature headers (Standard Webhooks, within 5 minutes)"
             return Unreadable(401, "bad_signature", reason)
         is_binary = "ce-specversion" in headers or "ce-id" in headers

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, delete, func, literal, select, update
 from runtime.store.codec import Codec
 from runtime.store.tables import quarantine
 
+MOST_REASONED = 10_000  # rows: reasons are looked at whenever somebody asks how things are
 NEVER_OLD = ("enrolment", "recheck")  # somebody stands still until one gives her timer back: no sender can fill the table with these
 
 
@@ -53,6 +54,17 @@ class Ageing:
     n: int
     oldest: int | None
     old: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why so many rows of a kind and source stand there, the latest of them since `last_at`."""
+
+    kind: str
+    source: str
+    reason: str
+    n: int
+    last_at: int
 
 
 class Quarantine:
@@ -113,6 +125,15 @@ class Quarantine:
         old = func.count().filter(quarantine.c.received_at < before)
         query = select(func.count(), func.min(quarantine.c.received_at), old).where(quarantine.c.kind.not_in(NEVER_OLD))
         return Ageing(*tx.execute(query).one())
+
+    def reasons(self, tx: Connection, limit: int, latest_rows: int = MOST_REASONED) -> list[Reason]:
+        """The most frequent reasons of the latest rows, each with its kind and source."""
+        names = [quarantine.c[name] for name in ("kind", "source", "reason")]
+        latest = select(*names, quarantine.c.received_at).order_by(quarantine.c.id.desc()).limit(latest_rows).subquery()
+        n, last = func.count(), func.max(latest.c.received_at)
+        what = (latest.c.kind, latest.c.source, latest.c.reason)
+        query = select(*what, n, last).group_by(*what).order_by(n.desc(), last.desc(), *what).limit(limit)
+        return [Reason(*row) for row in tx.execute(query)]
 
     def explain(self, tx: Connection, id_: int, reason: str) -> None:
         """Why it still stands there."""

@@ -110,14 +110,6 @@ class Reports:
         earliest = tx.execute(select(func.min(enrolments.c.due_at)).where(enrolments.c.due_at.is_not(None))).scalar_one()
         return max(now - earliest, 0) if earliest is not None else 0
 
-    def quarantined(self, tx: Connection, limit: int = 50) -> list[dict[str, Any]]:
-        """The newest quarantined records."""
-        rows = tx.execute(select(quarantine).order_by(quarantine.c.id.desc()).limit(limit))
-        return [
-            {**dict(row._mapping), "body": self._codec.decode("quarantine.body", row.user_id, row.body)}  # noqa: SLF001 - SQLAlchemy's public name
-            for row in rows
-        ]
-
     def story(self, tx: Connection, user_id: str) -> Story:
         """One user across all journeys, in the order things were recorded."""
         known = tx.execute(select(users.c.user_id).where(users.c.user_id == user_id)).one_or_none() is not None

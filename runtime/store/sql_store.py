@@ -32,6 +32,7 @@ from runtime.store.people import People
 from runtime.store.populations import Populations
 from runtime.store.quarantine import Quarantine
 from runtime.store.receipts import Receipts
+from runtime.store.received import Received
 from runtime.store.releases import Releases
 from runtime.store.reports import Reports
 from runtime.store.tables import metadata
@@ -53,6 +54,7 @@ class SqlStore:
         self.people = People(codec, zone, dialect, is_sqlite=is_sqlite)
         self.paces = Paces(is_sqlite=is_sqlite)
         self.populations = Populations(self.inbox, is_sqlite=is_sqlite)
+        self.received = Received(is_sqlite=is_sqlite)
         self.entering = Entering(codec, is_sqlite=is_sqlite)
         self.breakdowns = Breakdowns(is_sqlite=is_sqlite)
         self.budgets = Budgets(is_sqlite=is_sqlite)

@@ -293,6 +293,16 @@ tallies = Table(
     Column("n", BigInteger, nullable=False),
     PrimaryKeyConstraint("journey", "day", "what", "detail"),
 )  # fmt: skip
+received = Table(
+    "received", metadata,
+    Column("source", String(64), nullable=False),
+    Column("day", Integer, nullable=False),  # as of tallies
+    Column("outcome", String(16), nullable=False),
+    Column("reason", String(16), nullable=False),  # of a signature that was refused
+    Column("n", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("source", "day", "outcome", "reason"),
+)  # fmt: skip
 quarantine = Table(
     "quarantine", metadata,
     Column("id", BigId, primary_key=True),

@@ -5,6 +5,8 @@ from starlette.testclient import TestClient
 
 from runtime.daemon import web_app
 from runtime.engine import BATCH
+from runtime.housekeeping import COUNTED_EVERY
+from runtime.status import whole_summary
 from runtime.ticks import CROWD, SHORT, Ticks
 from tests.shop import SECRET, Shop, signed
 from tests.town import DAY, HOUR, SECOND
@@ -56,6 +58,34 @@ def test_the_daemon_that_has_nothing_else_to_do_lets_go_what_was_set_aside_long_
     ticks._engine(shop.clock.now() + 90 * DAY + HOUR)
 
     assert (kept, shop.total("quarantine")) == (1, 0)
+
+
+def test_what_came_in_is_kept_by_day_every_ten_seconds_and_once_more_at_the_stop(shop):
+    def known():
+        return [(row["source"], row["today"]["new"], row["lately"]["new"], row["refused"]) for row in summary(shop)["sources"]]
+
+    ticks = Ticks(shop.app, tally=shop.intake.tally)
+    shop.post({"id": "e1", "type": "app_opened", "user_id": "u1"})
+    before = known()
+    ticks._engine(shop.clock.now())
+    first = known()
+    shop.post({"id": "e2", "type": "app_opened", "user_id": "u1"})
+    shop.client.post("/v1/events", content=b"{}")
+    ticks._engine(shop.clock.now() + COUNTED_EVERY - 1)
+    too_early = known()
+    ticks.start()
+    ticks.stop()
+
+    assert before == [("shop", 0, 0, {}), ("device", 0, 0, {})]
+    assert first == too_early == [("shop", 1, 1, {}), ("device", 0, 0, {})]
+    assert known() == [("shop", 2, 2, {}), ("device", 0, 0, {}), ("", 0, 0, {"missing": 1})]
+    shop.clock.set(shop.clock.now() + DAY)
+    assert known()[0] == ("shop", 0, 2, {})
+
+
+def summary(shop):
+    kinds = {name: section.kind for name, section in shop.app.project.settings.intake.sources.items()}
+    return whole_summary(shop.app.store, shop.app.project.zone, shop.clock.now(), lambda *_: True, kinds)
 
 
 def test_an_event_comes_in_past_the_framework_and_its_errors_are_as_ever(shop, client):

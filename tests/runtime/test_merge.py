@@ -338,7 +338,7 @@ def test_who_was_to_go_into_two_known_users_makes_them_one_only_by_the_word_of_w
 
     with town.store.database.reading() as tx:
         assert town.store.identity.survivors(tx, ["u1", "u2", "openid:o1"]) == expected
-        shown = [row["reason"] for row in town.store.reports.quarantined(tx) if row["kind"] == "identity"]
+    shown = [row["reason"] for row in town.quarantined() if row["kind"] == "identity"]
     assert shown == (
         [] if may_merge else ["openid o1 is said to be of u2, and belongs to u1: two known users are not merged by themselves"]
     )
@@ -358,7 +358,7 @@ def test_a_device_that_has_gone_into_an_openid_before_its_login_was_worked_on_do
 
     with town.store.database.reading() as tx:
         assert town.store.identity.survivors(tx, ["distinct_id:d1", "openid:o1", "u1"]) == expected
-        shown = [row["kind"] for row in town.store.reports.quarantined(tx)]
+    shown = [row["kind"] for row in town.quarantined()]
     assert shown == (["identity"] if devices_only else [])
 
 

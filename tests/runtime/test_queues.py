@@ -58,7 +58,7 @@ def edit(shop, audience, *journeys):
 
 def status(shop, language):
     console, now = Console(record=True, width=300, file=StringIO()), shop.clock.now()
-    summary = whole_summary(shop.app.store, ZONE, now, lambda *_: False)
+    summary = whole_summary(shop.app.store, ZONE, now, lambda *_: False, {})
     found = queues_of(shop.app.store, shop.app.engine.catalogue, ZONE, now)
     show.status(console, summary | {"queues": [asdict(queue) for queue in found]}, language, ZONE, {})
     return console.export_text()

@@ -9,7 +9,7 @@ from tests.town import ZONE
 
 SUMMARY = {
     "release": None, "totals": {}, "due_lag_ms": 0, "stages": {"acquisition": 1, "churn": 2, "old": 3}, "ledger": {}, "budgets": [],
-    "stages_before": {"7": {"churn": 4}, "30": {}}, "journeys": {}, "unmapped": [], "misfits": [], "queues": [], "quarantine": [], "unknown": {}, "held": [], "paused": {},
+    "stages_before": {"7": {"churn": 4}, "30": {}}, "journeys": {}, "sources": [], "unmapped": [], "misfits": [], "queues": [], "quarantine": [], "unknown": {}, "held": [], "paused": {},
     "journeys_paused": [], "moves": {},
 }  # fmt: skip
 

@@ -16,7 +16,7 @@ INSIDE = journey_text("- {id: rest, delay: 9d}", entry="{segment: buyers, existi
 
 
 def summary(store, now):
-    return whole_summary(store, ZONE, now, lambda *_: False)
+    return whole_summary(store, ZONE, now, lambda *_: False, {})
 
 
 def counted(store, what):

@@ -3,7 +3,7 @@
 import pytest
 
 from runtime.state import Person
-from tests.town import NOON
+from tests.town import NOON, set_aside_in
 
 DEVICE = frozenset({"distinct_id"})
 ALL = frozenset({"openid", "unionid", "push_id", "distinct_id", "phone"})
@@ -32,8 +32,7 @@ def merges(store):
 
 
 def conflicts(store):
-    with store.database.reading() as tx:
-        return [row["reason"] for row in store.reports.quarantined(tx, 100) if row["kind"] == "identity"]
+    return [row["reason"] for row in set_aside_in(store) if row["kind"] == "identity"]
 
 
 def test_who_is_known_by_a_device_only_is_an_anonymous_user(find):

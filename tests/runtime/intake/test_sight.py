@@ -17,7 +17,7 @@ DECLARED = AUDIENCE.replace(
 def told(shop):
     current = shop.app.engine.catalogue.audience
     sight = Sight(shop.app.project.settings.intake.sources, current)
-    rows = whole_summary(shop.app.store, ZONE, NOON, sight.sees)["unmapped"]
+    rows = whole_summary(shop.app.store, ZONE, NOON, sight.sees, {})["unmapped"]
     return sorted((row["source"], row["kind"], row["name"], row["n"]) for row in rows)
 
 

@@ -199,8 +199,8 @@ def test_the_log_tells_the_first_and_the_tenth_of_many_refusals():
     tally = Tally()
     with capture_logs() as logs:
         for _ in range(12):
-            tally.refuse(Fault("time", "shop", "its clock is 420 seconds behind"))
-        tally.refuse(Fault("wrong"))
+            tally.refuse(Fault("time", "shop", "its clock is 420 seconds behind"), 0)
+        tally.refuse(Fault("wrong"), 0)
 
     assert [(line["source"], line["reason"], line["count"]) for line in logs] == [
         ("shop", "time", 1), ("shop", "time", 10), ("", "wrong", 1),
