@@ -64,10 +64,15 @@ def cases(draw):
     )
 
 
+NAMES = ["u", "u", "a\tb", "a\nb\r", "\\N", "%s", "王小明🙂", "x" * 1000]
+
+
 def crowd_of(draw: Random) -> list[User]:
     people = []
     for n in range(draw.randrange(9)):
-        user = somebody(f"u{draw.randrange(10**6)}", tags=["vip"] if draw.random() < 0.3 else [], points=draw.randrange(5))
+        user = somebody(
+            f"{draw.choice(NAMES)}{draw.randrange(10**6)}", tags=["vip"] if draw.random() < 0.3 else [], points=draw.randrange(5)
+        )
         user.profile["p"] |= {"city": draw.choice(["上海", "北京"])} if draw.random() < 0.7 else {}
         ordered = NOON - draw.choice([10, 296, 296, 300, 400]) * DAY // 10 - n  # some fall asleep while the pace goes on
         if draw.random() < 0.8:
