@@ -21,6 +21,7 @@ from runtime.intake.misfits import CHANGES, found_type, of_event, of_keys, of_tr
 from runtime.intake.sent import user_of
 from runtime.policy import ADDRESS_OF
 from runtime.profile import LONGEST_TEXT
+from runtime.shortened import shortened
 from runtime.source_settings import may_bring
 from runtime.state import Event, Person
 from runtime.store.arrivals import Arrival, Call, CatalogueItem, Misfit, Record
@@ -28,6 +29,7 @@ from runtime.store.identity import SHARED, UNIQUE
 from runtime.store.inbox import Quarantined
 
 ROW = 256  # bytes of a row of the quarantine beside its body
+LONGEST_SAID = 60  # characters of a name in a reason: what is wrong with it stands behind it
 LONGEST_KIND = 32  # characters of the name of a kind of identity
 FUTURE = DAY  # an event dated further ahead than this is set aside; one dated less far ahead counts as now
 OLDEST = 946_684_800_000  # 2000-01-01 UTC: what is posted as of earlier comes from a clock that was never set; files may go further back
@@ -402,9 +404,9 @@ def _too_long(where: str, values: Mapping[str, Any], names: Iterable[str]) -> st
         value = values.get(name)
         if isinstance(value, str):
             if len(value) > LONGEST_TEXT // 4 and len(value.encode()) > LONGEST_TEXT:
-                return f"{where}.{name}: expected at most {LONGEST_TEXT} bytes of text"
+                return f"{where}.{shortened(name, 'en', LONGEST_SAID)}: expected at most {LONGEST_TEXT} bytes of text"
         elif isinstance(value, list | dict) and len(orjson.dumps(value, default=str)) > LONGEST_TEXT:
-            return f"{where}.{name}: expected at most {LONGEST_TEXT} bytes altogether"
+            return f"{where}.{shortened(name, 'en', LONGEST_SAID)}: expected at most {LONGEST_TEXT} bytes altogether"
     return ""
 
 
