@@ -46,7 +46,7 @@ NO_STORY = Story()
 
 
 def check(*paths: Path, config: Config = Path(), manner: Manner = PLAIN, story: Story = NO_STORY, json: Json = False) -> int:
-    """Check journey files, the audience and their tests; every finding of every file in one run.
+    """Check journey files, the audience, their tests, and names that config.toml maps; every finding of every file in one run.
 
     PATHS: files or folders to report on (all are read: journeys know each other); default: all.
     """

@@ -41,7 +41,7 @@ class CheckedProject:
 
     setup: Setup
     files: tuple[Looked, ...]
-    general: tuple[Finding, ...] = ()  # of the audience, or of the folder
+    general: tuple[Finding, ...] = ()  # of the audience, of config's mappings to it, or of the folder
     fresh: frozenset[str] = field(default_factory=frozenset)
 
     @property
@@ -62,6 +62,7 @@ class Checker:
     def __init__(self, config: Path, *, tests: bool = True, keep: bool = True, workers: int | None = None) -> None:
         self.config, self.tests = config, tests
         self.folder = config if config.is_dir() else config.parent
+        self.file = config / "config.toml" if config.is_dir() else config
         self.cache = CheckCache(self.folder if keep else None)
         self.program = program_digest()
         self.workers = workers if workers is not None else _cores()
@@ -92,8 +93,7 @@ class Checker:
 
     def config_key(self) -> str:
         """Stands for all that the config says now."""
-        file = self.config / "config.toml" if self.config.is_dir() else self.config
-        return digest(self.program, str(self.config), _bytes(file) or b"", *overrides(os.environ))
+        return digest(self.program, str(self.config), _bytes(self.file) or b"", *overrides(os.environ))
 
 
 def _journey_files(folder: Path) -> list[Path]:
@@ -173,9 +173,15 @@ class _Reading:
             except (KeyError, TypeError, ValueError):
                 self.cache.forget([key])
         from runtime.looking import look_at_audience
+        from runtime.mappings import mappings_found
+        from runtime.settings import load_project
 
-        _, found = look_at_audience(str(self.setup.definitions / AUDIENCE_FILE), self.audience)
-        if _survives(found, lambda raw: findings_from(orjson.loads(raw))):
+        audience, of_audience = look_at_audience(str(self.setup.definitions / AUDIENCE_FILE), self.audience)
+        config, said = self.checker.file, _bytes(self.checker.file) or b""
+        sources = load_project(config).settings.intake.sources
+        found = (*of_audience, *mappings_found(sources, audience, str(config), said.decode("utf-8", "replace")))
+        was_edited = self.checker.config_key() != self.setup.key
+        if not was_edited and _survives(found, lambda raw: findings_from(orjson.loads(raw))):
             self.cache.put(key, found)
         return (*empty, *found)
 

@@ -16,6 +16,7 @@ from runtime.commandline import FAILED, OK, USAGE, Config, DatabasePath, Json, S
 from runtime.handover import Handover
 from runtime.importing import CannotImport
 from runtime.quarantine import drop_asked, retry_asked
+from runtime.shortened import LONGEST_REASON, shortened
 from runtime.store.quarantine import Filters, SetAside
 
 AT_ONCE = 200  # rows of one request to the daemon
@@ -130,7 +131,7 @@ def retry(
         print_json(found)
     else:
         for row in left:
-            sys.stdout.write(f"{row['id']}: {row['reason']}\n")
+            sys.stdout.write(f"{row['id']}: {shortened(row['reason'], language, LONGEST_REASON)}\n")
         text = show.word("retried", language, taken=len(found) - len(left), left=len(left))
         err.print(text, markup=False)
     gone = sorted(set(ids) - {row["id"] for row in found})

@@ -25,7 +25,8 @@ from journeys.duration import MINUTE, SECOND, format_duration
 from journeys.errors import Language
 from journeys.localtime import print_instant
 from runtime.doctor import Examined
-from runtime.show_intake import misfits, reasons, sources
+from runtime.shortened import LONGEST_REASON, shortened
+from runtime.show_intake import counted, misfits, reasons, sources
 from runtime.state import SYSTEM_ENDS
 from runtime.store.quarantine import SetAside
 from runtime.storytexts import STATES, said, stage_name
@@ -163,7 +164,7 @@ def status(console: Console, summary: dict[str, Any], language: Language, zone: 
         console.print(word("converted_means", language), style="dim", markup=False, soft_wrap=True)
     sources(console, summary["sources"], language, zone)
     if summary["unmapped"]:
-        shown = "  ".join(f"{row['source']}:{row['name']} {row['n']:,}" for row in summary["unmapped"])
+        shown = "  ".join(f"{row['source']}:{counted(row['name'], language)} {row['n']:,}" for row in summary["unmapped"])
         console.print(f"[yellow]{word('unmapped', language)}[/yellow] {escape(shown)}")
     misfits(console, summary["misfits"], language, zone)
     reasons(console, summary["quarantine"], language, zone)
@@ -226,7 +227,12 @@ def set_aside(console: Console, rows: Sequence[SetAside], language: Language, zo
         table.add_column(word(key, language), overflow="fold", no_wrap=key in ("number", "time"))
     for row in rows:
         table.add_row(
-            str(row.id), print_instant(row.received_at, zone), escape(row.kind), escape(row.source), escape(row.user_id), escape(row.reason)
+            str(row.id),
+            print_instant(row.received_at, zone),
+            escape(row.kind),
+            escape(row.source),
+            escape(row.user_id),
+            escape(shortened(row.reason, language, LONGEST_REASON)),
         )
     console.print(table)
 

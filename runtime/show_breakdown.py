@@ -8,6 +8,7 @@ from rich.text import Text
 
 from journeys.errors import Language
 from runtime.breakdown import Breakdown, Group
+from runtime.shortened import shortened
 from runtime.storytexts import stage_name
 from runtime.texts import word
 
@@ -37,7 +38,8 @@ def _stage(name: str, stages: Mapping[str, str], language: Language) -> str:
 
 def _named(group: Group, language: Language) -> Text:
     if group.kind == "value":
-        return Text(word("yes" if group.value else "no", language) if isinstance(group.value, bool) else str(group.value) or '""')
+        is_boolean = isinstance(group.value, bool)
+        return Text(word("yes" if group.value else "no", language) if is_boolean else shortened(str(group.value), language) or '""')
     return Text(word(f"by_{group.kind}", language, n=f"{group.values:,}"), "dim")
 
 

@@ -11,6 +11,8 @@ from rich.table import Table
 from journeys.errors import Language, did_you_mean
 from journeys.localtime import print_instant
 from runtime.intake.misfits import KEYS
+from runtime.shortened import LONGEST_REASON, shortened
+from runtime.store.arrivals import LONGEST_NAME
 from runtime.storytexts import said
 from runtime.texts import TYPES, word
 
@@ -39,9 +41,16 @@ def reasons(console: Console, rows: Sequence[Mapping[str, Any]], language: Langu
     if rows:
         console.print(word("set_aside", language), style="yellow", markup=False)
     for row in rows:
-        told = {"n": f"{row['n']:,}", "at": print_instant(row["last_at"], zone), "reason": row["reason"]}
-        text = word("set_aside_why", language, what=" ".join(filter(None, (row["source"], row["kind"]))), **told)
+        what = " ".join(filter(None, (row["source"], row["kind"])))
+        why = shortened(row["reason"], language, LONGEST_REASON)
+        at = print_instant(row["last_at"], zone)
+        text = word("set_aside_why", language, what=what, reason=why, n=f"{row['n']:,}", at=at)
         console.print(f"  {text}", markup=False, soft_wrap=True)
+
+
+def counted(name: str, language: Language) -> str:
+    """A name under which something is counted; of a longer one that many characters are kept."""
+    return shortened(name, language, kept=LONGEST_NAME)
 
 
 def misfits(console: Console, rows: Sequence[Mapping[str, Any]], language: Language, zone: ZoneInfo) -> None:
@@ -53,7 +62,7 @@ def misfits(console: Console, rows: Sequence[Mapping[str, Any]], language: Langu
 
 
 def _misfit(row: Mapping[str, Any], language: Language, zone: ZoneInfo) -> str:
-    told = {"name": row["name"], "n": f"{row['n']:,}", "at": print_instant(row["last_at"], zone)}
+    told = {"name": counted(row["name"], language), "n": f"{row['n']:,}", "at": print_instant(row["last_at"], zone)}
     if row["expected"] != "key":
         types = {name: said(TYPES, row[name], language) for name in ("expected", "found")}
         return word("misfit", language, **types, **told)

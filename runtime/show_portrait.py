@@ -35,7 +35,7 @@ def _head(portrait: Portrait, wording: Wording) -> Iterable[tuple[str, str]]:
         told += [_by_edit("out_by_edit", name, portrait, wording) for name in left]
         yield "who_segments", wording.listed(told)
     if portrait.tags:
-        yield "who_tags", wording.listed(portrait.tags)
+        yield "who_tags", wording.listed([wording.short(tag) for tag in portrait.tags])
     every = {name: value for name, value in {**portrait.traits, **portrait.other}.items() if name != "name"}
     known = {name: value for name, value in every.items() if value != 0 or isinstance(value, bool)}
     if every:

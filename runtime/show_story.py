@@ -12,6 +12,7 @@ from rich.text import Text
 from journeys.phrasing import step_name
 from runtime.explain import Chapter, Told
 from runtime.present import Present
+from runtime.shortened import LONGEST_REASON
 from runtime.show_portrait import head
 from runtime.storyline import Line
 from runtime.wording import Wording
@@ -23,7 +24,7 @@ _INDENT = "    "
 def story(console: Console, whole: Told, wording: Wording, most: int | None = MOST_LINES, nothing: str = "") -> None:
     """The whole story; of more than `most` lines the newest. `nothing` is said in place of a story without lines."""
     console.print()
-    name = whole.portrait.traits.get("name", "") if whole.portrait is not None else ""
+    name = wording.short(str(whole.portrait.traits.get("name", ""))) if whole.portrait is not None else ""
     title = said_title(whole, wording)
     console.print(Text(f"{title} {name}".rstrip(), style="bold"))
     if whole.portrait is not None:
@@ -62,7 +63,7 @@ def notes(console: Console, present: Present | None, wording: Wording) -> None:
     for what in present.unreadable:
         console.print(Text(wording("note_unreadable", what=what), style="yellow"))
     for row in present.set_aside:
-        told = {"at": wording.at(row.received_at), "kind": row.kind, "reason": row.reason}
+        told = {"at": wording.at(row.received_at), "kind": row.kind, "reason": wording.short(row.reason, LONGEST_REASON)}
         console.print(Text(wording("note_aside", **told), style="yellow"))
 
 

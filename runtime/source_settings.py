@@ -1,5 +1,6 @@
 """Settings of event sources: who may post, how she proves it, what she may assert, and how her names become ours."""
 
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import Annotated, Any, Literal
 
@@ -11,6 +12,16 @@ SIGNED_ONLY = (
     "order_*", "coupon_*", "benefit_*", "consent_*", "member_*", "complaint_resolved", "user_record", "identity_merge", "subscription",
 )  # fmt: skip
 """What only a source that proves itself may assert: payments, consents, merges. A device's key can be read out of its program."""
+
+
+def is_for_signed(name: str) -> bool:
+    """Whether only a source that proves itself may assert it."""
+    return any(fnmatchcase(name, pattern) for pattern in SIGNED_ONLY)
+
+
+def may_bring(name: str, may_assert: Iterable[str], *, signed: bool) -> bool:
+    """Whether a source with these patterns may bring events of a type, or user records, merges, entries under their names."""
+    return (signed or not is_for_signed(name)) and any(pattern == "*" or fnmatchcase(name, pattern) for pattern in may_assert)
 
 
 KINDS_OF_SOURCES = ("webhook", "sensors", "growingio", "segment")

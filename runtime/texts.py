@@ -70,6 +70,8 @@ WORDS: dict[str, tuple[str, str]] = {
         "{name} is no {expected} (what came is {found}), {n} so far, the last on {at}",
         "{name} 应为{expected}，收到的是{found}，至今 {n} 次，最近 {at}",
     ),
+    "characters": ("{beginning}… ({n} characters)", "{beginning}…（共 {n} 字）"),
+    "characters_or_more": ("{beginning}… ({n} or more characters)", "{beginning}…（至少 {n} 字）"),
     "misfit_key": ("nothing reads {name}, {n} so far, the last on {at}", "{name} 没有谁读，至今 {n} 次，最近 {at}"),
     "misfit_key_hint": (
         "nothing reads {name}, did you mean {hint}? {n} so far, the last on {at}",

@@ -10,6 +10,7 @@ from journeys.errors import Language
 from journeys.localtime import print_instant
 from journeys.phrasing import step_name
 from journeys.values import LARGEST_NUMBER, fits, print_number
+from runtime.shortened import LONGEST, shortened
 from runtime.state import SYSTEM_ENDS
 from runtime.storyline import Line
 from runtime.storytexts import ACTIONS, CHANNELS, FACTS, KINDS, STATES, STORY, reason_sentence, said, stage_name
@@ -20,7 +21,6 @@ if TYPE_CHECKING:  # `check` says log entries too, and starts without the engine
     from journeys.clauses import Need
     from runtime.whatnext import Follows
 
-LONGEST = 80  # characters of one value
 MOST_ITEMS = 12  # of a list
 _SAID = {**STORY, **WHY_NOT}
 _ORDERED = ("<", "<=", ">", ">=")
@@ -85,6 +85,10 @@ class Wording:
         """Names in one line."""
         return ("、" if self.language == "zh" else ", ").join(parts)
 
+    def short(self, text: str, most: int = LONGEST) -> str:
+        """A name or text that came from outside."""
+        return shortened(text, self.language, most)
+
     def value(self, name: str, value: Any) -> str:
         """A value of a rule: instants and times of day as such, what is missing as missing."""
         if value is None:
@@ -92,7 +96,7 @@ class Wording:
         if isinstance(value, bool):
             return self("yes" if value else "no")
         if isinstance(value, list):
-            shown = self.listed([str(item) for item in value[:MOST_ITEMS]])
+            shown = self.listed([self.short(str(item)) for item in value[:MOST_ITEMS]])
             return (shown + " …" if len(value) > MOST_ITEMS else shown) or self("none")
         if isinstance(value, int) and abs(value) > LARGEST_NUMBER and fits(value, "time"):  # larger than any number of a rule
             return self.at(value)
@@ -100,12 +104,11 @@ class Wording:
             if self.kinds.get(name.removeprefix("user.")) == "time_of_day":
                 return f"{int(value) // 60:02d}:{int(value) % 60:02d}"
             return print_number(round(value, 2) if isinstance(value, float) else value)
-        text = str(value)
-        return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+        return self.short(str(value))
 
     def values(self, values: Mapping[str, Any]) -> str:
         """Names with their values."""
-        return self.listed([f"{name} = {self.value(name, value)}" for name, value in values.items()])
+        return self.listed([f"{self.short(name)} = {self.value(name, value)}" for name, value in values.items()])
 
     def needed(self, need: "Need") -> str:
         """What a clause needs."""
@@ -152,7 +155,7 @@ class Wording:
     def answered(self, line: Line) -> str:
         """What a consent was given to or withdrawn from, and where; and when it was said, where that is not when it was received."""
         what = self("consent_to", channel=self.channel(line.why["channel"]), purpose=self.channel(line.why["purpose"]))
-        what = f"{what} ({line.why['source']})" if line.why.get("source") else what
+        what = f"{what} ({self.short(line.why['source'])})" if line.why.get("source") else what
         said_at = line.why.get("said_at", line.at)
         if abs(line.at - said_at) < MINUTE:
             return what
@@ -160,7 +163,9 @@ class Wording:
 
     def fields(self, data: Mapping[str, Any]) -> str:
         """The fields of an event."""
-        return self.listed([f"{name}={self.value(name, value)}" for name, value in data.items()]) if isinstance(data, dict) else ""
+        if not isinstance(data, dict):
+            return ""
+        return self.listed([f"{self.short(name)}={self.value(name, value)}" for name, value in data.items()])
 
     def _shown(self, key: str, value: Any) -> str:
         if key in ("until", "was_until", "due_at", "event_time") and isinstance(value, int):
@@ -175,7 +180,7 @@ class Wording:
             return self.stage(str(value))
         if key in ("channel", "purpose"):
             return self.channel(str(value))
-        return str(value)
+        return self.short(str(value))
 
     def grounds(self, line: Line) -> str:
         """Why: the clause and the values then, or what each position of a send met."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from journeys.codes import audience, conditions, files, flow, journey, names, sends, traps
+from journeys.codes import audience, conditions, config, files, flow, journey, names, sends, traps
 from journeys.codes.code import Both, Code
 
 AREAS: tuple[tuple[Both, Mapping[str, Code]], ...] = (
@@ -14,5 +14,6 @@ AREAS: tuple[tuple[Both, Mapping[str, Code]], ...] = (
     (("A journey's own keys, and its tests", "旅程的键和测试"), journey.CODES),
     (("Messages", "消息"), sends.CODES),
     (("The audience", "用户"), audience.CODES),
+    (("Sources in config.toml", "config.toml 里的来源"), config.CODES),
 )
 CODES: Mapping[str, Code] = {code: entry for _, codes in AREAS for code, entry in codes.items()}

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from functools import partial
 from itertools import accumulate
 from typing import Any
@@ -22,13 +21,15 @@ from runtime.intake.misfits import CHANGES, found_type, of_event, of_keys, of_tr
 from runtime.intake.sent import user_of
 from runtime.policy import ADDRESS_OF
 from runtime.profile import LONGEST_TEXT
-from runtime.source_settings import SIGNED_ONLY
+from runtime.shortened import shortened
+from runtime.source_settings import may_bring
 from runtime.state import Event, Person
 from runtime.store.arrivals import Arrival, Call, CatalogueItem, Misfit, Record
 from runtime.store.identity import SHARED, UNIQUE
 from runtime.store.inbox import Quarantined
 
 ROW = 256  # bytes of a row of the quarantine beside its body
+LONGEST_SAID = 60  # characters of a name in a reason: what is wrong with it stands behind it
 LONGEST_KIND = 32  # characters of the name of a kind of identity
 FUTURE = DAY  # an event dated further ahead than this is set aside; one dated less far ahead counts as now
 OLDEST = 946_684_800_000  # 2000-01-01 UTC: what is posted as of earlier comes from a clock that was never set; files may go further back
@@ -39,6 +40,12 @@ RESERVED = (*TURN_EVENTS, "message_delivered", "message_undelivered", "message_r
 DEVICE_ATTACHES = frozenset({"distinct_id"})
 PURPOSES = ("service", "marketing")
 OWN_IDS = tuple(f"{kind}:" for kind in (*UNIQUE, *SHARED))  # how the ids begin that we give to people who are known by an identity alone
+
+
+def is_systems_own(type_: str) -> bool:
+    """Whether nobody may post events of a type: the system makes them."""
+    return type_ in RESERVED or type_.startswith("$")
+
 
 Said = Mapping[str, str]  # how a source spells our names; the event's own under ""
 Translated = tuple[str, dict[str, Any], Said]  # "event", "record", "item" in the plain spelling of our own API, or "unmapped"
@@ -146,9 +153,7 @@ class Reader:
         parsed.reasons.append({"index": index, "reason": problem})
 
     def _may(self, name: str) -> bool:
-        if not self.signed and any(fnmatchcase(name, pattern) for pattern in SIGNED_ONLY):
-            return False
-        return "*" in self.may_assert or any(fnmatchcase(name, pattern) for pattern in self.may_assert)
+        return may_bring(name, self.may_assert, signed=self.signed)
 
     def _event(self, item: Any, index: int, parsed: Parsed, said: Said = NOTHING_SAID) -> str:
         if not isinstance(item, dict):
@@ -186,7 +191,7 @@ class Reader:
 
     def _refusal(self, event: Event, item: Mapping[str, Any]) -> str:
         """Why an event is not taken though it is one."""
-        if event.type in RESERVED or event.type.startswith("$"):
+        if is_systems_own(event.type):
             return f"type {event.type} is the system's own"
         if not self._may(event.type):
             return f"source {self.source} may not assert {event.type}"
@@ -345,7 +350,7 @@ class Reader:
         return payload
 
     def _device_payload(self, item: Mapping[str, Any], parsed: Parsed, said: Said) -> dict[str, Any] | str:
-        """Of what a device says of its user, the traits that config takes from it; the others are shown, and not lost in silence."""
+        """Of what a device says of its user, the traits that config takes from it; the others, and those that no rule knows, are shown."""
         if item.get("consents") or item.get("tags") or item.get("remove_tags"):
             return f"source {self.source} is not signed: it may not assert consents or tags"
         payload: dict[str, Any] = {"source": self.source}
@@ -356,7 +361,7 @@ class Reader:
             for trait, value in (item.get(key) or {}).items():
                 if trait in self.traits:
                     taken[trait] = value
-                else:
+                if trait not in self.traits or trait not in self.audience.traits:
                     self._lost(trait, said, parsed)
             if taken:
                 payload[key] = taken
@@ -399,9 +404,9 @@ def _too_long(where: str, values: Mapping[str, Any], names: Iterable[str]) -> st
         value = values.get(name)
         if isinstance(value, str):
             if len(value) > LONGEST_TEXT // 4 and len(value.encode()) > LONGEST_TEXT:
-                return f"{where}.{name}: expected at most {LONGEST_TEXT} bytes of text"
+                return f"{where}.{shortened(name, 'en', LONGEST_SAID)}: expected at most {LONGEST_TEXT} bytes of text"
         elif isinstance(value, list | dict) and len(orjson.dumps(value, default=str)) > LONGEST_TEXT:
-            return f"{where}.{name}: expected at most {LONGEST_TEXT} bytes altogether"
+            return f"{where}.{shortened(name, 'en', LONGEST_SAID)}: expected at most {LONGEST_TEXT} bytes altogether"
     return ""
 
 

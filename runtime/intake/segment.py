@@ -19,7 +19,7 @@ PROPERTIES = {
 }  # fmt: skip
 CALLS = ("track", "identify", "page", "screen", "group", "alias")
 SHORT = {"t": "track", "i": "identify", "p": "page", "s": "screen", "g": "group", "a": "alias", "b": "batch"}  # analytics.js posts to these
-_CONTACTS = {"phone": "phone", "email": "email", "openid": "openid", "unionid": "unionid"}
+CONTACTS = {"phone": "phone", "email": "email", "openid": "openid", "unionid": "unionid"}
 
 
 def key_of(message: Mapping[str, Any]) -> str:
@@ -68,7 +68,7 @@ def translate(message: Any, naming: Naming, sent: Any, zone: ZoneInfo, now: int)
 def _record(traits: Mapping[str, Any], naming: Naming, who: dict[str, Any], identifier: str) -> Translated:
     named = naming.profile(traits)
     values, said = dict(named.values), named.said
-    given = {kind: values.pop(name) for name, kind in _CONTACTS.items() if isinstance(values.get(name), str | int)}
+    given = {kind: values.pop(name) for name, kind in CONTACTS.items() if isinstance(values.get(name), str | int)}
     contacts = {kind: text for kind, value in given.items() if (text := text_id(value).strip())}  # an empty field of a form is none
     record = {"id": identifier, "traits": values, **who}
     if contacts:

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.shop import CONFIG, HELLO, make_folder, write_journeys
+from tests.shop import AUDIENCE, CONFIG, HELLO, make_folder, write_journeys
 
 SAID = HELLO + "tests:\n  - {name: 问候, expect: [{after: 0s, send: push, step: hello, contains: 再见}, {after: 0s, end: completed}]}\n"
 
@@ -233,3 +233,74 @@ def test_watching_ends_with_ctrl_c(folder):
 
     assert "J0" in shown[0] + shown[1] or "J1" in shown[0] + shown[1]
     assert (running.returncode, "Traceback" in out + err) == (130, False)
+
+
+# --- what config.toml maps
+
+MAPPED = """
+[intake.sources.mini]
+kind = "sensors"
+events = {Open = "app_opned"}
+"""
+
+
+@pytest.fixture
+def mapped(tmp_path):
+    folder = make_folder(tmp_path / "mapped", HELLO)
+    text = CONFIG + MAPPED
+    (folder / "config.toml").write_text(text, encoding="utf-8")
+    return folder, text.split("\n").index('events = {Open = "app_opned"}') + 1
+
+
+def test_a_mapping_to_a_name_that_is_not_declared_is_a_warning_at_its_place_in_the_config(call, mapped):
+    folder, line = mapped
+
+    code, out, err = call("check", "--config", folder)
+
+    [config] = [told for told in out.splitlines() if "config.toml" in told.partition(" ")[0]]
+    place, _, text = config.partition(" J142 ")
+    assert place == f"{folder}/config.toml:{line}:11:"
+    assert text == "intake.sources.mini.events.Open: audience.yaml does not declare the event “app_opned”, did you mean app_opened?"
+    assert (code, "0 errors" in err) == (0, True)
+    assert call("check", folder / "config.toml", "--config", folder)[1].splitlines() == [config]
+    assert call("check", folder / "journeys" / "audience.yaml", "--config", folder)[1] == ""
+
+
+def test_as_data_it_is_a_finding_like_all_others(call, mapped):
+    folder, line = mapped
+
+    _, out, _ = call("check", folder / "config.toml", "--config", folder, "--json")
+
+    [told] = json.loads(out)
+    text = told.pop("text")
+    assert told == {"code": "J142", "severity": "warning", "file": f"{folder}/config.toml", "line": line, "column": 11}
+    assert text.startswith("intake.sources.mini.events.Open: ")
+
+
+def test_a_warning_about_a_mapping_keeps_nothing_from_being_applied(call, mapped):
+    folder, _ = mapped
+
+    assert call("plan", "--config", folder)[0] == call("apply", "--config", folder)[0] == 0
+
+
+def test_what_is_mended_in_the_config_is_not_told_from_the_last_check(call, mapped):
+    folder, _ = mapped
+    first, again = (call("check", folder / "config.toml", "--config", folder)[1] for _ in range(2))
+    (folder / "config.toml").write_text(CONFIG + MAPPED.replace("app_opned", "app_opened"), encoding="utf-8")
+
+    assert first == again != ""
+    assert call("check", folder / "config.toml", "--config", folder)[1] == ""
+
+
+def test_what_is_declared_in_the_audience_is_not_told_from_the_last_check(call, mapped):
+    folder, _ = mapped
+    call("check", "--config", folder)
+    write_journeys(folder, HELLO, audience=AUDIENCE.replace("app_opened: {}", "app_opened: {}\n  app_opned: {}"))
+
+    told = call("check", folder / "config.toml", "--config", folder)[1]
+
+    assert [line.split()[1] for line in told.splitlines()] == ["J148"]  # and then it has to be allowed
+
+
+def test_a_project_that_maps_nothing_has_no_finding_of_its_config(call, folder):
+    assert call("check", folder / "config.toml", "--config", folder)[1] == ""

@@ -173,6 +173,22 @@ def test_an_entry_that_is_no_result_is_looked_at_again(folder):
     assert (names(again), lines(again)) == ({"one.yaml", "two.yaml"}, [])
 
 
+MAPPED = '\n[intake.sources.mini]\nkind = "sensors"\nmay_assert = ["paid"]\nproperties = {sum = "amount"}\n'
+
+
+def test_what_is_found_of_a_config_that_is_edited_meanwhile_is_not_kept_for_the_one_before(folder, monkeypatch):
+    said = folder / "config.toml"
+    said.write_text(CONFIG + MAPPED, encoding="utf-8")
+    checker = Checker(folder, workers=1)
+    before = checker.setup
+    monkeypatch.setattr(Checker, "setup", property(lambda _: said.write_text(CONFIG, encoding="utf-8") and before))
+    checker.check()
+    monkeypatch.undo()
+    said.write_text(CONFIG + MAPPED, encoding="utf-8")
+
+    assert [finding.code for finding in check(folder).general] == ["J144"]
+
+
 EDITS = st.lists(
     st.one_of(
         st.tuples(st.just("write"), st.sampled_from(["one", "two", "three"]), st.sampled_from(["", "one", "four"]),
@@ -181,7 +197,7 @@ EDITS = st.lists(
         st.tuples(st.just("rename"), st.sampled_from(["one", "two"]), st.sampled_from(["three", "two"])),
         st.tuples(st.just("break"), st.sampled_from(["one", "two", "audience"])),
         st.tuples(st.just("audience"), st.sampled_from(["order_paid", "order_payd"])),
-        st.tuples(st.just("config"), st.sampled_from(["", '\n[policy]\nquiet_hours = "09:00-21:00"\n'])),
+        st.tuples(st.just("config"), st.sampled_from(["", '\n[policy]\nquiet_hours = "09:00-21:00"\n', MAPPED])),
     ),
     min_size=1, max_size=5,
 )  # fmt: skip

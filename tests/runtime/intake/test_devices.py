@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from tests.runtime.intake.anything import reader
 from tests.runtime.intake.sdk import OPENED, SDK_CONFIG, SHOW, VISIT, profile, segment, sensors, stored
 from tests.town import NOON
 
@@ -60,6 +61,15 @@ def test_a_device_gives_traits_that_config_takes_and_no_contacts(shop):
     assert profile(shop, "u1") == ({"city": "上海"}, {})
     with shop.app.store.database.reading() as tx:
         assert [(row["source"], row["kind"], row["name"]) for row in shop.app.store.arrivals.unmapped(tx)] == [("site", "trait", "level")]
+
+
+def test_a_trait_that_config_takes_from_a_device_and_no_rule_knows_is_kept_and_shown():
+    record = {"user_id": "u1", "traits": {"city": "上海", "hat": "红", "shoe": 7}}
+
+    parsed = reader(traits=frozenset({"city", "hat"})).records(record)
+
+    assert parsed.records[0].payload["traits"] == {"city": "上海", "hat": "红"}
+    assert parsed.unmapped == {("trait", "hat"): 1, ("trait", "shoe"): 1}
 
 
 def test_what_a_device_calls_a_phone_and_is_none_is_shown_and_fills_no_quarantine(shop):
