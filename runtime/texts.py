@@ -491,7 +491,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "{journey}：{tests} 条测试走到 {visited} / {all} 处",
     ),
     "coverage_none": ("{journey}: no tests", "{journey}：没有测试"),
-    "coverage_not_run": ("{journey}: no tests were run, since the file has errors", "{journey}：文件有错误，没有跑测试"),
+    "coverage_not_run": (
+        "{journey}: no tests were run, since the file or audience.yaml has errors",
+        "{journey}：文件或 audience.yaml 有错误，没有跑测试",
+    ),
     "never_visited": ("{step} is never reached", "没有走到 {step}"),
     "missed_case": ("{step}: no test takes branch {name}", "{step}：没有测试走分支 {name}"),
     "missed_otherwise": ("{step}: no test takes otherwise", "{step}：没有测试走 otherwise"),

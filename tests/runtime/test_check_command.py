@@ -37,7 +37,7 @@ def test_coverage_of_a_file_with_errors_says_that_no_tests_were_run(folder, call
 
     _, out, _ = call("check", "--coverage", "--config", folder)
 
-    assert "hello: no tests were run, since the file has errors\n" in out
+    assert "hello: no tests were run, since the file or audience.yaml has errors\n" in out
 
 
 def chinese(folder):
