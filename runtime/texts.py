@@ -117,6 +117,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "{journey}: of those inside since it went live ({since}) {n} {n:is|are} still to come in (existing: enrol)",
         "{journey}：上线时（{since}）已在分群的人还有 {n} 人没进（existing: enrol）",
     ),
+    "queue_next": ("; the pace lets the next in from {at}", "；按进入速度，{at} 起再进"),
     "queue_unknown": (
         "{journey}: how many of those inside since it went live ({since}) are still to come in is known when profiles have been made anew",
         "{journey}：上线时（{since}）已在分群的人还有多少没进，要等档案重算完才知道",
