@@ -52,6 +52,7 @@ JOURNEYS = {
         "more": "tests: [{name: t, given: {variant: {a: z}}, expect: []}]",
     },
     "J035": {"steps": GRANT + "- if: steps.gift.cod == 'a'\n  exit: x\n"},
+    "J036": {"entry": "{event: stage_changed, where: event.to == '流失'}"},
     "J040": {"steps": DEAR + "- if: user.age >\n  exit: x\n"},
     "J041": {"steps": DEAR + "- if: user.age ** 2 > 3\n  exit: x\n"},
     "J042": {"steps": DEAR + "- if: dayssince(user.last_order_at) > 3\n  exit: x\n"},

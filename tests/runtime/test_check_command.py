@@ -191,7 +191,9 @@ def test_a_test_that_begins_when_the_journey_lets_nobody_in_is_a_warning_at_its_
 
 
 def test_a_test_without_a_moment_of_its_own_is_not_about_the_moment(call, folder):
-    write_journeys(folder, HELLO.replace("{event: app_opened}", f'{{schedule: "{MONDAYS}"}}') + STARTS.replace('    at: "{at}"\n', "").format())
+    write_journeys(
+        folder, HELLO.replace("{event: app_opened}", f'{{schedule: "{MONDAYS}"}}') + STARTS.replace('    at: "{at}"\n', "").format()
+    )
 
     assert "J117" not in call("check", "--config", folder)[1]
 

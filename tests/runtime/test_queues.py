@@ -72,7 +72,9 @@ def test_who_is_still_to_come_in_is_counted_as_long_as_somebody_is(shop):
     assert queues(shop) == [("gift", 2, False)]
     assert "gift: of those inside since it went live (2026-12-01 12:01) 2 are still to come in (existing: enrol)" in status(shop, "en")
     assert "2 are still to come in (existing: enrol); the pace lets the next in from 2026-12-02 13:00" in status(shop, "en")
-    assert "gift：上线时（2026-12-01 12:01）已在分群的人还有 2 人没进（existing: enrol）；按进入速度，2026-12-02 13:00 起再进" in status(shop, "zh")
+    assert "gift：上线时（2026-12-01 12:01）已在分群的人还有 2 人没进（existing: enrol）；按进入速度，2026-12-02 13:00 起再进" in status(
+        shop, "zh"
+    )
 
     shop.settle(NOON + DAY + HOUR)
     assert queues(shop) == [("gift", 1, False)]
