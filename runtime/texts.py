@@ -243,6 +243,14 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "meaning_lets_in": ("lets in: {journeys}", "按它进入的：{journeys}"),
     "meaning_read_by": ("read by: {journeys}", "条件里读它的：{journeys}"),
+    "meaning_gone": (
+        "{n} {n:person has|people have} a value of it that no rule sees any more; under another name it begins without values",
+        "现有 {n} 人有它的值，以后没有规则看得到；换了名字的特征从没有值开始",
+    ),
+    "meaning_retyped": (
+        "{n} {n:person has|people have} a value of it, which counts as missing where it does not fit the new type",
+        "现有 {n} 人有它的值，不合新类型的在规则里算缺失",
+    ),
     "meaning_unread": ("no journey reads it", "没有旅程读它"),
     "plan_inside": ("inside: {n}", "旅程里：{n} 人"),
     "plan_nobody": ("nobody is inside", "旅程里没有人"),
