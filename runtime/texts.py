@@ -113,6 +113,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "go_on": ("stopped; go on with: {command}", "停下了；接着做：{command}"),
     "journey_pauses": ("{journey} is paused since {since} by {author} “{reason}”", "{journey} 自 {since} 起暂停（{author}：“{reason}”）"),
     "moves_left": ("{journey}: {n} {n:person is|people are} still to be moved", "{journey}：还有 {n} 人没迁移"),
+    "whose_story": (
+        "whose story? a user or a message; or --journey JOURNEY for those who entered it",
+        "要看谁的经过？写用户或消息；或用 --journey 旅程 看谁进来过",
+    ),
     "queue_left": (
         "{journey}: of those inside since it went live ({since}) {n} {n:is|are} still to come in (existing: enrol)",
         "{journey}：上线时（{since}）已在分群的人还有 {n} 人没进（existing: enrol）",
