@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ConfigDict, Field
 
-from journeys.certainty import report_covered, verdict_problems
+from journeys.certainty import report_covered
+from journeys.doubts import doubts_of
 from journeys.duration import parse_duration
 from journeys.errors import did_you_mean, nearest
 from journeys.evaluate import Change, Facts
@@ -21,7 +22,6 @@ from journeys.expression import (
     Node,
     Problem,
     Scope,
-    drops_of,
     kind_of,
     parse_condition,
     parse_expression,
@@ -149,11 +149,12 @@ class Audience:
     events: Mapping[str, Mapping[str, ValueType]]
     traits: Mapping[str, Trait]
     segments: Mapping[str, Rule]
-    segment_names: Mapping[str, str]
+    segment_names: Mapping[str, str]  # for people
     stages: Stages
     stops: tuple[tuple[str, Rule], ...]
     windows: Mapping[str, int] = field(default_factory=dict)  # event → how long its history is kept
     longer: Mapping[str, int] = field(default_factory=dict)  # the same, of journeys' older versions with people inside
+    stage_names: Mapping[str, str] = field(default_factory=dict)  # for people
     left_out: frozenset[str] = frozenset()  # traits and segments that are declared and wrong
     unread: bool = False  # the file is of another shape: nothing is known of what it declares
 
@@ -269,10 +270,20 @@ class Audience:
             shared = dict(fields) if index == 0 else {f: k for f, k in shared.items() if fields.get(f) == k}
         return {**shared, **ENVELOPE}
 
+    def named(self, names: tuple[str, ...]) -> dict[str, Mapping[str, str]]:
+        """The fields of these events that hold ids of this file: of stages (where there is a lifecycle) or segments, with their names."""
+        if names and set(names) <= {"stage_changed"} and self.stage_names:
+            return {"from": self.stage_names, "to": self.stage_names}
+        return {"segment": self.segment_names} if names and set(names) <= {"segment_entered", "segment_left"} else {}
+
     def readable(self, event: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         """What rules may read of an event: its declared fields and the envelope's. The others may be as long as a request."""
         declared = self.events.get(event, {})
         return {name: value for name, value in fields.items() if name in declared or name in ENVELOPE}
+
+    def named_everywhere(self) -> dict[str, Mapping[str, str]]:
+        """What any condition may ask for by ids or declared texts, each with its name for people."""
+        return _named(self.segment_names, self.stage_names, {name: trait.choices for name, trait in self.traits.items() if trait.choices})
 
     def user_types(self) -> dict[str, ValueType]:
         """The types of user.*."""
@@ -281,6 +292,13 @@ class Audience:
     def never_missing(self) -> frozenset[str]:
         """The names of user.* that always have a value."""
         return _never_missing((n, t.aggregate == "count", t.default) for n, t in self.traits.items())
+
+
+def _named(
+    segments: Mapping[str, str], stages: Mapping[str, str], choices: Mapping[str, Iterable[str]]
+) -> dict[str, Mapping[str, str]]:  # fmt: skip
+    chosen = {f"user.{name}": {text: text for text in texts} for name, texts in choices.items()}
+    return {"segment": segments, **({"user.stage": stages} if stages else {}), **chosen}
 
 
 def _never_missing(traits: Iterable[tuple[str, bool, Any]]) -> frozenset[str]:
@@ -301,7 +319,17 @@ def compile_audience(model: AudienceModel, source: Source) -> Audience:
             events[name] = fields
     user: dict[str, ValueType] = {**BUILT_IN, **{n: t.type for n, t in model.traits.items()}}
     sure = _never_missing((n, bool(t.count), t.default) for n, t in model.traits.items())
-    scope = Scope(user=user, segments=frozenset(model.segments), events=frozenset(events), timed="audience", sure=sure)
+    names = {name: m.name for name, m in model.segments.items()}
+    stage_names = {stage.stage: stage.name for stage in model.lifecycle}
+    choices = {name: m.of for name, m in model.traits.items() if m.type == "choice" and isinstance(m.of, list)}
+    scope = Scope(
+        user=user,
+        named=_named(names, stage_names, choices),
+        segments=frozenset(names),
+        events=frozenset(events),
+        timed="audience",
+        sure=sure,
+    )
     calculated = {n: node for n, m in model.traits.items() if m.value and (node := parse_expression(m.value, scope)[0]) is not None}
     reader = _AudienceReader(source, events, replace(scope, times=times_of(calculated)))
     traits = {name: t for name, m in model.traits.items() if (t := reader.trait(name, m)) is not None}
@@ -322,14 +350,16 @@ def compile_audience(model: AudienceModel, source: Source) -> Audience:
         if (rule := reader.rule(stop.when, ("suppress_marketing", index, "when")))
     ]
     _refuse_circles(source, traits, segments, tuple(stages))
-    names = {name: m.name for name, m in model.segments.items()}
     values = [trait.value for trait in traits.values() if trait.value is not None]
     windows = windows_of([*segments.values(), *(r for _, r in stages if r), *(r for _, r in stops), *values])
     for trait in traits.values():
         if trait.within:
             windows[trait.event] = max(windows.get(trait.event, 0), trait.within)
     left_out = frozenset([*(model.traits.keys() - traits.keys()), *(model.segments.keys() - segments.keys())])
-    return Audience(events, traits, segments, names, tuple(stages), tuple(stops), windows, left_out=left_out, unread=unread)
+    stopping = tuple(stops)
+    return Audience(
+        events, traits, segments, names, tuple(stages), stopping, windows, stage_names=stage_names, left_out=left_out, unread=unread
+    )
 
 
 def windows_of(rules: list[Rule]) -> dict[str, int]:
@@ -361,7 +391,7 @@ class _AudienceReader:
     def rule(self, text: str, path: tuple[str | int, ...], scope: Scope | None = None) -> Rule | None:
         scope = scope or self.scope
         node, problems = parse_condition(text, scope)
-        return self._rule(text, node, problems or [*drops_of(node, scope), *verdict_problems(text, node, scope.sure)], path, scope)
+        return self._rule(text, node, problems or doubts_of(text, node, scope), path, scope)
 
     def _rule(self, text: str, node: Node | None, problems: list[Problem], path: tuple[str | int, ...], scope: Scope) -> Rule | None:
         for problem in problems:

@@ -76,7 +76,7 @@ def check_file(
     told = Source(source.file, source.text, source.data, source.spots)
     check_stories(told, journey, audience, world)
     wrong = any(finding.severity == "error" for finding in told.findings)
-    return None if wrong else journey, [*found, *told.findings]
+    return None if wrong else journey, [*found, *(finding for finding in told.findings if not _follows(finding, audience))]
 
 
 def _follows(finding: Finding, audience: Audience) -> bool:

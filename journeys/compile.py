@@ -23,7 +23,7 @@ from journeys.compiled import (
     WaitSpec,
 )
 from journeys.duration import DAY, parse_duration, parse_time_of_day
-from journeys.errors import Finding, JourneyError, did_you_mean, fields_near, near
+from journeys.errors import Finding, JourneyError, did_you_mean, fields_near, near_named
 from journeys.expectations import BOTH, CLOCK, CRON, MOMENT, NONE, found_of
 from journeys.expression import OF_ONE_PERSON, Call, walk
 from journeys.flow import check_flow
@@ -141,7 +141,7 @@ class _Compiler:
         self._entry_companions(form)
         events = self.steps.events(entry.event, ("entry", "event")) if entry.event else ()
         if entry.segment is not None and entry.segment not in self.audience.segments:
-            self.source.report("J021", ("entry", "segment"), found=entry.segment, **near(entry.segment, self.audience.segments))
+            self.source.report("J021", ("entry", "segment"), found=entry.segment, **near_named(entry.segment, self.audience.segment_names))
         if form == "segment" and entry.existing is None and self.journey.status == "live":
             self.source.report("J080", ("entry",), key=True)
         named = model.event_names(entry.event)

@@ -114,6 +114,12 @@ def near(found: object, known: Collection[str]) -> dict[str, Any]:
     return {"hint": hint} if hint else {"known": nearest(found, known)}
 
 
+def near_named(found: object, names: Mapping[str, str]) -> dict[str, Any]:
+    """As `near`, of ids with their names for people: who writes such a name meant its id."""
+    meant = [identifier for identifier, name in names.items() if name == found]
+    return {"hint": meant} if meant else near(found, names)
+
+
 def unknown_template(found: str, channel: str, channels: Mapping[str, Collection[str]]) -> dict[str, Any]:
     """What J025 says of a name that is no template of the channel; of one that is another channel's, only that."""
     if others := [name for name, templates in channels.items() if found in templates]:

@@ -9,7 +9,7 @@ from jinja2.parser import Parser
 
 from journeys.codes.code import Words, words
 from journeys.duration import parse_duration, parse_time_of_day
-from journeys.errors import did_you_mean, fields_near, near, unknown_template
+from journeys.errors import did_you_mean, fields_near, near, near_named, unknown_template
 from journeys.expectations import KINDS, ONE_TIME, OTHERWISE, QUOTED, TEXT_IN_LIST, TOO_DEEP, contained_in, typed
 from journeys.traps import wide, wide_params
 from journeys.unread import why_unread
@@ -128,6 +128,7 @@ class Scope:
     event_name: str = "event"
     sure: frozenset[str] = frozenset()  # the names of user.* that are never missing
     times: Mapping[str, "Call"] = field(default_factory=dict)  # the names of user.* that stand for a time function (`times_of`)
+    named: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # ids with their names, of user.stage, event.to, segment
     segments: frozenset[str] = frozenset()
     events: frozenset[str] = frozenset()
     journeys: frozenset[str] = frozenset()
@@ -475,7 +476,7 @@ class _Reader:
         return [self._text_constant(a, function) for a in arguments]
 
     def _segment(self, function: str, node: nodes.Call) -> Node:
-        return self._of_known(function, node, self.scope.segments, "J021")
+        return self._of_known(function, node, self.scope.segments, "J021", self.scope.named.get("segment", {}))
 
     def _in_journey(self, function: str, node: nodes.Call) -> Node:
         return self._of_known(function, node, self.scope.journeys, "J032")
@@ -484,10 +485,10 @@ class _Reader:
         call = self._of_known(function, node, self.scope.benefits, "J028")
         return Call(function, call.arguments, "number")
 
-    def _of_known(self, function: str, node: nodes.Call, known: frozenset[str], code: str) -> Call:
+    def _of_known(self, function: str, node: nodes.Call, known: frozenset[str], code: str, named: Mapping[str, str] | None = None) -> Call:
         (name,) = self._texts(function, node, 1, 1)
         if name not in known:
-            raise _Refused(Problem(code, {"found": name, **near(name, known)}, name))
+            raise _Refused(Problem(code, {"found": name, **near_named(name, named or {one: one for one in known})}, name))
         return Call(function, (name,), "boolean")
 
     def _has_tag(self, function: str, node: nodes.Call) -> Node:

@@ -20,6 +20,7 @@ class Scopes:
             user=audience.user_types(),
             sure=audience.never_missing(),
             times=audience.times,
+            named=audience.named_everywhere(),
             segments=frozenset(audience.segments),
             events=frozenset(audience.events),
             journeys=journeys | {journey.id},
@@ -27,10 +28,14 @@ class Scopes:
             channels={name: frozenset(templates) for name, templates in world.channels.items()},
         )
         self.entry_fields = self._entry_fields(journey.entry)
+        self.entry_named = self._named("entry", event_names(journey.entry.event))
 
     def fields(self, names: tuple[str, ...]) -> dict[str, ValueType]:
         """The fields that all of these events have; any, where one of them is not declared: that was told already."""
         return self.audience.event_fields(names) if all(name in self.audience.events for name in names) else {"*": "any"}
+
+    def _named(self, root: str, names: tuple[str, ...]) -> dict[str, Mapping[str, str]]:
+        return {**self.base.named, **{f"{root}.{name}": ids for name, ids in self.audience.named(names).items()}}
 
     def _entry_fields(self, entry: Entry) -> Mapping[str, ValueType]:
         if entry.event is not None:
@@ -45,15 +50,16 @@ class Scopes:
 
     def entered(self) -> Scope:
         """Names known when someone has entered: user and entry."""
-        return _with(self.base, entry=self.entry_fields)
+        return _with(self.base, entry=self.entry_fields, named=self.entry_named)
 
     def inside(self, steps: Mapping[str, Mapping[str, ValueType]]) -> Scope:
         """Names of a step: user, entry and the results of steps."""
-        return _with(self.base, entry=self.entry_fields, steps=steps)
+        return _with(self.base, entry=self.entry_fields, named=self.entry_named, steps=steps)
 
     def arriving(self, names: tuple[str, ...], scope: Scope) -> Scope:
         """A `where`: the scope around it, and the event at hand."""
-        return _with(scope, event=self.fields(names), event_name=" or ".join(names) or "event")
+        named = {**scope.named, **self._named("event", names)}
+        return _with(scope, event=self.fields(names), event_name=" or ".join(names) or "event", named=named)
 
     def result_of(self, step: StepBase) -> dict[str, ValueType]:
         """The fields that steps.ID.… has for this step."""

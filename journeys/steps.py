@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from journeys import model
-from journeys.certainty import report_covered, verdict_problems
+from journeys.certainty import report_covered
 from journeys.codes.code import Words, words
 from journeys.compiled import (
     ENDED,
@@ -27,10 +27,11 @@ from journeys.compiled import (
     WaitSpec,
 )
 from journeys.contents import ContentReader
+from journeys.doubts import doubts_of
 from journeys.duration import DAY, MINUTE, parse_duration, parse_time_of_day, parse_window
 from journeys.errors import did_you_mean, near
 from journeys.expectations import CLOCK, IF_MISSING, KINDS, NONE, OWN_NAME, USER_ID, WEIGHT, clock_meant, found_of, twice
-from journeys.expression import Const, Name, Node, Problem, Scope, drops_of, kind_of, parse_condition, parse_expression
+from journeys.expression import Const, Name, Node, Problem, Scope, kind_of, parse_condition, parse_expression
 from journeys.rule import Rule, rule_of, through
 from journeys.scopes import Scopes
 from journeys.source import Path_, Source
@@ -70,7 +71,7 @@ class Rules:
         if text is None:
             return None
         node, problems = parse_condition(text, scope)
-        self.report(problems or [*drops_of(node, scope), *verdict_problems(text, node, scope.sure)], path)
+        self.report(problems or doubts_of(text, node, scope), path)
         return self._kept(rule_of(text, node, scope.times)) if node is not None else None
 
     def expression(self, text: str | None, scope: Scope, path: Path_, kinds: tuple[ValueType, ...], expected: Words) -> Rule | None:

@@ -8,7 +8,7 @@ from journeys.audience import Audience
 from journeys.codes.code import Words
 from journeys.compiled import ENDED, CompiledJourney, CompiledStep, DelaySpec, ExitSpec, GrantSpec, SendSpec, SplitSpec, UpdateSpec
 from journeys.duration import parse_duration
-from journeys.errors import did_you_mean, fields_near, near, unknown_template
+from journeys.errors import did_you_mean, fields_near, near, near_named, unknown_template
 from journeys.expectations import BOTH, MOMENT, NONE, PAST, VALUES, found_of, one_of
 from journeys.localtime import print_instant
 from journeys.model import CHANNELS, Expectation, JourneyTest
@@ -106,8 +106,11 @@ class _Story:
                 continue
             if self._known("J023", name, fields, *where, name, event=event, known=fields_near(name, fields)) and raw is not None:
                 kind = fields[name]
+                ids = self.audience.named((event,)).get(name)
                 if coerce(raw, kind, self.zone) is None:
                     self._unfit(VALUES[kind], raw, *where, name)
+                elif ids is not None and raw not in ids:
+                    self._report("J036", *where, name, name=f"{event}.{name}", found=raw, **near_named(raw, ids))
 
     def _given(self) -> None:
         given, world, steps = self.test.given, self.world, self.journey.steps

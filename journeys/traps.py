@@ -32,6 +32,7 @@ _WIDE_COMMA = re.compile(r"(，)\s*[A-Za-z_]\w*:\s")
 _VALUE = re.compile(rf"{_KEY}(?:[^\s:]+:\s+)?(?=\S)")
 _HASH = re.compile(r"[^\s,\[{]\s+(#.*)")
 _TRAILING_ZERO = re.compile(r"-?\d+\.\d*0(?=[\s,}\]]|$)")
+_PLAIN_BEFORE = re.compile(r"(?:[\[{,]\s*|[\[{,]\s*[A-Za-z_]\w*:\s+)([^\s\[\]{},'\"][^\[\]{},:]*)$")  # an unquoted text inside brackets
 _UNPAIRED = re.compile(r"""(?<=[\s:\[{,])["']""")
 _CLOCK = re.compile(
     r"(?:.*[^\w:]|[\d-]+T)?\d{1,2}:\d{2}(?::\d{2})?(?:[+-]\d{1,2}:\d{2})?", re.ASCII
@@ -271,12 +272,32 @@ class _Stumble:
         if self.line == self.opened[0] and before[-1:] in ("'", '"'):
             start = before[:-1].rfind(before[-1])
             return Trap("J127", self.line, start + 1, {"opened": before[-1], "line": self.line})
+        if self._sign((self.line, self.column)) == "[" and (trap := self._list_in_a_text()):
+            return trap
         swallowed = [
             Trap("J121", line, match.start(1) + 1, {"found": _short(match[1])})
             for line in range(self.opened[0], self.line)
             if (match := _HASH.search(_QUOTED.sub(lambda m: "x" * len(m[0]), self._row(line))))
         ]
         return [trap for trap in (self._not_closed(), *swallowed[:1]) if trap]
+
+    def _list_in_a_text(self) -> Trap | None:
+        """`{where: x in ['a', 'b']}`: the text ends at the bracket, where the parser stumbles. None where quotes alone do not mend it."""
+        row = self._row(self.line)
+        bare = _bare(row)
+        before = _PLAIN_BEFORE.search(bare[: self.column - 1])
+        if before is None:
+            return None
+        start, depth, end = before.start(1), 0, len(bare)
+        for index in range(start, len(bare)):
+            if depth == 0 and bare[index] in ",}]":
+                end = index
+                break
+            depth += {"[": 1, "]": -1}.get(bare[index], 0)
+        text = row[start:end].rstrip()
+        if depth or ('"' in text and "'" in text):
+            return None
+        return Trap("J119", self.line, start + 1, {"found": text.replace('"', "'")})
 
     def _not_closed(self) -> Trap | None:
         """A quote of these lines that nothing closes, else what was opened last as the parser says, else the last bracket thereabouts."""

@@ -225,10 +225,13 @@ def _write(
     for left, in_flight in sorted(asked.in_flight.items()):
         store.movements.add(tx, release.id, left, in_flight)
     live_before = {v.journey for v in before.versions if _is_live(v)} if before else set()
+    digests = {v.journey: v.digest for v in before.versions} if before else {}
     for identifier, journey in journeys.items():
         if journey.journey.status != "live":
             continue
         entry = journey.entry
+        if digests.get(identifier, journey.digest) != journey.digest:
+            store.releases.wake_populations(tx, identifier, now)
         if entry.form == "segment" and entry.existing == "enrol" and identifier not in live_before:
             store.releases.add_population(tx, identifier, f"existing@{release.id}", "existing", now)
         if entry.form == "at" and entry.at is not None and entry.at > now:

@@ -204,8 +204,9 @@ class _Reading:
         from runtime.looking import Bench, Job, look_at, look_at_audience
         from runtime.settings import load_project
 
-        audience, _ = look_at_audience(str(self.setup.definitions / AUDIENCE_FILE), self.audience)
-        bench = Bench(load_project(self.checker.config), audience, frozenset(first), self.checker.tests)
+        audience, told = look_at_audience(str(self.setup.definitions / AUDIENCE_FILE), self.audience)
+        whole = not any(finding.severity == "error" for finding in told)  # else segments that it leaves out are read by others
+        bench = Bench(load_project(self.checker.config), audience, frozenset(first), self.checker.tests and whole)
         jobs = []
         for path in missing:
             loaded = self._load(path)

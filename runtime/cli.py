@@ -98,3 +98,7 @@ def _sayable() -> tuple[type[Exception], ...]:
     from runtime.store import StoreError
 
     return ConfigError, StoreError, CannotSimulate, ProjectExists, NoAnswer
+
+
+if __name__ == "__main__":
+    main()

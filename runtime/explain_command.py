@@ -11,12 +11,25 @@ from cyclopts import Parameter
 from journeys.errors import did_you_mean
 from journeys.values import clean_text, parse_time
 from runtime.app import App
-from runtime.commandline import FAILED, OK, USAGE, Config, DatabasePath, Json, Stop, err, next_command, print_json, reading_app
+from runtime.commandline import (
+    FAILED,
+    OK,
+    USAGE,
+    Config,
+    DatabasePath,
+    Json,
+    Stop,
+    err,
+    language_here,
+    next_command,
+    print_json,
+    reading_app,
+)
 from runtime.enquiring import trace, trace_json, whole_story, why_not, why_not_json
 from runtime.explain import as_json, nothing_of, only
 from runtime.finding import Meant, meant_by
 from runtime.places import Places
-from runtime.show import paper
+from runtime.show import paper, word
 from runtime.show_entrants import entrants, entrants_json
 from runtime.show_message import message
 from runtime.show_story import MOST_LINES, notes, story
@@ -43,7 +56,7 @@ def explain(  # noqa: PLR0913 - its options
     are shown with their ends only; --json has them whole.
     """
     if who is None and journey_ is None:
-        raise Stop(USAGE, "whose story? a user or a message; or --journey JOURNEY for those who entered it")
+        raise Stop(USAGE, word("whose_story", language_here(config)))
     app = reading_app(config, database)
     try:
         explaining = _Explaining(app, lambda text: next_command(text, config, database), json=json)
@@ -147,7 +160,8 @@ class _Explaining:
         if journey not in known and (self.app.project.definitions / f"{journey}.yaml").is_file():
             raise Stop(FAILED, self.wording("not_applied", journey=journey))
         if journey not in known:
-            near = did_you_mean(journey, known)
+            named = [id_ for id_, current in self.app.engine.catalogue.current.items() if current.journey.journey.name == journey]
+            near = next(iter(named), "") or did_you_mean(journey, known)
             raise Stop(FAILED, self.wording("unknown_journey", journey=journey, hint=self.wording("hint", near=near) if near else ""))
 
     def _nobody(self, meant: Meant) -> str:

@@ -135,8 +135,8 @@ def _look(bench: Bench, stage: "Stage | None", job: Job) -> Looked:
 
 
 def judge(source: Source, journey: CompiledJourney, results: Sequence["Rehearsed"]) -> tuple[list[Finding], tuple[Tested, ...]]:
-    """A finding for each test that failed, where both timelines part first, or whose user could not have entered; and all tests for
-    whoever wants to see more.
+    """A finding for each test that failed, where both timelines part first, or whose user could not have entered, or not then; and all
+    tests for whoever wants to see more.
     """
     findings: list[Finding] = []
     tests: list[Tested] = []
@@ -156,6 +156,11 @@ def judge(source: Source, journey: CompiledJourney, results: Sequence["Rehearsed
                 "clauses": "; ".join(result.lacking),
             }
             findings.append(Finding("J116", source.place(("tests", index, "user"), key=True), {"test": result.name, **found}))
+        if result.untimely is not None:
+            what, following = result.untimely
+            said = {"at": print_instant(result.start, journey.zone), "entry": what}
+            next_at = print_instant(following, journey.zone) if following is not None else NOTHING
+            findings.append(Finding("J117", source.place(("tests", index, "at")), {"test": result.name, **said, "next": next_at}))
         tests.append(Tested(result.name, place, result.start, result.passed, () if result.passed else result.rows, result.refusal))
     return findings, tuple(tests)
 

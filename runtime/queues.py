@@ -16,13 +16,15 @@ class Queue:
     """A journey's queue of those who were inside when it went live (`since`).
 
     `waiting` would come in if all were asked now; hold-outs are not looked at. None where nobody can say: while profiles are being made
-    anew, and where the queue `stands`, since nobody can tell any more who was inside then.
+    anew, and where the queue `stands`, since nobody can tell any more who was inside then. `next_at` is when a full pace lets the next in;
+    None while it does so now.
     """
 
     journey: str
     since: int
     waiting: int | None
     stands: bool
+    next_at: int | None
 
 
 def queues_of(store: SqlStore, catalogue: Catalogue, zone: ZoneInfo, now: int) -> list[Queue]:
@@ -37,7 +39,8 @@ def queues_of(store: SqlStore, catalogue: Catalogue, zone: ZoneInfo, now: int) -
             asked = golive.asked(tx, catalogue.audience, segment, population.journey, population.at, now)
             waiting = people.waiting(tx, population, asked, versioned.journey, catalogue.audience) if asked is not None else None
             if waiting != 0:
-                found.append(Queue(population.journey, population.at, waiting, asked is None))
+                next_at = population.next_at if population.next_at > now else None
+                found.append(Queue(population.journey, population.at, waiting, asked is None, next_at))
     return found
 
 

@@ -13,7 +13,9 @@ from journeys.audience import Audience
 from journeys.clauses import Clause, Meaning, clauses_of
 from journeys.compiled import CompiledJourney, GrantSpec
 from journeys.duration import DAY, SECOND, parse_duration
+from journeys.localtime import print_instant
 from journeys.model import Expectation, JourneyTest
+from journeys.schedule import next_fire
 from journeys.stories import DEFAULT_START, kind_of
 from journeys.values import coerce, parse_time
 from journeys.world import World
@@ -21,6 +23,7 @@ from runtime.catalogue import Catalogue, Versioned, longest
 from runtime.coverage import Move, Visits, followed, visits
 from runtime.deliver import Delivery
 from runtime.engine import Engine
+from runtime.enrol import next_date
 from runtime.facts import UserFacts
 from runtime.givens import person_of
 from runtime.happened import refusal_of, timeline_of
@@ -43,6 +46,7 @@ class Rehearsed:
     """A test's result. It passed when `rows` have no marks; `refusal` says why the user never entered, where she did not.
 
     `lacking` are the clauses for which the user is not in the segment by which she enters, at `start`: the test lets her in all the same.
+    `untimely` where the file's `at` is none of the moments at which the journey lets in: what says them, and the next of them, if any.
     """
 
     name: str
@@ -51,6 +55,7 @@ class Rehearsed:
     visits: Visits
     refusal: Note | None = None
     lacking: tuple[str, ...] = ()
+    untimely: tuple[str, int | None] | None = None
 
     @property
     def passed(self) -> bool:
@@ -145,6 +150,7 @@ class _Rehearsal:
         self.user_id = str(test.user.get("id", "u1"))
         self.taken: set[Move] = set()
         self.lacking: tuple[str, ...] = ()
+        self.untimely: tuple[str, int | None] | None = None
         self.journey = followed(_open_to_all(journey), self.taken)
         rehearsal = Rehearsal("out" if test.given.holdout else "in", test.given.variant)
         engine = Engine(store, stage.world, self.zone, stage.rules, rehearsal, virtual=True)
@@ -206,6 +212,8 @@ class _Rehearsal:
         entry = self.journey.entry
         if entry.segment and not user.segments[entry.segment][1]:
             self.lacking = self._lacking(entry.segment, user)
+        if self.test.at is not None:  # else it is not about the moment
+            self.untimely = self._untimely(user)
         if entry.form == "event":
             asked = self.test.entry.get("type")
             name = str(asked) if asked in entry.events else entry.events[0]
@@ -222,6 +230,19 @@ class _Rehearsal:
             return ()
         meaning = Meaning(audience.segments, {n: trait.value for n, trait in audience.traits.items() if trait.value is not None})
         return tuple(_not_held(clauses_of(rule.node, UserFacts(audience, user, self.start), meaning)))
+
+    def _untimely(self, user: User) -> tuple[str, int | None] | None:
+        entry, before = self.journey.entry, self.start - 1
+        if entry.form == "schedule":
+            what, following = entry.schedule, next_fire(entry.schedule, self.zone, before)
+        elif entry.form == "at" and entry.at is not None:
+            what, following = print_instant(entry.at, self.zone), entry.at if entry.at > before else None
+        elif entry.form == "date" and entry.date is not None:
+            fire = next_date(self.journey, UserFacts(self.audience, user, self.start), before)
+            what, following = entry.date.text, fire.at if fire is not None else None
+        else:
+            return None
+        return None if following == self.start else (what, following)
 
     def _typed(self, event: str, data: Mapping[str, Any]) -> dict[str, Any]:
         fields = self.audience.events.get(event, {})
@@ -254,7 +275,7 @@ class _Rehearsal:
         sent = {(line.step, line.what) for line in actual if line.kind == "send"}
         began = entered and not self.test.given.holdout
         seen = visits(self.journey, self.taken, sent, began=began)
-        return Rehearsed(self.test.name, self.start, rows, seen, None if entered else refusal_of(story), self.lacking)
+        return Rehearsed(self.test.name, self.start, rows, seen, None if entered else refusal_of(story), self.lacking, self.untimely)
 
     def _line(self, expected: Expectation) -> Line:
         kind = kind_of(expected)

@@ -262,7 +262,10 @@ def _flow(console: Console, summary: dict[str, Any], language: Language, zone: Z
     for queue in summary["queues"]:
         what = "stands" if queue["stands"] else "unknown" if queue["waiting"] is None else "left"
         told = {"journey": queue["journey"], "since": print_instant(queue["since"], zone), "n": f"{queue['waiting'] or 0:,}"}
-        console.print(escape(word(f"queue_{what}", language, **told)), style="yellow" if queue["stands"] else "")
+        text = word(f"queue_{what}", language, **told)
+        if what == "left" and queue["next_at"] is not None:
+            text += word("queue_next", language, at=print_instant(queue["next_at"], zone))
+        console.print(escape(text), style="yellow" if queue["stands"] else "")
     for lane, pause in summary["paused"].items():
         text = word("channel_pauses", language, what=lane, until=print_instant(pause["until"], zone))
         console.print(f"[yellow]{escape(text)}[/yellow] {escape(pause['reason'])}")

@@ -98,7 +98,9 @@ def _meaning(meaning: Meaning, language: Language) -> str:
         told.append(word("meaning_lets_in", language, journeys=", ".join(meaning.lets_in)))
     if meaning.read_by:
         told.append(word("meaning_read_by", language, journeys=", ".join(meaning.read_by)))
-    if not (meaning.lets_in or meaning.read_by):
+    if meaning.holds:
+        told.append(word("meaning_gone" if meaning.is_gone else "meaning_retyped", language, n=f"{meaning.holds:,}"))
+    if not (meaning.lets_in or meaning.read_by or meaning.is_gone):
         told.append(word("meaning_unread", language))
     return word("meaning", language, key=meaning.key, told=word("meaning_and", language).join(told))
 

@@ -113,10 +113,15 @@ WORDS: dict[str, tuple[str, str]] = {
     "go_on": ("stopped; go on with: {command}", "停下了；接着做：{command}"),
     "journey_pauses": ("{journey} is paused since {since} by {author} “{reason}”", "{journey} 自 {since} 起暂停（{author}：“{reason}”）"),
     "moves_left": ("{journey}: {n} {n:person is|people are} still to be moved", "{journey}：还有 {n} 人没迁移"),
+    "whose_story": (
+        "whose story? a user or a message; or --journey JOURNEY for those who entered it",
+        "要看谁的经过？写用户或消息；或用 --journey 旅程 看谁进来过",
+    ),
     "queue_left": (
         "{journey}: of those inside since it went live ({since}) {n} {n:is|are} still to come in (existing: enrol)",
         "{journey}：上线时（{since}）已在分群的人还有 {n} 人没进（existing: enrol）",
     ),
+    "queue_next": ("; the pace lets the next in from {at}", "；按进入速度，{at} 起再进"),
     "queue_unknown": (
         "{journey}: how many of those inside since it went live ({since}) are still to come in is known when profiles have been made anew",
         "{journey}：上线时（{since}）已在分群的人还有多少没进，要等档案重算完才知道",
@@ -242,6 +247,14 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "meaning_lets_in": ("lets in: {journeys}", "按它进入的：{journeys}"),
     "meaning_read_by": ("read by: {journeys}", "条件里读它的：{journeys}"),
+    "meaning_gone": (
+        "{n} {n:person has|people have} a value of it that no rule sees any more; under another name it begins without values",
+        "现有 {n} 人有它的值，以后没有规则看得到；换了名字的特征从没有值开始",
+    ),
+    "meaning_retyped": (
+        "{n} {n:person has|people have} a value of it, which counts as missing where it does not fit the new type",
+        "现有 {n} 人有它的值，不合新类型的在规则里算缺失",
+    ),
     "meaning_unread": ("no journey reads it", "没有旅程读它"),
     "plan_inside": ("inside: {n}", "旅程里：{n} 人"),
     "plan_nobody": ("nobody is inside", "旅程里没有人"),
@@ -491,7 +504,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "{journey}：{tests} 条测试走到 {visited} / {all} 处",
     ),
     "coverage_none": ("{journey}: no tests", "{journey}：没有测试"),
-    "coverage_not_run": ("{journey}: no tests were run, since the file has errors", "{journey}：文件有错误，没有跑测试"),
+    "coverage_not_run": (
+        "{journey}: no tests were run, since the file or audience.yaml has errors",
+        "{journey}：文件或 audience.yaml 有错误，没有跑测试",
+    ),
     "never_visited": ("{step} is never reached", "没有走到 {step}"),
     "missed_case": ("{step}: no test takes branch {name}", "{step}：没有测试走分支 {name}"),
     "missed_otherwise": ("{step}: no test takes otherwise", "{step}：没有测试走 otherwise"),

@@ -170,4 +170,19 @@ CODES: Mapping[str, Code] = {
             "给测试一个在分群里的用户，如 user: {last_order_at: 31d ago}；标签写在 given 里。",
         ),
     ),
+    "J117": Code(
+        "warning",
+        (
+            "test “{test}” begins at {at}, when nobody enters: {entry} lets in next at {next}",
+            "测试“{test}”从 {at} 开始，这个时刻没有人进入：按 {entry}，下一次是 {next}",
+        ),
+        why=(
+            "A test lets its user in at its `at`, whatever the schedule or the date says; a wrong schedule passes it.",
+            "测试总在 at 那一刻让用户进入，不看定时或日期写的是什么；定时写错了也照样通过。",
+        ),
+        cure=(
+            "Write a moment at which the journey lets in, or correct the entry; leave out at: where the moment does not matter.",
+            "at 写成旅程真会放人进来的时刻，或改正 entry；和时刻无关的测试可以不写 at。",
+        ),
+    ),
 }

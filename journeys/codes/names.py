@@ -155,4 +155,13 @@ CODES: Mapping[str, Code] = {
         why=("Each kind of step leaves its own results; another name is never set.", "每种步骤只留下自己的结果，别的名字永远没有值。"),
         cure=("Take the field that is proposed; docs/journeys.md lists them by kind.", "按提示改；docs/journeys.md 按步骤种类列出了字段。"),
     ),
+    "J036": Code(
+        "warning",
+        ("{name} is never {found}{hint}{known}", "{name} 不会是 {found}{hint}{known}"),
+        why=(
+            "Stages and segments are told apart by their ids in audience.yaml, not by their names for people; a choice is what is declared.",
+            "阶段和分群按 audience.yaml 里的英文 id 比较，不按给人看的名字；choice 只会是声明过的值。",
+        ),
+        cure=("Write what is proposed: 'dormancy', not '休眠期'.", "按提示写：写 'dormancy'，不写 '休眠期'。"),
+    ),
 }

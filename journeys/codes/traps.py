@@ -105,10 +105,13 @@ CODES: Mapping[str, Code] = {
         "error",
         ('{found} needs quotes inside {{ }}: write "{found}"', '花括号里的 {found} 要加引号：写 "{found}"'),
         why=(
-            "Inside braces a colon ends a key, also one without a space after it.",
-            "花括号里的冒号会被当成键的结尾，后面没有空格也一样。",
+            "Inside braces a colon ends a key, also one without a space after it, and a bracket begins a list.",
+            "花括号里的冒号会被当成键的结尾，后面没有空格也一样；方括号会被当成列表。",
         ),
-        cure=('Write it in quotes: {until: "18:30"}.', '加引号写：{until: "18:30"}。'),
+        cure=(
+            "Write it in quotes: {until: \"18:30\"}, {where: \"event.item in ['a', 'b']\"}.",
+            "加引号写：{until: \"18:30\"}、{where: \"event.item in ['a', 'b']\"}。",
+        ),
     ),
     "J141": Code(
         "error",

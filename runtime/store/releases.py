@@ -200,6 +200,18 @@ class Releases:
         ).scalar_one_or_none()
         return made is not None
 
+    def wake_populations(self, tx: Connection, journey: str, now: int) -> None:
+        """Have the started populations of a journey go on now: those that wait for the pace find out by the new one how long.
+
+        One that somebody has in hand just now is left to him.
+        """
+        waiting = select(populations.c.id).where(
+            populations.c.journey == journey, populations.c.done_at.is_(None), populations.c.at <= now, populations.c.next_at > now
+        )
+        if not self._is_sqlite:  # nobody is waited for, as in save_population
+            waiting = waiting.with_for_update(skip_locked=True)
+        tx.execute(update(populations).where(populations.c.id.in_(waiting)).values(next_at=now))
+
     def last_fire(self, tx: Connection, journey: str) -> int | None:
         """When the journey's schedule fired last."""
         return tx.execute(_LAST_FIRE, {"its_journey": journey}).scalar_one_or_none()

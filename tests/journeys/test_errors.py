@@ -52,6 +52,7 @@ JOURNEYS = {
         "more": "tests: [{name: t, given: {variant: {a: z}}, expect: []}]",
     },
     "J035": {"steps": GRANT + "- if: steps.gift.cod == 'a'\n  exit: x\n"},
+    "J036": {"entry": "{event: stage_changed, where: event.to == '流失'}"},
     "J040": {"steps": DEAR + "- if: user.age >\n  exit: x\n"},
     "J041": {"steps": DEAR + "- if: user.age ** 2 > 3\n  exit: x\n"},
     "J042": {"steps": DEAR + "- if: dayssince(user.last_order_at) > 3\n  exit: x\n"},
@@ -154,7 +155,7 @@ ELSEWHERE = {
     "J011": "test_a_file_is_named_after_its_journey",
     "J016": "test_a_folder_without_files_and_no_folder_at_all_are_findings",
 }
-RUNTIME = {"J088", "J111", "J112", "J115", "J116", *config.CODES}  # a release, a rehearsal and a look at config.toml report these
+RUNTIME = {"J088", "J111", "J112", "J115", "J116", "J117", *config.CODES}  # a release, a rehearsal and a look at config.toml report these
 
 
 @pytest.mark.parametrize("code", sorted(JOURNEYS))

@@ -37,7 +37,7 @@ def test_coverage_of_a_file_with_errors_says_that_no_tests_were_run(folder, call
 
     _, out, _ = call("check", "--coverage", "--config", folder)
 
-    assert "hello: no tests were run, since the file has errors\n" in out
+    assert "hello: no tests were run, since the file or audience.yaml has errors\n" in out
 
 
 def chinese(folder):
@@ -150,6 +150,52 @@ def test_a_test_of_somebody_who_could_not_enter_by_the_segment_is_a_warning_at_h
     clause = "days_since(user.last_order_at) >= 30"
     assert code == 0
     assert [line.partition("hello.yaml:")[2] for line in out.splitlines() if "J116" in line] == [f"13:5: J116 {said.format(clause=clause)}"]
+
+
+MONDAYS = "0 10 * * 1"
+STARTS = """tests:
+  - name: 周一
+    at: "{at}"
+    user: {{birthday: "1990-12-21"}}
+    expect: [{{after: 0s, send: push, step: hello}}, {{after: 0s, end: completed}}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("entry", "at", "told"),
+    [
+        (f'{{schedule: "{MONDAYS}"}}', "2026-11-30 10:00", None),
+        (f'{{schedule: "{MONDAYS}"}}', "2026-12-01 10:00", (MONDAYS, "2026-12-07 10:00")),
+        (f'{{schedule: "{MONDAYS}"}}', "2026-11-30 10:01", (MONDAYS, "2026-12-07 10:00")),
+        ('{date: user.birthday, offset: -3d, at: "09:30"}', "2026-12-18 09:30", None),
+        ('{date: user.birthday, offset: -3d, at: "09:30"}', "2026-12-21 09:30", ("user.birthday", "2027-12-18 09:30")),
+        ("{date: user.booked_at}", "2026-12-21 09:30", ("user.booked_at", "–")),
+        ('{at: "2026-12-18 10:00"}', "2026-12-18 10:00", None),
+        ('{at: "2026-12-18 10:00"}', "2026-12-17 10:00", ("2026-12-18 10:00", "2026-12-18 10:00")),
+        ('{at: "2026-12-18 10:00"}', "2026-12-19 10:00", ("2026-12-18 10:00", "–")),
+        ("{event: app_opened}", "2026-12-01 10:07", None),
+    ],
+)
+def test_a_test_that_begins_when_the_journey_lets_nobody_in_is_a_warning_at_its_moment(call, folder, monkeypatch, entry, at, told):
+    write_journeys(folder, HELLO.replace("{event: app_opened}", entry) + STARTS.format(at=at))
+    said = {
+        "en": "test “周一” begins at {at}, when nobody enters: {entry} lets in next at {next}",
+        "zh": "测试“周一”从 {at} 开始，这个时刻没有人进入：按 {entry}，下一次是 {next}",
+    }
+
+    for language, text in said.items():
+        monkeypatch.setenv("JOURNEYD_LANGUAGE", language)
+        code, out, _ = call("check", "--config", folder)
+        found = [line.partition("hello.yaml:")[2] for line in out.splitlines() if "J117" in line]
+        assert (code, found) == (0, [f"12:9: J117 {text.format(at=at, entry=told[0], next=told[1])}"] if told else [])
+
+
+def test_a_test_without_a_moment_of_its_own_is_not_about_the_moment(call, folder):
+    write_journeys(
+        folder, HELLO.replace("{event: app_opened}", f'{{schedule: "{MONDAYS}"}}') + STARTS.replace('    at: "{at}"\n', "").format()
+    )
+
+    assert "J117" not in call("check", "--config", folder)[1]
 
 
 def test_a_journey_without_tests_is_not_asked_to_send_everything(call, folder):

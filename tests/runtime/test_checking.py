@@ -120,6 +120,19 @@ def test_a_mistake_in_one_file_does_not_keep_the_tests_of_another_from_running(f
     assert ([finding.code for finding in checked.findings], checked.tests) == (["J032"], 1)
 
 
+def test_while_the_audience_has_an_error_no_test_is_run_and_only_the_error_is_told(folder):
+    of_a_segment = AUDIENCE.replace("  buyers:", "  back: {name: 该回来了, when: segment('dormant') and has_tag('vip')}\n  buyers:")
+    wrong = of_a_segment.replace("last_order_at: {type: time", "last_order_at: {type: text")
+    (folder / "journeys" / "audience.yaml").write_text(wrong, encoding="utf-8")
+    one = folder / "journeys" / "one.yaml"
+    one.write_text(one.read_text(encoding="utf-8").replace("expect:", "user: {last_order_at: 3d ago}\n    expect:"), encoding="utf-8")
+
+    checked = check(folder)
+
+    assert ({finding.place.file.rsplit("/", 1)[-1] for finding in checked.findings}, checked.tests) == ({"audience.yaml"}, 0)
+    assert [finding.code for finding in checked.findings if finding.code not in ("J043", "J102")] == []
+
+
 def test_the_config_is_part_of_what_was_checked(folder):
     check(folder)
     (folder / "config.toml").write_text(CONFIG + '\n[policy]\nquiet_hours = "09:00-21:00"\n', encoding="utf-8")

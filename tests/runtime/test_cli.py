@@ -2,6 +2,8 @@
 
 import json
 import shlex
+import subprocess
+import sys
 
 import pytest
 
@@ -420,3 +422,9 @@ def test_an_empty_variable_is_none(call, folder, monkeypatch):
     monkeypatch.setenv("JOURNEYD_LANGUAGE", "")
 
     assert call("check", "--config", folder)[0] == 0
+
+
+def test_the_module_run_by_python_is_the_command():
+    ran = subprocess.run([sys.executable, "-m", "runtime.cli", "chek"], capture_output=True, text=True, check=False)
+
+    assert (ran.returncode, "check" in ran.stdout + ran.stderr) == (2, True)

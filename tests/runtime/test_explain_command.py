@@ -14,7 +14,7 @@ PUSH = "send: [{push: {title: T, body: B}}]"
 @pytest.fixture
 def lived_in(tmp_path):
     """A project whose database knows one user who was written to, and one who was refused."""
-    shop = Shop(tmp_path / "shop", HELLO, journey_text("- id: rest\n  delay: 1d", id="resting", entry="{api: true}"))
+    shop = Shop(tmp_path / "shop", HELLO, journey_text("- id: rest\n  delay: 1d", id="resting", name="歇一歇", entry="{api: true}"))
     shop.welcome("u1", "u2")
     shop.post({"user_id": "u1", "identities": {"phone": "13900000001"}}, "/v1/users")
     shop.post({"id": "e1", "type": "app_opened", "user_id": "u1"})
@@ -61,6 +61,8 @@ def test_a_message_is_explained_by_any_of_its_names(call, lived_in, name):
         ),
         (["u1", "helo"], 1, "there is no journey helo, did you mean hello?\n"),
         (["u1", "zzz"], 1, "there is no journey zzz\n"),
+        (["u1", "歇一歇"], 1, "there is no journey 歇一歇, did you mean resting?\n"),
+        ([], 2, "whose story? a user or a message; or --journey JOURNEY for those who entered it\n"),
         (["u1", "hello", "--journey", "resting"], 2, "expected one journey: hello and resting were given\n"),
         (["u1", "--why-not"], 2, "--why-not needs a user and a journey: journeyd explain u1 win_back_30d --why-not\n"),
         (["u1", "hello", "--why-not", "--since", "2026-12-01"], 2, "--since is for stories: --why-not looks at everything that is kept\n"),
@@ -69,6 +71,13 @@ def test_a_message_is_explained_by_any_of_its_names(call, lived_in, name):
 )
 def test_what_cannot_be_answered_is_said_with_what_to_do(call, lived_in, arguments, code, said):
     assert call("explain", *arguments, "--config", lived_in[0]) == (code, "", said)
+
+
+def test_whose_story_is_asked_in_the_project_s_language(call, lived_in, monkeypatch):
+    monkeypatch.setenv("JOURNEYD_LANGUAGE", "zh")
+
+    asked = "要看谁的经过？写用户或消息；或用 --journey 旅程 看谁进来过\n"
+    assert call("explain", "--config", lived_in[0]) == (2, "", asked)
 
 
 def test_as_data_nobody_is_a_story_without_anything(call, lived_in):

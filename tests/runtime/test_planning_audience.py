@@ -178,6 +178,36 @@ def test_an_edited_stage_says_who_comes_into_it_and_into_those_below(shop):
     assert "lifecycle.new: 2 come in and 0 leave by the edit, as nobody's edge; no journey reads it" in shown["en"]
 
 
+@pytest.mark.parametrize(
+    ("edit", "holds", "en", "zh"),
+    [
+        (
+            ("  level: {", "  grade: {"),
+            [("traits.grade", None), ("traits.level", 2)],
+            "traits.level: 2 people have a value of it that no rule sees any more; under another name it begins without values",
+            "traits.level：现有 2 人有它的值，以后没有规则看得到；换了名字的特征从没有值开始",
+        ),
+        (
+            ("city: {type: text", "city: {type: number"),
+            [("traits.city", 1)],
+            "traits.city: 1 person has a value of it, which counts as missing where it does not fit the new type; no journey reads it",
+            "traits.city：现有 1 人有它的值，不合新类型的在规则里算缺失；没有旅程读它",
+        ),
+        (("  leader_id: {type: text, from: profile}\n", ""), [], None, None),  # nobody has one
+        (("default: normal}", "default: basic}"), [("traits.level", None)], None, None),
+    ],
+)
+def test_a_trait_from_outside_that_goes_or_gets_another_type_is_told_with_those_who_have_a_value(shop, edit, holds, en, zh):
+    told = ({"level": "gold"}, {"level": "normal", "city": "上海"}, {})
+    shop.post([{"user_id": f"t{n}", "traits": traits} for n, traits in enumerate(told)], "/v1/users")
+    shop.settle()
+
+    found, shown = edited(shop, edit)
+
+    assert [(m.key, m.holds) for m in found.meanings] == holds
+    assert en is None or (en in shown["en"] and zh in shown["zh"])
+
+
 def test_what_is_new_in_the_audience_is_told_as_the_file_has_it(shop):
     _, shown = edited(shop, ("  tier:", "  mood: {type: text, from: profile}\n  tier:"))
 

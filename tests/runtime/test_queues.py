@@ -71,7 +71,10 @@ def told(shop, user, language="en"):
 def test_who_is_still_to_come_in_is_counted_as_long_as_somebody_is(shop):
     assert queues(shop) == [("gift", 2, False)]
     assert "gift: of those inside since it went live (2026-12-01 12:01) 2 are still to come in (existing: enrol)" in status(shop, "en")
-    assert "gift：上线时（2026-12-01 12:01）已在分群的人还有 2 人没进（existing: enrol）" in status(shop, "zh")
+    assert "2 are still to come in (existing: enrol); the pace lets the next in from 2026-12-02 13:00" in status(shop, "en")
+    assert "gift：上线时（2026-12-01 12:01）已在分群的人还有 2 人没进（existing: enrol）；按进入速度，2026-12-02 13:00 起再进" in status(
+        shop, "zh"
+    )
 
     shop.settle(NOON + DAY + HOUR)
     assert queues(shop) == [("gift", 1, False)]
@@ -79,6 +82,23 @@ def test_who_is_still_to_come_in_is_counted_as_long_as_somebody_is(shop):
     shop.settle(NOON + 2 * DAY + 2 * HOUR)
     shop.settle(NOON + 3 * DAY + 3 * HOUR)
     assert queues(shop) == []
+
+
+@pytest.mark.parametrize(
+    ("pace", "entered", "again"),
+    [
+        ("1 per 1d", 1, NOON + HOUR + DAY),
+        ("2 per 1d", 2, NOON + HOUR + DAY),
+        ("1 per 6h", 1, NOON + 7 * HOUR),
+        ("9 per 1d", 3, None),
+    ],
+)
+def test_another_pace_counts_from_the_apply_on_for_those_who_wait_too(shop, pace, entered, again):
+    shop.settle(NOON + 2 * HOUR)
+    edit(shop, SPENT, HELLO, GIFT.replace("1 per 1d", pace).replace("name: ", "name: 新"))
+
+    waiting = [(q.waiting, q.next_at) for q in queues_of(shop.app.store, shop.app.engine.catalogue, ZONE, shop.clock.now())]
+    assert waiting == ([(3 - entered, again)] if entered < 3 else [])
 
 
 def test_who_has_left_or_come_to_the_door_by_herself_waits_no_more(shop):
