@@ -30,6 +30,7 @@ from journeys.expression import (
 )
 from journeys.flips import changes_of
 from journeys.model import Condition, Duration, Expression, Identifier, Strict, Text
+from journeys.nesting import MOST_LEVELS, Nesting
 from journeys.projection import Projection, digest_of_profiles, digest_of_values, meaning_of, projections_of
 from journeys.rule import Rule, rule_of
 from journeys.source import Path_, Source
@@ -285,6 +286,10 @@ class Audience:
         """What any condition may ask for by ids or declared texts, each with its name for people."""
         return _named(self.segment_names, self.stage_names, {name: trait.choices for name, trait in self.traits.items() if trait.choices})
 
+    def nesting(self) -> Nesting:
+        """How deep conditions go that read this audience."""
+        return Nesting(self.traits, self.segments, rules_of(self.stages))
+
     def user_types(self) -> dict[str, ValueType]:
         """The types of user.*."""
         return {**BUILT_IN, **{name: trait.kind for name, trait in self.traits.items()}}
@@ -350,6 +355,7 @@ def compile_audience(model: AudienceModel, source: Source) -> Audience:
         if (rule := reader.rule(stop.when, ("suppress_marketing", index, "when")))
     ]
     _refuse_circles(source, traits, segments, tuple(stages))
+    _refuse_depths(source, traits, segments, [(path, rule) for path, rule in asked if rule is not None])
     values = [trait.value for trait in traits.values() if trait.value is not None]
     windows = windows_of([*segments.values(), *(r for _, r in stages if r), *(r for _, r in stops), *values])
     for trait in traits.values():
@@ -523,6 +529,17 @@ def _refuse_circles(source: Source, traits: dict[str, Trait], segments: dict[str
             where = (kind, name, "value" if kind == "traits" else "when") if start != _STAGE else ("lifecycle",)
             source.report("J052", where, found=name, circle=" → ".join(n for _, n in circle))
             (traits if kind == "traits" else segments).pop(name, None)
+
+
+def _refuse_depths(
+    source: Source, traits: Mapping[str, Trait], segments: Mapping[str, Rule], stages: list[tuple[Path_, Rule]]
+) -> None:  # fmt: skip
+    """What is too deep to be asked of everybody at once."""
+    nesting = Nesting(traits, segments, [rule for _, rule in stages])
+    rules = [(("traits", n, key), rule) for n, t in traits.items() for key, rule in (("value", t.value), ("where", t.where)) if rule]
+    for path, rule in [*rules, *((("segments", name, "when"), rule) for name, rule in segments.items()), *stages]:
+        if levels := nesting.too_deep(rule.node):
+            source.report("J056", path, found=levels, most=MOST_LEVELS)
 
 
 def _needs(rule: Rule) -> list[tuple[str, str]]:

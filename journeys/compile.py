@@ -29,6 +29,7 @@ from journeys.expression import OF_ONE_PERSON, Call, walk
 from journeys.flow import check_flow
 from journeys.loader import LoadedJourney
 from journeys.localtime import to_instant
+from journeys.nesting import MOST_LEVELS
 from journeys.rule import Rule
 from journeys.schedule import trigger_of, unfit_part
 from journeys.scopes import Scopes
@@ -193,6 +194,8 @@ class _Compiler:
         for node in walk(where.node) if where is not None else ():
             if isinstance(node, Call) and node.function in OF_ONE_PERSON:
                 self.source.report("J089", ("entry", "where"), node.function, found=f"{node.function}(…)")
+        if where is not None and (levels := self.audience.nesting().too_deep(where.node)):
+            self.source.report("J056", ("entry", "where"), found=levels, most=MOST_LEVELS)
 
     def _subject(self, entry: model.Entry, events: tuple[str, ...]) -> None:
         if entry.subject is None or not events:

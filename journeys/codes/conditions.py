@@ -173,6 +173,21 @@ CODES: Mapping[str, Code] = {
         ),
         cure=("Put the narrower case first: >= 12 before >= 3.", "把窄的写在前面：>= 12 在 >= 3 之前。"),
     ),
+    "J056": Code(
+        "error",
+        (
+            "this goes {found} levels deep, with the traits and segments that it reads; at most {most} can be asked of everybody at once",
+            "这个条件连同它用到的特征和分群共嵌套 {found} 层；一次问遍所有人最多 {most} 层",
+        ),
+        why=(
+            "Segments, stages and those who may enter together are asked by the database in one expression, and its parser goes no deeper.",
+            "分群、阶段和成批进入由数据库用一个表达式来问，它的解析器没有更深。",
+        ),
+        cure=(
+            "Add up fewer terms at a time (each + is a level), or have the result sent as a trait.",
+            "一次少加几项（每个 + 算一层），或把算好的结果作为特征送进来。",
+        ),
+    ),
     "J060": Code(
         "error",
         ("the text cannot be read: {problem}", "文案写法有误：{problem}"),

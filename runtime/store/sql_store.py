@@ -1,5 +1,6 @@
 """SqlStore: the open database with its groups of statements. The services get one of these and nothing below it."""
 
+import sys
 from functools import cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -37,6 +38,7 @@ from runtime.store.releases import Releases
 from runtime.store.reports import Reports
 from runtime.store.tables import metadata
 
+FRAMES = 5_000  # of Python at most: on PostgreSQL SQLAlchemy goes down 80 for each level of arithmetic (`journeys.nesting`)
 MIGRATIONS = Path(__file__).parent / "migrations"
 _EMPTIED = [*(str(table.delete()) for table in reversed(metadata.sorted_tables)), "DELETE FROM sqlite_sequence"]
 
@@ -92,6 +94,7 @@ class SqlStore:
 
 def open_store(url: str, zone: ZoneInfo, mode: str = "inline", *, scratch: bool = False) -> SqlStore:
     """Open a database and bring its tables up to date. Raises StoreError, with the cure, when it cannot be used."""
+    sys.setrecursionlimit(max(sys.getrecursionlimit(), FRAMES))
     database = Database(url, mode, scratch=scratch)
     try:
         _migrate(database, may_write=mode != "reading")

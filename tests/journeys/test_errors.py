@@ -141,6 +141,7 @@ JOURNEYS = {
 }
 AUDIENCES = {
     "J052": "segments: {s: {name: s, when: segment('s')}}",
+    "J056": "traits: {n: {type: number, from: profile}}\nsegments: {s: {name: s, when: user.n" + " + 1" * 15 + " > 3}}",
     "J100": "traits: {t: {type: text}}",
     "J101": "events: {e: {}}\ntraits: {t: {type: number, count: e, of: x}}",
     "J102": "events: {e: {}}\ntraits: {t: {type: text, count: e}}",

@@ -17,6 +17,7 @@ from journeys.evaluate import leaves_of
 from journeys.expression import Scope
 from journeys.loader import load_audience_text
 from journeys.localtime import zone_named
+from journeys.nesting import MOST_LEVELS
 from journeys.rule import condition
 from journeys.values import as_number
 from runtime import profile
@@ -274,6 +275,25 @@ def town(store):
 QUICK = settings(phases=[Phase.generate], report_multiple_bugs=False, suppress_health_check=[HealthCheck.function_scoped_fixture])
 MOST = st.sampled_from([2, 5, MOST_DIFFERENT])  # different values that are told apart: of few events there are too many, too
 EVERY = [f"user.{name} is known" for name in SCOPE.user] + [f"not segment('{s}')" for s in TOWN.segments]
+
+
+def as_deep_as_may_be(name):
+    """Arithmetic over a number of the audience that `check` just lets through."""
+    for terms in range(MOST_LEVELS, 0, -1):
+        text = f"user.{name}" + "".join(f" {'+-*/'[n % 4]} 2" for n in range(terms)) + " > 3"
+        if not TOWN.nesting().too_deep(condition(text, SCOPE).node):
+            return text
+    raise AssertionError(name)
+
+
+def test_what_is_as_deep_as_check_lets_through_is_asked_in_sql_also_where_much_is_on_the_stack(town):
+    numbers = [name for name, trait in TOWN.traits.items() if trait.kind == "number" and name not in ("idle", "also_idle", "left")]
+    texts = [as_deep_as_may_be(name) for name in numbers] + ["not (" * MOST_LEVELS + "user.vip" + ")" * MOST_LEVELS]
+
+    def further_down(frames):
+        return further_down(frames - 1) if frames else town.agree(texts, 1, MOMENTS[0], 40)
+
+    assert further_down(300) == 40 * len(texts)
 
 
 @pytest.mark.parametrize("most_different", [2, MOST_DIFFERENT])
