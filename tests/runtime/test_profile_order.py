@@ -7,7 +7,7 @@ from statistics import median
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from journeys.values import as_number
@@ -171,6 +171,24 @@ def test_windows_read_the_same_at_a_moment_up_to_two_days_before_the_newest_even
 
 @given(drawn=EVENTS, data=st.data())
 def test_a_profile_made_anew_is_the_one_that_grew_and_keeps_values_and_tags(drawn, data):
+    grows_to_what_is_made_anew(drawn, data)
+
+
+@pytest.mark.prove
+@pytest.mark.timeout(1800)
+@settings(max_examples=10_000, derandomize=False)
+@given(drawn=EVENTS, data=st.data())
+def test_many_profiles_made_anew_are_those_that_grew(drawn, data):
+    _grown.append(len(drawn))
+    grows_to_what_is_made_anew(drawn, data)
+    if len(_grown) % 2_500 == 0:
+        print(f"{len(_grown):,} profiles of {sum(_grown):,} events in two orders are the same")
+
+
+_grown = []
+
+
+def grows_to_what_is_made_anew(drawn, data):
     events = events_of(drawn)
     user = lived(data.draw(st.permutations(events)))
     user.profile |= {"p": {"city": "上海"}, "t": ["vip"]}

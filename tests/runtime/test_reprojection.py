@@ -412,6 +412,25 @@ MANY = AUDIENCE.replace(
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(arrivals=ARRIVALS, split=st.integers(0, 12))
 def test_late_double_and_reordered_events_through_the_engine_leave_what_a_rebuild_makes(store, arrivals, split):
+    leaves_what_a_rebuild_makes(store, arrivals, split)
+
+
+@pytest.mark.prove
+@pytest.mark.timeout(1800)
+@settings(max_examples=500, derandomize=False, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(arrivals=ARRIVALS, split=st.integers(0, 12))
+def test_many_late_double_and_reordered_events_leave_what_a_rebuild_makes(store, arrivals, split):
+    leaves_what_a_rebuild_makes(store, arrivals, split)
+    compared = _compared[store.database.is_sqlite] = [*_compared[store.database.is_sqlite], len(arrivals)]
+    if len(compared) % 100 == 0:
+        name = "sqlite" if store.database.is_sqlite else "postgresql"
+        print(f"{name}: {len(compared)} histories of {sum(compared):,} events, each sent twice, are what a rebuild makes of them")
+
+
+_compared = {True: [], False: []}
+
+
+def leaves_what_a_rebuild_makes(store, arrivals, split):
     number = next(_towns)
     who, town = f"u{number}", Town(store, audience_text=MANY + f"# {number}", applied_at=NOON - 100 * DAY)
     wider = MANY.replace("within: 9d", "within: 20d") + f"# {number}"
