@@ -15,7 +15,7 @@ from urllib.parse import parse_qs
 from runtime.intake.items import Said, Translated
 from runtime.intake.naming import Naming
 from runtime.intake.reading import MOST_OF_SDK, Unreadable, inflate, parse_json
-from runtime.intake.sent import content_key, corrected, text_id
+from runtime.intake.sent import content_key, corrected, login_of, text_id
 
 EVENTS = {"$MPShow": "app_opened", "$AppStart": "app_opened", "$MPViewScreen": "page_viewed", "$pageview": "page_viewed"}
 MOST_FIELDS = 64
@@ -130,7 +130,7 @@ def _person(message: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[s
         return "distinct_id: expected a text"
     if not isinstance(given, dict) or not all(text_id(value) for value in given.values()):
         return "identities: expected an object of texts"
-    login = text_id(given.get(_LOGIN)) or text_id(message.get("login_id"))
+    login = text_id(given.get(_LOGIN)) or login_of(message)
     if not login and (properties.get("$is_login_id") is True or (not given and message.get("type") == "track_signup")):
         login = distinct
     found, devices = _identities(given)

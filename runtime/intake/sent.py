@@ -1,6 +1,7 @@
 """What the messages of all vendors have in common: whose ids they carry, what makes each of them this one, when it was sent."""
 
 import hashlib
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -9,11 +10,18 @@ import orjson
 from journeys.values import is_id
 
 WAY = 10_000  # milliseconds that a message may be on its way
+_CONTACT = re.compile(r"\$identity_(mobile|email|mp_unionid|mp_openid|mp_\w+_openid)\+.")
 
 
 def text_id(value: Any) -> str:
     """An id as a text; nothing for what is none. Vendors send numbers as well."""
     return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+
+
+def login_of(message: Mapping[str, Any]) -> str:
+    """Sensors Analytics' `login_id`, unless it is nobody's user id: a phone, an e-mail, an openid (`$identity_mobile+138…`)."""
+    login = text_id(message.get("login_id"))
+    return "" if _CONTACT.match(login) else login
 
 
 def user_of(message: Any) -> str:
@@ -30,7 +38,7 @@ def user_of(message: Any) -> str:
     told = (
         message.get("user_id"), message.get("subject") if "specversion" in message else None,
         message.get("userId") if not message.get("userKey") else None,
-        identities.get("$identity_login_id"), message.get("login_id"), message.get("distinct_id") if is_login else None,
+        identities.get("$identity_login_id"), login_of(message), message.get("distinct_id") if is_login else None,
     )  # fmt: skip
     return next((found for value in told if is_id(found := text_id(value))), "")
 

@@ -153,6 +153,7 @@ def test_the_user_whom_a_message_names_is_known(message):
     [
         None, ["u3"], {"user_id": "x" * 300}, {"user_id": {}}, {"subject": "u3"}, {"eventType": "VISIT", "userId": "o1", "userKey": "openid"},
         {"type": "track", "distinct_id": "d1", "properties": [], "identities": "x"}, {"call": None}, {"userId": True},
+        {"type": "track", "distinct_id": "$identity_mobile+138", "login_id": "$identity_mobile+138"},
     ],
 )  # fmt: skip
 def test_a_message_that_names_no_user_is_nobodys(message):

@@ -140,6 +140,22 @@ def test_an_event_has_our_name_its_time_and_its_values():
         ({"distinct_id": "$identity_mp_openid+o1", "identities": {"$identity_mp_openid": "o1"}}, {"identities": {"openid": "o1"}}),
         ({"distinct_id": "a+b"}, {"identities": {"distinct_id": "a+b"}}),
         (
+            {"distinct_id": "no+7", "login_id": "no+7", "anonymous_id": "a1", "identities": {"no": "7"}},
+            {"user_id": "no+7", "identities": {"distinct_id": "7"}, "merge": [["distinct_id", "a1"], ["distinct_id", "no+7"]]},
+        ),
+        *(
+            (
+                {"distinct_id": f"{name}+{value}", "login_id": f"{name}+{value}", "anonymous_id": "a1", "identities": {name: value}},
+                {"identities": {kind: value, "distinct_id": "a1"}},
+            )
+            for name, kind, value in (
+                ("$identity_mobile", "phone", "13800138000"),
+                ("$identity_email", "email", "a@b.c"),
+                ("$identity_mp_wx1_openid", "openid", "o1"),
+                ("$identity_mp_unionid", "unionid", "n1"),
+            )
+        ),
+        (
             {"identities": {"$identity_mp_id": "m1", "$identity_anonymous_id": "d1"}, "anonymous_id": "d1"},
             {"identities": {"distinct_id": "d1"}, "merge": [["distinct_id", "m1"]]},
         ),
