@@ -5,6 +5,7 @@ import base64
 import gzip
 import json
 import tracemalloc
+from itertools import chain
 
 import pytest
 
@@ -84,6 +85,33 @@ def test_a_large_body_that_cannot_be_read_is_kept_whole_and_can_be_read_again(ei
 # --- and no larger
 
 
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/users", "/v1/events/"])
+def test_50_mb_at_the_signed_doors_are_refused_before_they_are_read(shop, path):
+    chunk, sent = b"x" * (1 << 16), []
+
+    def chunks():
+        for number in range(50 << 4):
+            sent.append(number)
+            yield chunk
+
+    status, told = asyncio.run(post(shop.web, path, chunks()))
+
+    assert (status, json.loads(told)["reason"]) == (413, f"expected at most {SMALL} bytes")
+    assert len(sent) * len(chunk) <= 2 * SMALL
+
+
+@pytest.mark.parametrize("key", ["device", "nobody's"])
+def test_50_mb_at_segments_door_are_refused_and_the_beginning_is_kept(shop, key):
+    name = base64.b64encode(f"{secret(shop, 'device') if key == 'device' else 'x'}:".encode())
+    body = b"x" * (50 << 20)
+
+    answer = shop.client.post("/v1/batch", content=body, headers={"authorization": f"Basic {name.decode()}"})
+
+    assert answer.status_code == (413 if key == "device" else 200), answer.text
+    (aside,) = shop.quarantined()
+    assert 0 < len(aside["body"]) < 200_000
+
+
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
@@ -113,7 +141,8 @@ def test_a_body_that_is_larger_is_never_held_whole(shop, path, body, reason):
 async def post(web, path, chunks):
     """What is answered to a body in chunks."""
     sent = []
-    left = iter([*[{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks], {"type": "http.request", "body": b""}])
+    last = {"type": "http.request", "body": b""}
+    left = chain(({"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks), [last])
     path, _, query = path.partition("?")
     scope = {"type": "http", "http_version": "1.1", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": query.encode(),
              "headers": [], "scheme": "http", "server": ("t", 80), "client": ("c", 1), "root_path": ""}  # fmt: skip
